@@ -41,9 +41,7 @@ def echo(event: dict[str, Any], _: object) -> Any:
 
 @both_engines
 @pytest.mark.parametrize("short", [True, False])
-def test_an_unmodified_handler_enqueues_from_inside_a_lambda(
-    cloud: LocalCloud, short: bool
-) -> None:
+def test_unmodified_handler_enqueues_from_inside_lambda(cloud: LocalCloud, short: bool) -> None:
     worker = cloud.function(echo, name="worker")
 
     def handler(event: dict[str, Any], context: Any) -> str:
@@ -62,7 +60,7 @@ def test_an_unmodified_handler_enqueues_from_inside_a_lambda(
 
 
 @both_engines
-def test_a_handler_may_ask_and_configure_with_its_context(cloud: LocalCloud) -> None:
+def test_handler_may_ask_and_configure_with_its_context(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(echo, name="worker"), {"n": 4})
     cloud.run_until_idle()
@@ -90,7 +88,7 @@ def test_a_handler_may_ask_and_configure_with_its_context(cloud: LocalCloud) -> 
     )
 
 
-def test_a_module_level_pool_serves_many_handlers_at_once(cloud: LocalCloud) -> None:
+def test_module_level_pool_serves_many_handlers_at_once(cloud: LocalCloud) -> None:
     worker = cloud.function(echo, name="worker")
     pool = Workpool(cloud.table, max_parallelism=3)
 
@@ -163,7 +161,7 @@ def test_arguments_and_results_are_never_logged_above_debug(
     }[level]
 
 
-def test_a_pools_own_level_beats_that_of_the_environment(
+def test_pools_own_level_beats_that_of_environment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKPOOL_LOG_LEVEL", "ERROR")
@@ -177,7 +175,7 @@ def test_a_pools_own_level_beats_that_of_the_environment(
     assert [line["message"] for line in silent].count("enqueued") == 0
 
 
-def test_without_a_level_only_warnings_are_logged(
+def test_without_level_only_warnings_are_logged(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WORKPOOL_LOG_LEVEL", raising=False)
@@ -200,7 +198,7 @@ def test_programs_that_alternate_are_warned_of(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("pools", [1, 3])
-def test_an_idle_hour_costs_next_to_nothing(pools: int) -> None:
+def test_idle_hour_costs_next_to_nothing(pools: int) -> None:
     with LocalCloud(engine="memory") as cloud:
         for n in range(pools):
             pool = cloud.workpool(f"pool-{n}")
@@ -217,7 +215,7 @@ def test_an_idle_hour_costs_next_to_nothing(pools: int) -> None:
         assert after.read_units - before.read_units <= 60 * (2 * pools + 2)
 
 
-def test_a_pool_that_waits_a_month_runs_no_loop_meanwhile() -> None:
+def test_pool_that_waits_month_runs_no_loop_meanwhile() -> None:
     with LocalCloud(engine="memory", scheduler="aws") as cloud:
         pool = cloud.workpool()
         fn = cloud.function(echo)
@@ -232,7 +230,7 @@ def test_a_pool_that_waits_a_month_runs_no_loop_meanwhile() -> None:
         assert len(cloud.invocations(fn)) == 1
 
 
-def test_a_busy_pool_costs_what_the_aim_says() -> None:
+def test_busy_pool_costs_what_aim_says() -> None:
     with LocalCloud(engine="memory", call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=50)
 
@@ -259,7 +257,7 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 @pytest.mark.parametrize("later", ["Transaction", "AlreadyEnqueued"])
-def test_what_comes_later_is_absent(later: str) -> None:
+def test_later_features_are_absent(later: str) -> None:
     assert not hasattr(workpool_aws, later)
 
 
@@ -271,7 +269,7 @@ def test_options_of_later_are_refused_and_never_ignored(cloud: LocalCloud, optio
         enqueue(None, cloud.function(echo), {}, **{option: "x"})
 
 
-def test_importing_the_package_loads_no_sdk() -> None:
+def test_importing_package_loads_no_sdk() -> None:
     heavy = ("boto3", "botocore", "pydantic", "aws_lambda_powertools", "moto")
     script = f"import sys, workpool_aws; print([name for name in {heavy} if name in sys.modules])"
 
@@ -280,7 +278,7 @@ def test_importing_the_package_loads_no_sdk() -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_making_a_pool_calls_nothing() -> None:
+def test_making_pool_calls_nothing() -> None:
     script = "from workpool_aws import Workpool; p = Workpool('t', max_parallelism=3); f = p.action(lambda n: n); print(p.name, p.table)"
 
     run = subprocess.run(
@@ -290,7 +288,7 @@ def test_making_a_pool_calls_nothing() -> None:
     assert run.stdout.split() == ["default", "t"]
 
 
-def test_the_fixture_gives_each_test_a_cloud_of_its_own(pytester: pytest.Pytester) -> None:
+def test_fixture_gives_each_test_cloud_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         from workpool_aws.local import LocalCloud

@@ -35,7 +35,7 @@ def boom(event: dict[str, Any], _: object) -> None:
 
 
 @both_engines
-def test_the_status_follows_a_work_through_its_life(cloud: LocalCloud) -> None:
+def test_status_follows_work_through_its_life(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo, takes=timedelta(seconds=20))
     due = cloud.now + timedelta(minutes=3)
@@ -77,7 +77,7 @@ def test_the_status_follows_a_work_through_its_life(cloud: LocalCloud) -> None:
     )
 
 
-def test_the_status_of_a_work_that_backs_off_is_pending(cloud: LocalCloud) -> None:
+def test_status_of_work_that_backs_off_is_pending(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(minutes=10), jitter=False)
     work_id = pool.enqueue_action(None, cloud.function(boom), {"n": 1}, retry=policy)
@@ -93,7 +93,7 @@ def test_the_status_of_a_work_that_backs_off_is_pending(cloud: LocalCloud) -> No
 
 @both_engines
 @pytest.mark.parametrize("work_id", NEVER_ENQUEUED, ids=lambda text: text[:12])
-def test_what_was_never_enqueued_is_unknown_and_never_finished(
+def test_id_that_was_never_enqueued_is_unknown_and_never_finished(
     cloud: LocalCloud, work_id: str
 ) -> None:
     pool = cloud.workpool()
@@ -106,14 +106,14 @@ def test_what_was_never_enqueued_is_unknown_and_never_finished(
         pool.result(None, work_id)
 
 
-def test_asking_before_the_first_enqueue_works(cloud: LocalCloud) -> None:
+def test_asking_before_first_enqueue_works(cloud: LocalCloud) -> None:
     pool = cloud.workpool("fresh", max_parallelism=6)
 
     assert pool.status_batch(None, []) == []
     assert pool.config(None).max_parallelism == 6
 
 
-def test_a_batch_of_statuses_stands_in_the_order_of_its_ids(cloud: LocalCloud) -> None:
+def test_batch_of_statuses_stands_in_order_of_its_ids(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     good = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(4)])
     waiting = pool.enqueue_action_batch(
@@ -134,7 +134,7 @@ def test_a_batch_of_statuses_stands_in_the_order_of_its_ids(cloud: LocalCloud) -
 
 
 @both_engines
-def test_a_failure_tells_its_error_and_its_type(cloud: LocalCloud, answer: Answer) -> None:
+def test_failure_tells_its_error_and_its_type(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(boom), {"n": 42})
     cloud.run_until_idle()
@@ -145,7 +145,7 @@ def test_a_failure_tells_its_error_and_its_type(cloud: LocalCloud, answer: Answe
     assert "boom 42" in str(result.error)
 
 
-def test_a_result_of_none_is_a_success_of_none(cloud: LocalCloud, answer: Answer) -> None:
+def test_result_of_none_is_success_of_none(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(lambda event, ctx: None), {})
     cloud.run_until_idle()
@@ -153,7 +153,7 @@ def test_a_result_of_none_is_a_success_of_none(cloud: LocalCloud, answer: Answer
     assert answer(pool, work_id) == Result(kind="success", return_value=None)
 
 
-def test_an_outcome_does_not_change_afterwards(cloud: LocalCloud, answer: Answer) -> None:
+def test_outcome_does_not_change_afterwards(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(echo), {"n": 3}, retry=True)
     cloud.run_until_idle()
@@ -167,7 +167,7 @@ def test_an_outcome_does_not_change_afterwards(cloud: LocalCloud, answer: Answer
 @pytest.mark.parametrize(
     "ttl", [timedelta(hours=2), timedelta(days=1), timedelta(days=40)], ids=str
 )
-def test_a_finished_work_is_unknown_after_its_retention(cloud: LocalCloud, ttl: timedelta) -> None:
+def test_finished_work_is_unknown_after_its_retention(cloud: LocalCloud, ttl: timedelta) -> None:
     pool = cloud.workpool(status_ttl=ttl)
     work_id = pool.enqueue_action(
         None, cloud.function(echo), {"n": 1}, run_after=timedelta(hours=5)
@@ -184,7 +184,7 @@ def test_a_finished_work_is_unknown_after_its_retention(cloud: LocalCloud, ttl: 
         pool.result(None, work_id)
 
 
-def test_the_default_retention_is_a_day(cloud: LocalCloud) -> None:
+def test_default_retention_is_day(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(echo), {"n": 1})
     cloud.run_until_idle()
@@ -196,7 +196,7 @@ def test_the_default_retention_is_a_day(cloud: LocalCloud) -> None:
     assert (kept, pool.status(None, work_id).state) == ("finished", "unknown")
 
 
-def test_without_a_retention_a_work_is_known_for_ever(cloud: LocalCloud) -> None:
+def test_without_retention_work_is_known_for_ever(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=None)
     work_id = pool.enqueue_action(None, cloud.function(echo), {"n": 1})
     cloud.run_until_idle()
@@ -206,7 +206,7 @@ def test_without_a_retention_a_work_is_known_for_ever(cloud: LocalCloud) -> None
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_nothing_unfinished_is_ever_forgotten(cloud: LocalCloud) -> None:
+def test_unfinished_work_is_never_forgotten(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=timedelta(minutes=1))
     fn = cloud.function(echo)
     later = pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(days=300))
@@ -256,7 +256,7 @@ def test_config_shows_base_override_who_and_when(cloud: LocalCloud) -> None:
     assert (reset.max_parallelism, reset.override) == (7, None)
 
 
-def test_an_override_survives_a_program_that_gives_another_base(cloud: LocalCloud) -> None:
+def test_override_survives_program_that_gives_another_base(cloud: LocalCloud) -> None:
     old = cloud.workpool("mail", max_parallelism=5)
     fn = cloud.function(echo, takes=timedelta(seconds=2))
     old.enqueue_action(None, fn, {"n": 1})
@@ -272,7 +272,7 @@ def test_an_override_survives_a_program_that_gives_another_base(cloud: LocalClou
     assert new.config(None).max_parallelism == 9
 
 
-def test_a_program_that_gives_no_limit_leaves_the_base_alone(cloud: LocalCloud) -> None:
+def test_program_that_gives_no_limit_leaves_base_alone(cloud: LocalCloud) -> None:
     cloud.workpool("mail", max_parallelism=5).enqueue_action(None, cloud.function(echo), {"n": 1})
 
     cloud.workpool("mail").enqueue_action(None, cloud.function(echo), {"n": 1})
@@ -280,7 +280,7 @@ def test_a_program_that_gives_no_limit_leaves_the_base_alone(cloud: LocalCloud) 
     assert cloud.workpool("mail").config(None).max_parallelism == 5
 
 
-def test_lowering_the_limit_recalls_nothing_and_holds_from_then_on(cloud: LocalCloud) -> None:
+def test_lowering_limit_recalls_nothing_and_holds_from_then_on(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=6)
     fn = cloud.function(echo, takes=timedelta(seconds=10))
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(20)])
@@ -305,7 +305,7 @@ def test_lowering_the_limit_recalls_nothing_and_holds_from_then_on(cloud: LocalC
     )
 
 
-def test_raising_the_limit_is_used_at_once(cloud: LocalCloud) -> None:
+def test_raising_limit_is_used_at_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(echo, takes=timedelta(minutes=1), timeout=timedelta(minutes=2))
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(12)])
@@ -323,7 +323,7 @@ def test_raising_the_limit_is_used_at_once(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     "resume", [{"reset": True}, {"paused": False, "max_parallelism": 3}], ids=str
 )
-def test_a_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
+def test_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
     cloud: LocalCloud, pause: dict[str, Any], resume: dict[str, Any]
 ) -> None:
     pool = cloud.workpool(max_parallelism=3)
@@ -347,7 +347,7 @@ def test_a_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
 
 
 @pytest.mark.peer("LB05")
-def test_a_pool_may_be_born_paused(cloud: LocalCloud) -> None:
+def test_pool_may_be_born_paused(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     fn = cloud.function(echo)
     work_id = pool.enqueue_action(None, fn, {"n": 1})
@@ -375,7 +375,7 @@ def test_pausing_lets_what_runs_finish(cloud: LocalCloud) -> None:
     )
 
 
-def test_a_retry_that_falls_into_a_pause_waits_for_its_end(cloud: LocalCloud) -> None:
+def test_retry_that_falls_into_pause_waits_for_its_end(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -402,7 +402,7 @@ def test_a_retry_that_falls_into_a_pause_waits_for_its_end(cloud: LocalCloud) ->
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_reset_with_a_value_drops_the_rest_of_the_override(cloud: LocalCloud) -> None:
+def test_reset_with_value_drops_rest_of_override(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=8)
     pool.configure(None, paused=True)
 
@@ -411,7 +411,7 @@ def test_reset_with_a_value_drops_the_rest_of_the_override(cloud: LocalCloud) ->
     assert (said.max_parallelism, said.paused) == (4, False)
 
 
-def test_pausing_keeps_the_limit_that_was_set_before(cloud: LocalCloud) -> None:
+def test_pausing_keeps_limit_that_was_set_before(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=8)
     pool.configure(None, max_parallelism=3)
     pool.configure(None, paused=True)

@@ -12,7 +12,7 @@ from workpool_aws.local import LocalCloud
 POLICY = RetryPolicy(max_attempts=7, initial_backoff=timedelta(minutes=10), base=1, jitter=False)
 
 
-def test_a_retrying_work_item_shows_what_went_wrong_and_when(cloud: LocalCloud) -> None:
+def test_retrying_work_item_shows_what_went_wrong_and_when(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -55,7 +55,7 @@ def test_a_retrying_work_item_shows_what_went_wrong_and_when(cloud: LocalCloud) 
     ]
 
 
-def test_of_many_attempts_the_last_five_are_kept(cloud: LocalCloud) -> None:
+def test_attempts_are_kept_up_to_last_five(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -89,7 +89,7 @@ def test_timeouts_are_failures_of_their_own_type(cloud: LocalCloud, *, decorated
     assert (attempt.outcome, attempt.error_type) == ("failed", "timeout")
 
 
-def test_a_target_that_does_not_exist_is_seen_while_the_work_item_waits(cloud: LocalCloud) -> None:
+def test_target_that_does_not_exist_is_seen_while_work_item_waits(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(
         None, "arn:aws:lambda:us-east-1:123456789012:function:missing", {}
@@ -102,7 +102,7 @@ def test_a_target_that_does_not_exist_is_seen_while_the_work_item_waits(cloud: L
     assert "missing" in str(status.last_error)
 
 
-def test_a_redriven_work_item_begins_without_a_past(cloud: LocalCloud) -> None:
+def test_redriven_work_item_begins_without_past(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -121,7 +121,7 @@ def test_a_redriven_work_item_begins_without_a_past(cloud: LocalCloud) -> None:
     assert (pool.status(None, new).attempts, pool.status(None, new).last_error) == ((), None)
 
 
-def test_no_error_text_is_told_to_the_logs(cloud: LocalCloud) -> None:
+def test_error_text_is_not_logged(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -144,7 +144,7 @@ def test_no_error_text_is_told_to_the_logs(cloud: LocalCloud) -> None:
     assert "secret of the user's" not in repr(cloud.facts)
 
 
-def test_what_never_went_wrong_has_no_last_error(cloud: LocalCloud) -> None:
+def test_success_without_failures_has_no_last_error(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(lambda _event, _context: 1, name="f")
     work_id = pool.enqueue_action(None, fn, {})

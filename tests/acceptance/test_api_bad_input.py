@@ -118,7 +118,7 @@ def test_bad_options_are_refused(cloud: LocalCloud, options: dict[str, Any], fie
 
 
 @pytest.mark.parametrize("retry", [True, RetryPolicy(max_attempts=2)])
-def test_a_mutation_takes_no_retry_yet(cloud: LocalCloud, retry: Any) -> None:
+def test_mutation_takes_no_retry_yet(cloud: LocalCloud, retry: Any) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
 
@@ -147,7 +147,7 @@ def test_a_mutation_takes_no_retry_yet(cloud: LocalCloud, retry: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_target_must_be_a_function(cloud: LocalCloud, target: Any) -> None:
+def test_target_must_be_function(cloud: LocalCloud, target: Any) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
 
@@ -170,7 +170,7 @@ def test_a_target_must_be_a_function(cloud: LocalCloud, target: Any) -> None:
         "arn:aws-cn:lambda:cn-north-1:123456789012:function:send-mail:7",
     ],
 )
-def test_every_form_of_a_function_is_a_target(cloud: LocalCloud, target: str) -> None:
+def test_every_form_of_function_is_target(cloud: LocalCloud, target: str) -> None:
     pool = cloud.workpool(max_parallelism=0)
 
     work_id = pool.enqueue_action(None, target, {})
@@ -191,7 +191,7 @@ def test_every_form_of_a_function_is_a_target(cloud: LocalCloud, target: str) ->
     ],
     ids=lambda batch: repr(batch)[:40],
 )
-def test_one_bad_entry_refuses_the_whole_batch(cloud: LocalCloud, batch: Any) -> None:
+def test_batch_with_one_bad_entry_is_refused_whole(cloud: LocalCloud, batch: Any) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
 
@@ -201,7 +201,7 @@ def test_one_bad_entry_refuses_the_whole_batch(cloud: LocalCloud, batch: Any) ->
     assert_nothing_happened(cloud, fn)
 
 
-def test_arguments_above_the_limit_are_too_large(cloud: LocalCloud) -> None:
+def test_arguments_above_limit_are_too_large(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
 
@@ -259,20 +259,20 @@ def test_large_arguments_and_results_come_back_whole(
     ],
     ids=str,
 )
-def test_a_pool_refuses_bad_options(options: dict[str, Any], field: str) -> None:
+def test_pool_refuses_bad_options(options: dict[str, Any], field: str) -> None:
     with pytest.raises(UsageError, match=field):
         Workpool("my-table", **options)
 
 
 @pytest.mark.parametrize("table", ["", None, 7, "with space", "x" * 256], ids=repr)
-def test_a_pool_refuses_a_bad_table(table: Any) -> None:
+def test_pool_refuses_bad_table(table: Any) -> None:
     with pytest.raises(UsageError, match="table"):
         Workpool(table)
 
 
 @pytest.mark.parametrize("name", ["a", "A-b_9", "x" * 40])
 @pytest.mark.parametrize("limit", [0, 1, 500])
-def test_a_pool_takes_what_is_allowed(name: str, limit: int) -> None:
+def test_pool_takes_what_is_allowed(name: str, limit: int) -> None:
     assert Workpool("my-table", name=name, max_parallelism=limit).name == name
 
 
@@ -304,7 +304,7 @@ def test_configure_refuses_bad_input_and_changes_nothing(
 
 
 @pytest.mark.parametrize("work_id", [None, 7, b"id"], ids=repr)
-def test_an_id_must_be_text(cloud: LocalCloud, work_id: Any) -> None:
+def test_id_must_be_text(cloud: LocalCloud, work_id: Any) -> None:
     pool = cloud.workpool()
 
     for ask in (pool.status, pool.result, pool.cancel):
@@ -313,7 +313,7 @@ def test_an_id_must_be_text(cloud: LocalCloud, work_id: Any) -> None:
 
 
 @pytest.mark.parametrize("ctx", ["ctx", 7, {"aws_request_id": "x"}], ids=repr)
-def test_a_context_must_be_one(cloud: LocalCloud, ctx: Any) -> None:
+def test_context_must_be_one(cloud: LocalCloud, ctx: Any) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
 
@@ -341,12 +341,12 @@ def test_a_context_must_be_one(cloud: LocalCloud, ctx: Any) -> None:
     ],
     ids=str,
 )
-def test_a_cloud_refuses_bad_options(options: dict[str, Any]) -> None:
+def test_cloud_refuses_bad_options(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         LocalCloud(**options)
 
 
-def test_a_positional_swap_of_context_and_target_is_refused(cloud: LocalCloud) -> None:
+def test_positional_swap_of_context_and_target_is_refused(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     swapped: Any = cloud.function(nothing)
 

@@ -22,7 +22,7 @@ def expected(n: int) -> tuple[str, object, int]:
     return ("success", n * n, 1)
 
 
-def test_five_thousand_works_come_out_as_the_oracle_says() -> None:
+def test_five_thousand_works_come_out_as_oracle_says() -> None:
     with LocalCloud(clock="virtual", engine="memory", seed=1) as cloud:
         pool = cloud.workpool("bulk", max_parallelism=LIMIT)
 

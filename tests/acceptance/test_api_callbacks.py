@@ -30,7 +30,7 @@ class Told:
         self.events.append(event)
 
 
-def test_an_undecorated_target_gets_exactly_what_is_documented(cloud: LocalCloud) -> None:
+def test_undecorated_target_gets_exactly_what_is_documented(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(), Told()
     fn, target = cloud.function(double), cloud.function(told, name="told")
     good = pool.enqueue_action(None, fn, {"n": 21}, on_complete=target, context={"user": 7})
@@ -61,7 +61,7 @@ def test_an_undecorated_target_gets_exactly_what_is_documented(cloud: LocalCloud
     ] * 3
 
 
-def test_a_decorated_handler_receives_the_event_and_says_that_it_ran(cloud: LocalCloud) -> None:
+def test_decorated_handler_receives_event_and_says_that_it_ran(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     received: list[OnCompleteEvent] = []
     seen: list[str | None] = []
@@ -117,7 +117,7 @@ def test_excluded_outcomes_are_not_told(
     }
 
 
-def test_every_work_of_a_batch_is_told_with_the_same_context(cloud: LocalCloud) -> None:
+def test_every_work_of_batch_is_told_with_same_context(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(max_parallelism=4), Told()
     ids = pool.enqueue_action_batch(
         None,
@@ -144,7 +144,7 @@ def test_every_kind_of_work_can_be_told_of(cloud: LocalCloud, kind: str) -> None
     assert sorted(event["work_id"] for event in told.events) == sorted([one, *two])
 
 
-def test_a_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
+def test_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
     pool, told, tries = cloud.workpool(), Told(), []
 
     def flaky(_event: dict[str, Any], _context: object) -> str:
@@ -163,7 +163,7 @@ def test_a_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
     ]
 
 
-def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
+def test_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
     cloud: LocalCloud,
 ) -> None:
     pool, told = cloud.workpool(), Told()
@@ -181,7 +181,7 @@ def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
     assert [event["result"] for event in told.events] == [{"kind": "canceled"}]
 
 
-def test_a_queue_and_a_topic_are_told_in_memory(cloud: LocalCloud) -> None:
+def test_queue_and_topic_are_told_in_memory(cloud: LocalCloud) -> None:
     pool, fn = cloud.workpool(), cloud.function(double)
     queued = pool.enqueue_action(None, fn, {"n": 1}, on_complete=QUEUE, context={"a": 1})
     noted = pool.enqueue_action(None, fn, {"n": 2}, on_complete=TOPIC)
@@ -199,7 +199,7 @@ def test_a_queue_and_a_topic_are_told_in_memory(cloud: LocalCloud) -> None:
     ]
 
 
-def test_a_queue_and_a_topic_are_told_on_moto() -> None:
+def test_queue_and_topic_are_told_on_moto() -> None:
     with LocalCloud(engine="moto") as cloud:
         sqs, sns = boto3.client("sqs"), boto3.client("sns")
         url = sqs.create_queue(QueueName="done")["QueueUrl"]
@@ -224,7 +224,7 @@ def test_a_queue_and_a_topic_are_told_on_moto() -> None:
             cloud.messages(QUEUE)
 
 
-def test_a_target_that_never_exists_ends_as_a_dead_letter_and_the_result_stands(
+def test_target_that_never_exists_ends_as_dead_letter_and_result_stands(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool()
@@ -240,7 +240,7 @@ def test_a_target_that_never_exists_ends_as_a_dead_letter_and_the_result_stands(
     assert pool.status(None, work_id).callback == "dead", "a dead letter is kept [WP-10]"
 
 
-def test_a_target_that_appears_later_is_told_then(cloud: LocalCloud) -> None:
+def test_target_that_appears_later_is_told_then(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(), Told()
     work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete="late")
     cloud.advance(timedelta(seconds=20))
@@ -253,7 +253,7 @@ def test_a_target_that_appears_later_is_told_then(cloud: LocalCloud) -> None:
     assert pool.status(None, work_id).callback == "delivered"
 
 
-def test_a_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
+def test_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     calls: list[str] = []
 
@@ -273,7 +273,7 @@ def test_a_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_a_paused_pool_tells_of_what_was_canceled(cloud: LocalCloud) -> None:
+def test_paused_pool_tells_of_what_was_canceled(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(max_parallelism=0), Told()
     work_id = pool.enqueue_action(
         None, cloud.function(double), {"n": 4}, on_complete=cloud.function(told)
@@ -285,7 +285,7 @@ def test_a_paused_pool_tells_of_what_was_canceled(cloud: LocalCloud) -> None:
     assert [event["result"]["kind"] for event in told.events] == ["canceled"]
 
 
-def test_an_action_may_be_told_of_another_works_end(cloud: LocalCloud) -> None:
+def test_action_may_be_told_of_another_works_end(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     told: list[tuple[str, object]] = []
 
@@ -302,7 +302,7 @@ def test_an_action_may_be_told_of_another_works_end(cloud: LocalCloud) -> None:
     assert pool.status(None, work_id).callback == "delivered"
 
 
-def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(
+def test_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(
     cloud: LocalCloud,
 ) -> None:
     """[WP-10]"""
@@ -316,7 +316,7 @@ def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(
     assert pool.status(None, waiting).callback == "pending"
 
 
-def test_after_its_callbacks_a_pool_rests(cloud: LocalCloud) -> None:
+def test_pool_rests_after_its_callbacks(cloud: LocalCloud) -> None:
     """[WP-22]"""
     pool = cloud.workpool()
 
@@ -340,7 +340,7 @@ def test_after_its_callbacks_a_pool_rests(cloud: LocalCloud) -> None:
     ] == []
 
 
-def test_the_handlers_function_can_be_tested_directly() -> None:
+def test_handlers_function_can_be_tested_directly() -> None:
     @Workpool("jobs").on_complete
     def ended(event: OnCompleteEvent) -> str:
         return f"{event.context}: {event.result.kind}"

@@ -22,7 +22,7 @@ def echo(event: dict[str, Any], _: object) -> Any:
 
 @both_engines
 @pytest.mark.parametrize("delay", [timedelta(0), timedelta(seconds=30), timedelta(days=3)], ids=str)
-def test_a_pending_work_is_canceled_and_never_starts(
+def test_pending_work_is_canceled_and_never_starts(
     cloud: LocalCloud, answer: Answer, delay: timedelta
 ) -> None:
     pool = cloud.workpool()
@@ -42,7 +42,7 @@ def test_a_pending_work_is_canceled_and_never_starts(
     assert cloud.invocations(fn) == []
 
 
-def test_canceling_one_work_leaves_the_others(cloud: LocalCloud) -> None:
+def test_canceling_one_work_leaves_others(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
     fn = cloud.function(echo, takes=timedelta(seconds=5))
     ids = pool.enqueue_action_batch(
@@ -58,7 +58,7 @@ def test_canceling_one_work_leaves_the_others(cloud: LocalCloud) -> None:
 
 
 @both_engines
-def test_a_running_work_gets_a_request_that_it_can_see(cloud: LocalCloud, answer: Answer) -> None:
+def test_running_work_gets_request_that_it_can_see(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -86,7 +86,9 @@ def test_a_running_work_gets_a_request_that_it_can_see(cloud: LocalCloud, answer
 
 
 @pytest.mark.parametrize("decorated", [True, False])
-def test_no_retry_follows_a_request(cloud: LocalCloud, answer: Answer, decorated: bool) -> None:
+def test_cancel_request_is_followed_by_no_retry(
+    cloud: LocalCloud, answer: Answer, decorated: bool
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -110,7 +112,7 @@ def test_no_retry_follows_a_request(cloud: LocalCloud, answer: Answer, decorated
     assert answer(pool, work_id).kind == "canceled"
 
 
-def test_a_work_that_backs_off_is_canceled_and_keeps_its_count(
+def test_work_that_backs_off_is_canceled_and_keeps_its_count(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -135,7 +137,7 @@ def test_a_work_that_backs_off_is_canceled_and_keeps_its_count(
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_finished_work_stays_as_it_was(cloud: LocalCloud, answer: Answer, fails: bool) -> None:
+def test_finished_work_stays_as_it_was(cloud: LocalCloud, answer: Answer, fails: bool) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -156,14 +158,14 @@ def test_a_finished_work_stays_as_it_was(cloud: LocalCloud, answer: Answer, fail
     ["", "nonsense", "01JZZZZZZZZZZZZZZZZZZZZZZZ", "x" * 5_000],
     ids=lambda text: text[:12],
 )
-def test_what_was_never_enqueued_is_unknown(cloud: LocalCloud, work_id: str) -> None:
+def test_cancel_of_unknown_id_says_unknown(cloud: LocalCloud, work_id: str) -> None:
     pool = cloud.workpool()
 
     assert pool.cancel(None, work_id) == "unknown"
     assert pool.status(None, work_id).state == "unknown"
 
 
-def test_a_second_cancel_finds_it_finished_or_requested(cloud: LocalCloud) -> None:
+def test_second_cancel_finds_it_finished_or_requested(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(echo, takes=timedelta(seconds=20))
     running, waiting = pool.enqueue_action_batch(None, fn, [{"n": 1}, {"n": 2}])
@@ -183,7 +185,7 @@ def test_a_second_cancel_finds_it_finished_or_requested(cloud: LocalCloud) -> No
     assert pool.cancel(None, running) == "finished"
 
 
-def test_a_canceled_work_is_unknown_after_its_retention(cloud: LocalCloud) -> None:
+def test_canceled_work_is_unknown_after_its_retention(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=timedelta(hours=2))
     work_id = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(days=9))
     pool.cancel(None, work_id)
@@ -195,7 +197,7 @@ def test_a_canceled_work_is_unknown_after_its_retention(cloud: LocalCloud) -> No
     assert (kept, pool.status(None, work_id).state) == ("finished", "unknown")
 
 
-def test_canceling_the_last_works_lets_the_pool_rest(cloud: LocalCloud) -> None:
+def test_canceling_last_works_lets_pool_rest(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     ids = pool.enqueue_action_batch(
         None, cloud.function(echo), [{"n": n} for n in range(5)], run_after=timedelta(seconds=40)
@@ -211,7 +213,7 @@ def test_canceling_the_last_works_lets_the_pool_rest(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
+def test_canceled_work_never_starts_again_under_faults(seed: int) -> None:
     with LocalCloud(
         engine="memory",
         seed=seed,
@@ -249,7 +251,7 @@ def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
         assert {each.state for each in pool.status_batch(None, ids)} == {"finished"}, f"seed {seed}"
 
 
-def test_a_pool_does_not_wait_for_what_was_canceled(cloud: LocalCloud) -> None:
+def test_pool_does_not_wait_for_what_was_canceled(cloud: LocalCloud) -> None:
     """[WP-22] No far wake is left of it, and no loop runs when it would have come."""
     pool = cloud.workpool()
     fn = cloud.function(echo)

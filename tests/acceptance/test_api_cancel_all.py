@@ -63,7 +63,7 @@ def test_due_and_future_works_are_canceled_and_never_start(
     assert cloud.invocations(fn) == []
 
 
-def test_a_paused_pool_is_emptied_without_a_free_slot(cloud: LocalCloud) -> None:
+def test_paused_pool_is_emptied_without_free_slot(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     pool.configure(None, paused=True)
@@ -76,7 +76,7 @@ def test_a_paused_pool_is_emptied_without_a_free_slot(cloud: LocalCloud) -> None
     assert pool.stats(None).pending == 0
 
 
-def test_running_ones_get_a_request(cloud: LocalCloud, answer: Answer) -> None:
+def test_running_ones_get_request(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool(max_parallelism=2)
 
     @pool.action
@@ -104,7 +104,7 @@ def test_running_ones_get_a_request(cloud: LocalCloud, answer: Answer) -> None:
     assert len(cloud.invocations(doomed)) == 1
 
 
-def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Answer) -> None:
+def test_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     fn = cloud.function(failing)
     work_id = pool.enqueue_action(
@@ -133,7 +133,7 @@ def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Ans
     indirect=["cloud"],
     ids=str,
 )
-def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(
+def test_work_enqueued_after_cancel_all_runs_from_any_caller(
     cloud: LocalCloud, pause: timedelta
 ) -> None:
     """[WP-3] A caller that has not heard of it is told when it enqueues, however long ago it was."""
@@ -157,7 +157,7 @@ def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(
     assert sorted(each.event["n"] for each in cloud.invocations(fn)) == [1, 2, 3, 4, 5, 6]
 
 
-def test_each_one_cancels_what_came_before_it(cloud: LocalCloud) -> None:
+def test_cancel_all_cancels_all_that_came_before_it(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     first = pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(hours=1))
@@ -206,7 +206,9 @@ def test_callbacks_tell_of_it(cloud: LocalCloud) -> None:
     ]
 
 
-def test_it_touches_no_other_pool_and_nothing_finished(cloud: LocalCloud, answer: Answer) -> None:
+def test_cancel_all_touches_no_other_pool_and_no_finished_work(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool("one")
     neighbor = cloud.workpool("two")
     fn = cloud.function(echo)
@@ -221,7 +223,7 @@ def test_it_touches_no_other_pool_and_nothing_finished(cloud: LocalCloud, answer
     assert answer(neighbor, elsewhere) == Result(kind="success", return_value=8)
 
 
-def test_a_pool_that_never_had_work_can_be_canceled(cloud: LocalCloud) -> None:
+def test_pool_that_never_had_work_can_be_canceled(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
 
@@ -232,7 +234,7 @@ def test_a_pool_that_never_had_work_can_be_canceled(cloud: LocalCloud) -> None:
     assert outcomes(pool, [work_id]) == ["success"]
 
 
-def test_a_redriven_failure_is_work_of_after(cloud: LocalCloud) -> None:
+def test_redriven_failure_is_work_of_after(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(failing)
     failed = pool.enqueue_action(None, fn, {})
@@ -246,7 +248,7 @@ def test_a_redriven_failure_is_work_of_after(cloud: LocalCloud) -> None:
     assert len(cloud.invocations(fn)) == 2
 
 
-def test_an_idle_pool_is_idle_again_afterwards(cloud: LocalCloud) -> None:
+def test_idle_pool_is_idle_again_afterwards(cloud: LocalCloud) -> None:
     """[WP-22]"""
     pool = cloud.workpool()
     fn = cloud.function(echo)

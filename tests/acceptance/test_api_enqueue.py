@@ -23,7 +23,7 @@ def echo(event: dict[str, Any], _: object) -> dict[str, Any]:
 
 
 @both_engines
-def test_an_action_runs_and_its_result_can_be_read(cloud: LocalCloud, answer: Answer) -> None:
+def test_action_runs_and_its_result_can_be_read(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     work_id = pool.enqueue_action(None, cloud.function(echo), {"to": "a@example.com"})
@@ -72,7 +72,7 @@ def test_arguments_are_taken_when_enqueued_not_when_run(cloud: LocalCloud, answe
     assert answer(pool, work_id).return_value == {"list": [1]}
 
 
-def test_a_short_name_is_resolved_by_the_loop(cloud: LocalCloud, answer: Answer) -> None:
+def test_short_name_is_resolved_by_loop(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     arn = cloud.function(echo, name="send-mail")
 
@@ -122,7 +122,7 @@ def test_only_queries_are_retried_by_default(
     assert answer(pool, work_id).kind == "failed"
 
 
-def test_a_batch_gives_an_id_for_each_arguments_in_their_order(
+def test_batch_gives_id_for_each_arguments_in_their_order(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -136,7 +136,7 @@ def test_a_batch_gives_an_id_for_each_arguments_in_their_order(
     assert [answer(pool, work_id).return_value for work_id in ids] == [{"n": n} for n in range(30)]
 
 
-def test_an_empty_batch_is_no_work(cloud: LocalCloud) -> None:
+def test_empty_batch_is_no_work(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
 
@@ -146,7 +146,7 @@ def test_an_empty_batch_is_no_work(cloud: LocalCloud) -> None:
     assert cloud.invocations(fn) == []
 
 
-def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(cloud: LocalCloud) -> None:
+def test_batch_takes_delay_and_policy_for_each_of_its_works(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -172,7 +172,7 @@ def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(cloud: Loc
 @pytest.mark.parametrize(
     "delay_s", [0.4, 3, 59, 61, 119, 121, 300, 3_600, 86_400 * 30, 86_400 * 365]
 )
-def test_a_due_time_is_kept_to_within_a_second(scheduler: Any, delay_s: float) -> None:
+def test_due_time_is_kept_to_within_second(scheduler: Any, delay_s: float) -> None:
     delay = timedelta(seconds=delay_s)
     with LocalCloud(engine="memory", scheduler=scheduler, seed=3) as cloud:
         pool = cloud.workpool()
@@ -186,7 +186,7 @@ def test_a_due_time_is_kept_to_within_a_second(scheduler: Any, delay_s: float) -
     assert due - timedelta(milliseconds=1) <= delivery.started_at <= due + SECOND
 
 
-def test_run_at_takes_an_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
+def test_run_at_takes_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     due = cloud.now + timedelta(minutes=10)
@@ -208,7 +208,7 @@ def test_run_at_takes_an_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
         {"run_at": datetime(2001, 1, 1, tzinfo=UTC)},
     ],
 )
-def test_the_past_means_now(cloud: LocalCloud, options: dict[str, Any]) -> None:
+def test_past_means_now(cloud: LocalCloud, options: dict[str, Any]) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     began = cloud.now
@@ -220,7 +220,7 @@ def test_the_past_means_now(cloud: LocalCloud, options: dict[str, Any]) -> None:
     assert delivery.started_at - began <= SECOND
 
 
-def test_a_later_work_does_not_hold_up_an_earlier_one(cloud: LocalCloud) -> None:
+def test_later_work_does_not_hold_up_earlier_one(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(echo)
     began = cloud.now
@@ -236,7 +236,7 @@ def test_a_later_work_does_not_hold_up_an_earlier_one(cloud: LocalCloud) -> None
 
 
 @both_engines
-def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(
+def test_work_enqueued_while_pool_waits_for_far_one_starts_at_once(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool()
@@ -271,7 +271,7 @@ def test_parallelism_is_used_and_never_exceeded(cloud: LocalCloud) -> None:
     assert max(ends) - began <= timedelta(seconds=55)
 
 
-def test_one_limit_holds_over_all_functions_of_a_pool(cloud: LocalCloud) -> None:
+def test_limit_holds_over_all_functions_of_pool(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=3)
     spans: list[tuple[datetime, datetime]] = []
     functions = [
@@ -292,7 +292,7 @@ def test_one_limit_holds_over_all_functions_of_a_pool(cloud: LocalCloud) -> None
     assert most == 3
 
 
-def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None:
+def test_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None:
     mail, files = (
         cloud.workpool("mail", max_parallelism=2),
         cloud.workpool("files", max_parallelism=5),
@@ -315,7 +315,7 @@ def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None
     assert {each.state for each in mail.status_batch(None, files_ids)} == {"unknown"}
 
 
-def test_a_function_is_delivered_its_arguments_once_each(cloud: LocalCloud) -> None:
+def test_function_is_delivered_its_arguments_once_each(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=7)
     fn = cloud.function(echo)
 
@@ -336,7 +336,7 @@ def test_versions_and_aliases_run(cloud: LocalCloud, answer: Answer, qualifier: 
     assert [answer(pool, work_id).return_value for work_id in ids] == [{"n": 1}, {"n": 1}]
 
 
-def test_a_pool_outlives_its_loop_many_times(cloud: LocalCloud) -> None:
+def test_pool_outlives_its_loop_many_times(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15))
 

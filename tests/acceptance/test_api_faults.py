@@ -89,7 +89,7 @@ def test_retried_work_is_never_lost_and_keeps_to_its_policy(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_busy_pool_with_delays_failures_and_pauses_survives_everything(seed: int) -> None:
+def test_busy_pool_with_delays_failures_and_pauses_survives_everything(seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, scheduler="aws", **RATES[-1]) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
 
@@ -135,7 +135,7 @@ def test_both_engines_survive_faults(engine: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_lost_worker_frees_its_slot(seed: int) -> None:
+def test_lost_worker_frees_its_slot(seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, lost_deliveries=0.5) as cloud:
         pool = cloud.workpool(max_parallelism=1)
         fn = cloud.function(
@@ -151,7 +151,7 @@ def test_a_lost_worker_frees_its_slot(seed: int) -> None:
         )
 
 
-def test_the_limit_holds_for_undecorated_work_without_duplicates() -> None:
+def test_limit_holds_for_undecorated_work_without_duplicates() -> None:
     with LocalCloud(engine="memory", seed=2, lost_deliveries=0.2, crash_rate=0.2) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
         fn = cloud.function(

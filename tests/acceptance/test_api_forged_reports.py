@@ -101,7 +101,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], Record]] = {
 
 @pytest.mark.parametrize("decorated", [True, False], ids=["decorated", "undecorated"])
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
-def test_a_record_that_does_not_know_the_starts_secret_changes_nothing(
+def test_record_that_does_not_know_starts_secret_changes_nothing(
     cloud: LocalCloud,
     answer: Answer,
     forgery: Callable[[dict[str, Any]], Record],
@@ -143,7 +143,7 @@ def deliver(cloud: LocalCloud, record: Record) -> None:
     cloud.advance(timedelta(seconds=1))
 
 
-def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(
+def test_policy_is_stored_one_whatever_proven_record_says(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """[WP-5] [WP-28] Who knows the nonce, an undecorated function, gets no attempt more than it was given, and keeps what was asked."""
@@ -191,7 +191,7 @@ def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(
     [False, RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=1))],
     ids=["once", "twice"],
 )
-def test_the_text_of_a_remote_is_never_a_report(
+def test_text_of_remote_is_never_report(
     cloud: LocalCloud, answer: Answer, kind: str, retry: RetryPolicy | bool
 ) -> None:
     """[WP-28] `raise RuntimeError(response.text)` in an undecorated function: a remote that knows everything but the nonce."""
@@ -214,7 +214,7 @@ class ReportNotWritten(Exception):
     """A class of the user's that happens to have our name."""
 
 
-def test_a_text_under_our_own_class_that_proves_nothing_is_no_report_and_recovery_ends_the_start(
+def test_text_under_our_own_class_that_proves_nothing_is_no_report_and_recovery_ends_start(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """[WP-28] As a worker of 0.1 raises it under a loop of 0.2: what it says may be true, and is not taken for that."""
@@ -231,7 +231,7 @@ def test_a_text_under_our_own_class_that_proves_nothing_is_no_report_and_recover
 
 
 @pytest.mark.parametrize("nonce", [..., "A" * 16, "", None, 7], ids=repr)
-def test_a_failure_of_a_handler_that_does_not_know_the_callbacks_secret_sends_nothing_again(
+def test_failure_of_handler_that_does_not_know_callbacks_secret_sends_nothing_again(
     cloud: LocalCloud, nonce: object
 ) -> None:
     """[WP-8] [WP-28]"""
@@ -261,7 +261,7 @@ def test_a_failure_of_a_handler_that_does_not_know_the_callbacks_secret_sends_no
     assert len(heard) == 1
 
 
-def test_a_forged_ticket_marks_no_callback_as_delivered(cloud: LocalCloud) -> None:
+def test_forged_ticket_marks_no_callback_as_delivered(cloud: LocalCloud) -> None:
     """[WP-8] [WP-28] Whoever may invoke a handler that serves two pools names the other pool's work item."""
     pool = cloud.workpool("mine")
     failures = 0
@@ -303,7 +303,7 @@ def test_a_forged_ticket_marks_no_callback_as_delivered(cloud: LocalCloud) -> No
     assert failures == 2
 
 
-def test_a_canceled_work_items_callback_has_a_secret_too(cloud: LocalCloud) -> None:
+def test_canceled_work_items_callback_has_secret_too(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.on_complete

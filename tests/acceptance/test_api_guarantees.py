@@ -32,7 +32,7 @@ TWICE = RetryPolicy(max_attempts=2, jitter=False)
         ("mutation", None, False, 2),
     ],
 )
-def test_how_often_code_runs_where_every_event_comes_twice(
+def test_code_runs_once_or_more_by_kind_where_every_event_comes_twice(
     kind: str, retry: Any, decorated: bool, runs_each: int
 ) -> None:
     with LocalCloud(engine="memory", duplicate_deliveries=1.0) as cloud:
@@ -65,7 +65,7 @@ def test_how_often_code_runs_where_every_event_comes_twice(
         ("times out", TWICE, (6, 6)),
     ],
 )
-def test_lambdas_own_retries_run_code_again_within_an_attempt(
+def test_lambdas_own_retries_run_code_again_within_attempt(
     cloud: LocalCloud, decorated: bool, how: str, retry: bool | RetryPolicy, runs: tuple[int, int]
 ) -> None:
     """[WP-5] The attempts are bounded all the same, and so is claimed code."""
@@ -91,7 +91,7 @@ def test_lambdas_own_retries_run_code_again_within_an_attempt(
     assert pool.status(None, work_id).previous_attempts == (1 if retry else 0)
 
 
-def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event_age(
+def test_lambdas_own_retry_hides_timeout_of_claimed_work_for_whole_event_age(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """The second delivery is refused by the claim, which to Lambda is a success: nobody reports the first one."""
@@ -114,7 +114,7 @@ def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event
     assert answer(pool, work_id).error_type == "no_report"
 
 
-def test_a_function_that_is_never_free_is_put_back_for_most_of_a_day_and_spends_no_attempt(
+def test_function_that_is_never_free_is_put_back_for_most_of_day_and_spends_no_attempt(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """[WP-25]"""
@@ -135,7 +135,7 @@ def test_a_function_that_is_never_free_is_put_back_for_most_of_a_day_and_spends_
     assert cloud.invocations(never_free) == []
 
 
-def test_a_claimed_work_that_crashes_fails_when_its_time_would_be_over(
+def test_claimed_work_that_crashes_fails_when_its_time_would_be_over(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """[WP-14] Its sender may be a duplicate, so the record waits for the claim's deadline and margin; a resting loop for the watchdog."""
@@ -156,7 +156,7 @@ def test_a_claimed_work_that_crashes_fails_when_its_time_would_be_over(
     assert timedelta(seconds=36) <= finished_at - began <= timedelta(seconds=96)
 
 
-def test_a_failure_is_a_dead_letter_for_its_retention_and_no_longer(cloud: LocalCloud) -> None:
+def test_failure_is_dead_letter_for_its_retention_and_no_longer(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=timedelta(hours=2))
     work_id = pool.enqueue_action(None, cloud.function(lambda event, _: 1 / 0, name="fails"), {})
     cloud.advance(timedelta(hours=1))
@@ -169,7 +169,7 @@ def test_a_failure_is_a_dead_letter_for_its_retention_and_no_longer(cloud: Local
     assert pool.status(None, work_id).state == "unknown"
 
 
-def test_of_more_due_works_than_slots_the_earliest_due_are_started_first(cloud: LocalCloud) -> None:
+def test_earliest_due_works_start_first_where_slots_are_few(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(lambda event, _: None, name="note", takes=timedelta(seconds=2))
     pool.configure(None, paused=True)
@@ -196,7 +196,7 @@ class BadAddress(NonRetryableError):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_of_an_undecorated_function_only_the_errors_name_is_heard(
+def test_undecorated_functions_error_is_known_by_name_alone(
     cloud: LocalCloud, error: Exception, starts_s: list[int]
 ) -> None:
     pool = cloud.workpool()

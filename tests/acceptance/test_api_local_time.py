@@ -55,7 +55,7 @@ def test_advance_does_what_is_due_up_to_its_end_and_no_more(cloud: LocalCloud) -
     assert [each.event["n"] for each in cloud.invocations(fn)] == [1, 2, 3, 4]
 
 
-def test_advance_leaves_a_running_work_running(cloud: LocalCloud) -> None:
+def test_advance_leaves_running_work_running(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo, takes=timedelta(seconds=20))
     work_id = pool.enqueue_action(None, fn, {})
@@ -126,7 +126,7 @@ def test_run_until_idle_raises_when_due_work_is_left(cloud: LocalCloud) -> None:
         cloud.run_until_idle(timeout=timedelta(minutes=1))
 
 
-def test_a_paused_pool_counts_as_rest(cloud: LocalCloud) -> None:
+def test_paused_pool_counts_as_rest(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(5)])
 
@@ -135,7 +135,7 @@ def test_a_paused_pool_counts_as_rest(cloud: LocalCloud) -> None:
     assert cloud.invocations("echo") == []
 
 
-def test_takes_is_a_duration_in_virtual_time(cloud: LocalCloud) -> None:
+def test_takes_is_duration_in_virtual_time(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     at: list[datetime] = []
 
@@ -161,7 +161,7 @@ def test_takes_is_a_duration_in_virtual_time(cloud: LocalCloud) -> None:
     )
 
 
-def test_takes_may_depend_on_the_event(cloud: LocalCloud) -> None:
+def test_takes_may_depend_on_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo, takes=lambda event: timedelta(seconds=event["n"]))
 
@@ -179,7 +179,7 @@ def test_takes_may_depend_on_the_event(cloud: LocalCloud) -> None:
     }
 
 
-def test_an_effect_of_a_body_that_takes_time_comes_at_the_end(cloud: LocalCloud) -> None:
+def test_effect_of_body_that_takes_time_comes_at_end(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo, takes=timedelta(seconds=30), timeout=timedelta(seconds=30))
     work_id = pool.enqueue_action(None, fn, {"n": 1})
@@ -282,17 +282,17 @@ def history(seed: int, engine: str = "memory", works: int = 10) -> list[tuple[ob
 
 
 @pytest.mark.parametrize("seed", [0, 7])
-def test_the_same_seed_gives_the_same_history(seed: int) -> None:
+def test_same_seed_gives_same_history(seed: int) -> None:
     first, second = history(seed), history(seed)
 
     assert first == second, f"seed {seed}"
 
 
-def test_the_same_seed_gives_the_same_history_through_boto3() -> None:
+def test_same_seed_gives_same_history_through_boto3() -> None:
     assert history(3, "moto", works=3) == history(3, "moto", works=3)
 
 
-def test_another_seed_gives_another_history() -> None:
+def test_seed_decides_history() -> None:
     assert history(1) != history(2)
 
 
@@ -313,7 +313,7 @@ def real() -> Iterator[LocalCloud]:
         yield cloud
 
 
-def test_the_real_clock_runs_the_same_code(real: LocalCloud) -> None:
+def test_real_clock_runs_same_code(real: LocalCloud) -> None:
     pool = real.workpool(max_parallelism=2)
 
     @pool.action
@@ -333,12 +333,12 @@ def test_the_real_clock_runs_the_same_code(real: LocalCloud) -> None:
     assert real.max_concurrency(fn) == 2
 
 
-def test_the_real_clock_shows_the_time_of_day() -> None:
+def test_real_clock_shows_time_of_day() -> None:
     with LocalCloud(clock="real", engine="memory") as cloud:
         assert abs(cloud.now - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_the_users_own_tables_stand_beside_the_pools() -> None:
+def test_users_own_tables_stand_beside_pools() -> None:
     with LocalCloud(engine="moto") as cloud:
         table = boto3.resource("dynamodb").create_table(
             TableName="orders",
@@ -360,7 +360,7 @@ def test_the_users_own_tables_stand_beside_the_pools() -> None:
         assert table.get_item(Key={"id": "o-1"})["Item"]["state"] == "shipped"
 
 
-def test_only_one_cloud_on_moto_at_a_time() -> None:
+def test_moto_serves_one_cloud_at_time() -> None:
     with (
         LocalCloud(engine="moto"),
         pytest.raises(Exception, match=r"(?i)one|already|another"),
@@ -369,7 +369,7 @@ def test_only_one_cloud_on_moto_at_a_time() -> None:
         pass
 
 
-def test_clouds_follow_each_other_without_traces_of_the_last() -> None:
+def test_clouds_follow_each_other_without_traces_of_last() -> None:
     for _ in range(2):
         with LocalCloud(engine="moto") as cloud:
             pool = cloud.workpool()
@@ -380,7 +380,7 @@ def test_clouds_follow_each_other_without_traces_of_the_last() -> None:
             assert len(cloud.invocations(fn)) == 1
 
 
-def test_an_error_inside_the_block_comes_out_and_the_cloud_ends() -> None:
+def test_error_inside_block_comes_out_and_cloud_ends() -> None:
     def fail_midway() -> None:
         with LocalCloud(engine="memory") as cloud:
             cloud.workpool().enqueue_action(
@@ -395,7 +395,7 @@ def test_an_error_inside_the_block_comes_out_and_the_cloud_ends() -> None:
         fail_midway()
 
 
-def test_a_worker_that_waits_for_another_by_a_lock_is_reported() -> None:
+def test_worker_that_waits_for_another_by_lock_is_reported() -> None:
     from threading import Event  # noqa: PLC0415 - only here does a worker do what it must not
 
     gate = Event()

@@ -52,7 +52,7 @@ def pauses(cloud: LocalCloud, fn: str) -> list[timedelta]:
         (RetryPolicy(max_attempts=7), 7),
     ],
 )
-def test_a_policy_gives_that_many_attempts(
+def test_policy_gives_that_many_attempts(
     cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool | None, attempts: int
 ) -> None:
     pool = cloud.workpool()
@@ -70,7 +70,7 @@ def test_a_policy_gives_that_many_attempts(
 @pytest.mark.parametrize(
     ("retry", "attempts"), [(None, 3), (False, 1), (True, 3), (RetryPolicy(max_attempts=2), 2)]
 )
-def test_the_pools_default_policy_stands_for_true_and_for_none_where_asked(
+def test_pools_default_policy_stands_for_true_and_for_none_where_asked(
     cloud: LocalCloud, retry: RetryPolicy | bool | None, attempts: int
 ) -> None:
     pool = cloud.workpool(default_retry=RetryPolicy(max_attempts=3), retry_actions_by_default=True)
@@ -82,7 +82,7 @@ def test_the_pools_default_policy_stands_for_true_and_for_none_where_asked(
     assert len(cloud.invocations(fn)) == attempts
 
 
-def test_queries_use_the_pools_default_policy_and_may_be_told_not_to(cloud: LocalCloud) -> None:
+def test_queries_use_pools_default_policy_and_may_be_told_not_to(cloud: LocalCloud) -> None:
     pool = cloud.workpool(default_retry=RetryPolicy(max_attempts=4))
     fn, once = cloud.function(boom, name="retried"), cloud.function(boom, name="once")
 
@@ -121,7 +121,7 @@ def test_queries_use_the_pools_default_policy_and_may_be_told_not_to(cloud: Loca
     ids=["default", "base 3", "capped", "base 1"],
 )
 @pytest.mark.parametrize("decorated", [True, False])
-def test_attempts_wait_as_the_policy_says(
+def test_attempts_wait_as_policy_says(
     cloud: LocalCloud, policy: RetryPolicy, seconds: list[float], decorated: bool
 ) -> None:
     pool = cloud.workpool()
@@ -142,7 +142,7 @@ def test_attempts_wait_as_the_policy_says(
         )
 
 
-def test_jitter_spreads_each_wait_from_half_to_one_and_a_half(cloud: LocalCloud) -> None:
+def test_jitter_spreads_each_wait_from_half_to_one_and_half(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=60)
     wait = timedelta(minutes=10)
     policy = RetryPolicy(
@@ -166,7 +166,7 @@ def test_jitter_spreads_each_wait_from_half_to_one_and_a_half(cloud: LocalCloud)
 
 
 @both_engines
-def test_a_retried_work_that_succeeds_is_a_success(cloud: LocalCloud, answer: Answer) -> None:
+def test_retried_work_that_succeeds_is_success(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -182,7 +182,7 @@ def test_a_retried_work_that_succeeds_is_a_success(cloud: LocalCloud, answer: An
     assert pool.status(None, work_id).previous_attempts == 2
 
 
-def test_a_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
+def test_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     failing = cloud.function(boom, name="failing")
     other = cloud.function(lambda event, ctx: None, name="other")
@@ -200,7 +200,7 @@ def test_a_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
     assert len(cloud.invocations(failing)) == 2
 
 
-def test_non_retryable_ends_a_work_whatever_is_left(cloud: LocalCloud, answer: Answer) -> None:
+def test_non_retryable_ends_work_whatever_is_left(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     class BadAddress(NonRetryableError):
@@ -220,7 +220,7 @@ def test_non_retryable_ends_a_work_whatever_is_left(cloud: LocalCloud, answer: A
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_retry_later_spends_an_attempt_and_names_its_own_delay(
+def test_retry_later_spends_attempt_and_names_its_own_delay(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -246,7 +246,7 @@ def test_retry_later_spends_an_attempt_and_names_its_own_delay(
 
 
 @pytest.mark.parametrize(("retry", "attempts"), [(False, 1), (RetryPolicy(max_attempts=2), 2)])
-def test_retry_later_gives_no_attempt_beyond_the_policy(
+def test_retry_later_gives_no_attempt_beyond_policy(
     cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool, attempts: int
 ) -> None:
     pool = cloud.workpool()
@@ -264,7 +264,7 @@ def test_retry_later_gives_no_attempt_beyond_the_policy(
     assert len(cloud.invocations(fn)) == attempts
 
 
-def test_a_retry_waits_for_a_free_slot_and_the_limit_holds(cloud: LocalCloud) -> None:
+def test_retry_waits_for_free_slot_and_limit_holds(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
 
     @pool.action
@@ -304,7 +304,7 @@ def test_a_retry_waits_for_a_free_slot_and_the_limit_holds(cloud: LocalCloud) ->
     ],
     ids=str,
 )
-def test_a_bad_policy_names_the_field(options: dict[str, Any]) -> None:
+def test_bad_policy_names_field(options: dict[str, Any]) -> None:
     (field,) = options
     with pytest.raises(UsageError, match=field):
         RetryPolicy(**options)

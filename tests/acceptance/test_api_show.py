@@ -85,14 +85,14 @@ def test_large_payloads_are_read_from_their_chunks_on_request(cloud: LocalCloud)
     assert opened.result.value == large
 
 
-def test_show_of_an_unknown_id_is_not_found(cloud: LocalCloud) -> None:
+def test_show_of_unknown_id_is_not_found(cloud: LocalCloud) -> None:
     with pytest.raises(NotFound):
         cloud.workpool().show(None, "nonsense")
     with pytest.raises(UsageError, match=r"^work_id must be "):
         cloud.workpool().show(None, 7)  # type: ignore[arg-type]
 
 
-def test_show_of_a_claimed_action_without_options(cloud: LocalCloud) -> None:
+def test_show_of_claimed_action_without_options(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=None)
 
     shown = pool.show(None, pool.enqueue_action(None, "echo", {}))
@@ -101,7 +101,7 @@ def test_show_of_a_claimed_action_without_options(cloud: LocalCloud) -> None:
     assert (shown.on_complete, shown.on_complete_exclude, shown.context) == (None, (), None)
 
 
-def test_show_reports_a_cancel_of_the_whole_pool_before_the_loop_has_come_to_it(
+def test_show_reports_cancel_of_whole_pool_before_loop_has_come_to_it(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool()
@@ -134,7 +134,7 @@ def test_pools_lists_every_pool_with_its_limits_and_loop(cloud: LocalCloud) -> N
     assert pools == busy.pools(None)
 
 
-def test_a_pool_is_known_once_it_had_work_or_was_given_a_limit(cloud: LocalCloud) -> None:
+def test_pool_is_known_once_it_had_work_or_was_given_limit(cloud: LocalCloud) -> None:
     fn = cloud.function(echo)
     worked, limited, new = (cloud.workpool(name) for name in ("worked", "limited", "new"))
     worked.enqueue_action(None, fn, {})
@@ -144,7 +144,7 @@ def test_a_pool_is_known_once_it_had_work_or_was_given_a_limit(cloud: LocalCloud
 
 
 @both_engines
-def test_the_count_of_dead_letters_is_that_of_redrive_all(cloud: LocalCloud) -> None:
+def test_count_of_dead_letters_is_that_of_redrive_all(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn, other = cloud.function(boom, name="boom"), cloud.function(boom, name="other")
     for n, target in enumerate([fn, fn, other]):

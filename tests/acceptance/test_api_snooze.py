@@ -17,7 +17,7 @@ POLICY = RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=1), jitte
 
 
 @pytest.mark.parametrize("retry", [False, POLICY], ids=["claimed", "retried"])
-def test_a_snoozed_work_item_runs_again_after_the_delay_and_spends_no_attempt(
+def test_snoozed_work_item_runs_again_after_delay_and_spends_no_attempt(
     cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool
 ) -> None:
     pool = cloud.workpool()
@@ -43,7 +43,7 @@ def test_a_snoozed_work_item_runs_again_after_the_delay_and_spends_no_attempt(
         assert timedelta(minutes=10) <= after - before <= timedelta(minutes=10, seconds=1)
 
 
-def test_while_it_is_snoozed_it_holds_no_slot_and_is_pending(cloud: LocalCloud) -> None:
+def test_snoozed_work_is_pending_and_holds_no_slot(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
 
     @pool.action
@@ -65,7 +65,7 @@ def test_while_it_is_snoozed_it_holds_no_slot_and_is_pending(cloud: LocalCloud) 
 
 
 @pytest.mark.parametrize("retry", [False, POLICY], ids=["claimed", "retried"])
-def test_the_hundred_and_first_snooze_in_a_row_is_a_failure_that_says_so(
+def test_hundred_and_first_snooze_in_row_is_failure_that_says_so(
     cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool
 ) -> None:
     pool = cloud.workpool()
@@ -84,7 +84,7 @@ def test_the_hundred_and_first_snooze_in_a_row_is_a_failure_that_says_so(
     assert len(cloud.invocations(fn)) == 101
 
 
-def test_an_attempt_that_fails_begins_the_row_anew(cloud: LocalCloud, answer: Answer) -> None:
+def test_attempt_that_fails_begins_row_anew(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     runs = 0
 
@@ -133,7 +133,7 @@ def test_an_attempt_that_fails_begins_the_row_anew(cloud: LocalCloud, answer: An
     ],
     ids=["alone", "nested: the longest", "beside an error", "beside a final error"],
 )
-def test_a_group_snoozes_where_it_holds_nothing_else(
+def test_group_snoozes_where_it_holds_nothing_else(
     cloud: LocalCloud, answer: Answer, error: Exception, kind: str, delay_s: int | None
 ) -> None:
     pool = cloud.workpool()
@@ -161,9 +161,7 @@ def test_a_group_snoozes_where_it_holds_nothing_else(
         )
 
 
-def test_after_a_request_to_cancel_a_snooze_ends_as_canceled(
-    cloud: LocalCloud, answer: Answer
-) -> None:
+def test_snooze_after_cancel_request_ends_as_canceled(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -179,7 +177,7 @@ def test_after_a_request_to_cancel_a_snooze_ends_as_canceled(
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_the_snooze_of_an_undecorated_function_is_a_failure_like_any(
+def test_snooze_of_undecorated_function_is_failure_like_any(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     """Lambda tells the class's name and the text, and no delay; docs/retries.md says so."""
@@ -197,7 +195,7 @@ def test_the_snooze_of_an_undecorated_function_is_a_failure_like_any(
 
 
 @pytest.mark.parametrize("delay", [timedelta(seconds=-5), timedelta(0), timedelta.min])
-def test_a_snooze_of_nothing_runs_again_at_once(
+def test_snooze_of_nothing_runs_again_at_once(
     cloud: LocalCloud, answer: Answer, delay: timedelta
 ) -> None:
     pool = cloud.workpool()
@@ -224,7 +222,7 @@ class Forgetful(Snooze):
         self.reason = reason
 
 
-def test_a_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(
+def test_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -253,13 +251,13 @@ def test_a_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(
 
 
 @pytest.mark.parametrize("delay", [30, 1.5, None, "30"])
-def test_a_delay_that_is_no_timedelta_is_refused_where_it_is_made(delay: Any) -> None:
+def test_delay_that_is_no_timedelta_is_refused_where_it_is_made(delay: Any) -> None:
     with pytest.raises(UsageError, match="delay"):
         Snooze(delay)
 
 
 @pytest.mark.parametrize("retry", [False, POLICY], ids=["claimed", "retried"])
-def test_what_comes_twice_runs_once_for_each_start_of_claimed_work(
+def test_claimed_work_runs_once_for_each_start_though_events_come_twice(
     retry: RetryPolicy | bool,
 ) -> None:
     """[WP-5] A snooze ends its start: a second delivery of that start runs nothing, and the next start is claimed anew."""

@@ -39,7 +39,7 @@ def run(
     return work_id
 
 
-def test_the_plain_function_stands_beside_the_handler(cloud: LocalCloud) -> None:
+def test_plain_function_stands_beside_handler(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -53,7 +53,7 @@ def test_the_plain_function_stands_beside_the_handler(cloud: LocalCloud) -> None
     assert send_email.__doc__ == "Send it."
 
 
-def test_defaults_of_the_signature_fill_in(cloud: LocalCloud, answer: Answer) -> None:
+def test_defaults_of_signature_fill_in(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -67,7 +67,7 @@ def test_defaults_of_the_signature_fill_in(cloud: LocalCloud, answer: Answer) ->
     assert answer(pool, second).return_value == ["a", "bye", True]
 
 
-def test_arguments_are_validated_by_the_signature(cloud: LocalCloud, answer: Answer) -> None:
+def test_arguments_are_validated_by_signature(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -140,7 +140,7 @@ def test_parameters_may_have_any_name(cloud: LocalCloud, answer: Answer) -> None
     assert answer(pool, work_id).return_value == [1, 2, 3, 4, 5, "x"]
 
 
-def test_a_function_of_any_keywords_gets_them_all(cloud: LocalCloud, answer: Answer) -> None:
+def test_function_of_any_keywords_gets_them_all(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -172,7 +172,7 @@ def starred(*args: int) -> int:
     [awaited, yielding, by_place, starred, "text", None],
     ids=lambda each: getattr(each, "__name__", str(each)),
 )
-def test_what_could_never_run_is_refused_where_it_is_decorated(
+def test_worker_that_could_never_run_is_refused_where_it_is_decorated(
     cloud: LocalCloud, function: Any
 ) -> None:
     with pytest.raises(UsageError):
@@ -191,7 +191,7 @@ def test_what_could_never_run_is_refused_where_it_is_decorated(
     ],
     ids=str,
 )
-def test_a_result_is_kept_as_json(
+def test_result_is_kept_as_json(
     cloud: LocalCloud, answer: Answer, value: object, kept: object
 ) -> None:
     pool = cloud.workpool()
@@ -208,9 +208,7 @@ class Receipt(BaseModel):
     total: Decimal
 
 
-def test_what_a_worker_returns_is_what_the_next_one_takes(
-    cloud: LocalCloud, answer: Answer
-) -> None:
+def test_return_value_of_worker_is_taken_by_next(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -229,7 +227,7 @@ def test_what_a_worker_returns_is_what_the_next_one_takes(
     assert booked == ["2031-01-02T00:00:00Z", "1.10", paid] == from_model
 
 
-def test_a_worker_that_returns_a_model_runs_once_when_it_is_called_directly_or_told_of_an_end(
+def test_worker_that_returns_model_runs_once_when_it_is_called_directly_or_told_of_end(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool()
@@ -256,7 +254,7 @@ def test_a_worker_that_returns_a_model_runs_once_when_it_is_called_directly_or_t
     assert note({"work_id": "x", "context": None, "result": {}}, None) == {"city": "Ulm", "code": 0}
 
 
-def test_a_result_that_is_the_event_holds_no_assignment(cloud: LocalCloud, answer: Answer) -> None:
+def test_result_that_is_event_holds_no_assignment(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     whole = run(cloud, pool, lambda event, ctx: event, {"n": 1, "own": {"_workpool": 2}})

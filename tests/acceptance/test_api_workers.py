@@ -34,7 +34,7 @@ def run(
 
 @both_engines
 @pytest.mark.parametrize("decorated", [True, False])
-def test_an_exception_is_a_failure_with_its_class_and_text(
+def test_exception_is_failure_with_its_class_and_text(
     cloud: LocalCloud, answer: Answer, decorated: bool
 ) -> None:
     pool = cloud.workpool()
@@ -55,7 +55,7 @@ def test_an_exception_is_a_failure_with_its_class_and_text(
 
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize(("retry", "attempts"), [(False, 1), (TWICE, 2)])
-def test_a_timeout_is_a_failure_and_is_retried(
+def test_timeout_is_failure_and_is_retried(
     cloud: LocalCloud, answer: Answer, decorated: bool, retry: Any, attempts: int
 ) -> None:
     pool = cloud.workpool()
@@ -81,9 +81,7 @@ def test_a_timeout_is_a_failure_and_is_retried(
     )
 
 
-def test_a_worker_that_sleeps_beyond_its_timeout_is_ended(
-    cloud: LocalCloud, answer: Answer
-) -> None:
+def test_worker_that_sleeps_beyond_its_timeout_is_ended(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     after: list[str] = []
 
@@ -100,7 +98,7 @@ def test_a_worker_that_sleeps_beyond_its_timeout_is_ended(
 
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize("code", [0, 1, "bye"])
-def test_system_exit_is_a_failure_and_ends_nothing_else(
+def test_system_exit_is_failure_and_ends_nothing_else(
     cloud: LocalCloud, answer: Answer, decorated: bool, code: Any
 ) -> None:
     pool = cloud.workpool()
@@ -124,7 +122,7 @@ def test_system_exit_is_a_failure_and_ends_nothing_else(
     [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j],
     ids=lambda value: type(value).__name__,
 )
-def test_a_result_that_is_no_json_fails_without_retry(
+def test_result_that_is_no_json_fails_without_retry(
     cloud: LocalCloud, answer: Answer, value: object
 ) -> None:
     pool = cloud.workpool()
@@ -144,7 +142,7 @@ def test_a_result_that_is_no_json_fails_without_retry(
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_a_result_of_an_undecorated_function_that_is_no_json_fails(
+def test_result_of_undecorated_function_that_is_no_json_fails(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -155,7 +153,7 @@ def test_a_result_of_an_undecorated_function_that_is_no_json_fails(
 
 
 @pytest.mark.parametrize("size", [921_599, 2_000_000])
-def test_a_result_that_is_too_large_fails_the_work_and_no_other(
+def test_result_that_is_too_large_fails_work_and_no_other(
     cloud: LocalCloud, answer: Answer, size: int
 ) -> None:
     pool = cloud.workpool()
@@ -174,7 +172,7 @@ def test_a_result_that_is_too_large_fails_the_work_and_no_other(
     assert answer(pool, other).return_value == "xxx"
 
 
-def test_a_long_error_text_is_kept_within_bounds(cloud: LocalCloud, answer: Answer) -> None:
+def test_long_error_text_is_kept_within_bounds(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -188,7 +186,7 @@ def test_a_long_error_text_is_kept_within_bounds(cloud: LocalCloud, answer: Answ
     assert 100 < len(str(result.error)) < 100_000
 
 
-def test_a_hostile_exception_is_still_a_failure(cloud: LocalCloud, answer: Answer) -> None:
+def test_hostile_exception_is_still_failure(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
     class Unprintable(Exception):
@@ -208,7 +206,7 @@ def test_a_hostile_exception_is_still_a_failure(cloud: LocalCloud, answer: Answe
 
 
 @both_engines
-def test_an_error_text_with_lone_surrogates_is_still_a_failure(
+def test_error_text_with_lone_surrogates_is_still_failure(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -225,7 +223,7 @@ def test_an_error_text_with_lone_surrogates_is_still_a_failure(
     )
 
 
-def test_a_function_that_is_not_there_ends_as_not_invocable(
+def test_function_that_is_not_there_ends_as_not_invocable(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     pool = cloud.workpool()
@@ -243,7 +241,7 @@ def test_a_function_that_is_not_there_ends_as_not_invocable(
     assert answer(pool, other).return_value == "fine"
 
 
-def test_a_function_deployed_a_little_later_still_runs(cloud: LocalCloud, answer: Answer) -> None:
+def test_function_deployed_little_later_still_runs(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, "late-function", {})
     cloud.advance(timedelta(seconds=40))
@@ -254,7 +252,7 @@ def test_a_function_deployed_a_little_later_still_runs(cloud: LocalCloud, answer
     assert answer(pool, work_id).return_value == "there"
 
 
-def test_the_work_handle_tells_about_the_attempt(cloud: LocalCloud, answer: Answer) -> None:
+def test_work_handle_tells_about_attempt(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool("email")
     seen: list[Work] = []
 
@@ -315,7 +313,7 @@ def test_sleep_lets_virtual_time_pass_and_others_run(cloud: LocalCloud) -> None:
     )
 
 
-def test_a_worker_may_enqueue_more_work_through_its_pool(cloud: LocalCloud, answer: Answer) -> None:
+def test_worker_may_enqueue_more_work_through_its_pool(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool(max_parallelism=2)
 
     @pool.action
@@ -335,7 +333,7 @@ def test_a_worker_may_enqueue_more_work_through_its_pool(cloud: LocalCloud, answ
 
 
 @both_engines
-def test_one_function_serves_several_pools(cloud: LocalCloud, answer: Answer) -> None:
+def test_function_serves_several_pools(cloud: LocalCloud, answer: Answer) -> None:
     first, second = cloud.workpool("first"), cloud.workpool("second")
 
     @first.action
@@ -352,7 +350,7 @@ def test_one_function_serves_several_pools(cloud: LocalCloud, answer: Answer) ->
     )
 
 
-def test_a_worker_decorated_for_another_table_reports_to_the_one_in_the_event(
+def test_worker_decorated_for_another_table_reports_to_one_in_event(
     cloud: LocalCloud, answer: Answer
 ) -> None:
     elsewhere = Workpool("another-table", name="elsewhere")
@@ -368,7 +366,7 @@ def test_a_worker_decorated_for_another_table_reports_to_the_one_in_the_event(
 
 
 @both_engines
-def test_an_undecorated_function_gets_its_arguments_as_its_event(cloud: LocalCloud) -> None:
+def test_undecorated_function_gets_its_arguments_as_its_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     events: list[Any] = []
 
@@ -389,7 +387,7 @@ def test_an_undecorated_function_gets_its_arguments_as_its_event(cloud: LocalClo
     assert 11_000 <= remaining <= 12_000
 
 
-def test_a_claimed_work_in_two_deliveries_runs_once(answer: Answer) -> None:
+def test_claimed_work_in_two_deliveries_runs_once(answer: Answer) -> None:
     with LocalCloud(engine="memory", duplicate_deliveries=1.0, seed=11) as cloud:
         pool = cloud.workpool(max_parallelism=3)
         runs: list[int] = []
@@ -411,7 +409,7 @@ def test_a_claimed_work_in_two_deliveries_runs_once(answer: Answer) -> None:
         assert [answer(pool, work_id).return_value for work_id in ids] == list(range(20))
 
 
-def test_a_claimed_work_that_times_out_never_runs_again() -> None:
+def test_claimed_work_that_times_out_never_runs_again() -> None:
     with LocalCloud(engine="memory", duplicate_deliveries=1.0, seed=5) as cloud:
         pool = cloud.workpool()
         runs: list[int] = []
@@ -429,7 +427,7 @@ def test_a_claimed_work_that_times_out_never_runs_again() -> None:
         assert len(ids) == 8
 
 
-def test_a_record_of_another_trigger_is_none_of_ours(cloud: LocalCloud) -> None:
+def test_record_of_another_trigger_is_none_of_ours(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     events: list[Any] = []
 

@@ -68,9 +68,7 @@ def sources_of(root: Path, package: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("root", "package"), [(ROOT, "workpool_aws"), (CONSTRUCT, "workpool_cdk")])
-def test_a_wheel_holds_the_whole_package_and_its_licence(
-    built: Path, root: Path, package: str
-) -> None:
+def test_wheel_holds_whole_package_and_its_licence(built: Path, root: Path, package: str) -> None:
     notes = f"{package}-{VERSION}.dist-info"
     files = names_in(wheel_of(built, package))
 
@@ -78,7 +76,7 @@ def test_a_wheel_holds_the_whole_package_and_its_licence(
     assert {f"{package}/py.typed", f"{notes}/licenses/LICENSE", f"{notes}/METADATA"} <= files
 
 
-def test_the_construct_has_the_licence_of_the_library() -> None:
+def test_construct_has_licence_of_library() -> None:
     assert (CONSTRUCT / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
@@ -99,7 +97,7 @@ def test_metadata_is_valid_and_complete(built: Path, package: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["workpool_aws", "workpool_cdk"])
-def test_links_of_the_readme_work_off_the_repository(built: Path, package: str) -> None:
+def test_links_of_readme_work_off_repository(built: Path, package: str) -> None:
     links = LINK.findall(headers_of(wheel_of(built, package)).get_payload())
     ours = [found[1] for each in links if (found := FILE_OF_OURS.match(each))]
 
@@ -109,7 +107,7 @@ def test_links_of_the_readme_work_off_the_repository(built: Path, package: str) 
     assert len(ours) == len([each for each in links if each.startswith(f"{ADDRESS}/")])
 
 
-def test_pictures_of_the_readme_are_shown_off_the_repository() -> None:
+def test_pictures_of_readme_are_shown_off_repository() -> None:
     """By the rule of pyproject.toml, whether or not the README has one at present."""
     rule, _ = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
     raw = ADDRESS.replace("//github.com/", "//raw.githubusercontent.com/")
@@ -119,7 +117,7 @@ def test_pictures_of_the_readme_are_shown_off_the_repository() -> None:
     assert shown == f"![a demo]({raw}/v$HFPR_VERSION/docs/demo.svg)"
 
 
-def test_the_source_distribution_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
+def test_source_distribution_builds_same_wheel(built: Path, tmp_path: Path) -> None:
     (archive,) = built.glob("workpool_aws-*.tar.gz")
     with tarfile.open(archive) as opened:
         opened.extractall(tmp_path, filter="data")

@@ -40,7 +40,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_links_into_a_page_lead_to_a_heading(path: Path) -> None:
+def test_links_into_page_lead_to_heading(path: Path) -> None:
     dead = [
         f"{target}#{anchor}"
         for target, anchor in ANCHOR.findall(path.read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def test_links_into_a_page_lead_to_a_heading(path: Path) -> None:
     assert dead == []
 
 
-def test_the_index_names_every_page() -> None:
+def test_index_names_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
@@ -69,7 +69,7 @@ def test_named_files_exist(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=name_of)
-def test_a_picture_is_whole_and_loads_nothing(path: Path) -> None:
+def test_picture_is_whole_and_loads_nothing(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert expat.ParserCreate().Parse(text, True) == 1  # it raises where the text is no XML
@@ -78,17 +78,17 @@ def test_a_picture_is_whole_and_loads_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=name_of)
-def test_a_decision_has_its_three_parts(path: Path) -> None:
+def test_decision_has_its_three_parts(path: Path) -> None:
     headings = re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert headings[:3] == ["Status", "Context", "Decision"]
 
 
-def test_decisions_are_numbered_without_a_gap() -> None:
+def test_decisions_are_numbered_without_gap() -> None:
     assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
-def test_the_changelog_opens_with_this_version_or_what_comes_next() -> None:
+def test_changelog_opens_with_this_version_or_what_comes_next() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "version"
     ]
@@ -103,5 +103,5 @@ def test_the_changelog_opens_with_this_version_or_what_comes_next() -> None:
     assert [name for name, _ in headings].index(version) <= 1
 
 
-def test_the_lifecycle_page_is_made_from_the_table() -> None:
+def test_lifecycle_page_is_made_from_table() -> None:
     assert PAGE.read_text(encoding="utf-8") == lifecycle_page(), "run `make docs`"

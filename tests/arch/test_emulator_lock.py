@@ -8,7 +8,7 @@ LOCK = (ROOT / "requirements" / "ministack.txt").read_text(encoding="utf-8")
 SHIM = ROOT / "tests" / "emulator" / "shim" / "__main__.py"
 
 
-def test_the_shim_was_written_for_the_version_that_is_installed() -> None:
+def test_shim_was_written_for_version_that_is_installed() -> None:
     tree = ast.parse(SHIM.read_text(encoding="utf-8"))
     version = next(
         ast.literal_eval(node.value)

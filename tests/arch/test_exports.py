@@ -46,7 +46,7 @@ def test_all_is_sorted_and_complete() -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_a_public_name_loads_and_says_what_it_is(name: str) -> None:
+def test_public_name_loads_and_says_what_it_is(name: str) -> None:
     value = getattr(workpool_aws, name)
 
     assert value.__name__ == name
@@ -58,12 +58,12 @@ def test_dir_shows_every_public_name() -> None:
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_what_a_later_version_brings_is_absent(name: str) -> None:
+def test_feature_of_later_version_is_absent(name: str) -> None:
     with pytest.raises(AttributeError, match=name):
         getattr(workpool_aws, name)
 
 
-def test_the_local_cloud_has_a_home_of_its_own() -> None:
+def test_local_cloud_has_home_of_its_own() -> None:
     local = importlib.import_module("workpool_aws.local")
 
     assert local.LocalCloud.__name__ == "LocalCloud"
@@ -89,5 +89,5 @@ def test_errors_are_caught_by_their_kind(narrow: str, wide: type[Exception]) -> 
 
 
 @pytest.mark.parametrize("name", ["NonRetryableError", "RetryLater", "Snooze"])
-def test_what_a_worker_raises_is_not_an_error_of_the_package(name: str) -> None:
+def test_exceptions_for_workers_are_no_errors_of_package(name: str) -> None:
     assert not issubclass(getattr(workpool_aws, name), workpool_aws.WorkpoolError)

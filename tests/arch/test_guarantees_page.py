@@ -53,7 +53,7 @@ PROMISES = read_promises()
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.what[:50])
-def test_a_promise_names_rules_that_are_kept_and_tests_that_exist(promise: Promise) -> None:
+def test_promise_names_rules_that_are_kept_and_tests_that_exist(promise: Promise) -> None:
     assert bool(promise.rules) != promise.has_none
     assert set(promise.rules) <= KEPT
     assert promise.tests

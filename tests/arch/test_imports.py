@@ -20,7 +20,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_a_loaded_package_would_be_seen() -> None:
+def test_loaded_package_would_be_seen() -> None:
     assert "botocore" in loaded_by("import boto3")
 
 
@@ -38,7 +38,7 @@ def test_a_loaded_package_would_be_seen() -> None:
         "import workpool_aws.local.pytest_plugin",
     ],
 )
-def test_no_heavy_package_is_loaded_before_it_is_needed(statement: str) -> None:
+def test_heavy_packages_are_loaded_when_they_are_needed(statement: str) -> None:
     allowed = {"pytest"} if "pytest_plugin" in statement else set()
 
     assert loaded_by(statement) - allowed == set()
@@ -60,7 +60,7 @@ print(loaded.count("workpool_aws"), *set(loaded) - sys.stdlib_module_names)
     return set(names), int(ours)
 
 
-def test_the_facade_loads_one_module() -> None:
+def test_facade_loads_one_module() -> None:
     assert packages_beside_python("import workpool_aws") == ({"workpool_aws"}, 1)
 
 
@@ -75,7 +75,7 @@ def test_the_facade_loads_one_module() -> None:
         "import workpool_aws.handlers.watchdog",
     ],
 )
-def test_a_module_of_a_function_loads_only_what_reads_ids_beside_the_library(
+def test_module_of_function_loads_only_what_reads_ids_beside_library(
     statement: str,
 ) -> None:
     """ULIDs are spelled by python-ulid, which needs typing_extensions on Python 3.11."""
@@ -92,7 +92,7 @@ def test_decisions_and_steps_load_no_sdk(package: str) -> None:
     assert loaded_by(f"{modules}\n{walk}") == set()
 
 
-def test_the_local_cloud_leaves_moto_alone_until_it_is_entered() -> None:
+def test_local_cloud_leaves_moto_alone_until_it_is_entered() -> None:
     assert "moto" not in loaded_by(
         "from workpool_aws.local import LocalCloud; LocalCloud(clock='virtual')"
     )

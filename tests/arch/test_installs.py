@@ -40,7 +40,7 @@ def installs(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environment_begins_with_the_pinned_installer(environment: str) -> None:
+def test_environment_begins_with_pinned_installer(environment: str) -> None:
     lines = recipe(f"{environment}/.installed")
     made = [number for number, line in enumerate(lines) if re.search(r"-m venv\b", line)]
     first, *others = installs(lines)
@@ -53,7 +53,7 @@ def test_an_environment_begins_with_the_pinned_installer(environment: str) -> No
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(
+def test_environment_is_made_without_resolving_or_building_unlocked(
     environment: str,
 ) -> None:
     for line in installs(recipe(f"{environment}/.installed")):
@@ -64,7 +64,7 @@ def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(
             assert {"--require-hashes", "--only-binary=:all:", "-r"} <= set(line.split())
 
 
-def test_every_environment_that_the_makefile_makes_is_looked_at() -> None:
+def test_every_environment_that_makefile_makes_is_looked_at() -> None:
     everything = "\n".join(
         line
         for target in ("audit", "cdk", "dist", "e2e", "infra", "lock", "test")
@@ -75,7 +75,7 @@ def test_every_environment_that_the_makefile_makes_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("folder", ENVIRONMENTS)
-def test_an_environment_that_is_there_has_the_pinned_installer(folder: str) -> None:
+def test_environment_that_is_there_has_pinned_installer(folder: str) -> None:
     (pin,) = pins((ROOT / INSTALLER).read_text(encoding="utf-8")).values()
     packages = sorted((ROOT / folder).glob("lib/python*/site-packages"))
     if not (ROOT / folder / ".installed").exists():
@@ -86,14 +86,14 @@ def test_an_environment_that_is_there_has_the_pinned_installer(folder: str) -> N
     assert found == {pin.version}, "`make clean install` makes it anew"
 
 
-def test_the_installer_is_one_package_with_no_extra() -> None:
+def test_installer_is_one_package_with_no_extra() -> None:
     """Whatever pip a Python brings can install it, and nothing has to be resolved."""
     (pin,) = pins((ROOT / INSTALLER).read_text(encoding="utf-8")).values()
 
     assert (pin.name, pin.extras) == ("pip", frozenset())
 
 
-def test_a_tool_is_run_without_the_current_folder() -> None:
+def test_tool_is_run_without_current_folder() -> None:
     """`-I` keeps a pip.py, a venv.py or a sitecustomize.py of the folder, or of a PYTHONPATH, from being run in place of the tool."""
     commands = re.findall(
         r"(?:python|\$\(PYTHON\)\"?) ((?:-\w+ )*)-m (pip|venv|pytest|piptools|ensurepip|pip_audit|hatchling|twine|check_wheel_contents)\b",
@@ -105,7 +105,7 @@ def test_a_tool_is_run_without_the_current_folder() -> None:
     assert bare == []
 
 
-def test_packages_of_node_are_the_locked_ones_and_run_nothing_when_installed() -> None:
+def test_packages_of_node_are_locked_ones_and_run_nothing_when_installed() -> None:
     commands = [line.strip() for line in MAKEFILE.splitlines() if re.search(r"\bnpm\b", line)]
 
     assert [re.findall(r"npm (\w+) --ignore-scripts\b", line) for line in commands] == [["ci"]]
@@ -122,7 +122,7 @@ def test_help_lists_every_target() -> None:
     assert all(len(line) < 200 for line in said.splitlines())
 
 
-def test_the_pipeline_runs_every_check_of_the_makefile() -> None:
+def test_pipeline_runs_every_check_of_makefile() -> None:
     steps = re.findall(
         r"^(?:step|make PYTHON=\"\$python\") (\S+)",
         (ROOT / ".ci" / "run").read_text(encoding="utf-8"),

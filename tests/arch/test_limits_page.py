@@ -130,15 +130,15 @@ def on_page(cell: str) -> float:
 @pytest.mark.parametrize(
     ("cell", "module", "name"), ROWS, ids=[f"{module}.{name}" for _, module, name in ROWS]
 )
-def test_a_row_says_what_the_code_does(cell: str, module: str, name: str) -> None:
+def test_row_says_what_code_does(cell: str, module: str, name: str) -> None:
     assert on_page(cell) == pytest.approx(in_code(module, name))
 
 
-def test_every_row_that_names_a_constant_is_read() -> None:
+def test_every_row_that_names_constant_is_read() -> None:
     assert len(ROWS) == len(re.findall(r"\| `[a-z]+\.[A-Z_]+` \|$", PAGE, re.MULTILINE)) > 40
 
 
-def test_no_bound_is_left_out() -> None:
+def test_bounds_are_all_in_page() -> None:
     on_this_page = {name for _, module, name in ROWS if module == "limits"}
 
     assert BOUNDS - on_this_page == PACING, (
@@ -160,7 +160,7 @@ def test_no_bound_is_left_out() -> None:
         ),
     ],
 )
-def test_numbers_in_the_text(said: str, value: int) -> None:
+def test_numbers_in_text(said: str, value: int) -> None:
     found = re.search(r"\d+|four", said)
 
     assert said in PAGE

@@ -42,7 +42,7 @@ def installed_together(lock: Lock) -> dict[str, Pin]:
 
 
 @each_lock
-def test_a_lock_has_no_hole(lock: Lock) -> None:
+def test_lock_has_no_hole(lock: Lock) -> None:
     pinned = pins(lock.text())
     declared = record()
 
@@ -58,7 +58,7 @@ def test_a_lock_has_no_hole(lock: Lock) -> None:
     [(lock, pin.name) for lock in LOCKS for pin in pins(lock.text()).values() if pin.extras],
     ids=lambda value: str(value)[:40],
 )
-def test_a_pin_that_loses_its_extra_is_a_hole(lock: Lock, name: str) -> None:
+def test_pin_that_loses_its_extra_is_hole(lock: Lock, name: str) -> None:
     pinned = pins(lock.text())
     pinned[name] = Pin(name, pinned[name].version, frozenset(), pinned[name].hashes)
 
@@ -71,7 +71,7 @@ def test_a_pin_that_loses_its_extra_is_a_hole(lock: Lock, name: str) -> None:
 @pytest.mark.parametrize(
     "wanted", ["b[x]", "b[X]>=1", "b[x,y] ; python_version >= '3.11'", "b[y]>=1"]
 )
-def test_an_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
+def test_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
     declared = {"a==1": [wanted], "b==1": ["c ; extra == 'x'", "c ; extra == 'y'"], "c==1": []}
     bare, whole = (
         pins(f"a==1 --hash=sha256:0\n{line}==1 --hash=sha256:0\nc==1 --hash=sha256:0")
@@ -86,7 +86,7 @@ def test_an_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
 
 
 @each_lock
-def test_the_requirements_of_every_pin_are_recorded(lock: Lock) -> None:
+def test_requirements_of_every_pin_are_recorded(lock: Lock) -> None:
     recorded = record()
 
     missing = [
@@ -98,14 +98,14 @@ def test_the_requirements_of_every_pin_are_recorded(lock: Lock) -> None:
     assert missing == [], "`make lock` writes requirements/metadata.json"
 
 
-def test_nothing_else_is_recorded() -> None:
+def test_metadata_records_nothing_else() -> None:
     locked = {f"{pin.name}=={pin.version}" for lock in LOCKS for pin in pins(lock.text()).values()}
 
     assert sorted(record().keys() - locked) == []
 
 
 @each_lock
-def test_the_record_is_what_the_installed_packages_say(lock: Lock) -> None:
+def test_record_is_what_installed_packages_say(lock: Lock) -> None:
     """Of those that are installed here in the locked version."""
     recorded = record()
     differing = []
@@ -122,7 +122,7 @@ def test_the_record_is_what_the_installed_packages_say(lock: Lock) -> None:
 
 
 @each_lock
-def test_every_pin_has_a_hash(lock: Lock) -> None:
+def test_every_pin_has_hash(lock: Lock) -> None:
     found = pins(lock.text()).values()
 
     assert found
@@ -132,7 +132,7 @@ def test_every_pin_has_a_hash(lock: Lock) -> None:
 
 
 @each_lock
-def test_a_lock_names_no_place_to_fetch_from(lock: Lock) -> None:
+def test_lock_names_no_place_to_fetch_from(lock: Lock) -> None:
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", lock.text()) == []
 
 
@@ -146,7 +146,7 @@ def test_locks_that_are_installed_together_agree() -> None:
             } == set()
 
 
-def test_the_functions_are_deployed_with_the_versions_that_were_tested() -> None:
+def test_functions_are_deployed_with_versions_that_were_tested() -> None:
     tested = pins((ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8"))
     deployed = pins(
         (ROOT / "infra/cdk/workpool_cdk/lambda-requirements.txt").read_text(encoding="utf-8")
@@ -157,7 +157,7 @@ def test_the_functions_are_deployed_with_the_versions_that_were_tested() -> None
     }
 
 
-def test_every_lock_of_the_repository_is_judged() -> None:
+def test_every_lock_of_repository_is_judged() -> None:
     hashed = {
         str(path.relative_to(ROOT))
         for folder in ("requirements", "infra/cdk", "tools", "examples")
@@ -171,7 +171,7 @@ def test_every_lock_of_the_repository_is_judged() -> None:
     }
 
 
-def test_the_construct_bundles_with_the_same_installer() -> None:
+def test_construct_bundles_with_same_installer() -> None:
     """It is published without the folder of the locks, so it has a copy."""
     copied = ROOT / "infra" / "cdk" / "workpool_cdk" / "installer-requirements.txt"
 
@@ -180,7 +180,7 @@ def test_the_construct_bundles_with_the_same_installer() -> None:
     ).read_text(encoding="utf-8")
 
 
-def test_what_comes_from_npm_is_locked_with_hashes() -> None:
+def test_npm_packages_are_locked_with_hashes() -> None:
     lock = json.loads((ROOT / "infra/cdk/package-lock.json").read_text(encoding="utf-8"))
     wanted = json.loads((ROOT / "infra/cdk/package.json").read_text(encoding="utf-8"))[
         "devDependencies"

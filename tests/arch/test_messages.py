@@ -47,12 +47,12 @@ def messages() -> list[tuple[str, str]]:
 MESSAGES = messages()
 
 
-def test_they_are_found() -> None:
+def test_messages_are_found() -> None:
     assert len(MESSAGES) > 60
 
 
 @pytest.mark.parametrize(("place", "allowed"), MESSAGES, ids=[place for place, _ in MESSAGES])
-def test_what_is_allowed_goes_on_after_must_be(place: str, allowed: str) -> None:
+def test_message_says_what_is_allowed_after_must_be(place: str, allowed: str) -> None:
     assert not allowed.startswith(VERBS), allowed
     assert not allowed.endswith(".")
     assert ";" not in allowed or allowed == "; ", "for the reader, a semicolon ends what is allowed"

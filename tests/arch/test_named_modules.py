@@ -106,9 +106,7 @@ def test_modules_that_other_trees_name_exist() -> None:
         ("FILE = Path(workpool_aws.__path__[0]) / 'cli' / 'demo' / 'worker.py'", []),
     ],
 )
-def test_a_name_that_is_gone_would_be_noticed(
-    tmp_path: Path, text: str, missing: list[str]
-) -> None:
+def test_name_that_is_gone_would_be_noticed(tmp_path: Path, text: str, missing: list[str]) -> None:
     path = tmp_path / "named.py"
     path.write_text(text)
 

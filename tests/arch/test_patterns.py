@@ -81,7 +81,7 @@ def runs_away(pattern: str, flags: int = 0) -> bool:
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_no_pattern_repeats_what_repeats(name: str) -> None:
+def test_pattern_repeats_no_repetition(name: str) -> None:
     found = PATTERNS[name]
 
     assert not runs_away(found.pattern, found.flags & ~re.DEBUG), found.pattern
@@ -99,7 +99,7 @@ def test_no_pattern_repeats_what_repeats(name: str) -> None:
         (r"(?:ab){26}[0-9]+", False),
     ],
 )
-def test_the_one_that_once_took_twelve_seconds_would_be_noticed(pattern: str, away: bool) -> None:
+def test_one_that_once_took_twelve_seconds_would_be_noticed(pattern: str, away: bool) -> None:
     assert runs_away(pattern) is away
 
 
@@ -187,7 +187,7 @@ def keep_busy(pattern: re.Pattern[str]) -> None:
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_no_pattern_is_kept_busy_by_what_nearly_fits(name: str) -> None:
+def test_pattern_is_not_kept_busy_by_text_that_nearly_fits(name: str) -> None:
     with bounded(CPU_S):
         keep_busy(PATTERNS[name])
 
@@ -195,7 +195,7 @@ def test_no_pattern_is_kept_busy_by_what_nearly_fits(name: str) -> None:
 @pytest.mark.parametrize(
     "pattern", [r"([0-9a-z]{1,12}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", r"(a+)+b", r"a*a*a*a*b"]
 )
-def test_one_that_runs_away_would_be_ended(pattern: str) -> None:
+def test_pattern_that_runs_away_would_be_ended(pattern: str) -> None:
     with pytest.raises(RunsAway), bounded(CPU_S / 10):
         keep_busy(re.compile(pattern))
 
@@ -203,7 +203,7 @@ def test_one_that_runs_away_would_be_ended(pattern: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_every_pattern_is_a_constant_of_its_module(path: Path) -> None:
+def test_every_pattern_is_constant_of_its_module(path: Path) -> None:
     """One that is made inside a function, or handed to `re.match` as a text, would not be looked at above."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = [

@@ -140,17 +140,17 @@ def modules_of(room: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_a_document_uses_the_words_of_the_house(path: Path) -> None:
+def test_document_uses_words_of_house(path: Path) -> None:
     assert broken_words(prose_of(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_a_sentence_of_a_document_has_at_most_one_colon(path: Path) -> None:
+def test_sentence_of_document_has_at_most_one_colon(path: Path) -> None:
     assert colon_chains(prose_of(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_a_heading_names_its_subject(path: Path) -> None:
+def test_heading_names_its_subject(path: Path) -> None:
     headings = re.findall(r"^#+ (.+)$", prose_of(path.read_text(encoding="utf-8")), re.MULTILINE)
 
     assert headings
@@ -158,7 +158,7 @@ def test_a_heading_names_its_subject(path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_docstrings_of_a_room_open_with_their_subject(room: str) -> None:
+def test_docstrings_of_room_open_with_their_subject(room: str) -> None:
     opened = [
         f"{name_of(path)}: {docstring.strip().splitlines()[0]}"
         for path in modules_of(room)
@@ -170,7 +170,7 @@ def test_docstrings_of_a_room_open_with_their_subject(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str) -> None:
+def test_docstrings_and_comments_of_room_use_words_of_house(room: str) -> None:
     broken = [
         f"{name_of(path)}: {fault}"
         for path in modules_of(room)
@@ -198,7 +198,7 @@ def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str)
         "None: no limit.",
     ],
 )
-def test_the_word_rules_notice(text: str) -> None:
+def test_word_rules_notice(text: str) -> None:
     assert broken_words(text)
 
 
@@ -212,11 +212,11 @@ def test_the_word_rules_notice(text: str) -> None:
         "`None` means no limit.",
     ],
 )
-def test_the_word_rules_let_pass(text: str) -> None:
+def test_word_rules_let_pass(text: str) -> None:
     assert broken_words(text) == []
 
 
-def test_a_chain_of_colons_is_noticed() -> None:
+def test_chain_of_colons_is_noticed() -> None:
     assert colon_chains("One: two: three.\n\n* A list: its item.\n* Another: its item.") == [
         "One: two: three."
     ]

@@ -33,7 +33,7 @@ def test_every_example_that_is_marked_is_found() -> None:
 
 
 @pytest.mark.parametrize(("path", "code", "printed"), EXAMPLES)
-def test_an_example_prints_what_stands_below_it(path: Path, code: str, printed: str) -> None:
+def test_example_prints_what_stands_below_it(path: Path, code: str, printed: str) -> None:
     said = io.StringIO()
 
     with contextlib.redirect_stdout(said):
@@ -55,7 +55,7 @@ def handlers_of(mark: str, **names: object) -> dict[str, object]:
     return module
 
 
-def test_the_deployed_example_sends_an_email(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployed_example_sends_email(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
 
     def send(to: str, template: str, *, idempotency_key: str) -> str:

@@ -50,7 +50,7 @@ def ms(number: str, unit: str) -> int:
     return round(float(number) * {"ms": 1, "s": 1000}[unit])
 
 
-def test_the_default_policys_delays() -> None:
+def test_default_policys_delays() -> None:
     policy = RetryPolicy()
     shown = []
     for retry, delay, jittered in table_after("The default policy waits:"):
@@ -70,7 +70,7 @@ def test_the_default_policys_delays() -> None:
     ]
 
 
-def test_the_timeline_of_the_example() -> None:
+def test_timeline_of_example() -> None:
     policy = RetryPolicy(
         max_attempts=5, initial_backoff=timedelta(seconds=10), base=3, jitter=False
     )
@@ -94,7 +94,7 @@ def test_the_timeline_of_the_example() -> None:
     assert len(rows) == policy.max_attempts
 
 
-def test_the_table_of_requeues() -> None:
+def test_table_of_requeues() -> None:
     rows = table_after("## Requeue\n")
     delays = [put_back_delay_ms(n) // 1000 for n in range(limits.UNDELIVERED_MAX)]
 
@@ -106,7 +106,7 @@ def test_the_table_of_requeues() -> None:
     assert f"about {sum(delays) // 3600} hours" in PROSE
 
 
-def test_the_refusals_before_a_missing_function_is_given_up() -> None:
+def test_refusals_before_missing_function_is_given_up() -> None:
     refused_at = [0]
     while refused_at[-1] * 1000 < limits.REFUSED_FOR_MS:
         refused_at.append(refused_at[-1] + put_back_delay_ms(len(refused_at) - 1) // 1000)
@@ -115,7 +115,7 @@ def test_the_refusals_before_a_missing_function_is_given_up() -> None:
     assert said in PROSE
 
 
-def test_the_table_of_a_callbacks_tries() -> None:
+def test_table_of_callbacks_tries() -> None:
     rows = table_after("| try of the loop")
     owed, at, tries = PendingCallback(A_WORK, EpochMs(0)), 0, {}
     for number in range(1, limits.CALLBACK_TRIES_MAX + 1):
@@ -130,7 +130,7 @@ def test_the_table_of_a_callbacks_tries() -> None:
     assert rows[-2][0] == str(limits.CALLBACK_TRIES_MAX)
 
 
-def test_the_looks_at_a_sent_callback() -> None:
+def test_looks_at_sent_callback() -> None:
     window_ms, now = 906_000, EpochMs(0)
     owed: PendingCallback | None = first_owed(A_WORK, CallbackState.SENT, now)
     looks: list[str] = []
@@ -155,7 +155,7 @@ def test_the_looks_at_a_sent_callback() -> None:
         ("after 2 minutes of refusals", limits.REFUSED_FOR_MS),
     ],
 )
-def test_times_in_the_text(said: str, value_ms: int) -> None:
+def test_times_in_text(said: str, value_ms: int) -> None:
     words = {"six": 6, "two": 2}
     found = re.search(r"(\d+|six|two)\s(s|minutes?|hours?)\b", said)
 
@@ -165,7 +165,7 @@ def test_times_in_the_text(said: str, value_ms: int) -> None:
     assert number * {"s": 1_000, "m": 60_000, "h": 3_600_000}[found[2][0]] == value_ms
 
 
-def test_counts_in_the_text() -> None:
+def test_counts_in_text() -> None:
     assert f"requeued {limits.UNDELIVERED_MAX} times in a row" in PROSE
     assert {3: "three times in a row"}[limits.INVOKE_TRIES] in PROSE
     assert {8: "after eight requeues in a row"}[limits.UNCLAIMED_MAX] in PROSE

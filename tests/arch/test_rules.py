@@ -56,22 +56,22 @@ RULES = read_rules()
 KEPT = {rule.number for rule in RULES.values() if rule.kept}
 
 
-def test_every_rule_of_the_design_stands_in_the_protocol() -> None:
+def test_every_rule_of_design_stands_in_protocol() -> None:
     assert set(RULES) == {*range(1, 15), *range(20, 26), 28}
 
 
-def test_the_code_tags_exactly_the_rules_that_are_kept() -> None:
+def test_code_tags_exactly_rules_that_are_kept() -> None:
     assert tags_under("workpool_aws") == KEPT
 
 
-def test_the_tests_tag_exactly_the_rules_that_are_kept() -> None:
+def test_tests_tag_exactly_rules_that_are_kept() -> None:
     assert tags_under("tests", but=Path(__file__)) == KEPT
 
 
 @pytest.mark.parametrize(
     "rule", [RULES[number] for number in sorted(KEPT)], ids=lambda rule: f"WP-{rule.number}"
 )
-def test_a_kept_rule_names_files_that_carry_its_tag(rule: Rule) -> None:
+def test_kept_rule_names_files_that_carry_its_tag(rule: Rule) -> None:
     assert rule.code
     assert rule.tests
     untagged = [
@@ -85,5 +85,5 @@ def test_a_kept_rule_names_files_that_carry_its_tag(rule: Rule) -> None:
 @pytest.mark.parametrize(
     "rule", [rule for rule in RULES.values() if not rule.kept], ids=lambda rule: f"WP-{rule.number}"
 )
-def test_a_rule_that_is_not_kept_yet_claims_no_file(rule: Rule) -> None:
+def test_rule_that_is_not_kept_yet_claims_no_file(rule: Rule) -> None:
     assert (rule.code, rule.tests) == ((), ())

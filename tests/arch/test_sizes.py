@@ -45,7 +45,7 @@ def test_functions_fit() -> None:
     assert {name: length for name, length in lengths.items() if length > FUNCTION_LINES_MAX} == {}
 
 
-def test_the_type_checker_is_never_silenced() -> None:
+def test_type_checker_is_never_silenced() -> None:
     silenced = [
         f"{name_of(path)}:{number}"
         for path in MODULES
@@ -60,5 +60,5 @@ def test_modules_say_first_what_they_are_for() -> None:
     assert [name_of(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_module_names_say_something() -> None:
     assert [name_of(path) for path in MODULES if path.stem in VAGUE] == []

@@ -29,7 +29,7 @@ def work_id(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield made
 
 
-def test_ls_shows_the_latest_error_of_a_retrying_work_item_on_one_line(
+def test_ls_shows_latest_error_of_retrying_work_item_on_one_line(
     work_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls"]) == 0
@@ -40,7 +40,7 @@ def test_ls_shows_the_latest_error_of_a_retrying_work_item_on_one_line(
     assert not {"\x1b", "\u202e"} & set(line)
 
 
-def test_show_lists_the_attempts(work_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_lists_attempts(work_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", work_id]) == 0
 
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("attempt 1")]
@@ -48,9 +48,7 @@ def test_show_lists_the_attempts(work_id: str, capsys: pytest.CaptureFixture[str
     assert not {"\x1b", "\u202e"} & set(line)
 
 
-def test_json_has_the_attempts_as_they_are(
-    work_id: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_has_attempts_as_they_are(work_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", "--json"]) == 0
 
     [item] = json.loads(capsys.readouterr().out)["items"]

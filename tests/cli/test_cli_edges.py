@@ -68,7 +68,7 @@ def is_plain(text: str) -> bool:
     [["pause"], ["resume"], ["limit"], ["limit", "3"], ["limit", "--reset"], ["stats"], ["ls"], ["show", "x"], ["cancel", "--all", "--yes"],
      ["cancel", "x", "--yes"], ["redrive", "--all", "--yes"], ["redrive", "x", "--yes"]],
 )  # fmt: skip
-def test_an_unknown_pool_is_code_3_and_names_near_misses(
+def test_unknown_pool_is_code_3_and_names_near_misses(
     scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*argv, "--pool", "emial"]) == 3
@@ -83,7 +83,7 @@ def test_an_unknown_pool_is_code_3_and_names_near_misses(
     assert [pool["name"] for pool in json.loads(capsys.readouterr().out)["pools"]] == ["email"]
 
 
-def test_an_unknown_pool_that_is_like_none_names_some(
+def test_unknown_pool_that_is_like_none_names_some(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for n in range(7):
@@ -94,7 +94,7 @@ def test_an_unknown_pool_that_is_like_none_names_some(
     assert capsys.readouterr().err.endswith("; it has email, p0, p1, p2, p3, …\n")
 
 
-def test_a_table_without_pools_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_without_pools_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with LocalCloud(engine="memory") as cloud:
         assert main(["ls", "--table", cloud.table]) == 3
         assert (
@@ -105,7 +105,7 @@ def test_a_table_without_pools_says_so(capsys: pytest.CaptureFixture[str]) -> No
         assert capsys.readouterr().out.split() == ["pool", "limit", "set", "by", "loop"]
 
 
-def test_a_pool_may_be_paused_before_its_first_work(
+def test_pool_may_be_paused_before_its_first_work(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pause", "--pool", "soon", "--new"]) == 0
@@ -141,7 +141,7 @@ def test_pools_are_listed_with_their_limits(
     ("state", "wanted"),
     [("failed", [1]), ("success", [0]), ("canceled", []), ("finished", [0, 1]), ("pending", [2])],
 )
-def test_every_state_that_ls_prints_is_a_filter(
+def test_every_state_that_ls_prints_is_filter(
     scene: Scene, state: str, wanted: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls", "--state", state, "--json"]) == 0
@@ -151,7 +151,7 @@ def test_every_state_that_ls_prints_is_a_filter(
     ]
 
 
-def test_a_page_of_one_outcome_goes_on_where_it_ended(
+def test_page_of_one_outcome_goes_on_where_it_ended(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = [
@@ -170,7 +170,7 @@ def test_a_page_of_one_outcome_goes_on_where_it_ended(
     assert found == [scene.ids[1], more[1], more[3], more[4]]
 
 
-def test_an_unknown_state_is_refused_with_the_list(
+def test_unknown_state_is_refused_with_list(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls", "--state", "done"]) == 2
@@ -194,7 +194,7 @@ def test_names_in_json_are_those_of_python(
     assert {"work_id", "target"} <= set(listed) & set(shown)
 
 
-def test_a_pending_work_after_cancel_all_says_so(
+def test_pending_work_after_cancel_all_says_so(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["cancel", "--all", "--yes"]) == 0
@@ -205,7 +205,7 @@ def test_a_pending_work_after_cancel_all_says_so(
 
 
 @pytest.mark.parametrize("columns", [80, 140])
-def test_a_terminal_shows_names_of_functions(
+def test_terminal_shows_names_of_functions(
     scene: Scene, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Screen()
@@ -312,7 +312,7 @@ def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_package_is_a_command() -> None:
+def test_package_is_command() -> None:
     done = run("--version", stdout=subprocess.PIPE)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -321,7 +321,7 @@ def test_the_package_is_a_command() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no full device")
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["ls", "--help"]])
-def test_a_full_device_is_one_line_and_code_1(argv: list[str]) -> None:
+def test_full_device_is_one_line_and_code_1(argv: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = run(*argv, stdout=full)
 
@@ -329,7 +329,7 @@ def test_a_full_device_is_one_line_and_code_1(argv: list[str]) -> None:
     assert done.stderr == "workpool: error: the answer cannot be written: No space left on device\n"
 
 
-def test_a_closed_output_is_one_line_and_code_1() -> None:
+def test_closed_output_is_one_line_and_code_1() -> None:
     command = f"{sys.executable} -m workpool_aws --help >&-"
     done = subprocess.run(
         ["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False
@@ -341,7 +341,7 @@ def test_a_closed_output_is_one_line_and_code_1() -> None:
     )
 
 
-def test_a_reader_that_has_gone_is_no_traceback() -> None:
+def test_reader_that_has_gone_is_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -352,7 +352,7 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_closed_and_full_stderr_leave_the_exit_code() -> None:
+def test_closed_and_full_stderr_leave_exit_code() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{sys.executable} -m workpool_aws ls 2>&-"],
         text=True,
@@ -363,7 +363,7 @@ def test_closed_and_full_stderr_leave_the_exit_code() -> None:
     assert done.returncode == 2
 
 
-def test_an_output_of_ascii_shows_what_it_can() -> None:
+def test_output_of_ascii_shows_what_it_can() -> None:
     done = run(
         "ls",
         "--help",
@@ -401,7 +401,7 @@ def test_an_output_of_ascii_shows_what_it_can() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_aws_is_one_line_and_code_2(
+def test_trouble_with_aws_is_one_line_and_code_2(
     argv: list[str], env: dict[str, str], words: str
 ) -> None:
     base = {
@@ -415,9 +415,7 @@ def test_what_is_wrong_with_aws_is_one_line_and_code_2(
     assert words in done.stderr
 
 
-def test_region_and_profile_choose_the_session(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_region_and_profile_choose_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen = []
     real = boto3.Session
 
@@ -435,7 +433,7 @@ def test_region_and_profile_choose_the_session(
     assert chosen == [{"profile_name": "p", "region_name": "eu-west-1"}]
 
 
-def test_a_policy_in_json_is_an_object(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy_in_json_is_object(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     policy = RetryPolicy(
         max_attempts=3,
         initial_backoff=timedelta(milliseconds=500),

@@ -68,7 +68,7 @@ def says(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
 
 
 @both_engines
-def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ls_shows_line_work(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls"]) == 0
 
     said = capsys.readouterr()
@@ -85,7 +85,7 @@ def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]
 
 
 @both_engines
-def test_ls_asks_for_a_state_a_function_and_a_page(
+def test_ls_asks_for_state_function_and_page(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json"])
@@ -101,7 +101,7 @@ def test_ls_asks_for_a_state_a_function_and_a_page(
     ]
 
 
-def test_a_page_that_goes_on_says_how_on_stderr(
+def test_page_that_goes_on_says_how_on_stderr(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls", "--limit", "1"]) == 0
@@ -134,7 +134,7 @@ def test_show_keeps_arguments_and_results_to_itself(
     assert (json.loads(with_result["result"]), "args" in with_result) == ("sent", False)
 
 
-def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert [
         main(["show", "nonsense"]),
         main(["cancel", "nonsense", "--yes"]),
@@ -146,7 +146,7 @@ def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[s
 
 
 @both_engines
-def test_cancel_shows_the_count_and_asks(
+def test_cancel_shows_count_and_asks(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     says(monkeypatch, "n\n")
@@ -166,7 +166,7 @@ def test_cancel_shows_the_count_and_asks(
     assert scene.pool.status(None, scene.later).outcome == "canceled"
 
 
-def test_cancel_all_shows_the_count_and_asks(
+def test_cancel_all_shows_count_and_asks(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     says(monkeypatch, "n\n")
@@ -196,7 +196,7 @@ def test_cancel_wants_works_or_all(
     assert "ID must be given, or else --all; got " in capsys.readouterr().err
 
 
-def test_what_is_over_cannot_be_canceled_any_more(
+def test_cancel_of_finished_work_is_refused(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["cancel", scene.good, scene.later, "--yes", "--json"]) == 3
@@ -204,7 +204,7 @@ def test_what_is_over_cannot_be_canceled_any_more(
     assert json.loads(capsys.readouterr().out) == {scene.good: "finished", scene.later: "canceled"}
 
 
-def test_without_a_terminal_yes_must_be_said(
+def test_yes_option_is_required_without_terminal(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
@@ -231,7 +231,7 @@ def test_redrive_all_says_how_many(scene: Scene, capsys: pytest.CaptureFixture[s
     assert scene.pool.list(None, state="dead").items == ()
 
 
-def test_redrive_names_the_new_works(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_redrive_names_new_works(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", scene.bad[0], scene.good, "--yes", "--json"]) == 3
 
     said = capsys.readouterr()
@@ -275,7 +275,7 @@ def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("number", ["0", "500"])
-def test_a_limit_may_be_as_low_as_0_and_as_high_as_500(
+def test_limit_may_be_as_low_as_0_and_as_high_as_500(
     scene: Scene, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["limit", number, "--json"]) == 0
@@ -296,7 +296,7 @@ def test_a_limit_may_be_as_low_as_0_and_as_high_as_500(
         (["stats", "--minutes", "ten"], "from 1 to 10080"),
     ],
 )
-def test_a_number_out_of_bounds_is_refused_and_the_bounds_are_said(
+def test_number_out_of_bounds_is_refused_and_bounds_are_said(
     scene: Scene, argv: list[str], bounds: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == 2
@@ -309,13 +309,11 @@ def test_a_number_out_of_bounds_is_refused_and_the_bounds_are_said(
     "argv",
     [["ls", "--limit", "1000"], ["stats", "--minutes", "10080"], ["stats", "--minutes", "1"]],
 )
-def test_a_number_at_its_bound_is_taken(scene: Scene, argv: list[str]) -> None:
+def test_number_at_its_bound_is_taken(scene: Scene, argv: list[str]) -> None:
     assert main(argv) == 0
 
 
-def test_the_limit_says_who_set_what_and_when(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     said = []
     for argv in (["limit"], ["pause"], ["limit", "9"], ["resume"]):
         main(argv)
@@ -358,7 +356,7 @@ def test_the_limit_says_who_set_what_and_when(
     }
 
 
-def test_a_pool_that_no_program_configured_has_the_default(
+def test_pool_that_no_program_configured_has_default(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.cloud.workpool("untouched").enqueue_action(None, "x", {}, run_after=timedelta(days=1))
@@ -387,7 +385,7 @@ def test_stats_for_people_and_for_programs(
     )
 
 
-def test_options_beat_the_environment(
+def test_options_beat_environment(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORKPOOL_JSON", "1")
@@ -402,7 +400,7 @@ def test_options_beat_the_environment(
     assert len(of_environment) == 4
 
 
-def test_a_table_must_be_named(
+def test_table_must_be_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("WORKPOOL_TABLE", raising=False)
@@ -415,7 +413,7 @@ def test_a_table_must_be_named(
     )
 
 
-def test_a_table_that_does_not_exist_is_code_1(
+def test_table_that_does_not_exist_is_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boto3 = pytest.importorskip("boto3")
@@ -431,7 +429,7 @@ def test_a_table_that_does_not_exist_is_code_1(
     assert "table 'no-such-table' does not exist" in capsys.readouterr().err
 
 
-def test_a_terminal_gets_a_table_in_colour(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_gets_table_in_colour(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -466,7 +464,7 @@ def test_every_command_has_help_with_its_environment_and_codes(
         assert word in said
 
 
-def test_help_of_a_command_loads_no_sdk() -> None:
+def test_help_of_command_loads_no_sdk() -> None:
     script = (
         "import sys; from workpool_aws.cli.main import main; main(['ls', '--help']); "
         "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"
@@ -487,7 +485,7 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
 
 
-def test_show_tells_a_work_that_waits(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_work_that_waits(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     policy = RetryPolicy(max_attempts=7)
     waiting = scene.pool.enqueue_query(
         None,
@@ -522,7 +520,7 @@ def test_show_tells_a_work_that_waits(scene: Scene, capsys: pytest.CaptureFixtur
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", said["enqueued"])
 
 
-def test_show_tells_a_work_that_failed_and_was_redriven(
+def test_show_tells_work_that_failed_and_was_redriven(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = scene.pool.redrive(None, scene.bad[0])
@@ -541,7 +539,7 @@ def test_show_tells_a_work_that_failed_and_was_redriven(
     assert (of_new["redrive of"], of_new["redriven as"]) == (scene.bad[0], "-")
 
 
-def test_a_running_work_has_its_attempt_and_its_start(
+def test_running_work_has_its_attempt_and_its_start(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = scene.cloud.function(
@@ -588,7 +586,7 @@ def test_large_arguments_and_results_are_told_by_size_and_shown_when_asked_for(
 @pytest.mark.parametrize(
     ("answer", "code"), [("y", 0), ("YES\n", 0), (" yes \n", 0), ("", 4), ("\n", 4), ("yep\n", 4)]
 )
-def test_only_y_and_yes_agree(
+def test_confirmation_takes_y_and_yes_alone(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
     says(monkeypatch, answer)
@@ -611,7 +609,7 @@ def test_answers_for_programs_say_what_was_done(
     ]
 
 
-def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(
+def test_work_is_told_to_programs_with_all_that_is_known_of_it(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["show", scene.bad[0], "--json"])
@@ -645,7 +643,7 @@ def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(
     assert waiting["next_run_at"] == scene.pool.status(None, scene.later).next_run_at.isoformat()
 
 
-def test_the_pool_is_the_one_of_the_option_or_the_environment_or_default(
+def test_pool_is_one_of_option_or_environment_or_default(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("mine", "default"):
@@ -671,11 +669,11 @@ def test_the_pool_is_the_one_of_the_option_or_the_environment_or_default(
         ("x" * 61, "x" * 59 + "…"),
     ],
 )
-def test_a_cell_is_one_short_line(text: str | None, shown_as: str) -> None:
+def test_cell_is_one_short_line(text: str | None, shown_as: str) -> None:
     assert cell(text) == shown_as
 
 
-def test_a_table_is_aligned_and_has_its_header_without_rows() -> None:
+def test_table_is_aligned_and_has_its_header_without_rows() -> None:
     stream = io.StringIO()
     output = Output(stream, as_json=False)
 
@@ -685,9 +683,7 @@ def test_a_table_is_aligned_and_has_its_header_without_rows() -> None:
     assert stream.getvalue() == "id    state\n1     failed\n1000\nid  state\n"
 
 
-def test_the_pools_of_a_table_have_a_line_each(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pools_of_table_have_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     """A pool whose limit nobody set has the default; an override is named before the base."""
     paused = scene.cloud.workpool("paused", max_parallelism=3)
     paused.enqueue_action(None, "later", {}, run_after=timedelta(days=1))
@@ -713,7 +709,7 @@ def test_the_pools_of_a_table_have_a_line_each(
     }
 
 
-def test_a_function_that_is_no_arn_is_listed_by_its_name(
+def test_function_that_is_no_arn_is_listed_by_its_name(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work_id = scene.pool.enqueue_action(None, "plain-name", {}, run_after=timedelta(days=3))
@@ -726,7 +722,7 @@ def test_a_function_that_is_no_arn_is_listed_by_its_name(
 
 
 @pytest.mark.parametrize("argv", [["pause"], ["limit", "3"]])
-def test_new_makes_a_pool_that_the_table_does_not_know(
+def test_new_makes_pool_that_table_does_not_know(
     scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused = main([*argv, "--pool", "fresh"])
@@ -748,7 +744,7 @@ def test_new_makes_a_pool_that_the_table_does_not_know(
         (80, "1234567890  failed  12  01-01 00:00  eeee"),
     ],
 )
-def test_a_narrow_terminal_cuts_the_error_first_then_the_time_and_never_an_id(
+def test_narrow_terminal_cuts_error_first_then_time_and_never_id(
     columns: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -116,7 +116,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
         (["dmeo"], "invalid choice: 'dmeo'"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_code_2(
+def test_wrong_option_is_one_line_and_code_2(
     argv: list[str], says: str, ran: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(argv)
@@ -155,7 +155,7 @@ def test_a_wrong_option_is_one_line_and_code_2(
         (["--engine", "https://db.example"], DemoOptions(engine="https://db.example")),
     ],
 )
-def test_an_option_means_what_it_says(argv: list[str], options: DemoOptions, ran: Demo) -> None:
+def test_option_means_what_it_says(argv: list[str], options: DemoOptions, ran: Demo) -> None:
     assert main(["demo", *argv]) == 0
 
     assert ran.asked == [options]
@@ -167,7 +167,7 @@ def test_an_option_means_what_it_says(argv: list[str], options: DemoOptions, ran
     ids=["good", "exceeded", "unfinished", "halted"],
 )
 @pytest.mark.parametrize("json_asked", [False, True])
-def test_the_exit_code_says_whether_the_promises_were_kept(
+def test_exit_code_says_whether_promises_were_kept(
     report: DemoReport, code: int, json_asked: bool, ran: Demo
 ) -> None:
     ran.outcome = report
@@ -176,7 +176,7 @@ def test_the_exit_code_says_whether_the_promises_were_kept(
 
 
 @pytest.mark.parametrize("report", [GOOD, UNFINISHED])
-def test_with_json_the_output_is_one_object_and_the_rest_goes_to_stderr(
+def test_json_output_is_one_object_and_rest_goes_to_stderr(
     report: DemoReport, ran: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran.outcome = report
@@ -189,9 +189,7 @@ def test_with_json_the_output_is_one_object_and_the_rest_goes_to_stderr(
     assert "workpool demo: " in said.err
 
 
-def test_without_json_the_report_is_for_people(
-    ran: Demo, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_report_without_json_is_for_people(ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
     main(["demo"])
 
     said = capsys.readouterr()
@@ -224,7 +222,7 @@ def test_without_json_the_report_is_for_people(
         ),
     ],
 )
-def test_what_stops_a_run_is_said_in_a_line(
+def test_error_that_stops_run_is_one_line(
     error: BaseException, code: int, says: str, ran: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran.outcome = error
@@ -235,7 +233,7 @@ def test_what_stops_a_run_is_said_in_a_line(
 
 
 @pytest.mark.parametrize("code", ["EBADF", "EDQUOT", "EFBIG", "EIO", "ENOSPC"])
-def test_an_output_that_takes_nothing_is_named_as_the_cause(
+def test_output_that_takes_nothing_is_named_as_cause(
     code: str, ran: Demo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = getattr(errno, code)
@@ -248,7 +246,7 @@ def test_an_output_that_takes_nothing_is_named_as_the_cause(
     assert capfd.readouterr().err == f"workpool demo: error: {expected}\n"
 
 
-def test_another_error_of_the_system_is_said_in_its_own_words(
+def test_another_error_of_system_is_said_in_its_own_words(
     ran: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
@@ -261,9 +259,7 @@ def test_another_error_of_the_system_is_said_in_its_own_words(
     assert said == ["workpool demo: error: No such file\n", "workpool demo: error: odd\n"]
 
 
-def test_a_wrong_option_is_quoted_up_to_a_bound(
-    ran: Demo, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_option_is_quoted_up_to_bound(ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["x" * 5_000]) == 2
 
     said = capsys.readouterr().err
@@ -272,7 +268,7 @@ def test_a_wrong_option_is_quoted_up_to_a_bound(
     assert len(said) == len("workpool: error: ") + 1_000 + len(" (see workpool --help)\n")
 
 
-def test_a_closed_output_is_refused_before_anything_runs(
+def test_closed_output_is_refused_before_anything_runs(
     ran: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
@@ -285,7 +281,7 @@ def test_a_closed_output_is_refused_before_anything_runs(
     assert ran.asked == []
 
 
-def test_a_closed_stderr_leaves_the_exit_code(ran: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_stderr_leaves_exit_code(ran: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.StringIO):
         def write(self, _: str) -> int:
             raise OSError(errno.ENOSPC, "full")
@@ -298,7 +294,7 @@ def test_a_closed_stderr_leaves_the_exit_code(ran: Demo, monkeypatch: pytest.Mon
         assert main(["demo"]) == 2
 
 
-def test_a_version_that_is_not_installed_is_said_so(
+def test_version_that_is_not_installed_is_said_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> str:
@@ -310,13 +306,13 @@ def test_a_version_that_is_not_installed_is_said_so(
     assert capsys.readouterr().out == "workpool (run from its sources, not installed)\n"
 
 
-def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
 
     assert "watch a pool work on this machine" in capsys.readouterr().out
 
 
-def test_the_help_of_demo_names_every_option_and_exit_code(
+def test_help_of_demo_names_every_option_and_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["demo", "--help"]) == 0
@@ -335,7 +331,7 @@ def test_the_help_of_demo_names_every_option_and_exit_code(
         assert option in said
 
 
-def test_without_a_command_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_goes_to_stderr_without_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
 
     said = capsys.readouterr()
@@ -343,7 +339,7 @@ def test_without_a_command_the_help_goes_to_stderr(capsys: pytest.CaptureFixture
     assert said.out == ""
 
 
-def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_that_of_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
 
     try:
@@ -353,7 +349,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"workpool {expected}\n"
 
 
-def test_help_needs_neither_an_sdk_nor_rich() -> None:
+def test_help_needs_neither_sdk_nor_rich() -> None:
     script = (
         "import sys; from workpool_aws.cli.main import main; main(['demo', '--help']); "
         "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"

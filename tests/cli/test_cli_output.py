@@ -26,7 +26,7 @@ class Screen(io.StringIO):
         return True
 
 
-def test_an_answer_goes_to_its_stream_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_answer_goes_to_its_stream_alone(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     output = Output(stream, as_json=True)
 
@@ -41,18 +41,18 @@ def test_an_answer_goes_to_its_stream_alone(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_note_is_one_line_of_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_note_is_one_line_of_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     note("two\nlines")
 
     assert capsys.readouterr() == ("", "two lines\n")
 
 
-def test_a_row_of_another_length_than_its_header_is_refused() -> None:
+def test_row_of_another_length_than_its_header_is_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
         Output(io.StringIO(), as_json=False).table(("id",), [("1", "more")])
 
 
-def test_a_terminal_without_rich_gets_the_table_of_a_pipe(
+def test_terminal_without_rich_gets_table_of_pipe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "workpool_aws.cli.rich_table", raising=False)
@@ -70,7 +70,7 @@ def test_times_and_cells_that_are_none_are_dashes_and_null() -> None:
     assert (moment(AT), iso(AT)) == ("2026-03-04 05:06:07Z", "2026-03-04T05:06:07.890000+00:00")
 
 
-def test_warnings_of_the_library_are_notes_and_its_routine_is_not(
+def test_warnings_of_library_are_notes_and_its_routine_is_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     telemetry = _StderrTelemetry()
@@ -109,7 +109,7 @@ class Person:
     ("answer", "agreed"),
     [("y\n", True), (" YES \n", True), ("n\n", False), ("\n", False), ("", False), ("yes, please\n", False)],
 )  # fmt: skip
-def test_a_person_is_asked_and_only_yes_is_yes(
+def test_person_is_asked_and_only_yes_is_yes(
     answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = io.BytesIO()
@@ -127,7 +127,7 @@ def test_a_person_is_asked_and_only_yes_is_yes(
     assert capsys.readouterr().out == ""
 
 
-def test_yes_asks_no_one_and_without_a_terminal_it_must_be_given(
+def test_yes_asks_no_one_and_without_terminal_it_must_be_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
@@ -146,7 +146,7 @@ def options(**given: object) -> Namespace:
     )
 
 
-def test_a_target_needs_a_table_and_a_pool_that_the_table_has(
+def test_target_needs_table_and_pool_that_table_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with LocalCloud(engine="memory") as cloud:
@@ -166,7 +166,7 @@ def test_a_target_needs_a_table_and_a_pool_that_the_table_has(
     assert new.pool.name == "yours"
 
 
-def test_a_bad_name_is_reported_before_a_bad_profile(
+def test_bad_name_is_reported_before_bad_profile(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Names are checked before boto3 is loaded."""

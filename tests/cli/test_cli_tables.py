@@ -42,12 +42,12 @@ class Screen(io.StringIO):
         (120, [10, 8, 3, 11, 12, 6, 8]),
     ],
 )
-def test_columns_are_cut_in_their_order_and_an_id_never(missing: int, expected: list[int]) -> None:
+def test_columns_are_cut_in_their_order_and_id_never(missing: int, expected: list[int]) -> None:
     assert _widths(HEADER, [ROW], ROOM - missing) == expected
     assert _widths(HEADER, [ROW], ROOM + missing) == WHOLE
 
 
-def test_a_column_is_as_wide_as_its_widest_cell_or_its_name() -> None:
+def test_column_is_as_wide_as_its_widest_cell_or_its_name() -> None:
     assert _widths(("id", "error"), [("1", ""), ("1000", "x")], 80) == [4, 5]
     assert _widths(("id", "state"), [("i" * 50, "failed")], 40) == [50, 6]
     assert _widths(("id", "error"), [], 3) == [2, 5]
@@ -63,7 +63,7 @@ def test_a_column_is_as_wide_as_its_widest_cell_or_its_name() -> None:
         (11, "01-02 03:04"),
     ],
 )
-def test_a_time_loses_its_seconds_and_then_its_year(width: int, shown: str) -> None:
+def test_time_loses_its_seconds_and_then_its_year(width: int, shown: str) -> None:
     assert _cut("when", ROW[3], width) == shown
 
 
@@ -85,7 +85,7 @@ def test_other_texts_lose_their_end() -> None:
         ("pending", ""),
     ],
 )
-def test_a_state_has_its_colour(state: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_has_its_colour(state: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -98,7 +98,7 @@ def test_a_state_has_its_colour(state: str, code: str, monkeypatch: pytest.Monke
     assert (f"\x1b[{code}m{state}" in line) if code else ("\x1b" not in line)
 
 
-def test_a_table_is_drawn_to_its_stream_with_two_spaces_between_columns(
+def test_table_is_drawn_to_its_stream_with_two_spaces_between_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")

@@ -27,15 +27,15 @@ def fates(*, seed: int, fail_rate: float) -> list[Fate]:
     ]
 
 
-def test_the_same_seed_fails_the_same_attempts() -> None:
+def test_same_seed_fails_same_attempts() -> None:
     assert fates(seed=3, fail_rate=1 / 12) == fates(seed=3, fail_rate=1 / 12)
 
 
-def test_another_seed_fails_other_attempts() -> None:
+def test_seed_decides_which_attempts_fail() -> None:
     assert fates(seed=3, fail_rate=1 / 12) != fates(seed=4, fail_rate=1 / 12)
 
 
-def test_a_fate_is_the_same_on_every_machine() -> None:
+def test_fate_is_same_on_every_machine() -> None:
     assert fraction_of("fails", 0, "ec2", 0, 1) == pytest.approx(0.7769633764802939)
 
 
@@ -50,15 +50,15 @@ def test_about_every_twelfth_attempt_fails_and_one_in_eight_of_these_for_good(se
     )
 
 
-def test_a_rate_of_zero_fails_nothing() -> None:
+def test_rate_of_zero_fails_nothing() -> None:
     assert set(fates(seed=0, fail_rate=0)) == {Fate.WORKS}
 
 
-def test_a_rate_of_one_fails_everything() -> None:
+def test_rate_of_one_fails_everything() -> None:
     assert Fate.WORKS not in fates(seed=0, fail_rate=1)
 
 
-def test_a_higher_rate_fails_all_that_a_lower_one_fails() -> None:
+def test_higher_rate_fails_all_that_lower_one_fails() -> None:
     low, high = fates(seed=0, fail_rate=0.1), fates(seed=0, fail_rate=0.5)
 
     assert all(
@@ -66,7 +66,7 @@ def test_a_higher_rate_fails_all_that_a_lower_one_fails() -> None:
     )
 
 
-def test_a_designed_failure_is_an_ordinary_exception() -> None:
+def test_designed_failure_is_ordinary_exception() -> None:
     assert issubclass(ServiceOutage, Exception)
     assert not getattr(ServiceOutage("x"), "workpool_non_retryable", False)
 
@@ -78,14 +78,14 @@ def test_every_service_comes_once() -> None:
     assert {item.lap for item in items} == {0}
 
 
-def test_the_seed_shuffles() -> None:
+def test_seed_shuffles() -> None:
     first, again, other = (items_of(DemoOptions(seed=seed), SERVICES) for seed in (1, 1, 2))
 
     assert first == again
     assert [item.service for item in first] != [item.service for item in other]
 
 
-def test_more_works_than_services_go_round_again() -> None:
+def test_works_beyond_services_go_round_again() -> None:
     items = items_of(DemoOptions(items=7), ["a", "b", "c"])
 
     assert sorted((item.lap, item.service) for item in items)[:6] == [
@@ -100,7 +100,7 @@ def test_more_works_than_services_go_round_again() -> None:
 
 
 @pytest.mark.parametrize(("count", "later"), [(1, 0), (3, 0), (4, 1), (50, 1), (200, 4), (400, 8)])
-def test_a_few_are_due_later(count: int, later: int) -> None:
+def test_few_are_due_later(count: int, later: int) -> None:
     options = DemoOptions(items=count)
 
     items = items_of(options, SERVICES)

@@ -108,13 +108,13 @@ def test_facts_add_up(events: list[Event], expected: tuple[int, int, int, int, i
         "a retry quicker than the word of its start",
     ],
 )
-def test_the_order_of_facts_does_not_mislead(events: list[Event]) -> None:
+def test_order_of_facts_does_not_mislead(events: list[Event]) -> None:
     pending, running, done, failed, _ = counted(*events)
 
     assert (pending, running, done, failed) == (0, 0, 1, 0)
 
 
-def test_a_fact_counts_once_however_often_it_is_shown() -> None:
+def test_fact_counts_once_however_often_it_is_shown() -> None:
     events = [enqueued("a"), started("a"), retrying("a")]
     tally = DemoTally(1)
 
@@ -125,7 +125,7 @@ def test_a_fact_counts_once_however_often_it_is_shown() -> None:
     assert (progress.enqueued, progress.retries) == (1, 1)
 
 
-def test_the_time_stands_still_once_all_is_done() -> None:
+def test_time_stands_still_once_all_is_done() -> None:
     events = [enqueued("a"), started("a"), completed("a")]
     tally = DemoTally(1)
 
@@ -134,11 +134,11 @@ def test_the_time_stands_still_once_all_is_done() -> None:
     assert tally.count(events, seconds=7).seconds == 2
 
 
-def test_nothing_done_took_no_time() -> None:
+def test_progress_with_nothing_done_took_no_time() -> None:
     assert a_report([Stored("sqs", WAITING, None)]).seconds == 0
 
 
-def test_the_rate_is_works_a_second() -> None:
+def test_rate_is_works_second() -> None:
     progress = Progress(
         items=100, enqueued=100, running=0, done=30, failed=0, retries=0, seconds=4.0
     )
@@ -168,7 +168,7 @@ def a_report(works: list[Stored], *, problem: str | None = None) -> DemoReport:
     )
 
 
-def test_the_report_adds_up() -> None:
+def test_report_adds_up() -> None:
     report = a_report(FOUR)
 
     assert (report.items, report.finished, report.succeeded, report.failed) == (4, 3, 2, 1)
@@ -178,7 +178,7 @@ def test_the_report_adds_up() -> None:
     assert (report.write_units_per_action, report.read_units_per_action) == (4.5, 3.5)
 
 
-def test_the_largest_come_first_and_at_most_ten() -> None:
+def test_largest_come_first_and_at_most_ten() -> None:
     names = [f"s{n:02}" for n in range(15)]
 
     report = a_report(
@@ -202,7 +202,7 @@ def test_the_largest_come_first_and_at_most_ten() -> None:
     )
 
 
-def test_a_service_that_was_opened_twice_is_shown_once() -> None:
+def test_service_that_was_opened_twice_is_shown_once() -> None:
     report = a_report([Stored("ec2", SUCCEEDED, model("ec2", 800))] * 2)
 
     assert [one.service for one in report.largest] == ["ec2"]
@@ -212,7 +212,7 @@ def test_a_service_that_was_opened_twice_is_shown_once() -> None:
     "value",
     [None, 3, "x", [], {}, {"service": "s3"}, {"service": "s3", "operations": "many", "shapes": 1}],
 )
-def test_a_result_that_is_no_model_is_left_out(value: JsonValue) -> None:
+def test_result_that_is_no_model_is_left_out(value: JsonValue) -> None:
     report = a_report([Stored("s3", SUCCEEDED, Result(kind="success", return_value=value))])
 
     assert report.largest == ()
@@ -232,12 +232,12 @@ GOOD = a_report([Stored("s3", SUCCEEDED, model("s3", 100))] * 4)
     ],
     ids=["all well", "unfinished", "limit exceeded", "halted", "failed for good is an end"],
 )
-def test_ok_means_that_the_promises_were_kept(report: DemoReport, ok: bool) -> None:
+def test_ok_means_that_promises_were_kept(report: DemoReport, ok: bool) -> None:
     assert report.ok is ok
     assert report.to_json()["ok"] is ok
 
 
-def test_the_json_object_has_these_keys_and_values() -> None:
+def test_json_object_has_these_keys_and_values() -> None:
     assert a_report(FOUR).to_json() == {
         "items": 4,
         "finished": 3,

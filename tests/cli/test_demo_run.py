@@ -39,7 +39,7 @@ def designed(options: DemoOptions, service: str) -> list[Fate]:
 
 
 @pytest.mark.parametrize("clock", ["real", "virtual"])
-def test_every_work_reaches_the_end_that_the_design_foretells(
+def test_every_work_reaches_end_that_design_foretells(
     clock: Literal["real", "virtual"],
 ) -> None:
     options = replace(OPTIONS, clock=clock)
@@ -62,7 +62,7 @@ def test_every_work_reaches_the_end_that_the_design_foretells(
     )
 
 
-def test_what_was_found_is_what_the_models_say() -> None:
+def test_results_are_those_of_models() -> None:
     report, _ = run(replace(OPTIONS, fail_rate=0.0), SERVICES)
 
     assert [one.service for one in report.largest][:3] == ["s3", "lambda", "dynamodb"]
@@ -71,7 +71,7 @@ def test_what_was_found_is_what_the_models_say() -> None:
     assert report.retries == 0
 
 
-def test_when_every_attempt_fails_every_work_still_reaches_its_end() -> None:
+def test_run_ends_every_work_though_every_attempt_fails() -> None:
     report, _ = run(replace(OPTIONS, fail_rate=1.0), SERVICES)
 
     assert report.ok
@@ -82,13 +82,13 @@ def test_when_every_attempt_fails_every_work_still_reaches_its_end() -> None:
     }
 
 
-def test_in_virtual_time_a_run_repeats() -> None:
+def test_run_in_virtual_time_repeats() -> None:
     first, again = (run(OPTIONS, SERVICES)[0] for _ in range(2))
 
     assert first == again
 
 
-def test_an_action_costs_units() -> None:
+def test_action_costs_units() -> None:
     report, _ = run(OPTIONS, SERVICES)
 
     assert report.write_units_per_action is not None
@@ -104,7 +104,7 @@ def raising(error: Exception) -> Callable[..., NoReturn]:
     return fail
 
 
-def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(
+def test_pool_that_comes_to_halt_is_reported_not_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(LocalCloud, "run_until_idle", raising(LocalCloudError("6 unfinished")))
@@ -115,7 +115,7 @@ def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(
     assert report.seconds == 0
 
 
-def test_an_engine_that_does_not_answer_is_an_error_of_ours(
+def test_engine_that_does_not_answer_is_error_of_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
@@ -126,15 +126,13 @@ def test_an_engine_that_does_not_answer_is_an_error_of_ours(
         run(replace(OPTIONS, engine="http://db:8000"), SERVICES)
 
 
-def test_an_error_of_the_display_is_raised_not_lost() -> None:
+def test_error_of_display_is_raised_not_lost() -> None:
     with pytest.raises(BrokenPipeError):
         run_demo(OPTIONS, items_of(OPTIONS, SERVICES), raising(BrokenPipeError()))
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_command_runs_on_its_own_engines(
-    engine: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_runs_on_its_own_engines(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["demo", "--items", "6", "--engine", engine, "--clock", "virtual", "--json"])
 
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -143,7 +141,7 @@ def test_the_command_runs_on_its_own_engines(
     assert (said["items"], said["finished"], said["engine"], said["limit"]) == (6, 6, engine, 8)
 
 
-def test_the_slots_are_kept_busy() -> None:
+def test_slots_are_kept_busy() -> None:
     options = replace(OPTIONS, items=80, parallelism=8, fail_rate=0)
     mean_s = (PAUSE_MIN + PAUSE_MAX).total_seconds() / 2
 
@@ -153,5 +151,5 @@ def test_the_slots_are_kept_busy() -> None:
     assert report.seconds < 80 * mean_s / 8 * 1.4
 
 
-def test_the_worker_is_an_ordinary_function_underneath() -> None:
+def test_worker_is_ordinary_function_underneath() -> None:
     assert open_model.function.__name__ == "open_model"

@@ -63,23 +63,23 @@ def plain(*steps: Progress) -> str:
     return shown(PlainView(stream), stream, steps=list(steps))
 
 
-def test_a_pipe_gets_plain_text() -> None:
+def test_pipe_gets_plain_text() -> None:
     assert isinstance(view_for(io.StringIO()), PlainView)
 
 
-def test_a_terminal_gets_the_live_display(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_gets_live_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
     assert isinstance(view_for(Terminal()), RichView)
 
 
-def test_a_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
 
     assert isinstance(view_for(Terminal()), PlainView)
 
 
-def test_without_rich_a_terminal_gets_plain_text_and_a_hint(
+def test_terminal_without_rich_gets_plain_text_and_hint(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [
@@ -111,7 +111,7 @@ def said(*steps: Progress) -> list[str]:
     ]
 
 
-def test_plain_progress_comes_after_a_second_then_every_two_seconds_and_at_the_end() -> None:
+def test_plain_progress_comes_after_second_then_every_two_seconds_and_at_end() -> None:
     steps = [replace(PROGRESS, done=tenths, running=7, seconds=tenths / 10) for tenths in range(75)]
     end = replace(PROGRESS, done=439, running=0, seconds=7.6)
 
@@ -131,7 +131,7 @@ def test_plain_progress_begins_when_every_slot_is_taken() -> None:
     assert said(*steps) == ["0.4", "2.4"]
 
 
-def test_plain_text_tells_the_whole_story() -> None:
+def test_plain_text_tells_whole_story() -> None:
     text = plain(PROGRESS)
 
     assert (
@@ -147,7 +147,7 @@ def test_plain_text_tells_the_whole_story() -> None:
     assert "  time         9.8 s (45 work items a second), and at rest after 14.2 s" in text
 
 
-def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
@@ -168,7 +168,7 @@ def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
-def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(
+def test_terminal_gets_its_cursor_back_when_run_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -199,11 +199,11 @@ def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(
         ),
     ],
 )
-def test_the_plan_says_what_fails(rate: float, words: str) -> None:
+def test_plan_says_what_fails(rate: float, words: str) -> None:
     assert designs(replace(PLAN, fail_rate=rate))[1] == words
 
 
-def test_the_plan_says_how_long_each_takes() -> None:
+def test_plan_says_how_long_each_takes() -> None:
     assert (
         designs(PLAN)[0] == "Each opens one model after a wait of 0.1 to 0.25 s, as for an answer."
     )
@@ -217,11 +217,11 @@ def test_the_plan_says_how_long_each_takes() -> None:
         (0, []),
     ],
 )
-def test_the_plan_says_what_is_due_later(later: int, words: list[str]) -> None:
+def test_plan_says_what_is_due_later(later: int, words: list[str]) -> None:
     assert designs(replace(PLAN, later=later))[2:] == words
 
 
-def test_the_headline_names_a_virtual_clock() -> None:
+def test_headline_names_virtual_clock() -> None:
     assert headline(replace(PLAN, clock="virtual", items=1)) == (
         "1 AWS service model, at most 8 at a time, engine moto, virtual clock, seed 0"
     )
@@ -239,11 +239,11 @@ def test_the_headline_names_a_virtual_clock() -> None:
         ),
     ],
 )
-def test_the_verdict_names_what_went_wrong(report: DemoReport, words: str) -> None:
+def test_verdict_names_what_went_wrong(report: DemoReport, words: str) -> None:
     assert verdict(report) == words
 
 
-def test_an_engine_that_does_not_count_units_shows_none() -> None:
+def test_engine_that_does_not_count_units_shows_none() -> None:
     silent = replace(REPORT, usage=replace(REPORT.usage, write_units=None, read_units=None))
 
     assert (
@@ -253,7 +253,7 @@ def test_an_engine_that_does_not_count_units_shows_none() -> None:
     assert silent.to_json()["write_units_per_action"] is None
 
 
-def test_a_long_list_of_failures_is_cut() -> None:
+def test_long_list_of_failures_is_cut() -> None:
     many = replace(
         REPORT, failures=tuple(Failure(f"s{n}", "E", "e") for n in range(FAILURES_SHOWN + 5))
     )

@@ -16,7 +16,7 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_an_example_prints_what_its_readme_says(folder: Path) -> None:
+def test_example_prints_what_its_readme_says(folder: Path) -> None:
     said = re.search(
         r"^```text\n(.*?)^```",
         (folder / "README.md").read_text(encoding="utf-8"),

@@ -8,7 +8,7 @@ from workpool_aws.cli import codes
 from workpool_aws.cli.codes import UnknownPool
 
 
-def test_exit_codes_are_those_of_the_documentation() -> None:
+def test_exit_codes_are_those_of_documentation() -> None:
     found = {name: getattr(codes, name) for name in codes.__all__ if name.isupper()}
 
     assert found == {"FAILED": 1, "USAGE": 2, "UNFIT": 3, "DECLINED": 4, "INTERRUPTED": 130}
@@ -24,7 +24,7 @@ def test_unknown_pool_names_up_to_five_others(count: int, end: str) -> None:
     assert str(error) == f"no pool mail is known in table jobs; {end}"
 
 
-def test_unknown_pool_cuts_a_longer_list() -> None:
+def test_unknown_pool_cuts_longer_list() -> None:
     error = UnknownPool("mail", "jobs", [f"p{number}" for number in range(6)])
 
     assert str(error).endswith("; it has p0, p1, p2, p3, p4, …")

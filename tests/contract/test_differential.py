@@ -162,7 +162,7 @@ def same(engine: Engine, command: Command, theirs: tuple[Any, ...], ours: tuple[
     """Whether two answers agree, but for what the engine is known to do otherwise."""
     if theirs == ours:
         return True
-    silent = deviation_of(engine.name, "test_a_page_that_reached_its_limit_always_names_a_next_one")
+    silent = deviation_of(engine.name, "test_page_that_reached_its_limit_always_names_next_one")
     if silent is None or not isinstance(command, Query) or theirs[0] != "done":
         return False
     # It stops naming pages where the next one would be empty: the rows must agree all the same.
@@ -176,10 +176,7 @@ def same(engine: Engine, command: Command, theirs: tuple[Any, ...], ours: tuple[
 
 def compared(memory: Engine, engine: Engine, sequence: Iterable[Command], seen: Seen) -> None:
     """Send every command to both, and hold answers, items and write units against each other."""
-    bills = (
-        deviation_of(engine.name, "test_a_write_is_billed_by_the_larger_of_before_and_after")
-        is None
-    )
+    bills = deviation_of(engine.name, "test_write_is_billed_by_larger_of_before_and_after") is None
     began = engine.write_units()
     unbilled = 0.0
     for command in sequence:
@@ -289,7 +286,7 @@ def forgetful_engine() -> Iterator[Engine]:
     yield Engine("moto", store, store.inject, lambda: dumped(store), lambda: 0.0, None)
 
 
-def test_a_difference_is_found_and_shrunk():
+def test_difference_is_found_and_shrunk():
     def make(name):
         return memory_engine() if name == "memory" else forgetful_engine()
 
@@ -307,6 +304,6 @@ def test_a_difference_is_found_and_shrunk():
     assert isinstance(short[1], Delete)
 
 
-def test_one_seed_is_one_sequence():
+def test_seed_is_one_sequence():
     assert drawn_sequence(7) == drawn_sequence(7)
     assert drawn_sequence(7) != drawn_sequence(8)

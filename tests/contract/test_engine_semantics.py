@@ -57,7 +57,7 @@ def padded(size: int) -> dict[str, dict[str, str]]:
     return {"x": {"S": "x" * (size - len("pkpsksx"))}}
 
 
-def test_an_update_that_fails_leaves_the_item_as_it_was(wired):
+def test_update_that_fails_leaves_item_as_it_was(wired):
     put(wired, a={"N": "1"}, s={"S": "text"})
 
     with pytest.raises(ClientError) as refused:
@@ -72,7 +72,7 @@ def test_an_update_that_fails_leaves_the_item_as_it_was(wired):
     assert item_in(wired)["a"] == {"N": "1"}
 
 
-def test_a_value_that_no_expression_uses_is_refused(wired):
+def test_value_that_no_expression_uses_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.put_item(
             TableName=wired.name,
@@ -93,7 +93,7 @@ def test_doubled_parentheses_are_refused(wired):
     assert code_of(refused) == "ValidationException"
 
 
-def test_an_empty_map_of_values_is_refused(wired):
+def test_empty_map_of_values_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.put_item(
             TableName=wired.name,
@@ -105,7 +105,7 @@ def test_an_empty_map_of_values_is_refused(wired):
     assert code_of(refused) == "ValidationException"
 
 
-def test_a_range_that_holds_nothing_is_refused(wired):
+def test_range_that_holds_nothing_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.query(
             TableName=wired.name,
@@ -116,14 +116,14 @@ def test_a_range_that_holds_nothing_is_refused(wired):
     assert code_of(refused) == "ValidationException"
 
 
-def test_an_empty_text_is_no_key(wired):
+def test_empty_text_is_no_key(wired):
     with pytest.raises(ClientError) as refused:
         put(wired, sort="")
 
     assert code_of(refused) == "ValidationException"
 
 
-def test_a_transaction_with_a_token_is_applied_once(wired):
+def test_transaction_with_token_is_applied_once(wired):
     token = uuid4().hex
 
     for _ in range(2):
@@ -134,7 +134,7 @@ def test_a_transaction_with_a_token_is_applied_once(wired):
     assert item_in(wired)["n"] == {"N": "1"}
 
 
-def test_a_token_belongs_to_one_transaction(wired):
+def test_token_belongs_to_one_transaction(wired):
     token = uuid4().hex
     wired.client.transact_write_items(TransactItems=[adding(wired, "1")], ClientRequestToken=token)
 
@@ -146,7 +146,7 @@ def test_a_token_belongs_to_one_transaction(wired):
     assert code_of(refused) == "IdempotentParameterMismatchException"
 
 
-def test_a_transaction_that_adds_to_a_text_is_cancelled(wired):
+def test_transaction_that_adds_to_text_is_cancelled(wired):
     put(wired, n={"S": "text"})
 
     with pytest.raises(ClientError) as refused:
@@ -162,7 +162,7 @@ def test_a_transaction_that_adds_to_a_text_is_cancelled(wired):
     assert item_in(wired, "other") is None
 
 
-def test_a_batch_of_more_than_a_hundred_keys_is_refused(wired):
+def test_batch_of_more_than_hundred_keys_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.batch_get_item(
             RequestItems={wired.name: {"Keys": [key(f"{n}") for n in range(101)]}}
@@ -171,7 +171,7 @@ def test_a_batch_of_more_than_a_hundred_keys_is_refused(wired):
     assert code_of(refused) == "ValidationException"
 
 
-def test_a_batch_with_one_key_twice_is_refused(wired):
+def test_batch_with_one_key_twice_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.batch_get_item(RequestItems={wired.name: {"Keys": [KEY, KEY]}})
 
@@ -191,14 +191,14 @@ def test_numbers_keep_thirty_eight_digits(wired):
     assert item_in(wired)["n"] == {"N": "9" * 38}
 
 
-def test_a_number_of_thirty_nine_digits_is_refused(wired):
+def test_number_of_thirty_nine_digits_is_refused(wired):
     with pytest.raises(ClientError) as refused:
         put(wired, n={"N": "1" * 39})
 
     assert code_of(refused) == "ValidationException"
 
 
-def test_an_answer_says_what_it_cost_only_when_asked(wired):
+def test_answer_says_what_it_cost_only_when_asked(wired):
     answer = wired.client.batch_get_item(
         RequestItems={wired.name: {"Keys": [KEY], "ConsistentRead": True}}
     )
@@ -211,7 +211,7 @@ def test_an_answer_says_what_it_cost_only_when_asked(wired):
     [(None, 2_500, 3), (2_500, 100, 3), (None, 1_025, 2), (2_500, None, 3)],
     ids=["put", "overwrite", "a byte more than a kilobyte", "delete"],
 )
-def test_a_write_is_billed_by_the_larger_of_before_and_after(wired, before, after, units):
+def test_write_is_billed_by_larger_of_before_and_after(wired, before, after, units):
     if before is not None:
         put(wired, **padded(before))
     billed = wired.billing.units
@@ -224,7 +224,7 @@ def test_a_write_is_billed_by_the_larger_of_before_and_after(wired, before, afte
     assert wired.billing.units - billed == units
 
 
-def test_an_update_is_billed_by_the_whole_item(wired):
+def test_update_is_billed_by_whole_item(wired):
     put(wired, **padded(2_500))
     billed = wired.billing.units
 
@@ -238,7 +238,7 @@ def test_an_update_is_billed_by_the_whole_item(wired):
     assert wired.billing.units - billed == 3
 
 
-def test_an_index_is_billed_beside_its_table(wired):
+def test_index_is_billed_beside_its_table(wired):
     put(wired, **{DEAD_KEY: {"S": "a"}})
     billed = wired.billing.units
 
@@ -247,7 +247,7 @@ def test_an_index_is_billed_beside_its_table(wired):
     assert wired.billing.units - billed == 1 + 2
 
 
-def test_a_transaction_is_billed_twice(wired):
+def test_transaction_is_billed_twice(wired):
     billed = wired.billing.units
 
     wired.client.transact_write_items(
@@ -257,7 +257,7 @@ def test_a_transaction_is_billed_twice(wired):
     assert wired.billing.units - billed == 6
 
 
-def test_a_strong_read_is_billed_by_four_kilobytes(wired):
+def test_strong_read_is_billed_by_four_kilobytes(wired):
     put(wired, **padded(4_500))
 
     answer = wired.client.get_item(
@@ -267,7 +267,7 @@ def test_a_strong_read_is_billed_by_four_kilobytes(wired):
     assert answer["ConsumedCapacity"]["CapacityUnits"] == 2
 
 
-def test_a_range_is_billed_by_all_of_its_items(wired):
+def test_range_is_billed_by_all_of_its_items(wired):
     for n in range(8):
         put(wired, sort=f"{n}", **padded(1_024))
 
@@ -282,7 +282,7 @@ def test_a_range_is_billed_by_all_of_its_items(wired):
     assert answer["ConsumedCapacity"]["CapacityUnits"] == 2
 
 
-def test_an_index_answers_no_strong_read(wired):
+def test_index_answers_no_strong_read(wired):
     with pytest.raises(ClientError) as refused:
         wired.client.query(
             TableName=wired.name,

@@ -20,7 +20,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_the_contract_runs_on(name, request):
+def test_contract_runs_on(name, request):
     reason = reason_of_absence(request.config, name)
     if reason is not None:
         pytest.skip(f"the contract did not run on {name}: {reason}")
@@ -30,11 +30,11 @@ def test_the_contract_runs_on(name, request):
     assert name in engines_for(request.config)
 
 
-def test_every_row_of_the_table_is_read():
+def test_every_row_of_table_is_read():
     assert len(deviations()) == len(ROWS) > 0
 
 
-def test_every_row_names_an_engine_and_a_test_that_runs_on_it():
+def test_every_row_names_engine_and_test_that_runs_on_it():
     tests = {
         node.name: {argument.arg for argument in node.args.args}
         for path in HERE.glob("test_*.py")
@@ -50,5 +50,5 @@ def test_every_row_names_an_engine_and_a_test_that_runs_on_it():
     assert {row.engine for row in deviations()} <= set(ENGINES) - {"memory"}
 
 
-def test_no_row_stands_twice():
+def test_table_of_engines_has_no_row_twice():
     assert len({(row.engine, row.test) for row in deviations()}) == len(deviations())

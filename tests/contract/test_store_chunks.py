@@ -24,7 +24,7 @@ LARGE = a_work(args='{"x":"' + "é" * 460_000 + '"}')
 OWNER = WorkRef(LARGE.pool, LARGE.id)
 
 
-def test_a_chunk_comes_back_as_it_was_put(store):
+def test_chunk_comes_back_as_it_was_put(store):
     store.write(Put(CHUNK))
 
     assert store.get(ref_of(CHUNK)) == CHUNK
@@ -43,7 +43,7 @@ def test_nine_hundred_kilobytes_are_stored_with_their_work_and_read_at_once(stor
     assert store.get(OWNER) == stored
 
 
-def test_a_work_that_exists_keeps_its_chunks(store):
+def test_work_that_exists_keeps_its_chunks(store):
     stored, chunks = packed(LARGE)
     write_with(store, Put(stored, IsAbsent()), chunks)
     other, theirs = packed(changed(LARGE, args='{"y":"' + "b" * 10_000 + '"}'))
@@ -56,7 +56,7 @@ def test_a_work_that_exists_keeps_its_chunks(store):
     assert joined(refs, store.get_many(refs)) == inline_text(LARGE.spec.args)
 
 
-def test_a_late_result_leaves_nothing_behind(store):
+def test_late_result_leaves_nothing_behind(store):
     store.write(Put(a_work(state=State.FINISHED)))
     end = Update(ref=OWNER, set={"result_chunks": 2}, condition=Is("state", State.RUNNING))
 
@@ -66,7 +66,7 @@ def test_a_late_result_leaves_nothing_behind(store):
     assert store.get(ref_of(CHUNK)) is None
 
 
-def test_a_chunk_that_is_gone_does_not_keep_its_work_from_ending(store):
+def test_chunk_that_is_gone_does_not_keep_its_work_from_ending(store):
     stored, chunks = packed(LARGE)
     write_with(store, Put(stored, IsAbsent()), chunks)
     refs = chunk_refs(OWNER, Part.ARGS, 3)
@@ -80,7 +80,7 @@ def test_a_chunk_that_is_gone_does_not_keep_its_work_from_ending(store):
     assert [None if chunk is None else chunk.expires_at for chunk in kept] == [9, None, 9]
 
 
-def test_a_transaction_tells_which_chunk_is_gone(store):
+def test_transaction_tells_which_chunk_is_gone(store):
     store.write(Put(a_work()))
     writes = [
         Update(ref=OWNER, set={"origin": "l"}),
@@ -98,7 +98,7 @@ def test_a_transaction_tells_which_chunk_is_gone(store):
     "sort",
     ["args", "args/", "args/01", "args/-1", "epilogue/0", "args/0/0", "result/10000", "result/1\n"],
 )
-def test_a_key_that_no_chunk_has_is_set_aside(engine, sort):
+def test_key_that_no_chunk_has_is_set_aside(engine, sort):
     engine.inject(f"email#payload#{an_id()}", sort, {"x": "text"})
 
     (item,) = engine.dump().values()
@@ -106,7 +106,7 @@ def test_a_key_that_no_chunk_has_is_set_aside(engine, sort):
     assert isinstance(decode(item), Unreadable)
 
 
-def test_a_damaged_chunk_is_told(engine):
+def test_damaged_chunk_is_told(engine):
     engine.inject(f"email#payload#{an_id()}", "result/1", {"x": 5})
 
     damaged = engine.store.get(ref_of(CHUNK))
@@ -116,7 +116,7 @@ def test_a_damaged_chunk_is_told(engine):
 
 
 @pytest.mark.parametrize("item", [{}, {"a": "{}", "ac": 1}])
-def test_a_work_without_arguments_or_with_two_is_damaged(engine, item):
+def test_work_without_arguments_or_with_two_is_damaged(engine, item):
     engine.store.write(Put(a_work()))
     stored = engine.dump()[f"email#work#{0}", an_id()]
     engine.inject(

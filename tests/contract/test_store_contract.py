@@ -169,14 +169,14 @@ RECORDS = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-def test_a_record_comes_back_as_it_was_put(store, record):
+def test_record_comes_back_as_it_was_put(store, record):
     written = store.write(Put(record))
 
     assert written.record == record
     assert store.get(ref_of(record)) == record
 
 
-def test_nothing_stands_where_nothing_was_put(store):
+def test_get_of_absent_record_is_none(store):
     assert store.get(WorkRef(POOL, work_id(1))) is None
     assert store.get(LedgerRef(POOL)) is None
     assert store.get(DeploymentRef()) is None
@@ -189,7 +189,7 @@ def test_pools_do_not_see_each_other(store):
     assert store.query(KeyRange(shelf=Collection.WORK, pool="other")).rows == ()
 
 
-def test_a_put_takes_the_place_of_the_whole_record(store):
+def test_put_takes_place_of_whole_record(store):
     store.write(Put(make_work(1, claim="old", deadline=T0)))
 
     store.write(Put(make_work(1)))
@@ -197,7 +197,7 @@ def test_a_put_takes_the_place_of_the_whole_record(store):
     assert store.get(WorkRef(POOL, work_id(1))) == make_work(1)
 
 
-def test_a_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
+def test_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
     mine = make_status(written_by="mine")
     store.write(Put(mine, IsAbsent()))
 
@@ -208,7 +208,7 @@ def test_a_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
     assert store.get(StatusRef(POOL)) == mine
 
 
-def test_a_failed_condition_on_nothing_tells_none(store):
+def test_failed_condition_on_nothing_tells_none(store):
     with pytest.raises(ConditionFailed) as refused:
         store.write(Put(make_status(), Is("generation", 3)))
 
@@ -216,7 +216,7 @@ def test_a_failed_condition_on_nothing_tells_none(store):
     assert store.get(StatusRef(POOL)) is None
 
 
-def test_an_answer_carries_the_servers_clock_in_whole_seconds(store):
+def test_answer_carries_servers_clock_in_whole_seconds(store):
     put = store.write(Put(make_work(1)))
     updated = store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}))
     transacted = store.transact([Put(make_work(2))])
@@ -293,7 +293,7 @@ CONDITIONS = [
     ("condition", "holds"), [case[1:] for case in CONDITIONS], ids=[case[0] for case in CONDITIONS]
 )
 @pytest.mark.parametrize("verb", ["put", "update", "transact"])
-def test_a_condition_decides(store, condition, holds, verb):
+def test_condition_decides(store, condition, holds, verb):
     before = make_work(
         1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0
     )
@@ -332,7 +332,7 @@ def test_a_condition_decides(store, condition, holds, verb):
         (Above("generation", -9), False),
     ],
 )
-def test_a_condition_on_an_absent_item_sees_no_fields(store, condition, holds):
+def test_condition_on_absent_item_sees_no_fields(store, condition, holds):
     if holds:
         assert store.write(Put(make_status(), condition)).record == make_status()
     else:
@@ -340,7 +340,7 @@ def test_a_condition_on_an_absent_item_sees_no_fields(store, condition, holds):
             store.write(Put(make_status(), condition))
 
 
-def test_an_update_changes_its_fields_and_no_others(store):
+def test_update_changes_its_fields_and_no_others(store):
     store.write(Put(make_work(1, claim="c", origin="trace")))
 
     written = store.write(
@@ -355,7 +355,7 @@ def test_an_update_changes_its_fields_and_no_others(store):
     assert store.get(WorkRef(POOL, work_id(1))) == expected
 
 
-def test_an_update_to_none_or_false_removes_what_may_be_absent_already(store):
+def test_update_to_none_or_false_removes_what_may_be_absent_already(store):
     store.write(Put(make_work(1, cancel_requested=True)))
     change = Update(ref=WorkRef(POOL, work_id(1)), set={"cancel_requested": False, "claim": None})
 
@@ -365,7 +365,7 @@ def test_an_update_to_none_or_false_removes_what_may_be_absent_already(store):
     assert again.record == make_work(1)
 
 
-def test_an_update_sets_composite_fields(store):
+def test_update_sets_composite_fields(store):
     entries = {EntryKey(work_id(4), 2): Entry(T0, confirmed=True)}
     store.write(Put(Ledger(pool=POOL, holder="h", generation=1, version=1)))
 
@@ -387,7 +387,7 @@ def test_an_update_sets_composite_fields(store):
     )
 
 
-def test_slots_of_the_format_before_are_read_and_written_anew(engine):
+def test_slots_of_format_before_are_read_and_written_anew(engine):
     stored = encode(Ledger(pool=POOL, holder="h", generation=1, version=1))
     engine.inject(
         f"{POOL}#control",
@@ -412,7 +412,7 @@ def test_slots_of_the_format_before_are_read_and_written_anew(engine):
     assert isinstance(engine.dump()[f"{POOL}#control", "ledger"]["en"], bytes)
 
 
-def test_an_update_adds_to_numbers(store):
+def test_update_adds_to_numbers(store):
     store.write(Put(make_work(1, starts=3)))
 
     written = store.write(
@@ -424,7 +424,7 @@ def test_an_update_adds_to_numbers(store):
     assert written.record == make_work(1, starts=5, undelivered=1, origin="x")
 
 
-def test_adding_to_an_absent_number_begins_at_zero(store):
+def test_adding_to_absent_number_begins_at_zero(store):
     store.write(Put(make_work(1)))
 
     written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"refused_since": 7}))
@@ -435,7 +435,7 @@ def test_adding_to_an_absent_number_begins_at_zero(store):
 @pytest.mark.parametrize(
     "condition", [None, Is("claim", None), IsAbsent(), Either((IsAbsent(), Is("starts", 1)))]
 )
-def test_an_update_never_creates(store, condition):
+def test_update_never_creates(store, condition):
     with pytest.raises(ConditionFailed) as refused:
         store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}, condition=condition))
 
@@ -443,7 +443,7 @@ def test_an_update_never_creates(store, condition):
     assert store.get(WorkRef(POOL, work_id(1))) is None
 
 
-def test_a_repeated_write_tells_its_own_token(store):
+def test_repeated_write_tells_its_own_token(store):
     store.write(Put(make_status(generation=3)))
     kick = Update(
         ref=StatusRef(POOL),
@@ -458,7 +458,7 @@ def test_a_repeated_write_tells_its_own_token(store):
     assert repeated.value.current == make_status(generation=4, written_by="me")
 
 
-def test_a_transaction_applies_all_of_it(store):
+def test_transaction_applies_all_of_it(store):
     store.write(Put(make_work(1, state=State.RUNNING, starts=1)))
     pointer = Pointer(pool=POOL, at=work_id(9), work_id=work_id(1))
     done = Notice(
@@ -484,7 +484,7 @@ def test_a_transaction_applies_all_of_it(store):
     assert store.get(ref_of(done)) == done
 
 
-def test_a_refused_transaction_applies_none_of_it_and_tells_which_conditions_failed(store):
+def test_refused_transaction_applies_none_of_it_and_tells_which_conditions_failed(store):
     store.write(Put(make_work(1)))
     store.write(Put(make_status(generation=7)))
     writes = [
@@ -504,7 +504,7 @@ def test_a_refused_transaction_applies_none_of_it_and_tells_which_conditions_fai
     assert store.get(StatusRef(POOL)) == make_status(generation=7)
 
 
-def test_a_transaction_takes_a_hundred_items_and_no_more(store):
+def test_transaction_takes_hundred_items_and_no_more(store):
     store.transact([Put(make_work(n)) for n in range(100)])
 
     with pytest.raises(ValueError, match="101"):
@@ -516,14 +516,14 @@ def test_a_transaction_takes_a_hundred_items_and_no_more(store):
 @pytest.mark.parametrize(
     "writes", [[], [Put(make_work(1)), Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1})]]
 )
-def test_a_transaction_of_nothing_or_of_one_item_twice_is_a_mistake(store, writes):
+def test_transaction_of_nothing_or_of_one_item_twice_is_mistake(store, writes):
     with pytest.raises(ValueError, match="transaction"):
         store.transact(writes)
 
     assert store.get(WorkRef(POOL, work_id(1))) is None
 
 
-def test_a_transaction_above_four_megabytes_is_refused(store):
+def test_transaction_above_four_megabytes_is_refused(store):
     large = "x" * 380_000
     with pytest.raises(ValueError, match="transaction"):
         store.transact([Put(make_work(n, args=large)) for n in range(12)])
@@ -549,7 +549,7 @@ def test_get_many_of_nothing_is_nothing(store):
     assert store.get_many([]) == {}
 
 
-def test_a_name_finds_records_of_its_own_kind_only(store):
+def test_name_finds_records_of_its_own_kind_only(store):
     """A work item and a pointer can have the same key: one stands there, and goes by one name."""
     store.write(Put(make_work(1)))
     work, pointer = WorkRef(POOL, work_id(1)), PointerRef(POOL, work_id(1))
@@ -577,7 +577,7 @@ def sorts(page):
     return [row.sort for row in page.rows]
 
 
-def test_a_range_is_in_key_order_whatever_the_order_of_writing(store):
+def test_range_is_in_key_order_whatever_order_of_writing(store):
     fill(store, [7, 1, 5, 3])
     store.write(Put(Pointer(pool=POOL, at=work_id(4), work_id=work_id(1))))
 
@@ -609,7 +609,7 @@ def test_a_range_is_in_key_order_whatever_the_order_of_writing(store):
         (work_id(8), None, []),
     ],
 )
-def test_both_ends_of_a_range_belong_to_it(store, low, high, expected):
+def test_range_includes_both_ends(store, low, high, expected):
     fill(store, [1, 3, 5, 7])
 
     page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high))
@@ -637,7 +637,7 @@ def test_pages_join_without_gap_or_overlap(store, limit, high):
     assert page.next_low is None
 
 
-def test_a_page_that_reached_its_limit_always_names_a_next_one(store):
+def test_page_that_reached_its_limit_always_names_next_one(store):
     fill(store, [1, 2])
 
     page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=2))
@@ -650,7 +650,7 @@ def test_a_page_that_reached_its_limit_always_names_a_next_one(store):
     )
 
 
-def test_a_page_that_ends_on_the_ranges_last_key_is_the_last(store):
+def test_page_that_ends_on_ranges_last_key_is_last(store):
     fill(store, [1, 2, 3])
 
     page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, high=work_id(2), limit=2))
@@ -658,7 +658,7 @@ def test_a_page_that_ends_on_the_ranges_last_key_is_the_last(store):
     assert (sorts(page), page.next_low) == ([work_id(1), work_id(2)], None)
 
 
-def test_a_page_without_a_limit_ends_at_a_megabyte(store):
+def test_page_without_limit_ends_at_megabyte(store):
     large = "x" * 100_000
     for n in range(15):
         store.write(Put(make_work(n, args=large)))
@@ -671,12 +671,12 @@ def test_a_page_without_a_limit_ends_at_a_megabyte(store):
     assert second.next_low is None
 
 
-def test_a_page_of_less_than_one_item_is_a_mistake(store):
+def test_page_of_less_than_one_item_is_mistake(store):
     with pytest.raises(ValueError, match="limit"):
         store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=0))
 
 
-def test_each_shard_and_shelf_is_a_range_of_its_own(store):
+def test_shards_and_shelves_are_ranges_of_their_own(store):
     there = make_work(1, id=work_id(1, shard=31))
     done = Notice(
         pool=POOL, at=work_id(2, shard=31), work_id=there.id, start=1, kind=NoticeKind.FINISHED
@@ -693,7 +693,7 @@ def test_each_shard_and_shelf_is_a_range_of_its_own(store):
     )
 
 
-def test_the_registry_lists_pools_by_name(store):
+def test_registry_lists_pools_by_name(store):
     for name in ["b", "a", "C", "_"]:
         store.write(Put(Registration(pool=name, registered_at=T0)))
 
@@ -707,7 +707,7 @@ def test_the_registry_lists_pools_by_name(store):
     ("low", "high"),
     [("", None), (work_id(1), work_id(5)), (work_id(1), None), ("", work_id(5)), ("", work_id(2))],
 )
-def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
+def test_reverse_range_goes_down_page_by_page(store, limit, low, high):
     fill(store, range(7))
     span = KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True)
     seen = []
@@ -726,7 +726,7 @@ def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
     assert page.next_high is None
 
 
-def test_a_range_upwards_names_no_next_high(store):
+def test_range_upwards_names_no_next_high(store):
     fill(store, range(3))
 
     assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=1)).next_high is None
@@ -741,7 +741,7 @@ def make_dead(n, failed_at):
     )
 
 
-def test_the_dead_letters_are_the_works_that_say_so_by_time_of_failure(store):
+def test_dead_letters_are_works_that_say_so_by_time_of_failure(store):
     fill(store, range(5))
     dead = [make_dead(9, T0 + 1), make_dead(7, T0 + 2), make_dead(8, T0 + 2)]
     for each in reversed(dead):
@@ -781,7 +781,7 @@ def test_dead_letters_are_read_in_pages_either_way(store):
 
 
 @pytest.mark.parametrize("way", ["update", "transact", "put", "delete"])
-def test_a_work_that_is_no_dead_letter_any_more_leaves_the_index(store, way):
+def test_work_that_is_no_dead_letter_any_more_leaves_index(store, way):
     dead = make_dead(1, T0)
     store.write(Put(dead))
     unmark = Update(ref=ref_of(dead), set={"dead": None})
@@ -814,7 +814,7 @@ def test_reports_are_read_by_time(store):
     assert [row.record for row in rows] == reports[1:]
 
 
-def test_a_damaged_item_is_set_aside_and_hides_no_other(engine):
+def test_damaged_item_is_set_aside_and_hides_no_other(engine):
     fill(engine.store, [1, 3])
     engine.inject(f"{POOL}#work#0", work_id(2), {"t": "w", "fn": "f"})
     engine.inject(f"{POOL}#work#0", "zzz", {"t": "w"})
@@ -831,7 +831,7 @@ def test_a_damaged_item_is_set_aside_and_hides_no_other(engine):
     }
 
 
-def test_a_damaged_item_counts_in_a_pages_limit(engine):
+def test_damaged_item_counts_in_pages_limit(engine):
     fill(engine.store, [3])
     engine.inject(f"{POOL}#work#0", work_id(2), {"t": "?"})
 
@@ -843,7 +843,7 @@ def test_a_damaged_item_counts_in_a_pages_limit(engine):
     ) == [work_id(3)]
 
 
-def test_a_failed_condition_on_a_damaged_item_tells_it(engine):
+def test_failed_condition_on_damaged_item_tells_it(engine):
     engine.inject(f"{POOL}#control", "status", {"s": "dancing"})
 
     with pytest.raises(ConditionFailed) as refused:
@@ -864,7 +864,7 @@ def as_the_engine_raised_it():
         raise told.__cause__ or told from None
 
 
-def test_a_number_and_a_text_compare_as_false(engine):
+def test_number_and_text_compare_as_false(engine):
     engine.inject(f"{POOL}#control", "status", {"s": "idle", "g": "three", "l": 0})
 
     for condition in (Below("generation", 9), Above("generation", 0)):
@@ -873,7 +873,7 @@ def test_a_number_and_a_text_compare_as_false(engine):
             engine.store.write(update)
 
 
-def test_a_text_is_not_a_number_whatever_it_spells(engine):
+def test_text_is_not_number_whatever_it_spells(engine):
     engine.inject(f"{POOL}#control", "status", {"s": "idle", "g": "3", "l": 0})
 
     assert engine.store.write(Put(make_status(), IsNot("generation", 3))).record == make_status()
@@ -883,27 +883,27 @@ def padded_to(size):
     return make_work(1, args="x" * (size - item_size(encode(make_work(1, args="")))))
 
 
-def test_an_item_of_exactly_the_limit_is_stored(engine):
+def test_item_of_exactly_limit_is_stored(engine):
     engine.store.write(Put(padded_to(ITEM_BYTES_MAX)))
 
     assert len(engine.dump()[f"{POOL}#work#0", work_id(1)]["a"]) > 400_000
 
 
-def test_an_item_that_no_update_would_fit_is_damage(store):
+def test_item_that_no_update_would_fit_is_damage(store):
     """[WP-12]"""
     store.write(Put(padded_to(STORED_ITEM_BYTES_MAX + 1)))
 
     assert isinstance(store.get(WorkRef(POOL, work_id(1))), Unreadable)
 
 
-def test_an_item_above_the_limit_is_refused(store):
+def test_item_above_limit_is_refused(store):
     with pytest.raises(ValueError, match=r"(?i)item"):
         store.write(Put(padded_to(ITEM_BYTES_MAX + 1)))
 
     assert store.get(WorkRef(POOL, work_id(1))) is None
 
 
-def test_an_update_that_grows_an_item_above_the_limit_is_refused(store):
+def test_update_that_grows_item_above_limit_is_refused(store):
     before = padded_to(STORED_ITEM_BYTES_MAX)
     store.write(Put(before))
 
@@ -947,7 +947,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("write", MISTAKES, ids=range(len(MISTAKES)))
-def test_a_senseless_write_is_a_mistake_and_writes_nothing(engine, write):
+def test_senseless_write_is_mistake_and_writes_nothing(engine, write):
     with pytest.raises(ValueError, match=r"\S"):
         engine.store.write(write)
 

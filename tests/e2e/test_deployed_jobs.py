@@ -30,7 +30,7 @@ def most_at_once(runs: list[dict[str, float]]) -> int:
     return most
 
 
-def test_the_job_of_the_demo_comes_out(make_pool, finished):
+def test_job_of_demo_comes_out(make_pool, finished):
     pool = make_pool("demo", max_parallelism=4)
     ids = pool.enqueue_action_batch(
         None,
@@ -45,7 +45,7 @@ def test_the_job_of_the_demo_comes_out(make_pool, finished):
     assert [pool.result(None, each).return_value["service"] for each in ids] == SERVICES
 
 
-def test_no_more_run_at_a_time_than_the_pool_allows(make_pool, finished):
+def test_no_more_run_at_time_than_pool_allows(make_pool, finished):
     pool = make_pool("limit")
     once(lambda: pool.config(None).base.by == "deployment")
     ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 400} for n in range(12)])
@@ -55,7 +55,7 @@ def test_no_more_run_at_a_time_than_the_pool_allows(make_pool, finished):
     assert most_at_once([pool.result(None, each).return_value for each in ids]) == 3
 
 
-def test_a_failure_is_retried_until_it_succeeds(make_pool, finished):
+def test_failure_is_retried_until_it_succeeds(make_pool, finished):
     pool = make_pool("retries")
     work_id = pool.enqueue_action(None, "fail-first", {"times": 2}, retry=QUICK)
 
@@ -64,7 +64,7 @@ def test_a_failure_is_retried_until_it_succeeds(make_pool, finished):
     assert (status.outcome, pool.result(None, work_id).return_value) == ("success", 3)
 
 
-def test_an_undecorated_function_reports_through_its_destinations(make_pool, finished):
+def test_undecorated_function_reports_through_its_destinations(make_pool, finished):
     pool = make_pool("plain")
     ids = pool.enqueue_action_batch(None, "plain", [{"n": 21}, {"n": 1, "fail": True}])
 
@@ -74,7 +74,7 @@ def test_an_undecorated_function_reports_through_its_destinations(make_pool, fin
     assert (badly.outcome, pool.result(None, ids[1]).error) == ("failed", "asked to")
 
 
-def test_a_worker_that_ends_without_a_word_is_told_by_its_destination(make_pool, finished):
+def test_worker_that_ends_without_word_is_told_by_its_destination(make_pool, finished):
     pool = make_pool("vanishing")
     ids = pool.enqueue_action_batch(None, "vanish", [{"how": "exit"}, {"how": "outstay"}])
 
@@ -84,7 +84,7 @@ def test_a_worker_that_ends_without_a_word_is_told_by_its_destination(make_pool,
     assert [pool.result(None, each).error_type for each in ids] == ["crashed", "timeout"]
 
 
-def test_a_worker_that_is_killed_is_retried(cloud, make_pool, finished):
+def test_worker_that_is_killed_is_retried(cloud, make_pool, finished):
     pool = make_pool("shot", max_parallelism=1)
     work_id = pool.enqueue_action(None, "hang-once", {"ms": 20_000}, retry=QUICK)
     (victim,) = once(
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_is_retried(cloud, make_pool, finished):
     assert (status.outcome, pool.result(None, work_id).return_value) == ("success", 2)
 
 
-def test_a_canceled_work_never_starts(make_pool, finished):
+def test_canceled_work_never_starts(make_pool, finished):
     pool = make_pool("canceled", max_parallelism=0)
     ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 1} for n in range(2)])
 
@@ -130,7 +130,7 @@ def orders_of(deployed: Deployed, pool: str) -> list[str]:
     ]
 
 
-def test_a_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
+def test_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
     pool = make_pool("later")
 
     work_id = pool.enqueue_action(None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(hours=1))
@@ -144,7 +144,7 @@ def test_a_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
     )
 
 
-def test_a_far_wake_fires_without_the_watchdog(deployed, make_pool, finished):
+def test_far_wake_fires_without_watchdog(deployed, make_pool, finished):
     pool, functions = make_pool("woken"), boto3.client("lambda")
     functions.put_function_concurrency(
         FunctionName=deployed.watchdog, ReservedConcurrentExecutions=0
@@ -164,7 +164,7 @@ def test_a_far_wake_fires_without_the_watchdog(deployed, make_pool, finished):
     assert once(lambda: orders_of(deployed, "woken") == [])
 
 
-def test_a_queue_is_told_how_a_work_ended(deployed, make_pool, finished):
+def test_queue_is_told_how_work_ended(deployed, make_pool, finished):
     pool, queues = make_pool("told"), boto3.client("sqs")
 
     work_id = pool.enqueue_action(
@@ -184,7 +184,7 @@ def test_a_queue_is_told_how_a_work_ended(deployed, make_pool, finished):
     assert once(lambda: pool.status(None, work_id).callback == "delivered")
 
 
-def test_what_a_killed_completion_was_told_is_told_again(cloud, deployed, make_pool, finished):
+def test_what_killed_completion_was_told_is_told_again(cloud, deployed, make_pool, finished):
     pool = make_pool("unheard")
     for idle in list(processes_of(cloud, deployed.completion)):
         os.kill(idle, signal.SIGKILL)
@@ -200,7 +200,7 @@ def test_what_a_killed_completion_was_told_is_told_again(cloud, deployed, make_p
     assert (status.outcome, pool.result(None, work_id).return_value) == ("success", {"twice": 42})
 
 
-def test_an_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finished):
+def test_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finished):
     pool = make_pool("released", max_parallelism=3)
 
     def some() -> list[str]:
@@ -228,7 +228,7 @@ def test_an_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finis
     assert (releases[:6], releases[-6:]) == (["1"] * 6, ["2"] * 6)
 
 
-def test_a_loop_that_is_killed_is_revived_by_the_watchdog(cloud, deployed, make_pool, finished):
+def test_loop_that_is_killed_is_revived_by_watchdog(cloud, deployed, make_pool, finished):
     pool = make_pool("killed", max_parallelism=2)
     ids = pool.enqueue_action_batch(
         None, "nap", [{"n": n, "ms": 700} for n in range(12)], retry=QUICK

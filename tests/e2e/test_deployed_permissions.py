@@ -157,7 +157,7 @@ def session_of(deployed: Deployed, actor: str) -> boto3.Session:
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
 @pytest.mark.usefixtures("make_pool")
-def test_a_role_is_refused_the_rest(deployed: Deployed, actor: str, call: Call) -> None:
+def test_role_is_refused_rest(deployed: Deployed, actor: str, call: Call) -> None:
     session = session_of(deployed, actor)
 
     with pytest.raises(ClientError) as refused:

@@ -32,7 +32,7 @@ def pool(cloud: MiniStack, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Workp
     return Workpool(shop.table, "default")
 
 
-def test_jobs_run_on_functions_that_were_deployed_beside_the_template(
+def test_jobs_run_on_functions_that_were_deployed_beside_template(
     pool: Workpool, shop: Shop, finished: Callable[..., Any]
 ) -> None:
     answer = boto3.client("lambda").invoke(
@@ -51,7 +51,7 @@ def test_jobs_run_on_functions_that_were_deployed_beside_the_template(
     assert once(lambda: pool.status(None, said[0]).callback == "delivered")
 
 
-def test_a_function_may_do_what_its_policy_says_and_no_more(pool: Workpool, shop: Shop) -> None:
+def test_function_may_do_what_its_policy_says_and_no_more(pool: Workpool, shop: Shop) -> None:
     role = boto3.client("lambda").get_function_configuration(FunctionName=shop.functions["api"])
     given = boto3.client("sts").assume_role(RoleArn=role["Role"], RoleSessionName="test")
     session = boto3.Session(

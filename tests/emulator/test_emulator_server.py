@@ -34,7 +34,7 @@ def is_alive(pid: int) -> bool:
 
 
 @needs_ministack
-def test_a_server_ends_with_its_block():
+def test_server_ends_with_its_block():
     with running() as made:
         port = urlsplit(made.url).port
         assert is_alive(made.pid)
@@ -46,13 +46,13 @@ def test_a_server_ends_with_its_block():
 
 
 @needs_ministack
-def test_two_servers_stand_side_by_side():
+def test_servers_stand_side_by_side():
     with running() as one, running() as other:
         assert (one.url != other.url, one.folder != other.folder) == (True, True)
 
 
 @needs_ministack
-def test_a_server_ends_when_whoever_started_it_is_killed():
+def test_server_ends_when_whoever_started_it_is_killed():
     script = """
         import time
         from tests.emulator.server import running
@@ -80,7 +80,7 @@ def test_a_server_ends_when_whoever_started_it_is_killed():
 
 
 @needs_ministack
-def test_a_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
+def test_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
     (tmp_path / "__main__.py").write_text(
         "raise SystemExit('the shim was written for another version')", encoding="utf-8"
     )
@@ -91,7 +91,7 @@ def test_a_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
 
 
 @needs_ministack
-def test_the_shim_refuses_another_version():
+def test_shim_refuses_another_version():
     code = f"import runpy; start = runpy.run_path({str(SHIM / '__main__.py')!r})['start']; start.__globals__['VERSION'] = '0.0.0'; start()"
 
     ended = subprocess.run([server.PYTHON, "-c", code], capture_output=True, text=True, check=False)
@@ -100,7 +100,7 @@ def test_the_shim_refuses_another_version():
     assert "written for MiniStack 0.0.0" in ended.stderr
 
 
-def test_what_is_missing_is_named(monkeypatch):
+def test_server_names_what_is_missing(monkeypatch):
     monkeypatch.setattr(server, "PYTHON", ROOT / "build" / "nowhere" / "bin" / "python")
 
     assert (

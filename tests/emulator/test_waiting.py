@@ -24,14 +24,14 @@ class Hours:
         self.now += seconds
 
 
-def test_a_look_is_repeated_until_it_is_enough():
+def test_look_is_repeated_until_it_is_enough():
     clock, numbers = Hours(), count()
 
     assert once(lambda: next(numbers), lambda seen: seen == 7, clock=clock, pause=clock.pause) == 7
     assert clock.now == pytest.approx(1.4)
 
 
-def test_an_outage_is_outlasted():
+def test_outage_is_outlasted():
     clock = Hours()
 
     def look() -> str:
@@ -42,14 +42,14 @@ def test_an_outage_is_outlasted():
     assert once(look, clock=clock, pause=clock.pause) == "back"
 
 
-def test_what_was_seen_last_is_said():
+def test_timeout_says_what_was_seen_last():
     clock = Hours()
 
     with pytest.raises(AssertionError, match=r"waited 936 s; what was seen last: \['pending'\]"):
         once(lambda: ["pending"], lambda seen: seen == ["finished"], clock=clock, pause=clock.pause)
 
 
-def test_four_lost_starts_fit_into_the_wait():
+def test_four_lost_starts_fit_into_wait():
     assert max(job.timeout_s for job in JOBS.values()) <= waiting.TIMEOUT_S
     assert limits.RECOVERY_MARGIN_MS <= 1_000 * waiting.MARGIN_S
     assert 4 * waiting.LOST_START_S < PATIENCE_S

@@ -48,7 +48,7 @@ def retried_work(url: str) -> tuple[str, timedelta]:
         return pool.result(None, work_id).return_value, second.started_at - first.started_at
 
 
-def test_a_second_cloud_of_the_same_seed_is_not_taken_for_the_first(ministack):
+def test_second_cloud_of_same_seed_is_not_taken_for_first(ministack):
     # A retry is a transaction, and DynamoDB remembers the tokens of transactions, whatever table
     # they were about.
     outcomes = [retried_work(ministack.url) for _ in range(2)]
@@ -57,7 +57,7 @@ def test_a_second_cloud_of_the_same_seed_is_not_taken_for_the_first(ministack):
     assert all(SECOND <= waited <= 3 * SECOND for _, waited in outcomes)
 
 
-def test_two_clouds_on_one_server_do_not_meet(ministack, client):
+def test_clouds_on_one_server_do_not_meet(ministack, client):
     with LocalCloud(engine=ministack.url) as one, LocalCloud(engine=ministack.url) as other:
         ids = [
             cloud.workpool("email").enqueue_action(
@@ -79,7 +79,7 @@ def test_two_clouds_on_one_server_do_not_meet(ministack, client):
     assert {one.table, other.table} & set(client.list_tables()["TableNames"]) == set()
 
 
-def test_the_table_is_the_one_on_the_server(ministack, client):
+def test_table_is_one_on_server(ministack, client):
     with LocalCloud(engine=ministack.url) as cloud:
         pool = cloud.workpool("email")
         pool.enqueue_action(None, cloud.function(lambda event, _: event, name="echo"), {"n": 1})
@@ -143,7 +143,7 @@ def test_dead_letters_are_listed_and_redriven(ministack):
         assert pool.list(None, state="dead").items == ()
 
 
-def test_a_pool_keeps_to_its_limit_and_calls_back(ministack):
+def test_pool_keeps_to_its_limit_and_calls_back(ministack):
     with LocalCloud(engine=ministack.url) as cloud:
         pool = cloud.workpool("calls", max_parallelism=3)
         told: list[Any] = []
@@ -162,7 +162,7 @@ def test_a_pool_keeps_to_its_limit_and_calls_back(ministack):
         assert sorted(set(told)) == list(range(10))
 
 
-def test_the_demo_runs_there(ministack):
+def test_demo_runs_there(ministack):
     options = DemoOptions(
         parallelism=3, fail_rate=0.3, seed=1, engine=ministack.url, clock="virtual"
     )

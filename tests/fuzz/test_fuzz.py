@@ -38,7 +38,7 @@ DOORS = (main_loop.handler, completion.handler, watchdog.handler)
 
 @FUZZ
 @given(st.data())
-def test_whatever_an_item_holds_the_pool_beside_it_does_its_work(data: st.DataObject) -> None:
+def test_pool_does_its_work_beside_item_with_any_values(data: st.DataObject) -> None:
     """[WP-12]"""
     damaged = []
     for item in data.draw(
@@ -60,7 +60,7 @@ def test_whatever_an_item_holds_the_pool_beside_it_does_its_work(data: st.DataOb
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item['pk']} {item.get('t', '')}")
-def test_whatever_an_item_has_lost_the_pool_beside_it_does_its_work(
+def test_pool_does_its_work_beside_item_without_attribute(
     item: Mapping[str, Any],
 ) -> None:
     """[WP-12] Each attribute of each kind of item, one at a time."""
@@ -71,7 +71,7 @@ def test_whatever_an_item_has_lost_the_pool_beside_it_does_its_work(
 @pytest.mark.parametrize("door", DOORS)
 @FUZZ
 @given(event=events)
-def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> None:
+def test_door_answers_or_refuses_any_event(door: Any, event: Any) -> None:
     """[WP-12] And the pool that runs is none the worse for it."""
     stage = Stage(takes_ms=100)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -86,7 +86,7 @@ def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> N
 
 @FUZZ
 @given(record=records, nonce=st.sampled_from([None, "", "A" * 24, "its digest"]))
-def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(
+def test_running_start_ends_as_its_worker_says_despite_any_record(
     record: Any, nonce: str | None
 ) -> None:
     """[WP-28] It names the very start, and knows all of it but the nonce."""

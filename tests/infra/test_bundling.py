@@ -73,7 +73,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["lambda", "host"])
-def test_two_bundles_are_the_same_bytes(
+def test_two_bundles_are_same_bytes(
     bundled: Callable[[str], Path], hostile: Path, tmp_path: Path, name: str
 ) -> None:
     first, second = bundled(name), tmp_path / "two"
@@ -104,7 +104,7 @@ def test_two_bundles_are_the_same_bytes(
     assert all(each.startswith(expected) for each in native)
 
 
-def test_the_bundle_lists_what_is_in_it(bundled: Callable[[str], Path]) -> None:
+def test_bundle_lists_what_is_in_it(bundled: Callable[[str], Path]) -> None:
     folder = bundled("lambda")
     bill = json.loads((folder / BILL).read_text(encoding="utf-8"))
     listed = {each["name"]: each for each in bill["components"]}
@@ -131,7 +131,7 @@ def test_the_bundle_lists_what_is_in_it(bundled: Callable[[str], Path]) -> None:
     } == listed.keys()
 
 
-def test_the_handlers_load_from_the_bundle_alone(bundled: Callable[[str], Path]) -> None:
+def test_handlers_load_from_bundle_alone(bundled: Callable[[str], Path]) -> None:
     code = str(bundled("host"))
     doors = ", ".join(
         f"workpool_aws.handlers.{name}" for name in ("main_loop", "completion", "watchdog")
@@ -151,7 +151,7 @@ def test_the_handlers_load_from_the_bundle_alone(bundled: Callable[[str], Path])
     assert told.stdout.strip().startswith(code)
 
 
-def test_nothing_but_the_asset_differs_between_the_platforms() -> None:
+def test_nothing_but_asset_differs_between_platforms() -> None:
     templates = []
     assets = []
     for name in ("lambda", "host"):
@@ -171,7 +171,7 @@ def test_nothing_but_the_asset_differs_between_the_platforms() -> None:
     assert assets[0] != assets[1]
 
 
-def test_an_unknown_platform_is_refused() -> None:
+def test_unknown_platform_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'windows' is neither 'lambda' nor 'host'"):
         Deployed(context={**FLAGS, PLATFORM_CONTEXT: "windows"})
 

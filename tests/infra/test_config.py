@@ -28,7 +28,7 @@ def test_what_is_shipped_can_be_read() -> None:
     assert config.pools == {"default": {"max_parallelism": 10}}
 
 
-def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+def test_empty_file_means_defaults(tmp_path: Path) -> None:
     path = tmp_path / "workpool.toml"
     path.write_text("", encoding="utf-8")
 
@@ -53,12 +53,12 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, says: str) -
         read_config(path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         read_config(tmp_path / "none.toml")
 
 
-def test_the_app_deploys_what_the_file_says(tmp_path: Path) -> None:
+def test_app_deploys_what_file_says(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
         'stack = "Mine"\ntable = "mine"\nkeep_table = false\n[pools.a]\nmax_parallelism = 2',

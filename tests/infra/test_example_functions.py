@@ -24,7 +24,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud) -> ModuleType:
     return module
 
 
-def test_a_greeting_is_enqueued_made_and_told(
+def test_greeting_is_enqueued_made_and_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LocalCloud(engine="memory") as cloud:
@@ -44,7 +44,7 @@ def test_a_greeting_is_enqueued_made_and_told(
         assert capsys.readouterr().out == f"{work_id}: success\n"
 
 
-def test_an_undecorated_function_needs_to_know_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undecorated_function_needs_to_know_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with LocalCloud(engine="memory") as cloud:
         shout = cloud.function(loaded(monkeypatch, cloud).shout)
         pool = cloud.workpool()

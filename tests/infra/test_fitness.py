@@ -62,7 +62,7 @@ UNFIT = {"Managed Instances": managed, "durable function": durable, "isolates te
 
 
 @pytest.mark.parametrize("says", UNFIT)
-def test_a_function_whose_starts_cannot_be_followed_is_refused(says: str) -> None:
+def test_function_whose_starts_cannot_be_followed_is_refused(says: str) -> None:
     deployed = Deployed()
     function = UNFIT[says](deployed, "Unfit")
     for each in (function, function.add_alias("live"), function.current_version):
@@ -71,7 +71,7 @@ def test_a_function_whose_starts_cannot_be_followed_is_refused(says: str) -> Non
                 add(each)
 
 
-def test_only_targets_that_cannot_take_an_event_are_refused_as_plain_ones() -> None:
+def test_only_targets_that_cannot_take_event_are_refused_as_plain_ones() -> None:
     deployed = Deployed()
     deployed.pool.add_on_complete(managed(deployed, "Managed"), decorated=False)
     deployed.pool.add_on_complete(durable(deployed, "Durable").add_alias("live"), decorated=False)
@@ -144,7 +144,7 @@ def configure_by_aspect(deployed: Deployed, function: lambda_.Function) -> None:
         (configure_by_aspect, "SendEmail/EventInvokeConfig gives it"),
     ],
 )
-def test_what_is_changed_after_a_function_was_added_is_found_at_synth(
+def test_what_is_changed_after_function_was_added_is_found_at_synth(
     change: Callable[[Deployed, Any], None], says: str
 ) -> None:
     deployed = Deployed()
@@ -156,7 +156,7 @@ def test_what_is_changed_after_a_function_was_added_is_found_at_synth(
         deployed.app.synth()
 
 
-def test_settings_of_an_alias_or_a_version_are_refused_before_and_found_after() -> None:
+def test_settings_of_alias_or_version_are_refused_before_and_found_after() -> None:
     deployed = Deployed()
     function = deployed.function("SendEmail")
     alias, version = function.add_alias("live", retry_attempts=2), function.current_version
@@ -220,7 +220,7 @@ GRANTEES: dict[str, Callable[[Stack], Any]] = {
 
 
 @pytest.mark.parametrize("name", GRANTEES)
-def test_a_grant_that_would_be_lost_is_refused_and_names_what_is_missing(name: str) -> None:
+def test_grant_that_would_be_lost_is_refused_and_names_what_is_missing(name: str) -> None:
     pool, stack = in_one_account()
     grantee = GRANTEES[name](stack)
     for grant in (pool.grant_enqueue, pool.grant_read, pool.grant_manage):
@@ -229,7 +229,7 @@ def test_a_grant_that_would_be_lost_is_refused_and_names_what_is_missing(name: s
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_a_function_whose_role_takes_nothing_is_refused(name: str) -> None:
+def test_function_whose_role_takes_nothing_is_refused(name: str) -> None:
     pool, stack = in_one_account()
     code = lambda_.Code.from_inline("def handler(event, context): return None")
     role = ROLES[name](stack)
@@ -279,7 +279,7 @@ def test_roles_that_take_permissions_are_granted_them() -> None:
         ),
     ],
 )
-def test_a_target_in_another_region_is_refused(make: Callable[[Stack], Any]) -> None:
+def test_target_in_another_region_is_refused(make: Callable[[Stack], Any]) -> None:
     pool, stack = in_one_account()
     with pytest.raises(
         ConfigurationError,
@@ -351,7 +351,7 @@ def topic_of_the_app(stack: Stack) -> sns.ITopic:
         (topic_of_the_app, "sns"),
     ],
 )
-def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service(
+def test_all_who_send_to_encrypted_target_may_use_its_key_through_its_service(
     make: Callable[[Stack], Any], service: str
 ) -> None:
     deployed = Deployed()
@@ -372,7 +372,7 @@ def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service
     assert len(users) == 3
 
 
-def test_a_target_whose_key_is_not_known_is_said_to_need_one() -> None:
+def test_target_whose_key_is_not_known_is_said_to_need_one() -> None:
     deployed = Deployed()
     target = sns.Topic.from_topic_arn(
         deployed.stack, "Target", "arn:aws:sns:us-east-1:111111111111:t"
@@ -382,7 +382,7 @@ def test_a_target_whose_key_is_not_known_is_said_to_need_one() -> None:
     assert "import it by from_topic_attributes" in said(target, "info")
 
 
-def test_awss_own_key_needs_no_permission_and_an_alias_of_ones_own_is_refused() -> None:
+def test_awss_own_key_needs_no_permission_and_alias_of_ones_own_is_refused() -> None:
     deployed = Deployed()
     theirs = sqs.Queue(deployed.stack, "Plain", encryption=sqs.QueueEncryption.KMS_MANAGED)
     deployed.pool.add_on_complete(theirs)
@@ -395,7 +395,7 @@ def test_awss_own_key_needs_no_permission_and_an_alias_of_ones_own_is_refused() 
         deployed.pool.add_on_complete(sns.Topic(deployed.stack, "Named", master_key=alias))
 
 
-def test_alarms_may_use_the_key_of_their_topic_or_say_that_they_may_not() -> None:
+def test_alarms_may_use_key_of_their_topic_or_say_that_they_may_not() -> None:
     deployed = Deployed()
     key = kms.Key(deployed.stack, "Key")
     Workpool(
@@ -416,7 +416,7 @@ def test_alarms_may_use_the_key_of_their_topic_or_say_that_they_may_not() -> Non
     assert "cloudwatch.amazonaws.com" in said(dumb, "warning")
 
 
-def test_the_loop_may_read_the_variables_of_a_function_that_encrypts_them() -> None:
+def test_loop_may_read_variables_of_function_that_encrypts_them() -> None:
     deployed = Deployed()
     deployed.pool.add_action(
         deployed.function(
@@ -436,7 +436,7 @@ def test_the_loop_may_read_the_variables_of_a_function_that_encrypts_them() -> N
     assert any("LoopStarts" in name for name in readers)
 
 
-def test_failures_are_under_the_given_key_for_as_long_as_asked() -> None:
+def test_failures_are_under_given_key_for_as_long_as_asked() -> None:
     deployed = Deployed()
     key = kms.Key(deployed.stack, "Key")
     Workpool(

@@ -10,7 +10,7 @@ from infra.statements import PATH, statements_now
 REVIEWED = json.loads(PATH.read_text(encoding="utf-8"))
 
 
-def test_every_statement_is_the_one_that_was_reviewed() -> None:
+def test_every_statement_is_one_that_was_reviewed() -> None:
     pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
     assert statements_now() == REVIEWED, (
@@ -30,7 +30,7 @@ def test_nobody_may_do_everything() -> None:
     assert loose == []
 
 
-def test_the_table_is_only_reached_by_leading_key() -> None:
+def test_table_is_only_reached_by_leading_key() -> None:
     free = [
         role
         for role, statements in REVIEWED.items()
@@ -42,7 +42,7 @@ def test_the_table_is_only_reached_by_leading_key() -> None:
     assert free == []
 
 
-def test_nobody_scans_nor_changes_the_table() -> None:
+def test_nobody_scans_nor_changes_table() -> None:
     known = {"BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"}
     used = {
         action.removeprefix("dynamodb:")
@@ -85,7 +85,7 @@ def may(role: str, operation: str, key: str) -> bool:
     return False
 
 
-def test_a_role_of_one_pool_is_refused_every_item_of_another() -> None:
+def test_role_of_one_pool_is_refused_every_item_of_another() -> None:
     """`Api` may enqueue into the pool `email` only; a name that begins alike is another pool."""
     allowed = [
         (operation, key)
@@ -98,7 +98,7 @@ def test_a_role_of_one_pool_is_refused_every_item_of_another() -> None:
     assert allowed == []
 
 
-def test_the_watchdog_alone_writes_what_all_pools_share() -> None:
+def test_watchdog_alone_writes_what_all_pools_share() -> None:
     writers = {
         (role, operation, key)
         for role in REVIEWED
@@ -113,9 +113,7 @@ def test_the_watchdog_alone_writes_what_all_pools_share() -> None:
     }
 
 
-def test_only_workers_loop_and_completion_reach_completion_and_only_its_schedule_the_watchdog() -> (
-    None
-):
+def test_only_workers_loop_and_completion_reach_completion_and_only_its_schedule_watchdog() -> None:
     def who_invokes(function: str) -> set[str]:
         return {
             role

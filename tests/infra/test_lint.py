@@ -18,7 +18,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("level", list(Monitoring))
-def test_the_template_is_well_formed(level: Monitoring) -> None:
+def test_template_is_well_formed(level: Monitoring) -> None:
     template = json.dumps(everything(monitoring=level).template())
 
     found = lint(
@@ -29,7 +29,7 @@ def test_the_template_is_well_formed(level: Monitoring) -> None:
     assert [f"{each.rule.id} {each.message}" for each in found] == []
 
 
-def test_the_linter_does_find_things() -> None:
+def test_linter_does_find_things() -> None:
     broken = json.dumps(
         {
             "Resources": {
@@ -41,7 +41,7 @@ def test_the_linter_does_find_things() -> None:
     assert lint(broken, config=ManualArgs(regions=["us-east-1"])) != []
 
 
-def test_the_template_fits() -> None:
+def test_template_fits() -> None:
     assert (
         len(
             Path(

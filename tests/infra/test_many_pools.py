@@ -66,7 +66,7 @@ def size(policy: dict[str, Any]) -> int:
     return len(json.dumps(policy["PolicyDocument"], separators=(",", ":")))
 
 
-def test_the_keys_of_a_pool_stay_in_one_statement(many: Deployed) -> None:
+def test_keys_of_pool_stay_in_one_statement(many: Deployed) -> None:
     """A request for items of two kinds is allowed by one statement, or not at all."""
     policies = [
         *many.of_type("AWS::IAM::Policy").values(),
@@ -84,7 +84,7 @@ def test_the_keys_of_a_pool_stay_in_one_statement(many: Deployed) -> None:
         assert len({pools.count(pool) for pool in pools}) == 1
 
 
-def test_all_pools_are_left_out_of_an_environment_that_they_would_fill(many: Deployed) -> None:
+def test_all_pools_are_left_out_of_environment_that_they_would_fill(many: Deployed) -> None:
     environments = {
         name: each.get("Environment", {}).get("Variables", {})
         for name, each in many.of_type("AWS::Lambda::Function").items()
@@ -113,7 +113,7 @@ def test_all_pools_are_left_out_of_an_environment_that_they_would_fill(many: Dep
         other.pool.grant_manage(other.function("Most"), pools=[f"pool-{n:03}" for n in range(300)])
 
 
-def test_all_pools_are_named_by_a_pattern_where_a_role_cannot_name_each(many: Deployed) -> None:
+def test_all_pools_are_named_by_pattern_where_role_cannot_name_each(many: Deployed) -> None:
     worker = next(
         each
         for name, each in many.of_type("AWS::IAM::Policy").items()

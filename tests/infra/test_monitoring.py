@@ -39,7 +39,7 @@ def test_without_monitoring_nothing_is_watched_nor_written() -> None:
     assert {each.get("WORKPOOL_METRICS", "") for each in variables} == {""}
 
 
-def test_minimal_is_nine_alarms_on_metrics_of_the_table() -> None:
+def test_minimal_is_nine_alarms_on_metrics_of_table() -> None:
     alarms = alarms_of(everything())
 
     assert len(alarms) == 9
@@ -55,7 +55,7 @@ def test_no_alarm_calculates(level: Monitoring) -> None:
     assert [each for each in alarms_of(everything(monitoring=level)) if "Metrics" in each] == []
 
 
-def test_full_brings_a_dashboard_queries_and_an_alarm_for_each_worker() -> None:
+def test_full_brings_dashboard_queries_and_alarm_for_each_worker() -> None:
     deployed = everything(monitoring=Monitoring.FULL)
 
     names = [name_of(each) for each in alarms_of(deployed)]
@@ -65,7 +65,7 @@ def test_full_brings_a_dashboard_queries_and_an_alarm_for_each_worker() -> None:
     assert len(deployed.of_type("AWS::Logs::QueryDefinition")) == len(QUERIES)
 
 
-def test_the_dashboard_has_every_metric_of_every_pool() -> None:
+def test_dashboard_has_every_metric_of_every_pool() -> None:
     dashboard = next(
         iter(everything(monitoring=Monitoring.FULL).of_type("AWS::CloudWatch::Dashboard").values())
     )
@@ -95,7 +95,7 @@ def test_queries_ask_for_what_is_written() -> None:
     assert asked <= known
 
 
-def test_a_topic_is_told_of_every_alarm() -> None:
+def test_topic_is_told_of_every_alarm() -> None:
     deployed = Deployed()
     topic = sns.Topic(deployed.stack, "Pager")
     from workpool_cdk import Workpool  # noqa: PLC0415 - after the skip
@@ -107,7 +107,7 @@ def test_a_topic_is_told_of_every_alarm() -> None:
     assert all(each["AlarmActions"] == each["OKActions"] for each in told)
 
 
-def test_a_threshold_can_be_changed() -> None:
+def test_threshold_can_be_changed() -> None:
     deployed = Deployed()
     alarm = deployed.pool.alarms["DeadLetters"]
     alarm.node.default_child.threshold = 10

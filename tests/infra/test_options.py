@@ -91,9 +91,7 @@ def deployed() -> Deployed:
         ),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_refused_by_name(
-    options: dict[str, Any], says: str
-) -> None:
+def test_option_that_cannot_be_meant_is_refused_by_name(options: dict[str, Any], says: str) -> None:
     pools = options.pop("pools") if "pools" in options else {"email": {}}
 
     with pytest.raises(ConfigurationError, match=says):
@@ -109,9 +107,7 @@ def test_an_option_that_cannot_be_meant_is_refused_by_name(
         ("stack", "", "construct_id must be a name"),
     ],
 )
-def test_a_place_that_is_no_stack_is_refused(
-    scope: str | None, construct_id: Any, says: str
-) -> None:
+def test_place_that_is_no_stack_is_refused(scope: str | None, construct_id: Any, says: str) -> None:
     app = App(analytics_reporting=False)
     places: dict[str | None, Any] = {None: None, "app": app, "stack": Stack(app, "Mail")}
 
@@ -195,7 +191,7 @@ CALLS: dict[str, tuple[Callable[[Deployed], object], str]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_argument_that_cannot_be_meant_is_refused_by_name(deployed: Deployed, name: str) -> None:
+def test_argument_that_cannot_be_meant_is_refused_by_name(deployed: Deployed, name: str) -> None:
     call, says = CALLS[name]
 
     with pytest.raises(ConfigurationError, match=says):
@@ -214,7 +210,7 @@ def test_pools_are_named_in_any_collection_and_once() -> None:
     )
 
 
-def test_the_words_of_the_docs_are_as_good_as_members() -> None:
+def test_words_of_docs_are_as_good_as_members() -> None:
     assert member("monitoring", "full", Monitoring) is Monitoring.FULL
     assert member("log_retention", "ONE_WEEK", logs.RetentionDays) is logs.RetentionDays.ONE_WEEK
     texts = [
@@ -234,12 +230,12 @@ def test_the_words_of_the_docs_are_as_good_as_members() -> None:
         ("x" * 10_000, f"'{'x' * 119}..."),
     ],
 )
-def test_a_value_is_shown_in_one_short_line(value: object, text: str) -> None:
+def test_value_is_shown_in_one_short_line(value: object, text: str) -> None:
     assert shown(value) == text
     assert str(must_be("field", "something", value)) == f"field must be something; got {text}"
 
 
-def test_a_key_is_named_by_itself() -> None:
+def test_key_is_named_by_itself() -> None:
     deployed = Deployed()
     alias = kms.Alias(
         deployed.stack, "Alias", alias_name="alias/mine", target_key=kms.Key(deployed.stack, "Key")

@@ -27,7 +27,7 @@ def waits_for(deployed: Deployed, stack: str) -> list[str]:
 
 @pytest.mark.parametrize("targets_first", [False, True])
 @pytest.mark.parametrize("kind", ["queue", "function"])
-def test_a_worker_of_ours_tells_a_target_in_another_stack_and_makes_no_circle(
+def test_worker_of_ours_tells_target_in_another_stack_and_makes_no_circle(
     kind: str, targets_first: bool
 ) -> None:
     deployed = Deployed()
@@ -55,7 +55,7 @@ def test_a_worker_of_ours_tells_a_target_in_another_stack_and_makes_no_circle(
 
 
 @pytest.mark.parametrize("qualifier", ["version", "alias", "alias elsewhere"])
-def test_a_version_or_an_alias_has_asynchronous_settings_of_its_own(qualifier: str) -> None:
+def test_version_or_alias_has_asynchronous_settings_of_its_own(qualifier: str) -> None:
     deployed = Deployed()
     function = deployed.function("SendEmail")
     if qualifier == "version":
@@ -78,7 +78,7 @@ def test_a_version_or_an_alias_has_asynchronous_settings_of_its_own(qualifier: s
     assert settings["MaximumRetryAttempts"] == 0
 
 
-def test_a_function_that_enqueues_by_its_alias_is_told_the_table_too() -> None:
+def test_function_that_enqueues_by_its_alias_is_told_table_too() -> None:
     deployed = Deployed()
     deployed.pool.grant_enqueue(deployed.function("Api").add_alias("live"))
 
@@ -103,7 +103,7 @@ def test_a_function_that_enqueues_by_its_alias_is_told_the_table_too() -> None:
         ),
     ],
 )
-def test_a_function_of_another_account_or_region_is_refused(place: Environment, says: str) -> None:
+def test_function_of_another_account_or_region_is_refused(place: Environment, says: str) -> None:
     app = App(context=dict(FLAGS), analytics_reporting=False)
     pool = Workpool(Stack(app, "Mail", env=OURS), "Pools", {"email": {}})
     code = lambda_.Code.from_inline("def handler(event, context): return None")
@@ -121,7 +121,7 @@ def test_a_function_of_another_account_or_region_is_refused(place: Environment, 
         pool.add_on_complete(there)
 
 
-def test_a_grant_that_would_come_to_nothing_is_refused() -> None:
+def test_grant_that_would_come_to_nothing_is_refused() -> None:
     app = App(context=dict(FLAGS), analytics_reporting=False)
     stack = Stack(app, "Mail", env=OURS)
     pool = Workpool(stack, "Pools", {"email": {}})
@@ -134,7 +134,7 @@ def test_a_grant_that_would_come_to_nothing_is_refused() -> None:
     )
 
 
-def test_a_handler_that_becomes_an_action_later_is_refused_with_the_reason() -> None:
+def test_handler_that_becomes_action_later_is_refused_with_reason() -> None:
     deployed = Deployed()
     function = deployed.function("Both")
     deployed.pool.add_on_complete(function)
@@ -146,7 +146,7 @@ def test_a_handler_that_becomes_an_action_later_is_refused_with_the_reason() -> 
 
 
 @pytest.mark.parametrize("event_age", [Duration.seconds(59), Duration.minutes(361)])
-def test_an_event_age_that_lambda_would_refuse_is_refused(event_age: Duration) -> None:
+def test_event_age_that_lambda_would_refuse_is_refused(event_age: Duration) -> None:
     deployed = Deployed()
 
     with pytest.raises(
@@ -168,7 +168,7 @@ def test_memory_that_lambda_would_refuse_is_refused(memory_mb: int) -> None:
     ("limits", "memory_mb"),
     [((None,), 256), ((10,), 256), ((3, 60), 600), ((0, None, 100), 1_000), ((500,), 1_769)],
 )
-def test_loop_gets_the_memory_that_the_largest_limit_needs(
+def test_loop_gets_memory_that_largest_limit_needs(
     limits: tuple[int | None, ...], memory_mb: int
 ) -> None:
     pools = {
@@ -191,7 +191,7 @@ def _loop_of(deployed: Deployed) -> dict[str, Any]:
     return properties
 
 
-def test_an_update_never_replaces_the_table_of_an_earlier_deployment() -> None:
+def test_update_never_replaces_table_of_earlier_deployment() -> None:
     """Its logical id is part of what is deployed: another one is another table, with none of the works in it."""
     plain, full = Deployed(), Deployed(monitoring=Monitoring.FULL, loop_memory_mb=512)
     full.pool.add_action(full.function("SendEmail"))
@@ -210,7 +210,7 @@ def test_nothing_that_is_deployed_can_be_called_from_outside() -> None:
     )
 
 
-def test_failures_are_kept_encrypted_for_as_long_as_a_queue_can() -> None:
+def test_failures_are_kept_encrypted_for_as_long_as_queue_can() -> None:
     queues = Deployed().of_type("AWS::SQS::Queue").values()
 
     assert [(each["SqsManagedSseEnabled"], each["MessageRetentionPeriod"]) for each in queues] == [

@@ -460,7 +460,7 @@ def environment(cloud: LocalCloud) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("actor", ROLES)
-def test_a_role_may_make_every_call_that_is_made_in_it(
+def test_role_may_make_every_call_that_is_made_in_it(
     calls: dict[str, set[Call]], actor: str
 ) -> None:
     allowed = statements_for(ROLES[actor])
@@ -496,7 +496,7 @@ def refusing(
     return make
 
 
-def test_workers_that_may_not_make_a_status_anew_leave_that_to_the_watchdog() -> None:
+def test_workers_that_may_not_make_status_anew_leave_that_to_watchdog() -> None:
     """[WP-3] [WP-20] Of a pool whose status was removed by hand while works ran: nothing is lost, and nothing fails."""
     refused: list[tuple[str, Call]] = []
     with LocalCloud(engine="moto") as cloud:

@@ -74,7 +74,7 @@ def rows(heading: str) -> list[list[str]]:
     ]
 
 
-def test_a_plain_template_needs_no_bootstrap_and_no_asset(template: Template) -> None:
+def test_plain_template_needs_no_bootstrap_and_no_asset(template: Template) -> None:
     functions = of_type(template, "AWS::Lambda::Function").values()
 
     assert template.keys() == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
@@ -86,7 +86,7 @@ def test_a_plain_template_needs_no_bootstrap_and_no_asset(template: Template) ->
     assert re.fullmatch(r"workpool-[0-9a-f]{16}\.zip", template["Parameters"]["CodeKey"]["Default"])
 
 
-def test_a_plain_template_can_be_deployed_twice_in_an_account(template: Template) -> None:
+def test_plain_template_can_be_deployed_twice_in_account(template: Template) -> None:
     """Whatever has a name of its own is named after the stack."""
     named = [
         properties[field]
@@ -101,14 +101,14 @@ def test_a_plain_template_can_be_deployed_twice_in_an_account(template: Template
     assert [each for each in named if "Ref" not in json.dumps(each)] == []
 
 
-def test_a_table_that_the_configuration_names_has_that_name() -> None:
+def test_table_that_configuration_names_has_that_name() -> None:
     (table,) = of_type(synthesized(table="jobs"), "AWS::DynamoDB::Table").values()
 
     assert table["TableName"] == "jobs"
 
 
 @pytest.mark.parametrize("level", list(Monitoring))
-def test_a_plain_template_is_well_formed(level: Monitoring) -> None:
+def test_plain_template_is_well_formed(level: Monitoring) -> None:
     found = lint(
         json.dumps(synthesized(monitoring=level)),
         config=ManualArgs(regions=["us-east-1"], ignore_checks=[SYNTHESIS_SAYS]),
@@ -117,7 +117,7 @@ def test_a_plain_template_is_well_formed(level: Monitoring) -> None:
     assert [f"{each.rule.id} {each.message}" for each in found] == []
 
 
-def test_parameters_and_outputs_are_those_of_the_page(template: Template) -> None:
+def test_parameters_and_outputs_are_those_of_page(template: Template) -> None:
     parameters = {name for row in rows("parameter") for name in row[0].split(", ")}
     outputs = {name for row in rows("output") for name in row[0].split(", ")}
 
@@ -164,14 +164,14 @@ def policy_named(template: Template, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_a_managed_policy_gives_what_the_construct_gives_to_a_role(
+def test_managed_policy_gives_what_construct_gives_to_role(
     template: Template, constructed: dict[str, list[dict[str, Any]]], name: str
 ) -> None:
     assert lines_of(policy_named(template, name)) == lines_of(constructed[ROLES[name]])
 
 
 @pytest.mark.parametrize("role", ["Loop", "Completion"])
-def test_a_role_of_the_library_may_do_what_it_may_in_the_construct(
+def test_role_of_library_may_do_what_it_may_in_construct(
     template: Template, constructed: dict[str, list[dict[str, Any]]], role: str
 ) -> None:
     now = statements_of(template)
@@ -181,7 +181,7 @@ def test_a_role_of_the_library_may_do_what_it_may_in_the_construct(
     assert lines_of(found) == lines_of(constructed[name])
 
 
-def test_the_loop_may_invoke_listed_workers_and_itself_only(template: Template) -> None:
+def test_loop_may_invoke_listed_workers_and_itself_only(template: Template) -> None:
     invoked = [
         statement["Resource"]
         for policy in of_type(template, "AWS::IAM::Policy").values()
@@ -198,7 +198,7 @@ def test_the_loop_may_invoke_listed_workers_and_itself_only(template: Template) 
     assert [each for each in invoked if each not in listed and ":function:" not in str(each)] == []
 
 
-def test_permissions_are_those_of_the_page(template: Template) -> None:
+def test_permissions_are_those_of_page(template: Template) -> None:
     said = {row[0]: row[1:] for row in rows("policy")}
 
     assert said == {name: cells_of(policy_named(template, name)) for name in POLICIES}
@@ -237,7 +237,7 @@ def settings_of(deployed_name: str, template: Template) -> dict[str, Any]:
     }
 
 
-def test_settings_of_functions_are_those_of_the_construct() -> None:
+def test_settings_of_functions_are_those_of_construct() -> None:
     template = everything().template()
     said = {row[0]: row[1:] for row in rows("setting")}
     columns = [settings_of(name, template) for name in ("SendEmail", "Legacy", "EmailSent")]
@@ -247,7 +247,7 @@ def test_settings_of_functions_are_those_of_the_construct() -> None:
     }
 
 
-def test_the_configuration_of_terraform_has_the_settings_of_a_worker() -> None:
+def test_configuration_of_terraform_has_settings_of_worker() -> None:
     read = hcl2.loads(block("terraform"))
     resources = {
         kind.strip('"'): next(iter(named.values()))
@@ -270,7 +270,7 @@ def test_the_configuration_of_terraform_has_the_settings_of_a_worker() -> None:
     assert {"CodeBucket", "CodeKey", "Workers"} <= set(re.findall(r"\w+", parameters))
 
 
-def test_the_template_of_sam_is_well_formed() -> None:
+def test_template_of_sam_is_well_formed() -> None:
     found = lint(block("sam"), config=ManualArgs(regions=["us-east-1"]))
 
     assert [f"{each.rule.id} {each.message}" for each in found] == []
@@ -285,7 +285,7 @@ def test_the_template_of_sam_is_well_formed() -> None:
         (["--bundle-for", "toaster"], "'toaster' is neither 'lambda' nor 'host'"),
     ],
 )
-def test_the_command_refuses_what_it_cannot_do(
+def test_command_refuses_what_it_cannot_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
 ) -> None:
     (tmp_path / "bad.toml").write_text('monitoring = "lots"', encoding="utf-8")
@@ -298,7 +298,7 @@ def test_the_command_refuses_what_it_cannot_do(
     assert says in capsys.readouterr().err
 
 
-def test_a_zip_is_the_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
+def test_zip_is_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
     archives = []
     for number in (1, 2):
         folder = tmp_path / f"code{number}"
@@ -315,7 +315,7 @@ def test_a_zip_is_the_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
         assert {each.external_attr >> 16 for each in opened.infolist()} == {0o100644}
 
 
-def test_a_large_template_is_written_compactly() -> None:
+def test_large_template_is_written_compactly() -> None:
     large = {"Resources": {f"Topic{n}": {"Type": "AWS::SNS::Topic"} for n in range(1_000)}}
 
     assert "\n " in _text({"Resources": {}})

@@ -40,7 +40,7 @@ def test_nothing_of_ours_is_left_unanswered() -> None:
     assert found_by_rules(everything(monitoring=Monitoring.FULL), "Mail/Pools/") == []
 
 
-def test_nothing_is_left_in_a_named_region_with_a_key_of_ones_own() -> None:
+def test_nothing_is_left_in_named_region_with_key_of_ones_own() -> None:
     deployed = Deployed()
     stack = Stack(
         deployed.app, "Abroad", env=Environment(account="111122223333", region="eu-central-1")
@@ -55,7 +55,7 @@ def test_nothing_is_left_in_a_named_region_with_a_key_of_ones_own() -> None:
     assert found_by_rules(deployed, "Abroad/") == []
 
 
-def test_the_rules_do_look_at_the_construct(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_do_look_at_construct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acknowledged, "_acknowledge", lambda *_: None)
 
     rules = {rule.partition("[")[0] for rule, _ in found_by_rules(everything(), "Mail/Pools/")}

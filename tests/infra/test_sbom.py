@@ -38,15 +38,13 @@ def reported(name: str, **metadata: Any) -> dict[str, Any]:
         ({}, None),
     ],
 )
-def test_the_licence_is_what_the_package_declares(
-    declared: dict[str, Any], licences: object
-) -> None:
+def test_licence_is_what_package_declares(declared: dict[str, Any], licences: object) -> None:
     (component,) = json.loads(bill_of_materials([reported("six", **declared)]))["components"]
 
     assert component.get("licenses") == licences
 
 
-def test_the_list_is_the_same_whatever_the_order_and_the_machine() -> None:
+def test_list_is_same_whatever_order_and_machine() -> None:
     one, two = reported("boto3"), reported("typing_extensions")
 
     assert bill_of_materials([one, two]) == bill_of_materials([two, one])
@@ -59,7 +57,7 @@ def test_the_list_is_the_same_whatever_the_order_and_the_machine() -> None:
     assert first["hashes"] == [{"alg": "SHA-256", "content": "boto3boto3boto3"}]
 
 
-def test_bundling_begins_with_the_pinned_installer_and_resolves_nothing(
+def test_bundling_begins_with_pinned_installer_and_resolves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands: list[list[str]] = []

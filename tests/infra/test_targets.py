@@ -51,7 +51,7 @@ def environment_of(deployed: Deployed, function: str) -> dict[str, Any]:
     return dict(found[0].get("Environment", {}).get("Variables", {}))
 
 
-def test_a_decorated_action_reports_by_itself_and_only_its_failures_go_to_completion() -> None:
+def test_decorated_action_reports_by_itself_and_only_its_failures_go_to_completion() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"))
 
@@ -77,7 +77,7 @@ def test_a_decorated_action_reports_by_itself_and_only_its_failures_go_to_comple
     )
 
 
-def test_an_undecorated_action_has_no_access_to_the_table() -> None:
+def test_undecorated_action_has_no_access_to_table() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("Legacy"), decorated=False)
 
@@ -87,7 +87,7 @@ def test_an_undecorated_action_has_no_access_to_the_table() -> None:
     assert environment_of(deployed, "Legacy") == {"WORKPOOL_SERVES": "email,reports"}
 
 
-def test_lambda_may_not_stop_a_chain_that_goes_through_an_action() -> None:
+def test_lambda_may_not_stop_chain_that_goes_through_action() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"))
 
@@ -95,7 +95,7 @@ def test_lambda_may_not_stop_a_chain_that_goes_through_an_action() -> None:
     assert {each["RecursiveLoop"] for each in functions.values()} == {"Allow"}
 
 
-def test_an_action_for_one_pool_reports_for_that_pool_only() -> None:
+def test_action_for_one_pool_reports_for_that_pool_only() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"), pools=["email"])
 
@@ -110,7 +110,7 @@ def test_an_action_for_one_pool_reports_for_that_pool_only() -> None:
     assert {key.partition("#")[0] for key in keys} == {"email", ""}
 
 
-def test_the_loop_may_invoke_what_was_added_and_nothing_else() -> None:
+def test_loop_may_invoke_what_was_added_and_nothing_else() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"))
     deployed.function("Never")
@@ -130,7 +130,7 @@ def test_the_loop_may_invoke_what_was_added_and_nothing_else() -> None:
     assert named[0].startswith("SendEmail")
 
 
-def test_adding_an_action_again_with_the_same_options_changes_nothing() -> None:
+def test_adding_action_again_with_same_options_changes_nothing() -> None:
     deployed = Deployed()
     function = deployed.function("SendEmail")
     deployed.pool.add_action(function)
@@ -158,7 +158,7 @@ def test_two_options_for_one_function_are_refused() -> None:
         deployed.pool.add_action(function, decorated=False)
 
 
-def test_two_tables_cannot_share_a_function_but_can_share_its_code_by_aliases() -> None:
+def test_two_tables_cannot_share_function_but_can_share_its_code_by_aliases() -> None:
     deployed = Deployed()
     other = Workpool(deployed.stack, "Other", {"email": {}})
     function = deployed.function("SendEmail")
@@ -177,7 +177,7 @@ def test_two_tables_cannot_share_a_function_but_can_share_its_code_by_aliases() 
     ]
 
 
-def test_a_function_of_two_tables_is_told_of_no_loop_and_asks_the_table() -> None:
+def test_function_of_two_tables_is_told_of_no_loop_and_asks_table() -> None:
     deployed = Deployed()
     other = Workpool(deployed.stack, "Other", {"email": {}})
     api = deployed.function("Api")
@@ -188,13 +188,13 @@ def test_a_function_of_two_tables_is_told_of_no_loop_and_asks_the_table() -> Non
     assert (told["WORKPOOL_LOOP_ARN"], told["WORKPOOL_COMPLETION_ARN"]) == ("", "")
 
 
-def test_asynchronous_settings_of_the_functions_own_are_refused() -> None:
+def test_asynchronous_settings_of_functions_own_are_refused() -> None:
     deployed = Deployed()
     with pytest.raises(ConfigurationError, match="asynchronous settings of its own"):
         deployed.pool.add_action(deployed.function("SendEmail", retry_attempts=2))
 
 
-def test_a_function_that_wants_its_chains_stopped_is_refused() -> None:
+def test_function_that_wants_its_chains_stopped_is_refused() -> None:
     deployed = Deployed()
     with pytest.raises(ConfigurationError, match=r"RecursiveLoop\.TERMINATE"):
         deployed.pool.add_action(
@@ -202,7 +202,7 @@ def test_a_function_that_wants_its_chains_stopped_is_refused() -> None:
         )
 
 
-def test_an_imported_function_is_refused_as_an_action() -> None:
+def test_imported_function_is_refused_as_action() -> None:
     deployed = Deployed()
     imported = lambda_.Function.from_function_arn(
         deployed.stack, "Theirs", "arn:aws:lambda:us-east-1:111122223333:function:theirs"
@@ -213,7 +213,7 @@ def test_an_imported_function_is_refused_as_an_action() -> None:
     deployed.pool.add_on_complete(imported, decorated=False)
 
 
-def test_a_pool_that_is_not_there_is_refused() -> None:
+def test_pool_that_is_not_there_is_refused() -> None:
     deployed = Deployed()
     with pytest.raises(
         ConfigurationError,
@@ -222,7 +222,7 @@ def test_a_pool_that_is_not_there_is_refused() -> None:
         deployed.pool.grant_enqueue(deployed.function("Api"), pools=["mail"])
 
 
-def test_an_action_in_another_stack_makes_no_circle() -> None:
+def test_action_in_another_stack_makes_no_circle() -> None:
     deployed = Deployed()
     workers = Stack(deployed.app, "Workers")
     deployed.pool.add_action(deployed.function("SendEmail", stack=workers))
@@ -243,7 +243,7 @@ def test_an_action_in_another_stack_makes_no_circle() -> None:
 
 
 @pytest.mark.parametrize("targets_first", [False, True])
-def test_whoever_finishes_a_work_may_tell_its_target(targets_first: bool) -> None:
+def test_whoever_finishes_work_may_tell_its_target(targets_first: bool) -> None:
     deployed = Deployed()
     steps = [
         lambda: deployed.pool.add_action(deployed.function("SendEmail")),
@@ -268,7 +268,7 @@ def test_whoever_finishes_a_work_may_tell_its_target(targets_first: bool) -> Non
     }
 
 
-def test_a_decorated_handler_may_mark_works_and_read_nothing() -> None:
+def test_decorated_handler_may_mark_works_and_read_nothing() -> None:
     deployed = Deployed()
     deployed.pool.add_on_complete(deployed.function("EmailSent"))
 
@@ -289,7 +289,7 @@ def test_a_decorated_handler_may_mark_works_and_read_nothing() -> None:
     assert (told[DECORATED], told["WORKPOOL_SERVES"]) == ("1", "email,reports")
 
 
-def test_the_watchdog_is_told_which_handlers_acknowledge() -> None:
+def test_watchdog_is_told_which_handlers_acknowledge() -> None:
     deployed = Deployed()
     elsewhere = Stack(deployed.app, "Workers")
     deployed.pool.add_on_complete(deployed.function("EmailSent", function_name="email-sent"))
@@ -310,7 +310,7 @@ def test_the_watchdog_is_told_which_handlers_acknowledge() -> None:
     )
 
 
-def test_more_handlers_than_the_watchdogs_environment_can_name_are_refused() -> None:
+def test_more_handlers_than_watchdogs_environment_can_name_are_refused() -> None:
     deployed = Deployed()
     for n in range(51):
         deployed.pool.add_on_complete(deployed.function(f"Sent{n}"))
@@ -319,7 +319,7 @@ def test_more_handlers_than_the_watchdogs_environment_can_name_are_refused() -> 
         deployed.pool.add_on_complete(deployed.function("OneMore"))
 
 
-def test_a_plain_target_is_left_as_it_is() -> None:
+def test_plain_target_is_left_as_it_is() -> None:
     deployed = Deployed()
     deployed.pool.add_on_complete(deployed.function("Plain"), decorated=False)
 
@@ -354,7 +354,7 @@ def test_whoever_reads_changes_nothing() -> None:
     }
 
 
-def test_a_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
+def test_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
     deployed = Deployed()
     both, one, code = deployed.function("Both"), deployed.function("One"), deployed.function("Code")
     deployed.pool.add_action(both, pools=["reports"])
@@ -369,7 +369,7 @@ def test_a_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
     assert pools_served(said["Both"]) == {"email", "reports"}
 
 
-def test_a_worker_may_send_to_the_targets_of_its_own_pools_only() -> None:
+def test_worker_may_send_to_targets_of_its_own_pools_only() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("Before"), pools=["email"])
     deployed.pool.add_on_complete(sqs.Queue(deployed.stack, "OfEmail"), pools=["email"])
@@ -385,7 +385,7 @@ def test_a_worker_may_send_to_the_targets_of_its_own_pools_only() -> None:
         assert [each["Fn::GetAtt"][0][:7] for each in sent_to] == ["OfEmail"]
 
 
-def test_the_librarys_functions_know_their_own_table() -> None:
+def test_librarys_functions_know_their_own_table() -> None:
     deployed = Deployed()
 
     tables = [

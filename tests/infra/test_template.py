@@ -51,7 +51,7 @@ def plain(value: object) -> str:
             raise AssertionError(value)
 
 
-def test_the_table_is_kept_backed_up_and_billed_on_demand(deployed: Deployed) -> None:
+def test_table_is_kept_backed_up_and_billed_on_demand(deployed: Deployed) -> None:
     table = only(deployed.of_type("AWS::DynamoDB::Table"))
     resource = only(
         {
@@ -73,7 +73,7 @@ def test_the_table_is_kept_backed_up_and_billed_on_demand(deployed: Deployed) ->
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_a_table_for_trying_out_goes_with_its_stack() -> None:
+def test_table_for_trying_out_goes_with_its_stack() -> None:
     deployed = Deployed(deletion_protection=False, removal_policy=RemovalPolicy.DESTROY)
     resource = only(
         {
@@ -87,7 +87,7 @@ def test_a_table_for_trying_out_goes_with_its_stack() -> None:
     assert resource["DeletionPolicy"] == "Delete"
 
 
-def test_a_key_of_ones_own_may_be_used_through_dynamodb_only() -> None:
+def test_key_of_ones_own_may_be_used_through_dynamodb_only() -> None:
     deployed = Deployed()
     key = kms.Key(deployed.stack, "Key")
     from workpool_cdk import Workpool  # noqa: PLC0415 - after the skip
@@ -126,7 +126,7 @@ def test_a_key_of_ones_own_may_be_used_through_dynamodb_only() -> None:
         ("Watchdog", "workpool_aws.handlers.watchdog.handler", 60, 0, 60),
     ],
 )
-def test_each_function_is_what_the_protocol_wants(
+def test_each_function_is_what_protocol_wants(
     deployed: Deployed, role: str, handler: str, timeout: int, retries: int, age: int
 ) -> None:
     function = ours(deployed, "AWS::Lambda::Function", role)
@@ -149,7 +149,7 @@ def test_each_function_is_what_the_protocol_wants(
 
 
 @pytest.mark.parametrize("role", ["Loop", "Completion", "Watchdog"])
-def test_the_library_reads_what_the_deployment_says(deployed: Deployed, role: str) -> None:
+def test_library_reads_what_deployment_says(deployed: Deployed, role: str) -> None:
     variables = ours(deployed, "AWS::Lambda::Function", role)["Environment"]["Variables"]
 
     settings = read_settings({name: plain(value) for name, value in variables.items()})
@@ -175,7 +175,7 @@ def test_the_library_reads_what_the_deployment_says(deployed: Deployed, role: st
         assert settings.metrics == "table"
 
 
-def test_the_watchdog_ticks_every_minute_for_the_table(deployed: Deployed) -> None:
+def test_watchdog_ticks_every_minute_for_table(deployed: Deployed) -> None:
     schedule = only(deployed.of_type("AWS::Scheduler::Schedule"))
     table = next(iter(deployed.of_type("AWS::DynamoDB::Table")))
 
@@ -187,7 +187,7 @@ def test_the_watchdog_ticks_every_minute_for_the_table(deployed: Deployed) -> No
     assert "DeadLetterConfig" in schedule["Target"]
 
 
-def test_the_loop_cannot_touch_the_watchdogs_schedule(deployed: Deployed) -> None:
+def test_loop_cannot_touch_watchdogs_schedule(deployed: Deployed) -> None:
     tick = only(deployed.of_type("AWS::Scheduler::Schedule"))["GroupName"]
     policy = ours(deployed, "AWS::IAM::Policy", "LoopRole")
     reach = [
@@ -200,7 +200,7 @@ def test_the_loop_cannot_touch_the_watchdogs_schedule(deployed: Deployed) -> Non
     assert f":schedule/{tick}/" not in reach[0]
 
 
-def test_only_our_schedules_may_use_the_roles(deployed: Deployed) -> None:
+def test_only_our_schedules_may_use_roles(deployed: Deployed) -> None:
     trusts = [
         each["AssumeRolePolicyDocument"]["Statement"]
         for each in deployed.of_type("AWS::IAM::Role").values()
@@ -214,7 +214,7 @@ def test_only_our_schedules_may_use_the_roles(deployed: Deployed) -> None:
         assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
 
 
-def test_queues_refuse_what_is_not_encrypted_on_the_way(deployed: Deployed) -> None:
+def test_queues_refuse_what_is_not_encrypted_on_way(deployed: Deployed) -> None:
     denied = [
         statement
         for each in deployed.of_type("AWS::SQS::QueuePolicy").values()
@@ -226,7 +226,7 @@ def test_queues_refuse_what_is_not_encrypted_on_the_way(deployed: Deployed) -> N
     ] * 2
 
 
-def test_everything_but_the_table_goes_with_the_stack(deployed: Deployed) -> None:
+def test_everything_but_table_goes_with_stack(deployed: Deployed) -> None:
     kept = {
         each["Type"]
         for each in deployed.template()["Resources"].values()
@@ -264,6 +264,6 @@ def test_pools_that_cannot_be_are_refused(pools: dict[str, dict[str, object]], s
         Deployed(pools)
 
 
-def test_an_unknown_log_level_is_refused() -> None:
+def test_unknown_log_level_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"log_level must be one of DEBUG, .*; got 'LOUD'"):
         Deployed(log_level="LOUD")

@@ -28,7 +28,7 @@ def worn_in(stage: Stage) -> None:
     assert stage.ledger().generation > 3
 
 
-def test_the_next_loop_becomes_the_holder_at_once() -> None:
+def test_next_loop_becomes_holder_at_once() -> None:
     """[WP-20] Not after as many watchdog ticks as there were generations."""
     stage = Stage()
     worn_in(stage)
@@ -41,7 +41,7 @@ def test_the_next_loop_becomes_the_holder_at_once() -> None:
     assert stage.ledger().generation > before
 
 
-def test_the_watchdog_starts_a_loop_that_can_hold() -> None:
+def test_watchdog_starts_loop_that_can_hold() -> None:
     """[WP-20]"""
     stage = Stage()
     worn_in(stage)
@@ -70,7 +70,7 @@ def test_cancel_all_still_cancels() -> None:
 
 
 @pytest.mark.parametrize("config", ["gone", "damaged"])
-def test_cancel_all_still_cancels_where_the_config_was_of_no_use(config: str) -> None:
+def test_cancel_all_still_cancels_where_config_was_of_no_use(config: str) -> None:
     """[WP-13] The ledger knows the epoch that was drained last: an older one would never be drained."""
     stage = Stage()
     worn_in(stage)
@@ -91,7 +91,7 @@ def test_cancel_all_still_cancels_where_the_config_was_of_no_use(config: str) ->
     assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
-def test_what_is_enqueued_next_is_not_older_than_a_cancel_all_before() -> None:
+def test_enqueue_after_cancel_all_is_not_older_though_status_is_gone() -> None:
     """[WP-3] It belongs to the epoch of the config, whoever enqueues it."""
     stage = Stage()
     worn_in(stage)
@@ -103,7 +103,7 @@ def test_what_is_enqueued_next_is_not_older_than_a_cancel_all_before() -> None:
     assert stage.work(work_id).outcome is Outcome.SUCCESS
 
 
-def test_a_live_lease_of_the_status_that_came_back_is_respected() -> None:
+def test_live_lease_of_status_that_came_back_is_respected() -> None:
     stage = Stage()
     worn_in(stage)
     generation = stage.ledger().generation

@@ -36,7 +36,7 @@ def resting(
     return stage
 
 
-def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
+def test_kick_loses_to_loop_that_renewed_its_lease() -> None:
     """[WP-2] The lease is part of what was judged: that loop is alive."""
     stage = resting(LoopState.RUNNING, lease_until=NOW)
     alive = replace(stage.status(), lease_until=EpochMs(NOW + 99_000))
@@ -48,7 +48,7 @@ def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
 
 
 @pytest.mark.parametrize(("generation", "state"), [(7, LoopState.WAITING), (1, LoopState.IDLE)])
-def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -> None:
+def test_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -> None:
     """[WP-2]"""
     stage = resting(LoopState.WAITING, wake_at=NOW)
     moved = replace(stage.status(), generation=generation, state=state)
@@ -59,7 +59,7 @@ def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -
     assert stage.invoker.loops == []
 
 
-def test_two_first_kicks_start_one_loop() -> None:
+def test_kicks_that_come_first_together_start_one_loop() -> None:
     """[WP-2]"""
     stage = Stage()
     pool = stage.pool()
@@ -70,7 +70,7 @@ def test_two_first_kicks_start_one_loop() -> None:
 
 
 @pytest.mark.parametrize("first_ever", [True, False])
-def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
+def test_kick_that_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
     """[WP-24] Else nobody would invoke the loop."""
     stage = Stage()
     if not first_ever:
@@ -83,7 +83,7 @@ def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
+def test_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
     """[WP-3] [WP-24] The status is part of the promise."""
     stage = Stage()
     stage.place(Registration(pool=POOL, registered_at=NOW))
@@ -101,7 +101,7 @@ def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
 @pytest.mark.parametrize(
     "error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()]
 )
-def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: Exception) -> None:
+def test_loop_that_cannot_be_invoked_is_told_and_left_to_watchdog(error: Exception) -> None:
     """[WP-20] The enqueue is acknowledged all the same."""
     stage = Stage()
     stage.invoker.refuses_loop = (
@@ -115,7 +115,7 @@ def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: E
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_short_throttle_of_the_loop_is_waited_for() -> None:
+def test_short_throttle_of_loop_is_waited_for() -> None:
     stage = Stage()
     stage.invoker.refuses_loop = [InvokeThrottled()] * (limits.INVOKE_TRIES - 1)
     stage.pool().enqueue_action(None, TARGET, {})
@@ -124,7 +124,7 @@ def test_a_short_throttle_of_the_loop_is_waited_for() -> None:
     assert stage.telemetry.of(KickFailed) == []
 
 
-def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None:
+def test_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None:
     """[WP-4] The watchdog finds the report."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
@@ -140,7 +140,7 @@ def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None
     assert stage.ledger().entries == {}
 
 
-def test_of_a_batch_that_was_stored_in_part_the_stored_ones_run_and_all_are_named() -> None:
+def test_batch_stored_in_part_runs_that_part_and_names_all() -> None:
     """[WP-3]"""
     stage = Stage()
     stage.store.plan(puts(WorkItem), lost_before)
@@ -154,7 +154,7 @@ def test_of_a_batch_that_was_stored_in_part_the_stored_ones_run_and_all_are_name
     assert stage.memory.peek(WorkRef(POOL, WorkId(lost))) is None
 
 
-def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None:
+def test_earliest_of_many_decides_whether_waiting_loop_is_kicked() -> None:
     """[WP-24]"""
     stage = resting(LoopState.WAITING)
     now = stage.clock.at
@@ -170,9 +170,7 @@ def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_loop_is_found_by_the_deployments_item_where_no_environment_names_it(
-    *, known: bool
-) -> None:
+def test_loop_is_found_by_deployments_item_where_no_environment_names_it(*, known: bool) -> None:
     """[WP-24] Where that is missing, too, the work is stored, and somebody is told."""
     stage = Stage()
     stage.ports = replace(stage.ports, loop_arn=None)

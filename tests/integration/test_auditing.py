@@ -100,7 +100,7 @@ def owed_record(at: int, work_id: WorkId, **changes: Any) -> Notice:
 
 
 @pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
-def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -> None:
+def test_hourly_look_covers_last_hour(at: int, *, found: bool) -> None:
     """[WP-3] For the bug in the late rule: it leaves no such work."""
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     forgotten = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000)
@@ -114,7 +114,7 @@ def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -
 
 @pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
 @pytest.mark.parametrize("paused", [None, True])
-def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(
+def test_hourly_look_finds_callback_behind_cursor(
     at: int, *, found: bool, paused: bool | None
 ) -> None:
     """[WP-8] Its cancel landed late, and whoever asked for it had no answer.
@@ -143,7 +143,7 @@ def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(
 
 
 @pytest.mark.parametrize("tick_lost", [False, True])
-def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_lost: bool) -> None:
+def test_hourly_look_finds_what_landed_late_across_hour_before(*, tick_lost: bool) -> None:
     """[WP-3] [WP-8] The look of its own hour came too early for it.
 
     A look that is lost loses nothing either.
@@ -171,7 +171,7 @@ def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_
     assert stage.work(forgotten.id).state is State.FINISHED
 
 
-def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
+def test_record_that_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
     """[WP-8] [WP-22]"""
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
@@ -193,7 +193,7 @@ def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice
     assert stage.ports.messenger.sent == []
 
 
-def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
+def test_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(
@@ -218,7 +218,7 @@ def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     ],
     ids=["full", "paused", "at work", "at rest"],
 )
-def test_where_due_work_may_have_to_wait_the_hourly_look_points_at_what_was_never_started(
+def test_hourly_look_points_at_unstarted_work_where_due_work_may_wait(
     limit: int, paused: bool | None, state: LoopState, starts: int
 ) -> None:
     """[WP-3] A pool may always be at work, or full, whenever the look is due.
@@ -236,7 +236,7 @@ def test_where_due_work_may_have_to_wait_the_hourly_look_points_at_what_was_neve
     assert [pointer.work_id for pointer in stage.pointers()] == [due.id] * (starts == 0 or at_rest)
 
 
-def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
+def test_hourly_look_points_at_nothing_that_is_known() -> None:
     at = NOW + HOUR_MS
     works = [a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2)]
     stage = watched(entries=(EntryKey(works[0].id, 1),), cursor=id_floor(EpochMs(at)), at=at)
@@ -247,7 +247,7 @@ def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
 
 
 @pytest.mark.peer("SM33")
-def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_cursor() -> None:
+def test_hourly_look_removes_pointers_that_dead_loop_left_behind_its_cursor() -> None:
     """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
     at = NOW + HOUR_MS
     stage = watched(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
@@ -271,7 +271,7 @@ def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_c
     assert {pointer.work_id for pointer in stage.pointers()} == {waits.id, damaged.id, RUNNING.id}
 
 
-def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
+def test_hourly_look_starts_no_second_loop_beside_live_one() -> None:
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
@@ -281,7 +281,7 @@ def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
     assert (len(stage.pointers()), stage.invoker.loops) == (1, [])
 
 
-def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(
+def test_hourly_look_reads_latest_rows_and_no_more_than_it_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "WATCHDOG_ROWS_MAX", 20)
@@ -298,7 +298,7 @@ def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(
     assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
 
 
-def test_the_hourly_look_at_a_pool_that_never_had_a_loop_finds_nothing(stage: Stage) -> None:
+def test_hourly_look_at_pool_that_never_had_loop_finds_nothing(stage: Stage) -> None:
     """[WP-12]"""
     stage.pool().configure(None, paused=True)
     stage.resting_as(LoopState.IDLE)

@@ -75,7 +75,7 @@ def enqueue_all(cloud: LocalCloud, pool: Workpool, target: str, works: int = WOR
     ids=str,
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_decorated_handler_hears_of_every_work_under_faults(
+def test_decorated_handler_hears_of_every_work_under_faults(
     faults: dict[str, float], seed: int
 ) -> None:
     heard: Counter[str] = Counter()
@@ -95,7 +95,7 @@ def test_a_decorated_handler_hears_of_every_work_under_faults(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_an_undecorated_target_is_sent_every_work_though_workers_are_doubled(seed: int) -> None:
+def test_undecorated_target_is_sent_every_work_though_workers_are_doubled(seed: int) -> None:
     heard: Counter[str] = Counter()
 
     def told(event: dict[str, Any], _context: object) -> None:
@@ -113,7 +113,7 @@ def test_an_undecorated_target_is_sent_every_work_though_workers_are_doubled(see
     assert set(heard) == set(ids), f"seed {seed}"
 
 
-def test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog() -> None:
+def test_canceller_that_dies_before_its_kick_is_found_by_watchdog() -> None:
     told: list[dict[str, Any]] = []
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email")
@@ -138,7 +138,7 @@ def test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog() -> Non
         ]
 
 
-def test_a_broken_target_does_not_hold_up_works_or_other_callbacks() -> None:
+def test_broken_target_does_not_hold_up_works_or_other_callbacks() -> None:
     """[WP-12]"""
     told: list[str] = []
     works = limits.CALLBACKS_OWED_MAX + 40
@@ -166,7 +166,7 @@ def test_a_broken_target_does_not_hold_up_works_or_other_callbacks() -> None:
         }
 
 
-def test_nothing_owed_is_left_behind() -> None:
+def test_owed_callbacks_are_all_settled_at_rest() -> None:
     with LocalCloud(engine="memory", call_latency=LATENCY) as cloud:
         pool = cloud.workpool("email", max_parallelism=10)
         enqueue_all(cloud, pool, "nobody", 10)
@@ -186,7 +186,7 @@ def test_nothing_owed_is_left_behind() -> None:
         ] == []
 
 
-def test_a_slow_handler_is_not_called_twice() -> None:
+def test_slow_handler_is_not_called_twice() -> None:
     calls: list[str] = []
     with LocalCloud(engine="memory", call_latency=LATENCY) as cloud:
         pool = cloud.workpool("email")
@@ -204,7 +204,7 @@ def test_a_slow_handler_is_not_called_twice() -> None:
         assert [fact for fact in cloud.facts if fact.name == "watchdog_acted"] == []
 
 
-def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) -> None:
+def test_callback_that_is_owed_while_loop_goes_idle_is_sent(stage: Stage) -> None:
     """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
     stage.pool().enqueue_action(None, TARGET, {})
     record = record_of_cancel(CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
@@ -216,7 +216,7 @@ def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) 
     assert stage.work(CANCELED.id).callback is CallbackState.DELIVERED
 
 
-def test_a_record_that_owes_a_callback_carries_no_time_to_live(stage: Stage) -> None:
+def test_record_that_owes_callback_carries_no_time_to_live(stage: Stage) -> None:
     """[WP-10] Else a loop that stays away for two weeks loses it."""
     running = a_running_work(on_complete=QUEUE, callback_outcomes=(Outcome.SUCCESS,), claimed=False)
     stage.place(running)

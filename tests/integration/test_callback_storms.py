@@ -25,7 +25,7 @@ STORM = Faults(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_in_a_storm_every_work_is_told_of_and_none_expires_untold(seed: int) -> None:
+def test_callbacks_of_all_works_arrive_in_storm_before_they_expire(seed: int) -> None:
     heard: Counter[str] = Counter()
     with LocalCloud(
         engine="memory", seed=seed, call_latency=timedelta(milliseconds=5), faults=STORM

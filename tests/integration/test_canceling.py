@@ -83,7 +83,7 @@ def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
     return fault
 
 
-def test_a_pending_work_that_was_canceled_never_runs() -> None:
+def test_pending_work_that_was_canceled_never_runs() -> None:
     """[WP-7]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
@@ -101,7 +101,7 @@ def test_a_pending_work_that_was_canceled_never_runs() -> None:
         assert [result.kind for result in results if result is not None] == ["canceled", "canceled"]
 
 
-def test_a_running_work_is_asked_and_not_retried() -> None:
+def test_running_work_is_asked_and_not_retried() -> None:
     """[WP-7]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
@@ -123,7 +123,7 @@ def failing(_event: Any, _context: Any) -> None:
 
 
 @pytest.mark.peer("SM15")
-def test_a_success_after_a_request_wins() -> None:
+def test_success_after_request_wins() -> None:
     """[WP-7] What happened, happened."""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
@@ -138,7 +138,7 @@ def test_a_success_after_a_request_wins() -> None:
         assert (result.kind, result.return_value) == ("success", 7)
 
 
-def test_a_failure_that_no_retry_would_follow_stays_a_failure() -> None:
+def test_failure_that_no_retry_would_follow_stays_failure() -> None:
     """[WP-7]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
@@ -159,7 +159,7 @@ def test_a_failure_that_no_retry_would_follow_stays_a_failure() -> None:
         assert (result.kind, result.error) == ("failed", "asked to stop")
 
 
-def test_what_is_over_or_unknown_stays_as_it_is() -> None:
+def test_cancel_of_finished_or_unknown_work_changes_nothing() -> None:
     """[WP-7] [WP-6]"""
     stage = Stage()
     pool = stage.pool()
@@ -174,7 +174,7 @@ def test_what_is_over_or_unknown_stays_as_it_is() -> None:
 
 
 @pytest.mark.peer("SM22")
-def test_a_waiting_retry_is_canceled_at_once() -> None:
+def test_waiting_retry_is_canceled_at_once() -> None:
     """[WP-7]"""
     stage = Stage(report=FAILED)
     pool = stage.pool()
@@ -192,7 +192,7 @@ def test_a_waiting_retry_is_canceled_at_once() -> None:
 
 
 @pytest.mark.parametrize(("report", "attempts"), [(FAILED, 1), (NOT_DELIVERED, 0)])
-def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(
+def test_retry_or_put_back_that_meets_request_ends_as_canceled(
     report: Report, attempts: int
 ) -> None:
     """[WP-7] Its transaction is refused, and the slot is freed all the same."""
@@ -217,7 +217,7 @@ def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(
     ] == [attempts]
 
 
-def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() -> None:
+def test_work_that_is_put_back_by_recovery_after_request_ends_as_canceled() -> None:
     """[WP-7] [WP-21] Nobody claimed it; it would start again."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -233,7 +233,7 @@ def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() 
 
 
 @pytest.mark.peer("SM37", "SM43")
-def test_a_request_that_meets_a_retry_cancels_it() -> None:
+def test_request_that_meets_retry_cancels_it() -> None:
     """[WP-7] The work changed between the canceller's read and its write: it is judged anew."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -248,7 +248,7 @@ def test_a_request_that_meets_a_retry_cancels_it() -> None:
     assert len(stage.invoker.started) == 1
 
 
-def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
+def test_cancel_that_meets_start_becomes_request() -> None:
     """[WP-7]"""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -263,7 +263,7 @@ def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
     assert len(stage.invoker.started) == 1
 
 
-def test_a_cancel_that_meets_the_end_says_finished() -> None:
+def test_cancel_that_meets_end_says_finished() -> None:
     """[WP-7] [WP-6]"""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -280,7 +280,7 @@ def test_a_cancel_that_meets_the_end_says_finished() -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
+def test_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
     """[WP-7] Repeated by the SDK, it meets itself."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -308,7 +308,7 @@ def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
-def test_a_cancel_without_an_answer_may_be_asked_again(fault: Fault) -> None:
+def test_cancel_without_answer_may_be_asked_again(fault: Fault) -> None:
     """[WP-7]"""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -332,7 +332,7 @@ def test_asking_twice_changes_nothing() -> None:
     assert len(stage.telemetry.of(CancelAsked)) == 1
 
 
-def test_a_work_that_keeps_changing_is_given_up_on() -> None:
+def test_work_that_keeps_changing_is_given_up_on() -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
@@ -345,7 +345,7 @@ def test_a_work_that_keeps_changing_is_given_up_on() -> None:
         pool.cancel(None, work_id)
 
 
-def test_only_the_claimer_may_turn_a_request_into_the_end() -> None:
+def test_cancel_request_becomes_end_by_claimer_alone() -> None:
     """[WP-7] [WP-5] A duplicate's failure must not cancel what the claimer still runs."""
     stage = Stage()
     work = a_running_work(claim="mine", cancel_requested=True, retry=POLICY)
@@ -358,7 +358,7 @@ def test_only_the_claimer_may_turn_a_request_into_the_end() -> None:
     assert stage.work(work.id).outcome is Outcome.CANCELED
 
 
-def test_the_end_as_canceled_is_reported_and_kicked() -> None:
+def test_end_as_canceled_is_reported_and_kicked() -> None:
     """[WP-24]"""
     stage = Stage()
     work = a_running_work(cancel_requested=True, retry=POLICY, claimed=False)
@@ -370,7 +370,7 @@ def test_the_end_as_canceled_is_reported_and_kicked() -> None:
     assert len(stage.invoker.loops) == 1
 
 
-def test_a_canceled_end_is_recorded_once() -> None:
+def test_canceled_end_is_recorded_once() -> None:
     """[WP-4] Its answer lost and repeated, it goes on to report."""
     stage = Stage()
     work = a_running_work(cancel_requested=True, retry=POLICY, claimed=False)
@@ -382,9 +382,7 @@ def test_a_canceled_end_is_recorded_once() -> None:
     assert len(stage.dones()) == 1
 
 
-def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_the_watchdog() -> (
-    None
-):
+def test_callback_of_work_that_is_canceled_in_full_pool_is_not_left_to_watchdog() -> None:
     """[WP-24] Nothing else would wake a loop that waits for a slot."""
     stage = Stage()
     pool = stage.pool(max_parallelism=0)
@@ -401,7 +399,7 @@ def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_t
 
 
 @pytest.mark.parametrize(("canceled", "kicks"), [("soon", 1), ("late", 0)])
-def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kicks: int) -> None:
+def test_cancel_kicks_only_loop_that_waits_for_that_work(canceled: str, kicks: int) -> None:
     stage = Stage()
     pool = stage.pool()
     ids = {
@@ -417,7 +415,7 @@ def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kick
     assert stage.status().wake_at == time_of(ids["late" if canceled == "soon" else "soon"])
 
 
-def test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
+def test_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
     """[WP-7] None ever is: a retry and a put back are refused where a cancel was asked for."""
     work = a_work(cancel_requested=True)
 
@@ -432,7 +430,7 @@ def test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_only_what_somebody_asked_to_cancel_ends_as_canceled(*, asked: bool) -> None:
+def test_canceled_end_requires_request(*, asked: bool) -> None:
     """[WP-7] The decision to end it so is only taken when that was seen, and nobody takes a request back."""
     stage = Stage()
     work = a_running_work(claimed=False, retry=a_policy(), cancel_requested=asked)
@@ -444,7 +442,7 @@ def test_only_what_somebody_asked_to_cancel_ends_as_canceled(*, asked: bool) -> 
     assert (stage.work(work.id).state is State.FINISHED) is asked
 
 
-def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> None:
+def test_cancel_that_owes_callback_starts_resting_loop(stage: Stage) -> None:
     """[WP-24] [WP-8]"""
     later = NOW + 3_600_000
     work = a_work(
@@ -458,7 +456,7 @@ def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> No
     assert [order.generation for order in stage.invoker.loops] == [2]
 
 
-def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None:
+def test_record_of_cancel_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-8]"""
     work = a_work(on_complete=QUEUE, callback_outcomes=(Outcome.CANCELED,))
     stage.place(work)
@@ -469,7 +467,7 @@ def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None
     assert [done.work_id for done in stage.dones()] == [work.id] * 2
 
 
-def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage) -> None:
+def test_cancel_with_callback_that_sdk_repeated_is_its_own(stage: Stage) -> None:
     """[WP-8] How late its record became visible is not known, so there is one more."""
     stage.place(OWING)
     stage.store.plan(CANCEL, repeated)
@@ -481,7 +479,7 @@ def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage)
 
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
-def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkItem) -> None:
+def test_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     ended = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED, started_by="another")
     stage.store.plan(CANCEL, first(lambda: stage.place(ended)))
@@ -491,7 +489,7 @@ def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkI
 
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
-def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
+def test_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     running = a_running_work(
         on_complete=work.spec.callback_target, callback_outcomes=work.spec.callback_outcomes
@@ -504,7 +502,7 @@ def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> No
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
 @pytest.mark.parametrize("meanwhile", [gone, damaged])
-def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(
+def test_cancel_of_what_cannot_be_read_any_more_changes_nothing(
     stage: Stage, work: WorkItem, meanwhile: Callable[[Stage], None]
 ) -> None:
     """[WP-12]"""
@@ -515,7 +513,7 @@ def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(
     assert (stage.works(), stage.dones()) == ([], [])
 
 
-def test_a_cancel_that_cannot_kick_has_canceled_all_the_same(stage: Stage) -> None:
+def test_cancel_that_cannot_kick_has_canceled_all_same(stage: Stage) -> None:
     """[WP-24] The watchdog finds the record."""
     stage.place(OWING)
     stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000)
@@ -526,7 +524,7 @@ def test_a_cancel_that_cannot_kick_has_canceled_all_the_same(stage: Stage) -> No
     assert len(stage.telemetry.of(KickFailed)) == 1
 
 
-def test_asking_a_running_work_kicks_nobody(stage: Stage) -> None:
+def test_asking_running_work_kicks_nobody(stage: Stage) -> None:
     """[WP-23] Its loop has nothing to do about it."""
     stage.place(a_running_work())
     stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000, saturated=True)

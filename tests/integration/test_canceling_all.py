@@ -46,7 +46,7 @@ def raises_epoch(write: Write) -> bool:
     return updates(StatusRef)(write) and isinstance(write, Update) and "epoch" in write.add
 
 
-def test_a_pass_that_read_the_old_config_cannot_commit() -> None:
+def test_pass_that_read_old_config_cannot_commit() -> None:
     """[WP-13]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -57,7 +57,7 @@ def test_a_pass_that_read_the_old_config_cannot_commit() -> None:
     assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
-def test_what_was_committed_before_may_still_go_out_and_is_asked() -> None:
+def test_start_committed_before_cancel_all_may_go_out_and_is_asked() -> None:
     """[WP-13]"""
     stage = Stage(takes_ms=5_000, report=FAILED)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
@@ -86,7 +86,7 @@ def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> 
     assert stage.notes.count("get many") == 1
 
 
-def test_works_that_waited_for_a_far_retry_leave_no_pointer() -> None:
+def test_works_that_waited_for_far_retry_leave_no_pointer() -> None:
     """[WP-22] Those lie pages after the works that they lead to, and nobody else would come by before their time."""
     works = 2 * limits.DRAIN_ROWS + 100
     stage = Stage(takes_ms=100, report=FAILED)
@@ -101,7 +101,7 @@ def test_works_that_waited_for_a_far_retry_leave_no_pointer() -> None:
     assert (stage.status().state, stage.pointers()) == (LoopState.IDLE, [])
 
 
-def test_a_caller_with_an_old_epoch_is_told_by_the_status() -> None:
+def test_caller_with_old_epoch_is_told_by_status() -> None:
     """[WP-3]"""
     stage = Stage()
     stale = stage.pool()
@@ -116,7 +116,7 @@ def test_a_caller_with_an_old_epoch_is_told_by_the_status() -> None:
     assert len(raises) == 1  # it knows by then
 
 
-def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() -> None:
+def test_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() -> None:
     """[WP-3] An acknowledged enqueue is never lost: the id that the caller gets is of a work that runs."""
     stage = Stage()
     stage.pool().cancel_all(None)
@@ -136,7 +136,7 @@ def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() 
 @pytest.mark.parametrize("told", [None, "arn:aws:sqs:eu-west-1:123456789012:told"])
 @pytest.mark.parametrize("args", [{}, {"text": "x" * 6_000}], ids=["small", "in chunks"])
 @pytest.mark.parametrize("drained_before", [False, True])
-def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stays(
+def test_work_that_its_caller_moves_into_epoch_after_loop_read_it_stays(
     told: str | None, args: dict[str, str], *, drained_before: bool
 ) -> None:
     """[WP-3] Its caller acknowledges it between the loop's read and the loop's cancel."""
@@ -162,7 +162,7 @@ def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stay
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> None:
+def test_running_work_that_its_caller_moves_into_epoch_is_not_asked() -> None:
     """[WP-3]"""
     stage = Stage(takes_ms=5_000)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
@@ -178,7 +178,7 @@ def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> N
     )
 
 
-def test_a_work_that_started_before_its_caller_was_told_is_moved_as_well() -> None:
+def test_work_that_started_before_its_caller_was_told_is_moved_as_well() -> None:
     """[WP-3]"""
     stage = Stage(takes_ms=5_000)
     others: list[WorkId] = []
@@ -227,7 +227,7 @@ def test_asking_again_after_no_answer_cancels_all(fault: Fault, write: Match) ->
     )
 
 
-def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None:
+def test_caller_that_died_on_way_leaves_rest_to_watchdog() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
     stage.run(60_000)
@@ -242,7 +242,7 @@ def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None
     ] == ["works to cancel, no loop"]
 
 
-def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
+def test_caller_that_died_before_config_has_canceled_nothing() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
     stage.store.plan(raises_epoch, dies_after)
@@ -254,7 +254,7 @@ def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
 
 
 @pytest.mark.peer("LB10")
-def test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
+def test_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
     stage = Stage()
     pool = stage.pool()
     ids = pool.enqueue_action_batch(
@@ -274,7 +274,7 @@ def test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> N
 
 
 @pytest.mark.parametrize("fault", [lost_after, lost_before, repeated])
-def test_a_cancel_without_an_answer_is_tried_again(fault: Fault) -> None:
+def test_cancel_without_answer_is_tried_again(fault: Fault) -> None:
     stage = Stage()
     pool = stage.pool()
     ids = pool.enqueue_action_batch(None, TARGET, [{}] * 5, run_after=LATER)
@@ -328,7 +328,7 @@ def test_pointers_of_works_that_are_not_meant_stay() -> None:
     assert {work.outcome for work in stage.works()} == {Outcome.SUCCESS}
 
 
-def test_a_straggler_is_canceled_when_it_is_due() -> None:
+def test_straggler_is_canceled_when_it_is_due() -> None:
     """[WP-13] A caller that was frozen before its put, and never acknowledged it, brings an old epoch after all was drained."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
@@ -345,7 +345,7 @@ def test_a_straggler_is_canceled_when_it_is_due() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_many_stragglers_are_canceled_a_part_at_a_time() -> None:
+def test_stragglers_are_canceled_part_at_time() -> None:
     """A pass must stay far below the lease."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
@@ -369,7 +369,7 @@ def test_many_stragglers_are_canceled_a_part_at_a_time() -> None:
     assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
 
 
-def test_a_young_work_with_an_old_epoch_runs() -> None:
+def test_young_work_with_old_epoch_runs() -> None:
     """[WP-3] Its caller is still on the way to the status: what was plainly enqueued later is not meant."""
     stage = Stage()
     stage.pool().cancel_all(None)
@@ -382,7 +382,7 @@ def test_a_young_work_with_an_old_epoch_runs() -> None:
     assert stage.work(young.id).outcome is Outcome.SUCCESS
 
 
-def test_two_at_a_time_agree() -> None:
+def test_cancel_alls_at_same_time_agree() -> None:
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
@@ -401,7 +401,7 @@ def test_two_at_a_time_agree() -> None:
     ]
 
 
-def test_a_second_one_by_a_clock_that_is_behind_calls_off_no_less() -> None:
+def test_second_one_by_clock_that_is_behind_calls_off_no_less() -> None:
     stage = Stage()
     stage.clock.at = NOW + 60_000
     pool = stage.pool()
@@ -443,7 +443,7 @@ def test_canceling_counts_as_progress(monkeypatch: pytest.MonkeyPatch, *, stragg
     assert stage.telemetry.of(NoProgress) == []
 
 
-def test_what_is_redriven_right_after_it_runs() -> None:
+def test_redrive_right_after_cancel_all_runs() -> None:
     """[WP-3] A redrive is younger, however soon it follows."""
     stage = Stage(report=FAILED)
     pool = stage.pool()
@@ -458,7 +458,7 @@ def test_what_is_redriven_right_after_it_runs() -> None:
     assert [work.outcome for work in stage.works()] == [Outcome.FAILED] * 3 + [Outcome.SUCCESS] * 3
 
 
-def test_a_saturated_pool_is_drained_at_once() -> None:
+def test_saturated_pool_is_drained_at_once() -> None:
     stage = Stage(takes_ms=50_000)
     pool = stage.pool(max_parallelism=1)
     ids = pool.enqueue_action_batch(None, TARGET, [{}] * 9)
@@ -471,7 +471,7 @@ def test_a_saturated_pool_is_drained_at_once() -> None:
     assert {stage.work(WorkId(each)).outcome for each in ids[1:]} == {Outcome.CANCELED}
 
 
-def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
+def test_second_copy_that_may_have_been_stored_is_named() -> None:
     """[WP-3] The first one was canceled before its caller heard of the epoch; nobody knows about the one that stands for it."""
     stage = Stage()
     pool = stage.pool()
@@ -485,7 +485,7 @@ def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
     assert len(caught.value.maybe_enqueued) == 2
 
 
-def test_of_a_batch_every_second_copy_is_named() -> None:
+def test_batch_names_every_second_copy() -> None:
     """[WP-3] Also those of the works beside the one whose second copy met an outage."""
     stage = Stage()
     pool = stage.pool()
@@ -501,7 +501,7 @@ def test_of_a_batch_every_second_copy_is_named() -> None:
     assert len(caught.value.maybe_enqueued) == 3
 
 
-def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage: Stage) -> None:
+def test_cancel_all_by_slow_clock_takes_back_nothing_of_one_before(stage: Stage) -> None:
     """[WP-13] What the first one called off has an old epoch still, and must not become plainly younger by the second."""
     times = []
     for _ in range(2):
@@ -514,7 +514,7 @@ def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage
     assert times == [(1, NOW), (2, NOW)]
 
 
-def test_a_cancel_all_is_not_answered_when_the_status_it_made_is_gone_again(stage: Stage) -> None:
+def test_cancel_all_is_not_answered_when_status_it_made_is_gone_again(stage: Stage) -> None:
     """[WP-13] Without an epoch nothing is called off."""
     stage.store.plan(puts(LoopStatus), then(lambda: stage.memory.delete(StatusRef(POOL))))
 
@@ -522,7 +522,7 @@ def test_a_cancel_all_is_not_answered_when_the_status_it_made_is_gone_again(stag
         stage.pool().cancel_all(None)
 
 
-def test_a_cancel_all_is_not_answered_when_the_status_is_damaged(stage: Stage) -> None:
+def test_cancel_all_is_not_answered_when_status_is_damaged(stage: Stage) -> None:
     """[WP-13] [WP-12]"""
     damage(stage, StatusRef(POOL))
 

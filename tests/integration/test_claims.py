@@ -33,7 +33,7 @@ def running(stage: Stage, **changes: object) -> tuple[WorkItem, Assignment]:
     return work, assignment_of(work, TABLE)
 
 
-def test_of_two_deliveries_one_claims_the_start() -> None:
+def test_claim_is_won_by_one_of_two_deliveries() -> None:
     """[WP-5]"""
     stage = Stage()
     work, a = running(stage)
@@ -50,7 +50,7 @@ def test_of_two_deliveries_one_claims_the_start() -> None:
 @pytest.mark.parametrize(
     "changes", [{"starts": 2}, {"state": State.PENDING}, {"state": State.FINISHED}]
 )
-def test_a_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None:
+def test_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None:
     """[WP-5] A late delivery."""
     stage = Stage()
     work, a = running(stage)
@@ -61,7 +61,7 @@ def test_a_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None
     assert [event.reason for event in stage.telemetry.of(DuplicateRefused)] == ["start 1 is over"]
 
 
-def test_a_claim_that_the_sdk_repeated_is_its_own() -> None:
+def test_claim_that_sdk_repeated_is_its_own() -> None:
     """[WP-5]"""
     stage = Stage()
     work, a = running(stage)
@@ -73,7 +73,7 @@ def test_a_claim_that_the_sdk_repeated_is_its_own() -> None:
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
-def test_a_claim_without_an_answer_runs_nothing_and_is_put_back(fault: Fault) -> None:
+def test_claim_without_answer_runs_nothing_and_is_put_back(fault: Fault) -> None:
     """[WP-5] It may or may not hold: nobody may run, and the start must not be lost."""
     stage = Stage()
     work, a = running(stage)
@@ -86,7 +86,7 @@ def test_a_claim_without_an_answer_runs_nothing_and_is_put_back(fault: Fault) ->
     assert (stage.work(work.id).attempts_made, stage.work(work.id).claim) == (0, None)
 
 
-def test_a_put_back_of_another_delivery_does_not_take_the_start_from_its_claimer() -> None:
+def test_put_back_of_another_delivery_does_not_take_start_from_its_claimer() -> None:
     """[WP-5] A claim proves that it was delivered."""
     stage = Stage()
     work, a = running(stage)
@@ -98,7 +98,7 @@ def test_a_put_back_of_another_delivery_does_not_take_the_start_from_its_claimer
     assert len(stage.telemetry.of(ReportIgnored)) == 2
 
 
-def test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation() -> None:
+def test_claim_sets_deadline_to_end_of_its_own_invocation() -> None:
     """[WP-14] A late delivery of a long function must not be recovered while it runs."""
     stage = Stage()
     work, a = running(stage)
@@ -108,7 +108,7 @@ def test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation() -> None:
     assert stage.work(work.id).deadline == NOW + 650_000
 
 
-def test_a_claim_by_an_invocation_whose_time_is_over_ends_at_once() -> None:
+def test_claim_by_invocation_whose_time_is_over_ends_at_once() -> None:
     """[WP-14] Lambda may say less than nothing; no deadline lies before the claim."""
     stage = Stage()
     work, a = running(stage)
@@ -118,7 +118,7 @@ def test_a_claim_by_an_invocation_whose_time_is_over_ends_at_once() -> None:
 
 
 @pytest.mark.parametrize("report", [SUCCESS, FAILED])
-def test_a_stranger_does_not_end_what_the_claimer_runs(report: Report) -> None:
+def test_stranger_does_not_end_what_claimer_runs(report: Report) -> None:
     """[WP-5] Neither a duplicate's failure nor its success."""
     stage = Stage()
     work, a = running(stage)
@@ -131,7 +131,7 @@ def test_a_stranger_does_not_end_what_the_claimer_runs(report: Report) -> None:
     assert stage.work(work.id).result == Inline("1")
 
 
-def test_after_the_claims_deadline_and_margin_a_strangers_word_counts() -> None:
+def test_strangers_report_counts_after_claims_deadline_and_margin() -> None:
     """[WP-5] [WP-14] A timeout is only ever told by the destination."""
     stage = Stage()
     work, a = running(stage)
@@ -155,7 +155,7 @@ def test_work_that_is_not_claimed_needs_no_token() -> None:
 
 
 @pytest.mark.peer("SM18", "SM34", "CP12")
-def test_a_second_report_changes_nothing_and_is_told() -> None:
+def test_second_report_changes_nothing_and_is_told() -> None:
     """[WP-4] [WP-6]"""
     stage = Stage()
     work, a = running(stage, claimed=False)
@@ -168,7 +168,7 @@ def test_a_second_report_changes_nothing_and_is_told() -> None:
 
 
 @pytest.mark.peer("SM16", "SM19")
-def test_a_report_of_an_earlier_start_changes_nothing_and_is_told() -> None:
+def test_report_of_earlier_start_changes_nothing_and_is_told() -> None:
     """[WP-4] It reports nothing to the loop either: the later start keeps its slot."""
     stage = Stage()
     work, a = running(stage, claimed=False, starts=2, retry=RetryPolicy())
@@ -181,7 +181,7 @@ def test_a_report_of_an_earlier_start_changes_nothing_and_is_told() -> None:
     assert len(stage.telemetry.of(ReportIgnored)) == 3
 
 
-def test_a_put_back_of_what_is_over_changes_nothing() -> None:
+def test_put_back_of_what_is_over_changes_nothing() -> None:
     """[WP-4] [WP-6]"""
     stage = Stage()
     work, a = running(stage, claimed=False)
@@ -193,7 +193,7 @@ def test_a_put_back_of_what_is_over_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
-def test_a_finish_without_its_report_is_reported_by_the_next(fault: Fault) -> None:
+def test_finish_without_its_report_is_reported_by_next(fault: Fault) -> None:
     """[WP-21] The first reporter may have died between the two."""
     stage = Stage()
     work, a = running(stage, claimed=False)
@@ -208,7 +208,7 @@ def test_a_finish_without_its_report_is_reported_by_the_next(fault: Fault) -> No
     assert len(stage.invoker.loops) == 1
 
 
-def test_a_finish_that_the_sdk_repeated_is_reported() -> None:
+def test_finish_that_sdk_repeated_is_reported() -> None:
     """[WP-21]"""
     stage = Stage()
     _, a = running(stage, claimed=False)
@@ -218,7 +218,7 @@ def test_a_finish_that_the_sdk_repeated_is_reported() -> None:
     assert len(stage.dones()) == 1
 
 
-def test_a_finish_comes_before_its_report() -> None:
+def test_finish_comes_before_its_report() -> None:
     """[WP-1] A freed slot whose work still runs would let another one in, and recovery would not look."""
     stage = Stage()
     work, a = running(stage, claimed=False)
@@ -229,7 +229,7 @@ def test_a_finish_comes_before_its_report() -> None:
     assert states == [State.FINISHED]
 
 
-def test_a_retry_is_one_step_for_work_pointer_and_report() -> None:
+def test_retry_is_one_step_for_work_pointer_and_report() -> None:
     """[WP-3] [WP-21] Lost before, nothing of it happened."""
     stage = Stage()
     work, a = running(stage, claimed=False, retry=RetryPolicy())
@@ -249,7 +249,7 @@ def test_a_retry_is_one_step_for_work_pointer_and_report() -> None:
     )
 
 
-def test_a_retry_forgets_who_ran_it() -> None:
+def test_retry_forgets_who_ran_it() -> None:
     """[WP-5] The next start can be claimed again."""
     stage = Stage()
     work, a = running(
@@ -267,7 +267,7 @@ def test_a_retry_forgets_who_ran_it() -> None:
     ) == (None, None, None, 0, None)
 
 
-def test_a_claimed_work_whose_claimer_is_lost_fails_and_never_runs_again() -> None:
+def test_claimed_work_whose_claimer_is_lost_fails_and_never_runs_again() -> None:
     """[WP-5] [WP-21] What may have run, and may not be repeated."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})

@@ -18,7 +18,7 @@ from workpool_aws.model.work import CallbackState, Outcome, State
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 
 
-def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
+def test_put_back_of_work_that_is_gone_changes_nothing() -> None:
     """[WP-12]"""
     stage = Stage()
 
@@ -31,7 +31,7 @@ def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
     assert [event.work_id for event in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
 
 
-def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
+def test_put_back_that_came_too_late_is_not_told_as_one() -> None:
     stage = Stage()
     stage.place(a_running_work(starts=2))
 
@@ -43,7 +43,7 @@ def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
 
 
 @pytest.mark.parametrize("report", [SUCCESS, NOT_DELIVERED], ids=["finished", "put back"])
-def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> None:
+def test_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> None:
     """[WP-21] For a loop that stays away for as long as that; afterwards it would only be paid for."""
     stage = Stage()
     running = a_running_work()
@@ -58,7 +58,7 @@ def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> Non
     ("size", "told", "reads"),
     [(10, (Outcome.SUCCESS,), 0), (20_000, (), 0), (20_000, (Outcome.SUCCESS,), 1)],
 )
-def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transaction_does_not_answer(
+def test_work_is_read_at_its_end_only_where_callback_needs_what_transaction_does_not_answer(
     size: int, told: tuple[Outcome, ...], reads: int
 ) -> None:
     stage = Stage()
@@ -86,7 +86,7 @@ def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transactio
         (CallbackState.DEAD, None),
     ],
 )
-def test_a_second_report_does_not_call_back_again(
+def test_second_report_does_not_call_back_again(
     state: CallbackState, told: CallbackState | None
 ) -> None:
     """[WP-8] The first one has; what is still to come of it, the loop must know."""
@@ -106,7 +106,7 @@ def test_a_second_report_does_not_call_back_again(
     assert [done.callback for done in stage.dones()] == [told]
 
 
-def test_a_put_back_of_an_older_start_changes_nothing(stage: Stage) -> None:
+def test_put_back_of_older_start_changes_nothing(stage: Stage) -> None:
     """[WP-4]"""
     running = a_running_work(starts=2)
     stage.place(running)

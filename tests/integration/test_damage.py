@@ -46,7 +46,7 @@ def damage(stage: Stage, ref: Ref) -> None:
     stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
-def test_a_damaged_row_of_works_is_told_and_passed_over() -> None:
+def test_damaged_row_of_works_is_told_and_passed_over() -> None:
     """[WP-12] Before and behind it, everything runs; it is neither removed nor repaired."""
     stage = Stage()
     pool = stage.pool(max_parallelism=1)
@@ -74,7 +74,7 @@ UNWRITABLE: Mapping[str, Mapping[str, Value]] = {
 
 @pytest.mark.parametrize("state", ["pending", "running"])
 @pytest.mark.parametrize("change", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(
+def test_work_item_that_can_be_read_can_be_written_with_what_follows(
     change: Mapping[str, Value], state: str
 ) -> None:
     """[WP-12] Started, lost, and recovered: the loop of its pool never ends by it."""
@@ -111,7 +111,7 @@ def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(
     assert stage.telemetry.of(LoopEnded) == []
 
 
-def test_many_damaged_rows_hide_no_work() -> None:
+def test_damaged_rows_hide_no_work() -> None:
     """[WP-12] More of them than a page holds."""
     stage = Stage()
     for n in range(40):
@@ -122,7 +122,7 @@ def test_many_damaged_rows_hide_no_work() -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_damaged_report_hides_no_other() -> None:
+def test_damaged_report_hides_no_other() -> None:
     """[WP-12] [WP-21]"""
     stage = Stage()
     for n in range(3):
@@ -134,7 +134,7 @@ def test_a_damaged_report_hides_no_other() -> None:
     assert stage.ledger().entries == {}
 
 
-def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
+def test_pointer_to_damaged_work_hurts_nobody_else() -> None:
     """[WP-12]"""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -151,7 +151,7 @@ def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline() -> None:
+def test_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline() -> None:
     """[WP-12] [WP-21]"""
     stage = Stage(takes_ms=None)
     bad, good = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -168,7 +168,7 @@ def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline(
 @pytest.mark.parametrize(
     "ref", [StatusRef("bad"), LedgerRef("bad"), ConfigRef("bad"), RegistrationRef("bad")]
 )
-def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
+def test_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
     """[WP-12] The watchdog and the loop go on with the rest of the table."""
     stage = Stage()
     bad = Workpool(TABLE, "bad", ports=stage.ports)
@@ -186,7 +186,7 @@ def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> Non
     assert len([a for a in stage.invoker.started if a.pool == POOL]) == 1
 
 
-def test_a_bad_function_hurts_no_other_work() -> None:
+def test_bad_function_hurts_no_other_work() -> None:
     """[WP-12] One that does not exist, one that raises, one that answers what is no JSON."""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
@@ -202,7 +202,7 @@ def test_a_bad_function_hurts_no_other_work() -> None:
         assert kinds == ["failed", "failed", "failed", "success"]
 
 
-def test_a_pointer_to_a_damaged_work_stays_for_who_repairs_it_and_one_to_a_work_that_is_gone_goes() -> (
+def test_pointer_to_damaged_work_stays_for_who_repairs_it_and_one_to_work_that_is_gone_goes() -> (
     None
 ):
     """[WP-12]"""
@@ -220,7 +220,7 @@ def test_a_pointer_to_a_damaged_work_stays_for_who_repairs_it_and_one_to_a_work_
     assert stage.pointers() == [kept]
 
 
-def test_a_loop_that_fails_for_a_reason_of_its_own_says_so() -> None:
+def test_loop_that_fails_for_reason_of_its_own_says_so() -> None:
     """[WP-12] Lambda would count a failure, and nobody would know of which pool."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -250,7 +250,7 @@ def test_work_items_due_long_before_their_keys_wait_for_these_and_keep_no_loop_u
     assert len(stage.clock.slept_ms) < 100
 
 
-def test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest() -> None:
+def test_work_item_with_least_key_of_its_time_is_waited_for_at_rest() -> None:
     """[WP-23] The key at which a look before rest ends is not part of what it looks at."""
     stage = Stage(takes_ms=100)
     far = EpochMs(stage.clock.at + 86_400_000)
@@ -263,7 +263,7 @@ def test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest() -> N
     assert len(stage.clock.slept_ms) < 100
 
 
-def test_a_damaged_item_is_told_once_and_so_many_are_enough(
+def test_damaged_item_is_told_once_and_so_many_are_enough(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
@@ -287,7 +287,7 @@ def test_a_damaged_item_is_told_once_and_so_many_are_enough(
     assert damage_told.set_aside == 2
 
 
-def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
+def test_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
     """[WP-12] And the loop before, if it lives, commits nothing any more."""
     stage.resting_as(LoopState.RUNNING, generation=GENERATION)
     damage(stage, LedgerRef(POOL))

@@ -97,7 +97,7 @@ def config_of(stage: Stage) -> Config:
         ),
     ],
 )
-def test_what_differs_is_written_once(known: Deployment | None) -> None:
+def test_deployment_that_differs_is_written_once(known: Deployment | None) -> None:
     stage = Stage()
     with_environment(stage, DEPLOYED)
     if known is not None:
@@ -109,7 +109,7 @@ def test_what_differs_is_written_once(known: Deployment | None) -> None:
     assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [LOOP]
 
 
-def test_what_is_known_is_left_alone_for_one_read() -> None:
+def test_deployment_that_is_known_costs_one_read() -> None:
     stage = Stage()
     with_environment(stage, deployed(3))
     stage.watch()
@@ -121,7 +121,7 @@ def test_what_is_known_is_left_alone_for_one_read() -> None:
     assert after.requests - before.requests == len(["deployment", "registry"])
 
 
-def test_only_what_differs_is_foretold_to_be_written() -> None:
+def test_forecast_names_only_what_differs() -> None:
     stage = Stage()
     stage.place(DEPLOYED)
 
@@ -130,7 +130,7 @@ def test_only_what_differs_is_foretold_to_be_written() -> None:
     ] == [False, True, False]
 
 
-def test_a_damaged_item_is_written_anew() -> None:
+def test_damaged_item_is_written_anew() -> None:
     """[WP-12] Whatever it said: the limits that it may have named are set again, and one that was in force already is not told as new."""
     stage = Stage()
     with_environment(stage, deployed(3))
@@ -144,7 +144,7 @@ def test_a_damaged_item_is_written_anew() -> None:
     assert [event.max_parallelism for event in stage.telemetry.of(LimitDeployed)] == [3]
 
 
-def test_a_process_that_does_not_know_the_loop_says_nothing() -> None:
+def test_process_that_does_not_know_loop_says_nothing() -> None:
     stage = Stage()
     stage.place(DEPLOYED)
     with_environment(stage, None)
@@ -153,7 +153,7 @@ def test_a_process_that_does_not_know_the_loop_says_nothing() -> None:
     assert known_to(stage) == DEPLOYED
 
 
-def test_trouble_with_the_item_keeps_no_pool_from_being_watched() -> None:
+def test_trouble_with_item_keeps_no_pool_from_being_watched() -> None:
     """[WP-12] And the next tick tries again."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -170,7 +170,7 @@ def test_trouble_with_the_item_keeps_no_pool_from_being_watched() -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_more_goes() -> None:
+def test_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_more_goes() -> None:
     stage = Stage()
     in_force = []
     for limit in (3, 5, 5, None, 4):
@@ -181,7 +181,7 @@ def test_a_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_mo
     assert in_force == [3, 5, 5, None, 4]
 
 
-def test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_makes_it_so() -> None:
+def test_watchdog_that_died_before_limit_was_felt_is_followed_by_one_that_makes_it_so() -> None:
     """[WP-13] A pass that read the old config must not commit after the deployment's limit was told."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -202,7 +202,7 @@ def test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_ma
     ("base", "override", "in_force"),
     [(None, None, 3), (7, None, 3), (2, None, 3), (7, 5, 5), (7, 0, 0)],
 )
-def test_a_deployed_limit_beats_the_programs_and_people_beat_both(
+def test_deployed_limit_beats_programs_and_people_beat_both(
     base: int | None, override: int | None, in_force: int
 ) -> None:
     stage = Stage()
@@ -222,7 +222,7 @@ def test_a_deployed_limit_beats_the_programs_and_people_beat_both(
     assert stage.pool().configure(None, reset=True).max_parallelism == 3
 
 
-def test_a_program_that_says_its_limit_later_changes_nothing() -> None:
+def test_program_that_says_its_limit_later_changes_nothing() -> None:
     stage = Stage()
     with_environment(stage, deployed(3))
     stage.watch()
@@ -232,7 +232,7 @@ def test_a_program_that_says_its_limit_later_changes_nothing() -> None:
     assert [(event.ours, event.deployed) for event in stage.telemetry.of(BaseIgnored)] == [(8, 3)]
 
 
-def test_a_program_that_says_the_deployments_limit_is_not_told_that_it_is_ignored() -> None:
+def test_program_that_says_deployments_limit_is_not_told_that_it_is_ignored() -> None:
     stage = Stage()
     with_environment(stage, deployed(3))
     stage.watch()
@@ -241,7 +241,7 @@ def test_a_program_that_says_the_deployments_limit_is_not_told_that_it_is_ignore
     assert stage.telemetry.of(BaseIgnored) == []
 
 
-def test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
+def test_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
     stage = Stage()
     stage.pool(max_parallelism=7).enqueue_action(None, TARGET, {})
     with_environment(stage, deployed(3))
@@ -253,7 +253,7 @@ def test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
     assert [event.max_parallelism for event in stage.telemetry.of(LimitDeployed)] == [3, None]
 
 
-def test_a_limit_is_known_before_the_pools_first_work() -> None:
+def test_limit_is_known_before_pools_first_work() -> None:
     """[WP-1] The first burst is within it."""
     stage = Stage(takes_ms=60_000)
     with_environment(stage, deployed(2))
@@ -264,7 +264,7 @@ def test_a_limit_is_known_before_the_pools_first_work() -> None:
     assert len(stage.invoker.started) == 2
 
 
-def test_a_lower_limit_fences_a_pass_that_read_the_higher_one() -> None:
+def test_lower_limit_fences_pass_that_read_higher_one() -> None:
     """[WP-13]"""
     stage = Stage(takes_ms=60_000)
     pool = stage.pool(max_parallelism=4)
@@ -277,7 +277,7 @@ def test_a_lower_limit_fences_a_pass_that_read_the_higher_one() -> None:
 
 
 @pytest.mark.parametrize("step", [updates(ConfigRef), bumps], ids=["config", "ledger"])
-def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
+def test_limit_that_was_not_set_is_set_by_next_tick(step: object) -> None:
     stage = Stage()
     stage.pool(max_parallelism=7).enqueue_action(None, TARGET, {})
     stage.run(5_000)
@@ -292,7 +292,7 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     assert [event.pool for event in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
 
 
-def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
+def test_deployed_limit_that_is_dropped_is_remembered() -> None:
     stage = Stage()
     with_environment(stage, deployed(4))
     stage.watch()
@@ -303,7 +303,7 @@ def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
     assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
 
 
-def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
+def test_limit_that_cannot_be_set_costs_other_pools_nothing() -> None:
     """[WP-12] Neither a start of their loop nor a commit that was fenced off, each minute, for as long as that one is damaged."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -335,7 +335,7 @@ def other(limit: int) -> Deployment:
     return replace(deployed(limit), loop_arn=LOOP + "-other")
 
 
-def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
+def test_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
     """[WP-23] The one that came last holds, and an hour later the other one may try: it may be the only one that is left."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -361,7 +361,7 @@ def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
 
 
 @pytest.mark.parametrize(("waited_ms", "replaced"), [(-1, 1), (0, 2)])
-def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(
+def test_deployment_takes_its_place_back_after_hour_and_not_before(
     waited_ms: int, replaced: int
 ) -> None:
     """[WP-23]"""
@@ -378,7 +378,7 @@ def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(
     assert len(stage.telemetry.of(DeploymentReplaced)) == replaced
 
 
-def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -> None:
+def test_deployments_do_not_take_turns_even_if_three() -> None:
     """[WP-23]"""
     stage = Stage()
     for _ in range(120):
@@ -395,7 +395,7 @@ def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -
     ]
 
 
-def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
+def test_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
     stage = Stage()
     for deployment in (other(5), deployed(3), deployed(4)):
         with_environment(stage, deployment)
@@ -404,7 +404,7 @@ def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_repl
     assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
 
 
-def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force() -> None:
+def test_limits_in_force_are_those_of_deployment_in_item() -> None:
     stage = Stage()
     ours, theirs = (
         replace(stage.ports, deployed=deployed(3)),
@@ -425,7 +425,7 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
 
 
 @pytest.mark.parametrize("limit", [5, None])
-def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(
+def test_deployment_that_is_overtaken_leaves_limits_that_item_names(
     limit: int | None,
 ) -> None:
     """Its own were written last, and neither of the two would look at them again for an hour."""
@@ -448,7 +448,7 @@ def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(
 @pytest.mark.parametrize(
     ("apply", "told"), [(repeated, [DeploymentRecorded]), (lost_after, [DeploymentNotRecorded])]
 )
-def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(
+def test_write_whose_answer_was_lost_is_known_to_have_been_made(
     apply: Callable[[Apply], Written], told: list[type[Event]]
 ) -> None:
     stage = Stage()
@@ -467,7 +467,7 @@ def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(
     ] == told
 
 
-def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:
+def test_enqueue_without_known_loop_is_stored_for_watchdog() -> None:
     """[WP-3] [WP-20]"""
     stage = Stage()
     whole = stage.ports
@@ -489,7 +489,7 @@ def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine: str) -> None:
+def test_clouds_watchdog_writes_item_anew_where_somebody_changed_it(engine: str) -> None:
     with LocalCloud(engine=engine) as cloud:
         store = cloud._engine_open.quiet(cloud.table)
         entered = store.get(DeploymentRef())
@@ -503,7 +503,7 @@ def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_cloud_with_deployed_limits_comes_to_rest(
+def test_cloud_with_deployed_limits_comes_to_rest(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-22] Whatever the item said, and whatever was called off: one tick of the watchdog tells it, not one each minute."""
@@ -535,7 +535,7 @@ def test_a_cloud_with_deployed_limits_comes_to_rest(
 @pytest.mark.parametrize(
     ("listed", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)]
 )
-def test_a_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
+def test_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
     """[WP-8]"""
     stage = Stage()
     stage.invoker.listed = ("told",) if listed else ()

@@ -50,7 +50,7 @@ def late_and_repeated(stage: Stage, apply: Apply) -> Written:
     ],
     ids=["enqueued at another time", "for another function", "with other arguments"],
 )
-def test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own(
+def test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own(
     stage: Stage, other: WorkItem
 ) -> None:
     """[WP-3] Acknowledged, it would be lost."""
@@ -61,7 +61,7 @@ def test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own(
     assert (stage.works(), stage.invoker.loops) == ([other], [])
 
 
-def test_a_pointer_under_the_same_key_is_not_taken_for_ones_own(stage: Stage) -> None:
+def test_pointer_under_same_key_is_not_taken_for_ones_own(stage: Stage) -> None:
     stage.place(Pointer(pool=POOL, at=WORK.id, work_id=an_id(NOW, 9)))
 
     with pytest.raises(StoreUnavailable, match="another item has the id"):
@@ -69,7 +69,7 @@ def test_a_pointer_under_the_same_key_is_not_taken_for_ones_own(stage: Stage) ->
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3_600_000])
-def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
+def test_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
     stage: Stage, delay_ms: int
 ) -> None:
     """[WP-3] Not before it is due: a loop would meet it, and leave it."""
@@ -83,7 +83,7 @@ def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
     assert [event.work_id for event in stage.telemetry.of(Enqueued)] == [work_id]
 
 
-def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> None:
+def test_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> None:
     """[WP-3] It may lie out of the loop's sight."""
     stage.store.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
     stage.store.plan(puts(Pointer), lost_before)
@@ -95,7 +95,7 @@ def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("ended", [Outcome.SUCCESS, None], ids=["it ran", "it is gone"])
-def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(
+def test_work_that_cancel_all_did_not_reach_is_not_stored_again(
     stage: Stage, ended: Outcome | None
 ) -> None:
     """[WP-5] It has run, and what ran is not run once more for the epoch that its caller had not heard of."""
@@ -122,12 +122,12 @@ def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(
     )
 
 
-def test_nothing_to_enqueue_asks_nobody(stage: Stage) -> None:
+def test_enqueue_of_empty_batch_sends_no_request(stage: Stage) -> None:
     assert enqueue(stage.ports, []).ids == ()
     assert stage.notes == []
 
 
-def test_what_was_not_stored_kicks_nobody(stage: Stage) -> None:
+def test_enqueue_that_stored_nothing_kicks_no_loop(stage: Stage) -> None:
     """[WP-23]"""
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(puts(WorkItem), lost_before, times=2)
@@ -137,7 +137,7 @@ def test_what_was_not_stored_kicks_nobody(stage: Stage) -> None:
     assert stage.invoker.loops == []
 
 
-def test_what_was_stored_beside_a_failure_is_known_to_the_loop(stage: Stage) -> None:
+def test_enqueue_that_stored_part_kicks_loop(stage: Stage) -> None:
     """[WP-24] Its caller is told of all: it is stored, and must run."""
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(puts(WorkItem), lost_before)
@@ -147,7 +147,7 @@ def test_what_was_stored_beside_a_failure_is_known_to_the_loop(stage: Stage) -> 
     assert [order.generation for order in stage.invoker.loops] == [2]
 
 
-def test_a_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> None:
+def test_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> None:
     """[WP-3] The repetition says that the work is one's own, and not when it became visible."""
     stage.store.plan(puts(WorkItem), late(stage, repeated=True))
 

@@ -103,7 +103,7 @@ def double(event: dict[str, Any], _context: object) -> int:
     return event["n"] * 2
 
 
-def test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often() -> None:
+def test_handler_that_fails_is_called_again_soon_and_less_and_less_often() -> None:
     """[WP-8] Not when its event age, timeout and margin are over."""
     handler = Handler(fails=4)
     with LocalCloud(engine="memory") as cloud:
@@ -125,7 +125,7 @@ def test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often() -> 
     ] * 4
 
 
-def test_a_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that_refuses() -> None:
+def test_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that_refuses() -> None:
     """[WP-8] [WP-23]"""
     handler = Handler(fails=100)
     with LocalCloud(engine="memory") as cloud:
@@ -143,7 +143,7 @@ def test_a_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that
 
 
 @pytest.mark.parametrize("table", ["workpool-local", None])
-def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(
+def test_record_of_ours_that_cannot_be_read_is_told_and_fails_function(
     table: str | None,
 ) -> None:
     own = {**assignment_to_wire(an_assignment()), "version": 2, "table": table}
@@ -163,7 +163,7 @@ def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(
     )
 
 
-def test_a_failed_handler_makes_its_callback_owed_and_wakes_the_loop_once(stage: Stage) -> None:
+def test_failed_handler_makes_its_callback_owed_and_wakes_loop_once(stage: Stage) -> None:
     """[WP-24]"""
     stage.place(SENT)
     fail(stage)
@@ -176,7 +176,7 @@ def test_a_failed_handler_makes_its_callback_owed_and_wakes_the_loop_once(stage:
     assert ([order.generation for order in stage.invoker.loops], stage.clock.slept_ms) == ([2], [])
 
 
-def test_the_record_of_a_failed_handler_that_was_late_is_put_again(stage: Stage) -> None:
+def test_record_of_failed_handler_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-3]"""
     stage.place(SENT)
 
@@ -191,7 +191,7 @@ def test_the_record_of_a_failed_handler_that_was_late_is_put_again(stage: Stage)
 
 
 @pytest.mark.parametrize("meanwhile", [gone, damaged, delivered, dead])
-def test_a_failure_of_what_is_over_changes_nothing(
+def test_failure_of_what_is_over_changes_nothing(
     stage: Stage, meanwhile: Callable[[Stage], None]
 ) -> None:
     stage.place(SENT)
@@ -207,7 +207,7 @@ def test_a_failure_of_what_is_over_changes_nothing(
     )
 
 
-def test_a_failure_that_came_before_the_mark_of_what_was_sent_waits_for_it(stage: Stage) -> None:
+def test_failure_that_came_before_mark_of_what_was_sent_waits_for_it(stage: Stage) -> None:
     """[WP-8] Else the loop would wait for the whole time of a handler that is over."""
     stage.place(replace(SENT, callback=CallbackState.PENDING))
     stage.after(limits.CALLBACK_LOOK_MS + 1, lambda: stage.place(SENT))
@@ -217,7 +217,7 @@ def test_a_failure_that_came_before_the_mark_of_what_was_sent_waits_for_it(stage
     assert stage.clock.slept_ms == [limits.CALLBACK_LOOK_MS] * 2
 
 
-def test_a_failure_of_what_is_owed_already_is_said_three_times_and_no_more(stage: Stage) -> None:
+def test_failure_of_what_is_owed_already_is_said_three_times_and_no_more(stage: Stage) -> None:
     """[WP-23]"""
     stage.place(replace(SENT, callback=CallbackState.PENDING))
     fail(stage)

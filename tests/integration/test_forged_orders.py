@@ -36,7 +36,7 @@ def at_rest(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("generation", [*GENERATIONS, 3])
-def test_an_order_of_a_pool_that_rests_changes_nothing(generation: int) -> None:
+def test_order_of_pool_that_rests_changes_nothing(generation: int) -> None:
     """[WP-2] Of whatever generation."""
     stage = Stage()
     at_rest(stage)
@@ -47,7 +47,7 @@ def test_an_order_of_a_pool_that_rests_changes_nothing(generation: int) -> None:
     assert stage.notes[notes:] == ["get StatusRef"]
 
 
-def test_an_order_of_a_pool_that_rests_does_not_take_its_ledger_back_either() -> None:
+def test_order_of_pool_that_rests_does_not_take_its_ledger_back_either() -> None:
     """[WP-2] Nobody has asked for a loop."""
     stage = Stage()
     at_rest(stage)
@@ -59,7 +59,7 @@ def test_an_order_of_a_pool_that_rests_does_not_take_its_ledger_back_either() ->
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_an_order_of_another_generation_changes_nothing_while_a_loop_runs(generation: int) -> None:
+def test_order_of_another_generation_changes_nothing_while_loop_runs(generation: int) -> None:
     """[WP-2] [WP-20] And the work items go on."""
     stage = Stage()
     at_rest(stage)
@@ -73,7 +73,7 @@ def test_an_order_of_another_generation_changes_nothing_while_a_loop_runs(genera
 
 
 @pytest.mark.parametrize("generation", [None, 1, 1_000_000])
-def test_an_order_of_a_pool_that_does_not_exist_makes_none(generation: int | None) -> None:
+def test_order_of_pool_that_does_not_exist_makes_none(generation: int | None) -> None:
     """[WP-2] No status, no ledger, no row in the registry: none of three hundred such orders leaves a loop to run."""
     stage = Stage()
     stage.serve(LoopRequest(table=TABLE, pool="nobody", generation=generation))
@@ -85,7 +85,7 @@ def test_an_order_of_a_pool_that_does_not_exist_makes_none(generation: int | Non
 
 @pytest.mark.parametrize("generation", [1_000_000, 999_999_999, limits.STORED_GENERATION_BELOW - 1])
 @pytest.mark.parametrize("healed_by", ["watchdog", "kick"])
-def test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once(
+def test_forged_ledger_entries_are_healed_and_reported_once(
     generation: int, healed_by: str
 ) -> None:
     """[WP-2] [WP-20] The generation goes back to the status's, and everything else of the ledger stays."""
@@ -107,7 +107,7 @@ def test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once(
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["ledger"]
 
 
-def test_a_forged_generation_that_the_next_kick_makes_a_true_one_costs_a_lease() -> None:
+def test_forged_generation_that_next_kick_makes_true_one_costs_lease() -> None:
     """[WP-2] [WP-20] The kick's loop takes it for that of a second delivery; the watchdog starts the one after."""
     stage = Stage()
     at_rest(stage)
@@ -119,7 +119,7 @@ def test_a_forged_generation_that_the_next_kick_makes_a_true_one_costs_a_lease()
     assert stage.ledger().generation == stage.generation() == 5
 
 
-def test_a_forged_generation_is_taken_back_by_the_holder_of_the_statuss_one_only() -> None:
+def test_forged_generation_is_taken_back_by_holder_of_statuss_one_only() -> None:
     """[WP-2] One whose generation is over, meanwhile, leaves the ledger to whom the status names."""
     stage = Stage()
     at_rest(stage)
@@ -130,7 +130,7 @@ def test_a_forged_generation_is_taken_back_by_the_holder_of_the_statuss_one_only
     assert stage.ledger() == newer
 
 
-def test_a_loop_that_held_by_a_forged_order_writes_nothing_any_more() -> None:
+def test_loop_that_held_by_forged_order_writes_nothing_any_more() -> None:
     """[WP-2] The version is the fence, whatever the generation was."""
     stage = Stage()
     at_rest(stage)
@@ -144,7 +144,7 @@ def test_a_loop_that_held_by_a_forged_order_writes_nothing_any_more() -> None:
 
 
 @pytest.mark.parametrize("lease_until", [NOW + 10**9, limits.STORED_MS_BELOW - 1])
-def test_a_lease_without_end_is_none(lease_until: int) -> None:
+def test_lease_without_end_is_none(lease_until: int) -> None:
     """[WP-20] Whoever wrote it was no loop."""
     stage = Stage()
     stage.resting_as(LoopState.RUNNING, generation=7, lease_until=lease_until)
@@ -155,7 +155,7 @@ def test_a_lease_without_end_is_none(lease_until: int) -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_rows_of_the_registry_alone_start_no_loop() -> None:
+def test_rows_of_registry_alone_start_no_loop() -> None:
     """[WP-22] Whoever may write one could name three hundred pools."""
     stage = Stage()
     stage.place(*(Registration(pool=f"bogus-{n}", registered_at=NOW) for n in range(300)))
@@ -167,7 +167,7 @@ def test_rows_of_the_registry_alone_start_no_loop() -> None:
 
 @pytest.mark.parametrize("condition", ["Success", "RetriesExhausted", "EventAgeExceeded"])
 @pytest.mark.parametrize("callback", [False, True])
-def test_a_record_of_a_pool_that_does_not_exist_makes_none(condition: str, callback: bool) -> None:
+def test_record_of_pool_that_does_not_exist_makes_none(condition: str, callback: bool) -> None:
     """[WP-2] Whoever may invoke the completion function could have a loop for each name that it thinks of."""
     stage = Stage()
     start = assignment_to_wire(assignment_of(a_running_work(pool="bogus"), TABLE))

@@ -43,7 +43,7 @@ def overtake(stage: Stage) -> None:
     stage.place(replace(stage.status(), generation=7, lease_until=EpochMs(NOW + 99_000)))
 
 
-def test_the_ledger_is_committed_before_the_work_is_started() -> None:
+def test_ledger_is_committed_before_work_is_started() -> None:
     """[WP-2]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -53,7 +53,7 @@ def test_the_ledger_is_committed_before_the_work_is_started() -> None:
     assert deeds[:3] == ["commit", "start", "invoke"]
 
 
-def test_a_loop_that_dies_before_its_commit_has_started_nothing() -> None:
+def test_loop_that_dies_before_its_commit_has_started_nothing() -> None:
     """[WP-2]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -65,7 +65,7 @@ def test_a_loop_that_dies_before_its_commit_has_started_nothing() -> None:
 
 
 @pytest.mark.peer("OL10", "BW09")
-def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
+def test_hold_is_won_by_one_of_two_deliveries() -> None:
     """[WP-2] Lambda may deliver one loop invocation twice."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -78,7 +78,7 @@ def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
 
 
 @pytest.mark.peer("BW09")
-def test_a_second_delivery_does_nothing_beside_the_first() -> None:
+def test_second_delivery_does_nothing_beside_first() -> None:
     """[WP-2] It reads the status and writes nothing: what it would find is the other's to act on."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
@@ -98,7 +98,7 @@ def test_a_second_delivery_does_nothing_beside_the_first() -> None:
 
 
 @pytest.mark.peer("BW09", "OL09", "BW06")
-def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
+def test_late_delivery_of_older_generation_does_not_take_hold() -> None:
     """[WP-2]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -114,7 +114,7 @@ def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
 
 
 @pytest.mark.peer("OL10")
-def test_a_loop_that_was_frozen_cannot_commit_past_the_next_holder() -> None:
+def test_loop_that_was_frozen_cannot_commit_past_next_holder() -> None:
     """[WP-2] Both read the same due works: together they must not start more than the limit."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 4)
@@ -133,7 +133,7 @@ def test_a_loop_that_was_frozen_cannot_commit_past_the_next_holder() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_a_commit_names_its_holder() -> None:
+def test_commit_names_its_holder() -> None:
     """[WP-2] Whoever holds the ledger at the very version that a commit read, but is another invocation, keeps it."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -149,7 +149,7 @@ def test_a_commit_names_its_holder() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_a_commit_names_its_generation() -> None:
+def test_commit_names_its_generation() -> None:
     """[WP-2]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -161,7 +161,7 @@ def test_a_commit_names_its_generation() -> None:
 
 
 @pytest.mark.parametrize("fault", [repeated, lost_after])
-def test_a_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
+def test_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
     """[WP-2] Neither fenced off by itself, nor started twice."""
     stage = Stage()
     ids = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -174,7 +174,7 @@ def test_a_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_commit_that_did_not_go_through_casts_no_doubt_on_what_runs() -> None:
+def test_commit_that_did_not_go_through_casts_no_doubt_on_what_runs() -> None:
     """[WP-2] What this very loop has sent, it need not look at."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -187,7 +187,7 @@ def test_a_commit_that_did_not_go_through_casts_no_doubt_on_what_runs() -> None:
     assert "get many" not in stage.notes
 
 
-def test_a_repeated_commit_is_taken_for_what_it_is() -> None:
+def test_repeated_commit_is_taken_for_what_it_is() -> None:
     """[WP-2] No second pass is needed to find out that the first one went through: the work starts at once."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -213,7 +213,7 @@ def test_taking_hold_whose_answer_was_lost_is_its_own(*, first_ever: bool) -> No
     assert stage.telemetry.of(LoopFenced) == []
 
 
-def test_two_loops_that_both_see_no_ledger_make_one() -> None:
+def test_loops_that_both_see_no_ledger_make_one() -> None:
     """[WP-2] The second must not forget what the first has started."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -231,7 +231,7 @@ def test_two_loops_that_both_see_no_ledger_make_one() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_taking_hold_bumps_the_version() -> None:
+def test_taking_hold_bumps_version() -> None:
     """[WP-2] The version is the fence: a commit of the holder before must find another one."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -245,7 +245,7 @@ def test_taking_hold_bumps_the_version() -> None:
     assert stage.ledger().holder != before.holder
 
 
-def test_a_new_holder_starts_what_was_committed_and_never_started() -> None:
+def test_new_holder_starts_what_was_committed_and_never_started() -> None:
     """[WP-21] The one before died between its commit and the start."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -256,7 +256,7 @@ def test_a_new_holder_starts_what_was_committed_and_never_started() -> None:
     assert [(a.work_id, a.start) for a in stage.invoker.started] == [(work_id, 1)]
 
 
-def test_a_new_holder_does_not_send_what_the_one_before_may_have_sent() -> None:
+def test_new_holder_does_not_send_what_one_before_may_have_sent() -> None:
     """[WP-4] It died after the start write: nobody knows whether it invoked."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -268,7 +268,7 @@ def test_a_new_holder_does_not_send_what_the_one_before_may_have_sent() -> None:
     assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
 
 
-def test_a_new_holder_keeps_the_slot_of_what_runs() -> None:
+def test_new_holder_keeps_slot_of_what_runs() -> None:
     """[WP-1] An entry that was not confirmed may be running."""
     stage = Stage(takes_ms=None)
     running = a_running_work(started_by="the loop before")
@@ -283,7 +283,7 @@ def test_a_new_holder_keeps_the_slot_of_what_runs() -> None:
     assert stage.work(waiting).state is State.PENDING
 
 
-def test_a_status_write_of_an_older_generation_is_fenced_off() -> None:
+def test_status_write_of_older_generation_is_fenced_off() -> None:
     """[WP-2] A loop that was overtaken must not say that the pool rests."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -295,7 +295,7 @@ def test_a_status_write_of_an_older_generation_is_fenced_off() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_a_status_write_whose_answer_was_lost_is_its_own() -> None:
+def test_status_write_whose_answer_was_lost_is_its_own() -> None:
     """[WP-22]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -306,7 +306,7 @@ def test_a_status_write_whose_answer_was_lost_is_its_own() -> None:
     assert stage.telemetry.of(LoopFenced) == []
 
 
-def test_trouble_with_the_table_ends_the_loop_and_the_watchdog_starts_another() -> None:
+def test_trouble_with_table_ends_loop_and_watchdog_starts_another() -> None:
     """[WP-20]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -317,7 +317,7 @@ def test_trouble_with_the_table_ends_the_loop_and_the_watchdog_starts_another() 
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_the_loop_renews_its_lease_while_it_lives() -> None:
+def test_loop_renews_its_lease_while_it_lives() -> None:
     """[WP-20] No watchdog starts a second loop beside one that works."""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 400)
@@ -333,7 +333,7 @@ def test_the_loop_renews_its_lease_while_it_lives() -> None:
     assert stage.generation() == 1
 
 
-def test_the_loop_hands_over_before_its_lambda_ends() -> None:
+def test_loop_hands_over_before_its_lambda_ends() -> None:
     """[WP-20] The next generation goes on where it was, without waiting for a watchdog."""
     stage = Stage(takes_ms=50)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -349,7 +349,7 @@ def test_the_loop_hands_over_before_its_lambda_ends() -> None:
     assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
 
 
-def test_a_loop_that_was_overtaken_hands_nothing_over() -> None:
+def test_loop_that_was_overtaken_hands_nothing_over() -> None:
     """[WP-2]"""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -360,7 +360,7 @@ def test_a_loop_that_was_overtaken_hands_nothing_over() -> None:
     assert stage.generation() == 7
 
 
-def test_a_work_that_was_canceled_between_commit_and_start_is_not_started() -> None:
+def test_work_that_was_canceled_between_commit_and_start_is_not_started() -> None:
     """[WP-2] [WP-7] The start write finds what is not pending any more."""
     stage = Stage()
     pool = stage.pool()
@@ -372,7 +372,7 @@ def test_a_work_that_was_canceled_between_commit_and_start_is_not_started() -> N
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_due_work_of_an_other_loops_start_is_not_started_twice() -> None:
+def test_due_work_of_other_loops_start_is_not_started_twice() -> None:
     """[WP-4] Its start number does not fit any more."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -385,7 +385,7 @@ def test_a_due_work_of_an_other_loops_start_is_not_started_twice() -> None:
     assert stage.work(work_id) == put_back
 
 
-def test_a_loop_that_has_handed_over_does_nothing_more() -> None:
+def test_loop_that_has_handed_over_does_nothing_more() -> None:
     """[WP-2] The next one works already."""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -396,7 +396,7 @@ def test_a_loop_that_has_handed_over_does_nothing_more() -> None:
     assert stage.notes[-1].startswith("status")
 
 
-def test_a_loop_that_takes_itself_back_has_a_whole_lease(stage: Stage) -> None:
+def test_loop_that_takes_itself_back_has_whole_lease(stage: Stage) -> None:
     """[WP-20] Else the watchdog would start another beside it."""
     stage.pool().enqueue_action(None, TARGET, {})
     late = a_work(id=an_id(NOW - 3_000, 7), due_at=NOW - 3_000)
@@ -412,7 +412,7 @@ def test_a_loop_that_takes_itself_back_has_a_whole_lease(stage: Stage) -> None:
     assert stage.status().lease_until == rested[0] + limits.LEASE_MS
 
 
-def test_the_next_generation_gets_a_whole_lease(stage: Stage) -> None:
+def test_next_generation_gets_whole_lease(stage: Stage) -> None:
     """[WP-20]"""
     stage.takes_ms = 50
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -421,7 +421,7 @@ def test_the_next_generation_gets_a_whole_lease(stage: Stage) -> None:
     assert (stage.generation(), stage.status().lease_until) == (2, stage.clock.at + limits.LEASE_MS)
 
 
-def test_a_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: Stage) -> None:
+def test_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: Stage) -> None:
     """[WP-2]"""
     stage.takes_ms = 50
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)

@@ -91,7 +91,7 @@ def finishes_another_pools_work(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("item", STATUS, ids=str)
-def test_a_damaged_status_is_written_anew_and_its_pool_goes_on(item: Mapping[str, object]) -> None:
+def test_damaged_status_is_written_anew_and_its_pool_goes_on(item: Mapping[str, object]) -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -104,7 +104,7 @@ def test_a_damaged_status_is_written_anew_and_its_pool_goes_on(item: Mapping[str
 
 
 @pytest.mark.parametrize("change", LEDGERS, ids=str)
-def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, object]) -> None:
+def test_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, object]) -> None:
     """[WP-1] [WP-21] A slot for each start that runs, a callback for each that is owed, told once."""
     stage = Stage()
     stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
@@ -153,7 +153,7 @@ def test_counts_to_which_nothing_can_be_added_are_damage(tally: str) -> None:
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["ledger"]
 
 
-def test_a_minute_of_counts_that_never_ends_is_dropped() -> None:
+def test_minute_of_counts_that_never_ends_is_dropped() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -168,7 +168,7 @@ def test_a_minute_of_counts_that_never_ends_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("ref", [StatusRef(POOL), LedgerRef(POOL)], ids=["status", "ledger"])
-def test_a_control_item_as_large_as_an_item_can_be_is_written_anew(ref: Ref) -> None:
+def test_control_item_as_large_as_item_can_be_is_written_anew(ref: Ref) -> None:
     """[WP-12] By an attribute that nobody reads: DynamoDB refuses each update of it."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -185,7 +185,7 @@ def test_a_control_item_as_large_as_an_item_can_be_is_written_anew(ref: Ref) -> 
     assert len(stage.telemetry.of(ControlRepaired)) == 1
 
 
-def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> None:
+def test_damaged_ledger_of_resting_pool_is_made_anew_by_next_tick() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -199,7 +199,7 @@ def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> N
     ]
 
 
-def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> None:
+def test_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> None:
     """[WP-13] It may have said pause.
 
     Told of once an hour by the watchdog, and repaired by whoever configures the pool.
@@ -221,7 +221,7 @@ def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> No
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["config"]
 
 
-def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
+def test_damaged_row_of_registry_is_written_anew() -> None:
     """[WP-20] Its key is the pool's name, so nothing can drop a pool from the watchdog's sight by writing over it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -234,7 +234,7 @@ def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["registry"]
 
 
-def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
+def test_damage_that_stays_is_told_by_watchdog_once_hour() -> None:
     stage = Stage()
     stage.memory.inject("#pools", "no pool's name", {"at": 1})
     stage.run(3 * HOUR, watchdog=True)
@@ -242,7 +242,7 @@ def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
     assert len(stage.telemetry.of(SetAside)) == 3
 
 
-def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too() -> None:
+def test_damage_that_stays_is_told_once_hour_by_other_parts_of_tick_too() -> None:
     stage = Stage()
     stage.place(
         LoopStatus(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW),
@@ -264,7 +264,7 @@ def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too
 @pytest.mark.parametrize(
     "error", [ValueError("sk-stored-4111"), ZeroDivisionError(), KeyError("x"), RecursionError()]
 )
-def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(
+def test_watchdog_goes_on_after_any_error_of_pool(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-12] It is told of which pool, and where; but the text of such an error may quote what users stored."""
@@ -293,7 +293,7 @@ def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(
     assert "4111" not in str(told)
 
 
-def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_pool_takes_its_share_of_tick_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """[WP-12] Each of its answers takes four seconds."""
     stage = Stage()
     for name in ("aardvark", "zebra"):

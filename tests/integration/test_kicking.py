@@ -23,9 +23,7 @@ from workpool_aws.ports import InvokeRefused, InvokeThrottled
 
 
 @pytest.mark.parametrize("throttles", range(limits.INVOKE_TRIES + 1))
-def test_a_throttled_kick_waits_between_its_tries_and_gives_up(
-    stage: Stage, throttles: int
-) -> None:
+def test_throttled_kick_waits_between_its_tries_and_gives_up(stage: Stage, throttles: int) -> None:
     """[WP-24] An enqueue must not hang on it: the watchdog does the rest."""
     stage.invoker.refuses_loop = [InvokeThrottled()] * throttles
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
@@ -41,7 +39,7 @@ def test_a_throttled_kick_waits_between_its_tries_and_gives_up(
     )
 
 
-def test_a_refused_kick_is_not_tried_again(stage: Stage) -> None:
+def test_refused_kick_is_not_tried_again(stage: Stage) -> None:
     stage.invoker.refuses_loop = [InvokeRefused("no such function", lasting=True)]
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
@@ -49,7 +47,7 @@ def test_a_refused_kick_is_not_tried_again(stage: Stage) -> None:
     assert [event.error for event in stage.telemetry.of(KickFailed)] == ["no such function"]
 
 
-def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -> None:
+def test_kick_of_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -> None:
     """[WP-12] [WP-24] Told once; the epoch goes on from the config's, one ahead, since that is how far the status may have been."""
     key = key_of(StatusRef(POOL))
     stage.place(
@@ -68,7 +66,7 @@ def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -
     ]
 
 
-def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:
+def test_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:
     """[WP-2] It judged what is not there any more."""
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(

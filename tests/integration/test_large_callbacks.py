@@ -69,7 +69,7 @@ def test_context_and_result_arrive_whole_and_expire_with_their_work(
     assert None not in expiries.values()
 
 
-def test_a_canceled_work_tells_its_large_context(cloud: LocalCloud) -> None:
+def test_canceled_work_tells_its_large_context(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     told: list[object] = []
     target = cloud.function(lambda event, _: told.append(event["context"]), name="ended")
@@ -83,7 +83,7 @@ def test_a_canceled_work_tells_its_large_context(cloud: LocalCloud) -> None:
     assert None not in expiries_of(cloud, work_id).values()
 
 
-def test_an_outcome_that_is_not_told_lets_the_context_expire(cloud: LocalCloud) -> None:
+def test_outcome_that_is_not_told_lets_context_expire(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     target = cloud.function(lambda event, _: None, name="ended")
     fn = cloud.function(pool.action(lambda: "r" * 20_000), name="make")
@@ -102,7 +102,7 @@ TOO_LARGE = [("ended", 500_000), (QUEUE, 500_000), (TOPIC, 100_000)]
 
 
 @pytest.mark.parametrize(("target", "context"), TOO_LARGE, ids=["function", "queue", "topic"])
-def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(
+def test_callback_too_large_for_its_target_is_dead_and_harms_no_other(
     cloud: LocalCloud, target: str, context: int
 ) -> None:
     """[WP-8, WP-10, WP-12] Known to be hopeless at once, and kept for people."""
@@ -122,7 +122,7 @@ def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(
     assert expiries_of(cloud, large) == {Part.CONTEXT: None, Part.RESULT: None}
 
 
-def test_a_context_that_somebody_removed_is_a_dead_callback(cloud: LocalCloud) -> None:
+def test_context_that_somebody_removed_is_dead_callback(cloud: LocalCloud) -> None:
     """[WP-12]"""
     pool = cloud.workpool()
     told: list[object] = []

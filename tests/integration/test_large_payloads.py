@@ -77,7 +77,7 @@ def test_results_of_any_size_come_back_whole(cloud: LocalCloud) -> None:
 
 
 @both_engines
-def test_the_most_of_both_at_once(cloud: LocalCloud) -> None:
+def test_most_of_both_at_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     text = "x" * (MOST - len('{"text":""}'))
 
@@ -87,7 +87,7 @@ def test_the_most_of_both_at_once(cloud: LocalCloud) -> None:
     assert pool.result(None, work_id).return_value == text
 
 
-def test_one_byte_more_than_the_most_is_refused_or_fails(memory: LocalCloud) -> None:
+def test_payload_one_byte_too_large_is_refused_or_fails(memory: LocalCloud) -> None:
     pool = memory.workpool()
     fn = memory.function(pool.action(lambda: "x" * (MOST - 1)), name="make")
 
@@ -100,7 +100,7 @@ def test_one_byte_more_than_the_most_is_refused_or_fails(memory: LocalCloud) -> 
     assert (result.kind, result.error_type) == ("failed", "invalid_result")
 
 
-def test_every_attempt_gets_the_arguments(cloud: LocalCloud) -> None:
+def test_every_attempt_gets_arguments(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     seen: list[int] = []
 
@@ -151,7 +151,7 @@ def test_chunks_expire_with_their_work_and_not_before(cloud: LocalCloud) -> None
 
 
 @pytest.mark.parametrize("status_ttl", [timedelta(hours=1), None], ids=["an hour", "for ever"])
-def test_a_canceled_work_lets_its_arguments_expire(
+def test_canceled_work_lets_its_arguments_expire(
     cloud: LocalCloud, status_ttl: timedelta | None
 ) -> None:
     pool = cloud.workpool(status_ttl=status_ttl)
@@ -197,7 +197,7 @@ def test_arguments_that_somebody_removed_fail_their_own_work_only(
     assert chunk_of(cloud, bad, Part.ARGS, 2).expires_at is not None
 
 
-def test_a_result_that_somebody_removed_is_not_found_and_stays_a_success(cloud: LocalCloud) -> None:
+def test_result_that_somebody_removed_is_not_found_and_stays_success(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(pool.action(echo)), {"text": "x" * 20_000})
     cloud.run_until_idle()
@@ -208,7 +208,7 @@ def test_a_result_that_somebody_removed_is_not_found_and_stays_a_success(cloud: 
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_asking_for_the_status_reads_no_payload(memory: LocalCloud) -> None:
+def test_asking_for_status_reads_no_payload(memory: LocalCloud) -> None:
     pool = memory.workpool()
     work_id = pool.enqueue_action(None, memory.function(pool.action(echo)), {"text": "x" * 900_000})
     memory.run_until_idle()
@@ -229,7 +229,7 @@ def test_small_works_cost_what_they_did(memory: LocalCloud) -> None:
     assert {label for label in labels if label.startswith("chunk") or label == "tx"} == set()
 
 
-def test_a_canceled_attempt_takes_its_arguments_along(cloud: LocalCloud) -> None:
+def test_canceled_attempt_takes_its_arguments_along(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -244,7 +244,7 @@ def test_a_canceled_attempt_takes_its_arguments_along(cloud: LocalCloud) -> None
     assert chunk_of(cloud, work_id, Part.ARGS).expires_at is not None
 
 
-def test_an_undecorated_function_whose_record_is_too_large_is_recovered(memory: LocalCloud) -> None:
+def test_undecorated_function_whose_record_is_too_large_is_recovered(memory: LocalCloud) -> None:
     """A destination record holds request and response: above 1 MB Lambda drops it, and the start ends as one that never reported."""
     pool = memory.workpool()
     fn = memory.function(

@@ -48,7 +48,7 @@ def busy_stage(ms: int = 60_000, *, limit: int = 2) -> Stage:
 
 
 @pytest.mark.parametrize("late_ms", [0, 4_900, 6_100, 14_000, 30_000])
-def test_a_work_that_becomes_visible_late_is_started(late_ms: int) -> None:
+def test_work_that_becomes_visible_late_is_started(late_ms: int) -> None:
     """[WP-3] A producer read its clock and was frozen before its write."""
     stage = busy_stage()
     late: list[str] = []
@@ -65,7 +65,7 @@ def test_a_work_that_becomes_visible_late_is_started(late_ms: int) -> None:
     assert ended == [State.FINISHED]
 
 
-def test_a_work_proven_late_is_pointed_at_from_the_servers_time() -> None:
+def test_work_proven_late_is_pointed_at_from_servers_time() -> None:
     """[WP-3] Its own key lies behind what any read goes back over."""
     stage = Stage()
     stage.clock.at = NOW + 60_000
@@ -75,7 +75,7 @@ def test_a_work_proven_late_is_pointed_at_from_the_servers_time() -> None:
     assert time_of(pointer.at) == NOW + 60_000
 
 
-def test_a_work_in_time_gets_no_pointer() -> None:
+def test_work_in_time_gets_no_pointer() -> None:
     stage = Stage()
     stage.clock.at = NOW + limits.LATE_MS
     stage.pool(at=NOW).enqueue_action(None, TARGET, {})
@@ -83,7 +83,7 @@ def test_a_work_in_time_gets_no_pointer() -> None:
     assert stage.pointers() == []
 
 
-def test_a_pointer_that_is_late_itself_is_written_again() -> None:
+def test_pointer_that_is_late_itself_is_written_again() -> None:
     """[WP-3] Until one was visible in time: the proof is about the last write."""
     stage = Stage()
     stage.clock.at = NOW + 60_000
@@ -93,7 +93,7 @@ def test_a_pointer_that_is_late_itself_is_written_again() -> None:
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000, NOW + 90_000]
 
 
-def test_without_a_date_the_writers_own_clock_is_the_witness() -> None:
+def test_writers_clock_decides_without_servers_date() -> None:
     """[WP-3] It was frozen between reading its clock and the answer."""
     stage = Stage()
     stage.store.dateless = True
@@ -103,7 +103,7 @@ def test_without_a_date_the_writers_own_clock_is_the_witness() -> None:
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000]
 
 
-def test_the_rule_looks_again_after_every_write() -> None:
+def test_rule_looks_again_after_every_write() -> None:
     asked: list[int] = []
     answers = [Written(EpochMs(NOW + 30_000), None), Written(EpochMs(NOW + 30_000), None)]
 
@@ -116,7 +116,7 @@ def test_the_rule_looks_again_after_every_write() -> None:
     assert asked == [NOW + 10_000, NOW + 30_000]
 
 
-def test_an_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
+def test_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
     """[WP-3]"""
     stage = Stage()
     stage.clock.at = NOW + 60_000
@@ -128,7 +128,7 @@ def test_an_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
     assert len(raised.value.maybe_enqueued) == 1
 
 
-def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
+def test_enqueue_that_sdk_repeated_is_pointed_at_anew() -> None:
     """[WP-3] Nobody knows when the first one landed: the answer's Date says nothing about it."""
     stage = busy_stage()
     ids: list[str] = []
@@ -148,7 +148,7 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
     assert stage.pointers() == []
 
 
-def test_what_is_pointed_at_anew_is_proven_too() -> None:
+def test_new_pointer_is_proven_too() -> None:
     """[WP-3]"""
     stage = Stage()
     stage.store.plan(puts(WorkItem), repeated)
@@ -158,7 +158,7 @@ def test_what_is_pointed_at_anew_is_proven_too() -> None:
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW, NOW + 30_000]
 
 
-def test_a_stranger_under_the_same_id_is_not_acknowledged() -> None:
+def test_stranger_under_same_id_is_not_acknowledged() -> None:
     """[WP-3] And is not overwritten."""
     stage = Stage()
     stranger = a_work(target="another", enqueued_at=EpochMs(NOW - 1))
@@ -170,7 +170,7 @@ def test_a_stranger_under_the_same_id_is_not_acknowledged() -> None:
     assert stage.work(stranger.id) == stranger
 
 
-def test_a_retry_whose_transaction_was_late_is_proven_too() -> None:
+def test_retry_whose_transaction_was_late_is_proven_too() -> None:
     """[WP-3] [WP-21] Pointer and done record are written again, nearer to now."""
     stage = Stage(takes_ms=None)
     work = a_running_work(claimed=False, retry=RetryPolicy(initial_backoff=timedelta(0)))
@@ -184,7 +184,7 @@ def test_a_retry_whose_transaction_was_late_is_proven_too() -> None:
 
 
 @pytest.mark.parametrize("late_ms", [1_000, 4_900, 9_000, 30_000])
-def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
+def test_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
     """[WP-21] It lies behind the done cursor: inside the buffer of a deep read, or else written again."""
     stage = busy_stage(limit=3)
     held: list[Assignment] = []
@@ -211,7 +211,7 @@ def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> Non
     assert seen == [False, True]
 
 
-def test_a_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
+def test_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
     """[WP-3] Whenever a deep read was due every slot was taken, for longer than it goes back, and in between the cursor moved on: it begins
     where the last one really read."""
     every, slots = limits.DEEP_EVERY_MS + 500, limits.PROMISE_ENTRIES_MIN
@@ -236,7 +236,7 @@ def test_a_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
     assert NOW + 7_500 + limits.BUFFER_MS < (stage.work(late[0]).started_at or 0) < NOW + 40_000
 
 
-def test_a_deep_read_begins_before_the_earlier_of_cursor_and_last_deep_read() -> None:
+def test_deep_read_begins_before_earlier_of_cursor_and_last_deep_read() -> None:
     """[WP-3]"""
     cursor = id_floor(EpochMs(NOW))
 
@@ -250,7 +250,7 @@ def test_a_deep_read_begins_before_the_earlier_of_cursor_and_last_deep_read() ->
     assert deep_low("", EpochMs(NOW)) == ""
 
 
-def test_the_cursor_waits_for_what_was_not_chosen() -> None:
+def test_cursor_waits_for_what_was_not_chosen() -> None:
     """[WP-3] A backlog far larger than the limit is worked off from its beginning, without any deep read."""
     stage = Stage(takes_ms=200)
     ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -260,14 +260,14 @@ def test_the_cursor_waits_for_what_was_not_chosen() -> None:
     assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
 
 
-def test_the_cursor_goes_back_to_a_work_that_was_found_and_could_not_be_chosen() -> None:
+def test_cursor_goes_back_to_work_that_was_found_and_could_not_be_chosen() -> None:
     """[WP-3]"""
     waiting = an_id(NOW + 1)
 
     assert cursor_after(id_floor(EpochMs(NOW + 9_000)), waiting, EpochMs(NOW + 10_000)) == waiting
 
 
-def test_the_cursor_stays_a_little_behind_the_clock() -> None:
+def test_cursor_stays_little_behind_clock() -> None:
     """[WP-20] A work due now carries the time of its enqueue, and is visible a moment later: not only by the next deep read."""
     stage = busy_stage(20_000)
     ids: list[str] = []
@@ -289,13 +289,13 @@ def test_the_cursor_stays_a_little_behind_the_clock() -> None:
     assert cursor_after("", None, NOW) == id_floor(EpochMs(NOW - limits.CURSOR_OVERLAP_MS))
 
 
-def test_a_cursor_that_is_ahead_of_this_clock_stays() -> None:
+def test_cursor_that_is_ahead_of_this_clock_stays() -> None:
     ahead = id_floor(EpochMs(NOW + 2_000))
 
     assert cursor_after(ahead, None, NOW) == ahead
 
 
-def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
+def test_cursor_goes_back_to_pointer_of_retry() -> None:
     """[WP-20] A short backoff, written slowly, lies behind the cursor when its record is read; the next deep read would be too late."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
@@ -323,7 +323,7 @@ def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
     assert max(lags[:11]) <= limits.DUE_TO_START_MS
 
 
-def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
+def test_pointer_of_later_retry_moves_no_cursor_forward() -> None:
     """[WP-20] What becomes due before it would wait for the next deep read."""
     stage = Stage(takes_ms=50)
     pool = stage.pool()
@@ -349,7 +349,7 @@ def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
     assert max(lags) <= limits.DUE_TO_START_MS
 
 
-def test_of_several_pointers_the_earliest_counts() -> None:
+def test_earliest_of_several_pointers_counts() -> None:
     """[WP-3]"""
     early, late = (
         make_pointer(POOL, an_id(n=n), EpochMs(NOW + at), random_bits=n).at
@@ -366,7 +366,7 @@ def test_of_several_pointers_the_earliest_counts() -> None:
     assert settle(entries, records).back_to == early
 
 
-def test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer() -> None:
+def test_dropped_entry_whose_work_waits_gets_fresh_pointer() -> None:
     """[WP-3] Its report was not seen, so neither was its pointer, and the cursor may be far past it."""
     stage = Stage()
     work = a_work(id=an_id(NOW), starts=1, attempts_made=1, claimed=False, retry=RetryPolicy())
@@ -387,7 +387,7 @@ def test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer() -> None:
     assert stage.work(work.id).state is State.FINISHED
 
 
-def test_a_fresh_pointer_comes_before_the_entry_goes() -> None:
+def test_fresh_pointer_comes_before_entry_goes() -> None:
     """[WP-3] Killed between the two, the loop must leave a pointer too many."""
     stage = Stage()
     work = a_work(id=an_id(NOW), starts=1)
@@ -400,7 +400,7 @@ def test_a_fresh_pointer_comes_before_the_entry_goes() -> None:
     assert [pointer.work_id for pointer in stage.pointers()] == [work.id]
 
 
-def test_a_done_cursor_never_passes_now() -> None:
+def test_done_cursor_never_passes_now() -> None:
     """[WP-21] A fast clock's record must not hide those that are still to come."""
     fast = make_pointer(POOL, an_id(), EpochMs(NOW + 2_000), random_bits=1).at
 
@@ -410,7 +410,7 @@ def test_a_done_cursor_never_passes_now() -> None:
     assert done_cursor_after("", [an_id(NOW - 5)], NOW) == an_id(NOW - 5)
 
 
-def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(
+def test_buffer_is_read_again_every_so_often_and_not_by_every_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """[WP-23] A busy pool's records of the last fifteen seconds are many."""

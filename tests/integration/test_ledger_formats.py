@@ -27,7 +27,7 @@ def place_format_1(stage: Stage, *slots: str) -> None:
     stage.memory.inject(str(item["pk"]), str(item["sk"]), {**item, "en": list(slots)})
 
 
-def test_an_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
+def test_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
     """[WP-3] [WP-4] One work runs, one was committed and never started, one waits for a slot."""
     stage = Stage(takes_ms=1_000)
     running = a_running_work(
@@ -54,7 +54,7 @@ def test_an_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
     assert isinstance(item["en"], bytes)
 
 
-def test_a_ledger_of_the_version_before_still_fills_its_slots() -> None:
+def test_ledger_of_version_before_still_fills_its_slots() -> None:
     """[WP-1] What it names counts."""
     stage = Stage(takes_ms=None)
     running = a_running_work(
@@ -71,7 +71,7 @@ def test_a_ledger_of_the_version_before_still_fills_its_slots() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_beside_many_long_works_due_work_starts_within_a_second_for_few_units(seed: int) -> None:
+def test_due_work_beside_many_long_ones_starts_within_second_for_few_units(seed: int) -> None:
     """[WP-20] Ten short works a second beside 300 long ones: at most five write units an action, and no start later than a second."""
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=350)
@@ -100,7 +100,7 @@ def test_beside_many_long_works_due_work_starts_within_a_second_for_few_units(se
     assert max(lags) <= limits.DUE_TO_START_MS
 
 
-def test_the_pace_knows_what_a_commit_costs() -> None:
+def test_pace_knows_what_commit_costs() -> None:
     """What `commit_units` says of 300 slots is what the item has, to within a unit."""
     with LocalCloud(engine="memory", seed=4) as cloud:
         pool = cloud.workpool(max_parallelism=300)

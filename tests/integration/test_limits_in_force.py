@@ -40,7 +40,7 @@ def config_of(stage: Stage) -> Config:
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_never_more_than_the_limit_at_a_time(limit: int) -> None:
+def test_limit_is_never_exceeded(limit: int) -> None:
     """[WP-1]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=limit)
@@ -56,7 +56,7 @@ def test_never_more_than_the_limit_at_a_time(limit: int) -> None:
         assert cloud.max_concurrency(fn) == limit
 
 
-def test_no_commit_names_more_than_the_limit() -> None:
+def test_commit_names_no_more_than_limit() -> None:
     """[WP-1] Whatever comes in while others end."""
     stage = Stage(takes_ms=700)
     pool = stage.pool(max_parallelism=3)
@@ -71,7 +71,7 @@ def test_no_commit_names_more_than_the_limit() -> None:
     assert len(stage.invoker.started) == 61
 
 
-def test_a_pool_that_nobody_limited_has_the_default() -> None:
+def test_pool_that_nobody_limited_has_default() -> None:
     """[WP-1]"""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * (limits.PARALLELISM_DEFAULT + 5))
@@ -81,7 +81,7 @@ def test_a_pool_that_nobody_limited_has_the_default() -> None:
     assert len(stage.invoker.started) == limits.PARALLELISM_DEFAULT
 
 
-def test_a_pause_between_a_pass_and_its_commit_is_minded() -> None:
+def test_pause_between_pass_and_its_commit_is_minded() -> None:
     """[WP-13] The pass had read the old config: its commit must not go through."""
     stage = Stage()
     pool = stage.pool()
@@ -93,7 +93,7 @@ def test_a_pause_between_a_pass_and_its_commit_is_minded() -> None:
     assert stage.work(work_id).state is State.PENDING
 
 
-def test_after_a_pause_was_answered_nothing_is_committed() -> None:
+def test_pause_is_followed_by_no_commit() -> None:
     """[WP-13] Though the loop read the config less than a second ago, and is in the middle of a backlog."""
     stage = Stage(takes_ms=130)
     pool = stage.pool(max_parallelism=2)
@@ -112,7 +112,7 @@ def test_after_a_pause_was_answered_nothing_is_committed() -> None:
     assert stage.ledger().entries == {}
 
 
-def test_the_config_is_written_before_the_fence() -> None:
+def test_config_is_written_before_fence() -> None:
     """[WP-13] A pass that is fenced off reads again, and must find the new one."""
     stage = Stage(takes_ms=None)
     pool = stage.pool(max_parallelism=3)
@@ -125,7 +125,7 @@ def test_the_config_is_written_before_the_fence() -> None:
     assert seen == [1]
 
 
-def test_the_fence_is_up_before_the_kick() -> None:
+def test_fence_is_up_before_kick() -> None:
     """[WP-13] [WP-24]"""
     stage = Stage(takes_ms=100)
     pool = stage.pool(max_parallelism=3)
@@ -139,7 +139,7 @@ def test_the_fence_is_up_before_the_kick() -> None:
     assert len(stage.invoker.loops) == 1
 
 
-def test_a_loop_that_takes_itself_back_reads_the_config_again() -> None:
+def test_loop_that_takes_itself_back_reads_config_again() -> None:
     """[WP-13] Taking hold adopts the version that the pause has bumped, so it would not be fenced off."""
     stage = Stage()
     pool = stage.pool()
@@ -156,7 +156,7 @@ def test_a_loop_that_takes_itself_back_reads_the_config_again() -> None:
     assert stage.work(enqueued_meanwhile.id).state is State.PENDING
 
 
-def test_a_lower_limit_recalls_nothing_and_starts_nothing_above_it() -> None:
+def test_lower_limit_recalls_nothing_and_starts_nothing_above_it() -> None:
     """[WP-13]"""
     stage = Stage(takes_ms=10_000)
     pool = stage.pool(max_parallelism=4)
@@ -170,7 +170,7 @@ def test_a_lower_limit_recalls_nothing_and_starts_nothing_above_it() -> None:
     assert sizes == [4, 2, 2, 0]
 
 
-def test_while_paused_enqueue_accepts_and_a_resume_starts_it() -> None:
+def test_paused_pool_accepts_work_and_resume_starts_it() -> None:
     """[WP-13] [WP-24]"""
     stage = Stage()
     pool = stage.pool()
@@ -185,7 +185,7 @@ def test_while_paused_enqueue_accepts_and_a_resume_starts_it() -> None:
     assert [stage.work(work_id).state for work_id in ids] == [State.FINISHED] * 3
 
 
-def test_a_raised_limit_is_used_within_a_second() -> None:
+def test_raised_limit_is_used_within_second() -> None:
     """[WP-24] [WP-20] By a loop that is up as by one that rests with every slot taken."""
     stage = Stage(takes_ms=60_000)
     pool = stage.pool(max_parallelism=1)
@@ -204,7 +204,7 @@ def test_a_raised_limit_is_used_within_a_second() -> None:
     assert counts == [2, -1, 6, 9]
 
 
-def test_two_changes_at_the_same_time_both_hold() -> None:
+def test_changes_at_same_time_both_hold() -> None:
     """[WP-13] Neither overwrites what the other wrote: the second is judged anew."""
     stage = Stage()
     pool = stage.pool()
@@ -217,7 +217,7 @@ def test_two_changes_at_the_same_time_both_hold() -> None:
     assert answer.paused
 
 
-def test_two_first_changes_at_the_same_time_both_hold() -> None:
+def test_first_changes_at_same_time_both_hold() -> None:
     stage = Stage()
     pool = stage.pool()
     stage.store.plan(puts(Config), first(lambda: pool.configure(None, paused=True)))
@@ -226,7 +226,7 @@ def test_two_first_changes_at_the_same_time_both_hold() -> None:
     assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
 
 
-def test_a_change_that_the_sdk_repeated_is_its_own() -> None:
+def test_change_that_sdk_repeated_is_its_own() -> None:
     """[WP-13] One change, one version."""
     stage = Stage()
     pool = stage.pool()
@@ -239,7 +239,7 @@ def test_a_change_that_the_sdk_repeated_is_its_own() -> None:
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
-def test_a_change_without_an_answer_is_not_answered(fault: Fault) -> None:
+def test_change_without_answer_is_not_answered(fault: Fault) -> None:
     """[WP-13] Said again, it holds."""
     stage = Stage()
     pool = stage.pool()
@@ -252,7 +252,7 @@ def test_a_change_without_an_answer_is_not_answered(fault: Fault) -> None:
     assert config_of(stage).limit == 0
 
 
-def test_a_fence_without_an_answer_is_not_answered() -> None:
+def test_fence_without_answer_is_not_answered() -> None:
     """[WP-13] A pass that read the old config may still commit."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -264,7 +264,7 @@ def test_a_fence_without_an_answer_is_not_answered() -> None:
         pool.configure(None, paused=True)
 
 
-def test_a_new_base_is_announced_like_an_override() -> None:
+def test_new_base_is_announced_like_override() -> None:
     """[WP-13] [WP-24] Another program says less."""
     stage = Stage(takes_ms=130)
     stage.pool(max_parallelism=4).enqueue_action_batch(None, TARGET, [{}] * 60)
@@ -282,7 +282,7 @@ def test_a_new_base_is_announced_like_an_override() -> None:
 
 
 @pytest.mark.parametrize("overridden", [False, True])
-def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool) -> None:
+def test_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool) -> None:
     """And is no other program's: a pool that people limited first had none."""
     stage = Stage()
     if overridden:
@@ -302,7 +302,7 @@ def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool)
     assert stage.telemetry.of(ConfigAlternates) == []
 
 
-def test_a_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
+def test_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
     stage = Stage()
     stage.pool().configure(None, max_parallelism=9)
     stage.store.plan(CONFIG, first(lambda: stage.memory.delete(ConfigRef(POOL))))
@@ -311,7 +311,7 @@ def test_a_config_that_is_removed_before_it_is_changed_is_written_anew() -> None
     assert (config_of(stage).limit, config_of(stage).version) == (2, 1)
 
 
-def test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment() -> None:
+def test_epoch_that_config_has_is_not_moved_to_later_moment() -> None:
     """[WP-3] What was enqueued since then is not meant."""
     stage = Stage()
     configure.follow_epoch(stage.ports, POOL, 3)
@@ -323,7 +323,7 @@ def test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment() -> None:
     assert config_of(stage) == written
 
 
-def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:
+def test_first_base_of_pool_that_runs_by_default_is_minded() -> None:
     """[WP-1] [WP-13] The loop read that there is none less than a second ago."""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action(None, TARGET, {})
@@ -336,7 +336,7 @@ def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:
     assert len(stage.invoker.started) == 2
 
 
-def test_the_first_base_of_a_fresh_pool_starts_no_loop_before_there_is_work() -> None:
+def test_first_base_of_fresh_pool_starts_no_loop_before_there_is_work() -> None:
     stage = Stage()
     kicked: list[int] = []
     stage.store.plan(puts(WorkItem), first(lambda: kicked.append(len(stage.invoker.loops))))
@@ -345,7 +345,7 @@ def test_the_first_base_of_a_fresh_pool_starts_no_loop_before_there_is_work() ->
     assert (kicked, len(stage.invoker.loops)) == ([0], 1)
 
 
-def test_a_change_outlives_a_programs_base_until_it_is_reset() -> None:
+def test_change_outlives_programs_base_until_it_is_reset() -> None:
     stage = Stage()
     stage.pool(max_parallelism=4).enqueue_action(None, TARGET, {})
     stage.pool().configure(None, max_parallelism=9, paused=True)
@@ -356,7 +356,7 @@ def test_a_change_outlives_a_programs_base_until_it_is_reset() -> None:
     assert (overridden, config_of(stage).limit) == (0, 5)
 
 
-def test_the_config_is_read_once_a_second_and_not_each_pass() -> None:
+def test_config_is_read_once_second_and_not_each_pass() -> None:
     stage = Stage(takes_ms=120)
     stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 100)
     stage.run(60_000)

@@ -71,7 +71,7 @@ def test_every_state_lists_its_works(cloud: LocalCloud) -> None:
     }
 
 
-def test_a_listed_work_tells_what_it_is(cloud: LocalCloud) -> None:
+def test_listed_work_tells_what_it_is(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(boom)
     work_id = pool.enqueue_query(None, fn, {"n": 7}, retry=False)
@@ -114,7 +114,7 @@ def test_pages_join_in_either_order(cloud: LocalCloud, state: Any, limit: int) -
     )
 
 
-def test_a_page_that_holds_all_names_no_next(cloud: LocalCloud) -> None:
+def test_page_that_holds_all_names_no_next(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     ids = pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}], run_after=DAY)
 
@@ -125,7 +125,7 @@ def test_a_page_that_holds_all_names_no_next(cloud: LocalCloud) -> None:
     assert pool.list(None, limit=1).next is not None
 
 
-def test_a_work_that_backs_off_is_listed_once_by_the_time_it_is_due(cloud: LocalCloud) -> None:
+def test_work_that_backs_off_is_listed_once_by_time_it_is_due(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(minutes=30), jitter=False)
     retried = pool.enqueue_action(None, cloud.function(boom), {"n": 1}, retry=policy)
@@ -137,7 +137,7 @@ def test_a_work_that_backs_off_is_listed_once_by_the_time_it_is_due(cloud: Local
     assert every_page(pool, state="pending", order="newest", limit=1) == [later, retried, sooner]
 
 
-def test_a_list_of_one_function(cloud: LocalCloud) -> None:
+def test_list_of_one_function(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     good, bad = cloud.function(echo, name="good"), cloud.function(boom, name="bad")
     wanted = pool.enqueue_action(None, bad, {"n": 1})
@@ -160,7 +160,7 @@ def test_a_list_of_one_function(cloud: LocalCloud) -> None:
         (f"{SEND}:other", []),
     ],
 )
-def test_a_function_is_asked_for_by_name_or_by_the_very_arn(
+def test_function_is_asked_for_by_name_or_by_very_arn(
     cloud: LocalCloud, asked: str, finds: list[str]
 ) -> None:
     pool = cloud.workpool(max_parallelism=0)
@@ -181,7 +181,7 @@ def test_pools_list_their_own(cloud: LocalCloud) -> None:
     assert every_page(other) == every_page(other, state="dead") == []
 
 
-def test_what_is_past_its_retention_is_not_listed(cloud: LocalCloud) -> None:
+def test_list_leaves_out_work_past_its_retention(cloud: LocalCloud) -> None:
     pool = Workpool(cloud.table, "short", status_ttl=timedelta(seconds=30))
     pool.enqueue_action(None, cloud.function(boom), {"n": 1})
     cloud.run_until_idle()
@@ -210,7 +210,9 @@ def test_what_is_past_its_retention_is_not_listed(cloud: LocalCloud) -> None:
         ({"after": 5}, "after must be"),
     ],
 )
-def test_what_cannot_be_listed(cloud: LocalCloud, question: dict[str, Any], message: str) -> None:
+def test_list_refuses_unknown_filters(
+    cloud: LocalCloud, question: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         cloud.workpool().list(None, **question)
 
@@ -225,7 +227,7 @@ def test_what_cannot_be_listed(cloud: LocalCloud, question: dict[str, Any], mess
         ("pending", "newest", "pending:newest:"),
     ],
 )
-def test_a_cursor_outlives_the_version_that_made_it(
+def test_cursor_outlives_version_that_made_it(
     cloud: LocalCloud, state: Any, order: Any, said: str
 ) -> None:
     """A page may be asked for by a deployment that is newer than the one that made the page before."""
@@ -243,7 +245,7 @@ def test_a_cursor_outlives_the_version_that_made_it(
     ] == [second]
 
 
-def test_a_cursor_is_good_for_its_own_question_only(cloud: LocalCloud) -> None:
+def test_cursor_is_good_for_its_own_question_only(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}], run_after=DAY)
     cursor = pool.list(None, limit=1).next

@@ -35,7 +35,7 @@ CALLED_OFF = Config(
 )
 
 
-def test_behind_works_that_are_over_one_that_is_due_soon_keeps_the_loop_up(stage: Stage) -> None:
+def test_work_due_soon_behind_finished_ones_keeps_loop_up(stage: Stage) -> None:
     """[WP-20]"""
     over(stage, NOW + 20_000)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=40))
@@ -45,7 +45,7 @@ def test_behind_works_that_are_over_one_that_is_due_soon_keeps_the_loop_up(stage
     assert 0 <= (stage.work(work_id).started_at or 0) - (NOW + 40_000) <= 1_000
 
 
-def test_behind_works_that_are_over_one_that_is_due_late_is_waited_for(stage: Stage) -> None:
+def test_work_due_late_behind_finished_ones_is_waited_for(stage: Stage) -> None:
     """[WP-20] [WP-22]"""
     over(stage, NOW + 1_800_000)
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
@@ -64,7 +64,7 @@ def test_behind_works_that_are_over_one_that_is_due_late_is_waited_for(stage: St
     ],
     ids=["due", "to be canceled", "due later", "nothing"],
 )
-def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
+def test_rest_looks_for_what_no_pass_has_seen(
     stage: Stage,
     there: WorkItem | None,
     config: Config | None,
@@ -97,7 +97,7 @@ def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
     assert (stage.generation(), stage.status().state, stage.status().wake_at) == (3, state, wake_at)
 
 
-def test_a_pool_does_not_wait_for_works_that_are_over(stage: Stage) -> None:
+def test_pool_does_not_wait_for_works_that_are_over(stage: Stage) -> None:
     """[WP-22] More rows ahead than one pass looks through, all of them canceled."""
     far = NOW + 3_600_000
     stage.place(

@@ -58,7 +58,7 @@ def unanswered() -> None:
 
 
 @pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
-def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(
+def test_commit_without_answer_is_looked_at_although_nothing_is_left_to_do(
     *, look_fails: bool
 ) -> None:
     """[WP-21] It went through, and what it was about is canceled: the next pass finds nothing to commit, and the slot would stay taken."""
@@ -80,7 +80,7 @@ def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(
     assert stage.status().state is LoopState.IDLE
 
 
-def test_what_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
+def test_ledger_that_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
     """[WP-8] [WP-21] A commit without an answer may have gone through with callbacks that this loop knows nothing of yet."""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED, version=9))
@@ -96,7 +96,7 @@ def test_what_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
     assert hold.memory.unconfirmed == {RUNNING, UNSEEN}
 
 
-def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(stage: Stage) -> None:
+def test_start_sent_by_this_loop_is_sure_before_its_entry_is_confirmed(stage: Stage) -> None:
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES))
     hold.memory = replace(hold.memory, sent=frozenset({UNSEEN}))
@@ -116,7 +116,7 @@ def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(sta
     ],
     ids=["gone", "another's", "another generation's", "damaged"],
 )
-def test_a_ledger_that_is_not_this_loops_stops_it(
+def test_ledger_that_is_not_this_loops_stops_it(
     stage: Stage, happens: Callable[[Stage], object], error: type[Exception]
 ) -> None:
     """[WP-2] A damaged one is said to be damaged: nobody else holds it, and people must look."""
@@ -129,7 +129,7 @@ def test_a_ledger_that_is_not_this_loops_stops_it(
         hold.reload()
 
 
-def test_a_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
+def test_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
     hold = held(stage)
     stage.memory.delete(StatusRef(POOL))
 
@@ -137,7 +137,7 @@ def test_a_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
         hold.write_status({"state": LoopState.IDLE}, expected=LoopState.RUNNING)
 
 
-def test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again(
+def test_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again(
     stage: Stage,
 ) -> None:
     """[WP-20] [WP-23] A write for each pass would be a bill."""
@@ -153,12 +153,12 @@ def test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_aga
     assert hold.lease_until == stage.status().lease_until == half + 1 + limits.LEASE_MS
 
 
-def test_the_lease_that_a_kick_wrote_is_taken_for_older_than_it_is(stage: Stage) -> None:
+def test_lease_that_kick_wrote_is_taken_for_older_than_it_is(stage: Stage) -> None:
     """[WP-20] The event may have been on its way for a while."""
     assert held(stage).lease_until == NOW + limits.LEASE_MS - limits.LEASE_MS // 3
 
 
-def test_the_next_generation_begins_as_a_new_holder_does(stage: Stage) -> None:
+def test_next_generation_begins_as_new_holder_does(stage: Stage) -> None:
     """[WP-8] [WP-21]"""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED))
@@ -174,7 +174,7 @@ def test_the_next_generation_begins_as_a_new_holder_does(stage: Stage) -> None:
     assert (hold.memory.deep_read_at, hold.memory.config_read_at) == (None, None)
 
 
-def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage: Stage) -> None:
+def test_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage: Stage) -> None:
     """[WP-21]"""
     stage.place(
         Ledger(
@@ -201,14 +201,14 @@ def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage:
     ],
     ids=["the longest Lambda", "a short one", "a very short one"],
 )
-def test_a_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(
+def test_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(
     stage: Stage, left_ms: int, life_ms: int
 ) -> None:
     """[WP-20]"""
     assert held(stage, lives_ms=left_ms).ends_at == NOW + life_ms
 
 
-def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage) -> None:
+def test_second_maker_of_first_ledger_holds_nothing(stage: Stage) -> None:
     """[WP-2] Were it only fenced off at its first commit, it would read, and rest, meanwhile."""
     other = Ledger(pool=POOL, holder="another", generation=GENERATION, version=1)
     stage.store.plan(puts(Ledger), first(lambda: stage.place(other)))

@@ -28,7 +28,7 @@ def _later() -> None:
 
 
 @pytest.mark.parametrize("end", [_fail, _later])
-def test_a_retried_work_item_starts_after_those_that_were_due_earlier(
+def test_retried_work_item_starts_after_those_that_were_due_earlier(
     end: Callable[[], None],
 ) -> None:
     """[WP-1] Its own row lies before theirs, and is what the read meets first."""
@@ -48,7 +48,7 @@ def test_a_retried_work_item_starts_after_those_that_were_due_earlier(
     assert seen == [0, 1, 2, 3, 0]
 
 
-def test_many_retried_work_items_hide_none_that_was_due_earlier() -> None:
+def test_retried_work_items_hide_none_that_was_due_earlier() -> None:
     """[WP-1] A read ends after a few rows: those that were left behind must not fill it."""
     seen: list[int] = []
 
@@ -66,7 +66,7 @@ def test_many_retried_work_items_hide_none_that_was_due_earlier() -> None:
     assert seen == [*range(12), *range(6)]
 
 
-def test_a_work_item_that_was_put_back_starts_at_its_new_due_time() -> None:
+def test_work_item_that_was_put_back_starts_at_its_new_due_time() -> None:
     """[WP-1] No attempt was spent, and it still waits for its turn."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 4)
@@ -83,7 +83,7 @@ def test_a_work_item_that_was_put_back_starts_at_its_new_due_time() -> None:
     assert [ids.index(WorkId(each)) for each in seen] == [0, 1, 2, 3, 0]
 
 
-def test_a_work_item_whose_pointer_was_written_late_keeps_its_turn() -> None:
+def test_work_item_whose_pointer_was_written_late_keeps_its_turn() -> None:
     """[WP-1] Its pointer lies behind work items that are due later than it."""
     late = a_work(id=an_id(NOW - 9_000, 1), due_at=NOW - 9_000)
     pointed = Found(an_id(NOW, 2), late)
@@ -97,7 +97,7 @@ def test_a_work_item_whose_pointer_was_written_late_keeps_its_turn() -> None:
     assert choice.left == others
 
 
-def test_a_moved_work_item_whose_pointer_is_gone_is_found_by_the_hourly_look() -> None:
+def test_moved_work_item_whose_pointer_is_gone_is_found_by_hourly_look() -> None:
     """[WP-3] Nothing else leads to it: passes go by the pointer alone."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})

@@ -34,7 +34,7 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 
 @pytest.mark.parametrize("due_in_s", [0, 1, 7.3, 61, 119, 121, 600])
 @pytest.mark.peer("LP17")
-def test_due_work_with_a_free_slot_starts_within_a_second(due_in_s: float) -> None:
+def test_due_work_with_free_slot_starts_within_second(due_in_s: float) -> None:
     """[WP-20] By a loop that runs, sleeps through a near wait, or is woken by a schedule that fires up to a minute late."""
     with LocalCloud(engine="memory", scheduler="aws", seed=3) as cloud:
         pool = cloud.workpool()
@@ -49,7 +49,7 @@ def test_due_work_with_a_free_slot_starts_within_a_second(due_in_s: float) -> No
         )
 
 
-def test_work_that_comes_in_while_the_loop_polls_starts_within_a_second() -> None:
+def test_work_that_comes_in_while_loop_polls_starts_within_second() -> None:
     """[WP-20] It is kept up by a work that is due in a minute and a half, and nobody kicks it."""
     stage = Stage(takes_ms=50)
     pool = stage.pool()
@@ -67,7 +67,7 @@ def test_work_that_comes_in_while_the_loop_polls_starts_within_a_second() -> Non
     assert stage.generation() == 1
 
 
-def test_a_freed_slot_is_filled_within_a_second() -> None:
+def test_freed_slot_is_filled_within_second() -> None:
     """[WP-20] Works of half a minute each, and a loop that rests meanwhile: each end kicks."""
     stage = Stage(takes_ms=30_000)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 4)
@@ -78,7 +78,7 @@ def test_a_freed_slot_is_filled_within_a_second() -> None:
 
 
 @pytest.mark.peer("BW02")
-def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
+def test_dead_pool_is_found_within_watchdogs_minute() -> None:
     """[WP-20] The kick's invoke was lost, and with it the only loop."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -90,7 +90,7 @@ def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
     ) - NOW <= limits.LEASE_MS + limits.WATCHDOG_MS + limits.DUE_TO_START_MS
 
 
-def test_passes_begin_a_floor_apart() -> None:
+def test_passes_begin_floor_apart() -> None:
     """[WP-23]"""
     stage = Stage(takes_ms=10)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 50)
@@ -99,7 +99,7 @@ def test_passes_begin_a_floor_apart() -> None:
     assert min(stage.clock.slept_ms) >= limits.PASS_FLOOR_MS
 
 
-def test_a_waiting_loop_polls_ever_slower_up_to_a_second() -> None:
+def test_waiting_loop_polls_ever_slower_up_to_second() -> None:
     """[WP-23] [WP-20]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=100))
@@ -110,7 +110,7 @@ def test_a_waiting_loop_polls_ever_slower_up_to_a_second() -> None:
     assert (polls[0], polls[-1]) == (limits.POLL_MIN_MS, limits.POLL_MAX_MS)
 
 
-def test_a_loop_that_achieves_nothing_slows_down_and_says_so() -> None:
+def test_loop_that_achieves_nothing_slows_down_and_says_so() -> None:
     """[WP-23] Every start write is refused for a quarter of an hour."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -124,7 +124,7 @@ def test_a_loop_that_achieves_nothing_slows_down_and_says_so() -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
+def test_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
     """[WP-23] [WP-20] One work cannot be started; the others go their way."""
     stage = Stage(takes_ms=200)
     bad, *good = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 40)
@@ -139,7 +139,7 @@ def test_a_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
     assert max(ends) - NOW < 20_000
 
 
-def test_commits_that_fail_again_and_again_slow_the_loop_down() -> None:
+def test_commits_that_fail_again_and_again_slow_loop_down() -> None:
     """[WP-23]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -150,7 +150,7 @@ def test_commits_that_fail_again_and_again_slow_the_loop_down() -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_pass_without_an_answer_is_made_again() -> None:
+def test_pass_without_answer_is_made_again() -> None:
     """[WP-20] By the same loop: nobody has to wait for its lease to run out."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -165,7 +165,7 @@ def test_a_pass_without_an_answer_is_made_again() -> None:
     ) == (1, 0, 1)
 
 
-def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
+def test_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
     """[WP-23] And says so; the watchdog starts another."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -181,7 +181,7 @@ def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
     assert len(stage.telemetry.of(LoopEnded)) == 1
 
 
-def test_passes_without_an_answer_count_only_in_a_row() -> None:
+def test_passes_without_answer_count_only_in_row() -> None:
     """[WP-20]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
@@ -200,7 +200,7 @@ def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
 
-def test_a_long_wait_costs_the_loop_few_passes() -> None:
+def test_long_wait_costs_loop_few_passes() -> None:
     """[WP-23] A work far ahead, one near, and some that run: no generation chases the next."""
     stage = Stage(takes_ms=40_000)
     pool = stage.pool(max_parallelism=2)
@@ -212,7 +212,7 @@ def test_a_long_wait_costs_the_loop_few_passes() -> None:
     assert stage.generation() < 10
 
 
-def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
+def test_later_rows_are_looked_through_part_at_time() -> None:
     """[WP-23] Rows ahead that mean nothing must not make a pass as long as they are many; what is due behind them is still met."""
     stage = Stage()
     far = NOW + 90_000
@@ -242,7 +242,7 @@ def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 30])
-def test_a_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> None:
+def test_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> None:
     """[WP-22] It promises its workers to stay for a few seconds when it starts them, and not again and again while they run."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * count)
@@ -257,9 +257,7 @@ def test_a_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> N
 
 
 @pytest.mark.parametrize(("took_ms", "wait_ms"), [(0, limits.PASS_FLOOR_MS), (700, 1)])
-def test_a_pass_after_a_rest_that_was_taken_back_keeps_the_floor(
-    took_ms: int, wait_ms: int
-) -> None:
+def test_pass_after_rest_that_was_taken_back_keeps_floor(took_ms: int, wait_ms: int) -> None:
     """[WP-23] And no clock sleeps for less than nothing."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -305,7 +303,7 @@ def test_callbacks_alone_are_progress() -> None:
     assert stage.telemetry.of(NoProgress) == []
 
 
-def test_a_drain_alone_is_progress_and_keeps_the_loop_up() -> None:
+def test_drain_alone_is_progress_and_keeps_loop_up() -> None:
     """[WP-13] More pages than a loop makes passes in vain, and nothing that is due for an hour."""
     stage = Stage()
     pool = stage.pool()
@@ -322,7 +320,7 @@ def test_a_drain_alone_is_progress_and_keeps_the_loop_up() -> None:
     assert stage.telemetry.of(NoProgress) == []
 
 
-def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
+def test_pass_that_moved_something_is_told_and_no_other() -> None:
     stage = Stage()
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run()

@@ -169,7 +169,7 @@ def check(story: Story) -> None:
 
 @pytest.mark.parametrize("how", ["dies before", "dies after", "no answer"])
 @pytest.mark.parametrize("function", ["caller", "worker", "workpool-loop"])
-def test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing(function: str, how: str) -> None:
+def test_call_that_goes_wrong_loses_nothing_and_leaves_nothing(function: str, how: str) -> None:
     for story in sweep(function, how):
         check(story)
         assert story.acknowledged, story.fault
@@ -177,14 +177,14 @@ def test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing(function: str
 
 
 @pytest.mark.parametrize("how", ["dies before", "dies after", "no answer"])
-def test_what_no_destination_reports_is_found_by_recovery(how: str) -> None:
+def test_recovery_finds_what_no_destination_reports(how: str) -> None:
     for story in sweep("worker", how, lost=1.0):
         check(story)
         assert set(story.outcomes) == {"success"}, story.fault
 
 
 @pytest.mark.parametrize("how", ["dies before", "dies after", "no answer"])
-def test_a_cancel_that_goes_wrong_leaves_nothing(how: str) -> None:
+def test_cancel_that_goes_wrong_leaves_nothing(how: str) -> None:
     for story in sweep("caller", how, cancel=True):
         check(story)
         assert set(story.outcomes) <= {"canceled", "success"}, story.fault

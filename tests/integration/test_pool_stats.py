@@ -36,7 +36,7 @@ NOTHING = Stats(
 )
 
 
-def test_a_start_that_was_never_delivered_and_then_canceled_is_no_execution() -> None:
+def test_start_that_was_never_delivered_and_then_canceled_is_no_execution() -> None:
     """Nothing ran; a start that ran and would have been retried counts as one."""
     counts = []
     for report in (NOT_DELIVERED, FAILED):
@@ -66,12 +66,12 @@ class Planned:
             raise ValueError("by plan")
 
 
-def test_an_unused_pool_has_no_statistics(cloud: LocalCloud) -> None:
+def test_unused_pool_has_no_statistics(cloud: LocalCloud) -> None:
     assert cloud.workpool().stats(None) == NOTHING
 
 
 @both_engines
-def test_rates_are_those_of_the_attempts_that_completed(cloud: LocalCloud) -> None:
+def test_rates_are_those_of_attempts_that_completed(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(Planned(), name="planned")
     policy = RetryPolicy(max_attempts=2, jitter=False)
@@ -89,7 +89,7 @@ def test_rates_are_those_of_the_attempts_that_completed(cloud: LocalCloud) -> No
     assert (stats.pending, stats.scheduled, stats.running, stats.at_least) == (0, 1, 0, False)
 
 
-def test_a_backlog_is_told_apart_from_what_is_due_later(cloud: LocalCloud) -> None:
+def test_backlog_is_told_apart_from_what_is_due_later(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
     slow = cloud.function(lambda event, _: None, name="slow", takes=5 * MINUTE, timeout=10 * MINUTE)
     pool.enqueue_action_batch(None, slow, [{}] * 5)
@@ -102,7 +102,7 @@ def test_a_backlog_is_told_apart_from_what_is_due_later(cloud: LocalCloud) -> No
     assert stats.oldest_pending_s == pytest.approx(60, abs=1)
 
 
-def test_a_work_that_backs_off_is_scheduled(cloud: LocalCloud) -> None:
+def test_work_that_backs_off_is_scheduled(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=30), jitter=False)
     pool.enqueue_action(
@@ -116,7 +116,7 @@ def test_a_work_that_backs_off_is_scheduled(cloud: LocalCloud) -> None:
     assert stats.permanent_failure_rate is None
 
 
-def test_a_long_backlog_is_counted_to_a_bound() -> None:
+def test_long_backlog_is_counted_to_bound() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=0)
         fn = cloud.function(Planned(), name="planned")
@@ -128,7 +128,7 @@ def test_a_long_backlog_is_counted_to_a_bound() -> None:
         assert (stats.pending, stats.scheduled, stats.at_least) == (limits.STATS_ROWS_MAX, 0, True)
 
 
-def test_lags_grow_with_the_wait_for_a_slot(cloud: LocalCloud) -> None:
+def test_lags_grow_with_wait_for_slot(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
     fn = cloud.function(lambda event, _: None, name="slow", takes=timedelta(seconds=4))
     pool.enqueue_action_batch(None, fn, [{}] * 10)
@@ -140,7 +140,7 @@ def test_lags_grow_with_the_wait_for_a_slot(cloud: LocalCloud) -> None:
     assert stats.start_lag_p95_ms == 60_000
 
 
-def test_only_the_window_counts(cloud: LocalCloud) -> None:
+def test_statistics_count_window_alone(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(Planned(), name="planned")
     for n in range(4):
@@ -155,7 +155,7 @@ def test_only_the_window_counts(cloud: LocalCloud) -> None:
     assert counts == [0, 1, 2, 4]
 
 
-def test_nothing_is_counted_twice_when_loops_crash() -> None:
+def test_statistics_count_nothing_twice_when_loops_crash() -> None:
     with LocalCloud(engine="memory", seed=3, crash_rate=0.2, duplicate_deliveries=0.2) as cloud:
         pool = cloud.workpool(max_parallelism=5)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=5))
@@ -170,7 +170,7 @@ def test_nothing_is_counted_twice_when_loops_crash() -> None:
         assert 0 < stats.executions <= attempts
 
 
-def test_an_idle_pool_writes_no_report() -> None:
+def test_idle_pool_writes_no_report() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         pool.enqueue_action(
@@ -182,7 +182,7 @@ def test_an_idle_pool_writes_no_report() -> None:
         assert "minutereport.put" not in cloud.capacity.by_label
 
 
-def test_a_busy_pool_writes_at_most_one_report_a_minute() -> None:
+def test_busy_pool_writes_at_most_one_report_minute() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=3))
@@ -198,9 +198,7 @@ def test_a_busy_pool_writes_at_most_one_report_a_minute() -> None:
 @pytest.mark.parametrize(
     ("waits_ms", "told_s"), [(0, 0.0), (1, 0.001), (90_000, 90.0), (-2_000, 0.0)]
 )
-def test_the_oldest_waits_for_seconds_and_never_less_than_none(
-    waits_ms: int, told_s: float
-) -> None:
+def test_oldest_waits_for_seconds_and_never_less_than_none(waits_ms: int, told_s: float) -> None:
     """A clock that goes after that of the enqueuer sees it due in the future."""
     queued = Queued(pending=1, scheduled=0, capped=False, oldest_at=EpochMs(NOW - waits_ms))
 
@@ -208,19 +206,19 @@ def test_the_oldest_waits_for_seconds_and_never_less_than_none(
 
 
 @pytest.mark.parametrize("window", [MINUTE, timedelta(days=7)])
-def test_a_window_at_its_bound_is_taken(cloud: LocalCloud, window: timedelta) -> None:
+def test_window_at_its_bound_is_taken(cloud: LocalCloud, window: timedelta) -> None:
     assert cloud.workpool().stats(None, window=window) == NOTHING
 
 
 @pytest.mark.parametrize("window", [None, 5, timedelta(seconds=59), timedelta(days=8)])
-def test_a_window_that_cannot_be_meant(cloud: LocalCloud, window: Any) -> None:
+def test_window_that_cannot_be_meant(cloud: LocalCloud, window: Any) -> None:
     with pytest.raises(
         UsageError, match=r"^window must be a timedelta from a minute to 7 days; got "
     ):
         cloud.workpool().stats(None, window=window)
 
 
-def test_logging_the_statistics_tells_one_event(cloud: LocalCloud) -> None:
+def test_logging_statistics_tells_one_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email")
     pool.enqueue_action(None, cloud.function(Planned(), name="planned"), {"n": 1, "failures": 1})
     cloud.run_until_idle()
@@ -236,7 +234,7 @@ def test_logging_the_statistics_tells_one_event(cloud: LocalCloud) -> None:
     )
 
 
-def test_the_event_is_logged_whatever_the_level(caplog: pytest.LogCaptureFixture) -> None:
+def test_event_is_logged_whatever_level(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     quiet = replace(world.ports, telemetry=LoggerTelemetry(logging.ERROR))
 

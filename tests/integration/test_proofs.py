@@ -47,7 +47,7 @@ def presented(work: WorkItem, nonce: str | None, **changes: Any) -> Assignment:
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
 @pytest.mark.parametrize("by", ["worker", "destination"])
 @pytest.mark.parametrize("retry", [None, a_policy()], ids=["once", "retried"])
-def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
+def test_report_without_starts_nonce_changes_nothing_and_writes_nothing(
     nonce: str | None, report: Report, by: Reporter, retry: object
 ) -> None:
     """[WP-28] Nor does it suspect, send a callback, or wake the loop."""
@@ -67,7 +67,7 @@ def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
 
 @pytest.mark.parametrize("nonce", [None, "another"])
 @pytest.mark.parametrize("by", ["worker", "destination"])
-def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(
+def test_repeated_report_of_finished_start_must_prove_itself_too(
     nonce: str | None, by: Reporter
 ) -> None:
     """[WP-28] Else each forged one would have the callback sent and a record written again."""
@@ -91,7 +91,7 @@ def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(
 
 
 @pytest.mark.parametrize("nonce", [None, "another"])
-def test_an_event_without_the_starts_nonce_claims_nothing(nonce: str | None) -> None:
+def test_event_without_starts_nonce_claims_nothing(nonce: str | None) -> None:
     """[WP-5] [WP-28]"""
     stage = Stage()
     work = a_running_work()
@@ -108,7 +108,7 @@ def test_an_event_without_the_starts_nonce_claims_nothing(nonce: str | None) -> 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
 @pytest.mark.parametrize("by", ["worker", "destination"])
-def test_a_start_that_0_1_wrote_is_reported_without_a_nonce(report: Report, by: Reporter) -> None:
+def test_start_that_0_1_wrote_is_reported_without_nonce(report: Report, by: Reporter) -> None:
     stage = Stage()
     work = a_running_work(proof=None)
     stage.place(work)
@@ -118,7 +118,7 @@ def test_a_start_that_0_1_wrote_is_reported_without_a_nonce(report: Report, by: 
     assert stage.work(work.id).state is not State.RUNNING
 
 
-def test_a_start_that_0_1_wrote_is_claimed_without_a_nonce() -> None:
+def test_start_that_0_1_wrote_is_claimed_without_nonce() -> None:
     stage = Stage()
     work = a_running_work(proof=None)
     stage.place(work)
@@ -126,7 +126,7 @@ def test_a_start_that_0_1_wrote_is_claimed_without_a_nonce() -> None:
     assert claim(stage.ports, presented(work, None), remaining_ms=1_000) is not None
 
 
-def test_a_start_that_0_1_wrote_believes_no_made_up_nonce() -> None:
+def test_start_that_0_1_wrote_believes_no_made_up_nonce() -> None:
     stage = Stage()
     work = a_running_work(proof=None)
     stage.place(work)
@@ -136,7 +136,7 @@ def test_a_start_that_0_1_wrote_believes_no_made_up_nonce() -> None:
 
 
 @pytest.mark.parametrize("report", [FAILED, NOT_DELIVERED, SNOOZED], ids=lambda report: report.kind)
-def test_what_is_pending_again_keeps_no_proof(report: Report) -> None:
+def test_work_pending_again_keeps_no_proof(report: Report) -> None:
     """A loop of 0.1, after a rollback, would start it without one: its reports would be refused."""
     stage = Stage()
     work = a_running_work(retry=a_policy(), claimed=False)
@@ -159,7 +159,7 @@ def test_what_is_pending_again_keeps_no_proof(report: Report) -> None:
     ],
     ids=["a policy", "attempts", "retention", "callbacks", "unclaimed"],
 )
-def test_all_but_name_and_proof_is_taken_from_the_stored_work_item(said: dict[str, object]) -> None:
+def test_report_is_judged_by_stored_work_item(said: dict[str, object]) -> None:
     """[WP-28] Of a proven record, too."""
     stage = Stage()
     work = a_running_work(
@@ -180,7 +180,7 @@ def test_all_but_name_and_proof_is_taken_from_the_stored_work_item(said: dict[st
     assert after.expires_at is None or after.expires_at >= NOW // 1000 + 86_400
 
 
-def test_the_loop_sends_the_nonce_whose_digest_it_stored() -> None:
+def test_loop_sends_nonce_whose_digest_it_stored() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, "send_email", {})
     stage.run(5)
@@ -191,7 +191,7 @@ def test_the_loop_sends_the_nonce_whose_digest_it_stored() -> None:
     assert claim_write(sent, token="t", ends_by=NOW).condition is not None
 
 
-def test_the_nonce_of_a_start_is_its_own_and_the_same_each_time() -> None:
+def test_nonce_of_start_is_its_own_and_same_each_time() -> None:
     work = a_running_work()
     made = {
         start_nonce(secret, table, pool, work.id, start)
@@ -212,7 +212,7 @@ def test_the_nonce_of_a_start_is_its_own_and_the_same_each_time() -> None:
     ["NaN", "[1", "", "1 2", "9" * 5_000, "[" * 100_000, "[Infinity]", "'x'"],
     ids=lambda text: text[:9],
 )
-def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
+def test_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
     """[WP-12] Its status and the pool's list are not hurt."""
     stage = Stage()
     ended = {
@@ -234,7 +234,7 @@ def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['null,"_workpool":{"version":1}', "NaN", "{"], ids=ascii)
 @pytest.mark.parametrize("part", ["context", "result"])
-def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(
+def test_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(
     part: str, text: str
 ) -> None:
     """[WP-8] [WP-28]"""
@@ -289,7 +289,7 @@ def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(
         )
 
 
-def test_arguments_that_smuggle_an_assignment_end_their_work_item_and_no_other() -> None:
+def test_arguments_that_smuggle_assignment_end_their_work_item_and_no_other() -> None:
     """[WP-12] [WP-28]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email")

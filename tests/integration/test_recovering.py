@@ -27,7 +27,7 @@ PENDING_AGAIN = updates(WorkRef, state=State.PENDING)
 RECOVERED_AT = NOW + START_MS + limits.RECOVERY_MARGIN_MS
 
 
-def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before() -> None:
+def test_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before() -> None:
     """[WP-14] Its function is known to claim, so it never ran: no attempt is spent."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -43,7 +43,7 @@ def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before
     assert len(stage.telemetry.of(Recovered)) == 1
 
 
-def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() -> None:
+def test_start_past_its_deadline_is_not_looked_at_before_margin_is_over() -> None:
     """[WP-23] A loop that is awake for others would read its work in every pass."""
     stage = Stage(takes_ms=None)
     silent = stage.pool().enqueue_action(None, TARGET, {})
@@ -64,7 +64,7 @@ def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() 
 
 
 @pytest.mark.parametrize("claims", [True, False])
-def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
+def test_lost_start_that_may_have_run_spends_its_attempt(*, claims: bool) -> None:
     """[WP-5] An undecorated function cannot claim; a claimer may have done half of its work."""
     stage = Stage(takes_ms=None)
     stage.invoker.claims = claims
@@ -80,7 +80,7 @@ def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
     assert stage.work(work_id).attempts_made == 1
 
 
-def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_more() -> None:
+def test_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_more() -> None:
     """[WP-5] Undecorated, and without a success destination: it runs each time, and nobody hears of it."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -95,7 +95,7 @@ def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_mor
 
 
 @pytest.mark.peer("SM30")
-def test_what_may_be_retried_is_retried() -> None:
+def test_lost_start_that_may_be_retried_is_retried() -> None:
     """[WP-21] [WP-5]"""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2))
@@ -106,7 +106,7 @@ def test_what_may_be_retried_is_retried() -> None:
     assert len(stage.invoker.started) == 2
 
 
-def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
+def test_claim_moves_recovery_to_its_own_end() -> None:
     """[WP-14] The ledger's deadline passes while the claimer still runs: the item has the later one."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -169,7 +169,7 @@ def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
 
 
 @pytest.mark.parametrize("commit_fails", [False, True])
-def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails: bool) -> None:
+def test_strangers_report_is_used_at_claims_deadline(*, commit_fails: bool) -> None:
     """[WP-21] [WP-14] The ledger has a later deadline: a record asks the loop to look, and no lost commit makes it forget."""
     stage = Stage(takes_ms=None)
     suspected, other = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -196,7 +196,7 @@ def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails
 
 
 @pytest.mark.parametrize("change", ["of limits", "of generation"])
-def test_what_a_stranger_told_survives_a_change(change: str) -> None:
+def test_strangers_report_survives_change(change: str) -> None:
     """[WP-21] It changed no slot, so nothing was committed then, and what the loop reads next is the ledger as it was before: because its
     next commit is refused, or because it takes itself back from its rest."""
     stage = Stage(takes_ms=None)
@@ -243,7 +243,7 @@ def test_what_a_stranger_told_survives_a_change(change: str) -> None:
     )
 
 
-def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:
+def test_suspicion_does_not_outweigh_claimers_own_word() -> None:
     """[WP-5] A duplicate crashed before its claim; the original goes on."""
     stage = Stage(takes_ms=None)
     work = a_running_work(claim="mine")
@@ -260,7 +260,7 @@ def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:
     )
 
 
-def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
+def test_suspicion_is_kept_with_claim_it_is_about() -> None:
     """[WP-14]"""
     stage = Stage(takes_ms=None)
     work = a_running_work(claim="mine")
@@ -275,7 +275,7 @@ def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
     assert stage.dones() == []
 
 
-def test_one_request_for_a_look_is_one_look() -> None:
+def test_request_for_look_is_one_look() -> None:
     """[WP-23] The record stays in the buffer for a while."""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action(None, TARGET, {})
@@ -299,7 +299,7 @@ def ledger_with(deadline: int, *keys: EntryKey) -> Ledger:
     )
 
 
-def test_a_recovery_without_an_answer_is_made_again() -> None:
+def test_recovery_without_answer_is_made_again() -> None:
     """[WP-21]"""
     stage = Stage(takes_ms=None)
     stage.invoker.claims = False
@@ -313,7 +313,7 @@ def test_a_recovery_without_an_answer_is_made_again() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_recovery_whose_report_was_lost_is_made_again() -> None:
+def test_recovery_whose_report_was_lost_is_made_again() -> None:
     """[WP-21] The work is over, and its slot is not free yet."""
     stage = Stage(takes_ms=None)
     stage.invoker.claims = False
@@ -325,7 +325,7 @@ def test_a_recovery_whose_report_was_lost_is_made_again() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
+def test_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
     """[WP-21] The worker died between the end and the report of it."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -342,7 +342,7 @@ def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
 
 
 @pytest.mark.peer("SM25", "RC03")
-def test_a_slot_whose_work_is_gone_is_freed() -> None:
+def test_slot_whose_work_is_gone_is_freed() -> None:
     """[WP-21]"""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -354,7 +354,7 @@ def test_a_slot_whose_work_is_gone_is_freed() -> None:
 
 
 @pytest.mark.peer("SM26")
-def test_a_late_report_after_recovery_frees_no_later_start() -> None:
+def test_late_report_after_recovery_frees_no_later_start() -> None:
     """[WP-1] [WP-4] The function ran far beyond its timeout, say, and its work is running its next start by now."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(
@@ -370,7 +370,7 @@ def test_a_late_report_after_recovery_frees_no_later_start() -> None:
     assert set(stage.ledger().entries) == {EntryKey(work_id, 2)}
 
 
-def test_a_pool_of_lost_starts_comes_to_rest() -> None:
+def test_pool_of_lost_starts_comes_to_rest() -> None:
     """[WP-21] [WP-22] Every delivery is lost, for a quarter of an hour."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 7)
@@ -385,7 +385,7 @@ def test_a_pool_of_lost_starts_comes_to_rest() -> None:
     assert len(stage.telemetry.of(PutBack)) >= 7
 
 
-def test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None:
+def test_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None:
     """[WP-23] [WP-21] It may have been written: its record tells, or the next look some seconds later."""
     stage = Stage()
     running = a_running_work(

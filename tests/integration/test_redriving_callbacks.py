@@ -99,9 +99,7 @@ def decorated(cloud: LocalCloud, target: Target) -> str:
 
 
 @pytest.mark.parametrize("outcome", ["success", "failed", "canceled"])
-def test_a_dead_callback_is_delivered_again_whatever_the_outcome(
-    cloud: LocalCloud, outcome: str
-) -> None:
+def test_dead_callback_is_delivered_again_whatever_outcome(cloud: LocalCloud, outcome: str) -> None:
     pool, target = cloud.workpool(POOL), Target()
     works, fn = enqueue_each(cloud, pool, decorated(cloud, target))
     cloud.run_until_idle(timeout=HALF_A_DAY)
@@ -122,7 +120,7 @@ def test_a_dead_callback_is_delivered_again_whatever_the_outcome(
     assert sorted(dead(pool)) == sorted(set(works.values()) - {answer})
 
 
-def test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake(
+def test_all_dead_letters_are_redriven_and_failure_stays_one_for_its_own_sake(
     cloud: LocalCloud,
 ) -> None:
     pool, target = cloud.workpool(POOL), Target()
@@ -143,7 +141,7 @@ def test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake(
     assert Counter(kind for _, kind in target.told) == {"success": 1, "failed": 2, "canceled": 1}
 
 
-def test_what_dies_again_is_a_dead_letter_again(cloud: LocalCloud) -> None:
+def test_callback_that_dies_again_is_dead_letter_again(cloud: LocalCloud) -> None:
     pool = cloud.workpool(POOL)
     works, _ = enqueue_each(cloud, pool, "nobody")
     cloud.run_until_idle(timeout=HALF_A_DAY)
@@ -156,7 +154,7 @@ def test_what_dies_again_is_a_dead_letter_again(cloud: LocalCloud) -> None:
     assert pool.redrive(None, works["success"]) == works["success"]
 
 
-def test_what_is_neither_dead_nor_failed_is_left_alone(cloud: LocalCloud) -> None:
+def test_redrive_leaves_work_alone_that_is_neither_dead_nor_failed(cloud: LocalCloud) -> None:
     pool, target = cloud.workpool(POOL), Target()
     target.mended = True
     works, _ = enqueue_each(cloud, pool, decorated(cloud, target))
@@ -183,7 +181,7 @@ def given_up() -> tuple[Stage, WorkId]:
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
-def test_a_redrive_without_an_answer_may_be_asked_again(fault: Fault) -> None:
+def test_redrive_without_answer_may_be_asked_again(fault: Fault) -> None:
     stage, work_id = given_up()
     stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), fault)
     with pytest.raises(StoreUnavailable):
@@ -197,7 +195,7 @@ def test_a_redrive_without_an_answer_may_be_asked_again(fault: Fault) -> None:
     assert len(stage.invoker.started) == 1
 
 
-def test_a_redrive_that_the_sdk_repeated_is_its_own() -> None:
+def test_redrive_that_sdk_repeated_is_its_own() -> None:
     stage, work_id = given_up()
     stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), repeated)
 
@@ -207,7 +205,7 @@ def test_a_redrive_that_the_sdk_repeated_is_its_own() -> None:
     assert len(stage.telemetry.of(CallbackRedriven)) <= 1
 
 
-def test_a_dead_letter_has_no_time_to_live_until_it_is_delivered() -> None:
+def test_dead_letter_has_no_time_to_live_until_it_is_delivered() -> None:
     """[WP-10]"""
     stage, work_id = given_up()
     before = stage.work(work_id)
@@ -219,7 +217,7 @@ def test_a_dead_letter_has_no_time_to_live_until_it_is_delivered() -> None:
     assert stage.work(work_id).expires_at is not None
 
 
-def test_a_redrive_that_lands_late_is_seen_all_the_same() -> None:
+def test_redrive_that_lands_late_is_seen_all_same() -> None:
     """[WP-8] Its record would lie behind the loop's cursor: another one is put at the server's time."""
     stage, work_id = given_up()
     stage.clock.pass_to(stage.clock.at + 3_600_000)
@@ -232,7 +230,7 @@ def test_a_redrive_that_lands_late_is_seen_all_the_same() -> None:
     assert max(owing) >= stage.clock.at - limits.LATE_MS
 
 
-def test_the_record_of_a_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
+def test_record_of_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-8]"""
     stage.place(replace(CANCELED, callback=CallbackState.DEAD, dead="dead"))
     stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), late(stage, repeated=False))

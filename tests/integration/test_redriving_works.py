@@ -58,7 +58,7 @@ def dead(pool: Workpool) -> list[str]:
 
 
 @both_engines
-def test_a_failure_runs_again_as_a_new_work(cloud: LocalCloud) -> None:
+def test_failure_runs_again_as_new_work(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     old = pool.enqueue_action(
         None,
@@ -81,7 +81,7 @@ def test_a_failure_runs_again_as_a_new_work(cloud: LocalCloud) -> None:
     assert dead(pool) == []
 
 
-def test_a_second_redrive_answers_with_the_first(cloud: LocalCloud) -> None:
+def test_second_redrive_answers_with_first(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1})
     cloud.run_until_idle()
@@ -97,7 +97,7 @@ def test_a_second_redrive_answers_with_the_first(cloud: LocalCloud) -> None:
     assert mender.seen == [1, 1]
 
 
-def test_what_fails_again_can_be_redriven_again(cloud: LocalCloud) -> None:
+def test_redriven_work_that_fails_can_be_redriven(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1})
     cloud.run_until_idle()
@@ -129,7 +129,7 @@ def test_all_failures_are_redriven_once(cloud: LocalCloud) -> None:
     } == {"success"}
 
 
-def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
+def test_redrive_takes_failures_alone(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     mender.mended = True
     fn = cloud.function(mender, name="mender")
@@ -152,7 +152,7 @@ def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
     assert len(pool.list(None).items) == 3
 
 
-def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud) -> None:
+def test_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
     work_id = pool.enqueue_action(
@@ -166,9 +166,7 @@ def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud
 
 
 @pytest.mark.parametrize("size", [10, 400_000])
-def test_its_target_is_told_of_both_ends_with_the_same_context(
-    cloud: LocalCloud, size: int
-) -> None:
+def test_its_target_is_told_of_both_ends_with_same_context(cloud: LocalCloud, size: int) -> None:
     pool, mender, told = cloud.workpool(), Mender(), []
     target = cloud.function(
         lambda event, _: told.append((event["work_id"], event["context"], event["result"]["kind"])),
@@ -214,7 +212,7 @@ def test_large_arguments_run_again_whole(cloud: LocalCloud) -> None:
     assert dead(pool) != [old]
 
 
-def test_a_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
+def test_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     work_id = pool.enqueue_action(
         None, cloud.function(mender, name="mender"), {"n": 1}, retry=False, on_complete="nobody"
@@ -226,7 +224,7 @@ def test_a_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
     assert [(each.work_id, each.callback) for each in shown] == [(work_id, "dead")]
 
 
-def test_a_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) -> None:
+def test_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) -> None:
     """[WP-3]"""
     stage.place(FAILED)
     stage.store.plan(puts(WorkItem), late(stage, repeated=False))
@@ -236,7 +234,7 @@ def test_a_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) 
     assert [pointer.work_id for pointer in stage.pointers()] == [new]
 
 
-def test_a_second_redrive_points_at_what_the_first_one_made(stage: Stage) -> None:
+def test_second_redrive_points_at_what_first_one_made(stage: Stage) -> None:
     """[WP-3] Who made it may have died before it proved that it was in time."""
     stage.place(FAILED)
     first = stage.pool().redrive(None, FAILED.id)
@@ -248,7 +246,7 @@ def test_a_second_redrive_points_at_what_the_first_one_made(stage: Stage) -> Non
     assert [pointer.work_id for pointer in stage.pointers()] == [first]
 
 
-def test_a_redrive_starts_a_resting_loop(stage: Stage) -> None:
+def test_redrive_starts_resting_loop(stage: Stage) -> None:
     """[WP-24]"""
     stage.place(FAILED)
     stage.resting_as(LoopState.IDLE)

@@ -30,7 +30,7 @@ def registered(stage: Stage) -> set[str]:
     return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
 
 
-def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_a_tick_that_names_it() -> (
+def test_work_of_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_tick_that_names_it() -> (
     None
 ):
     """[WP-3] [WP-20]"""
@@ -52,7 +52,7 @@ def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_foun
     }
 
 
-def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing() -> None:
+def test_other_trouble_with_registry_refuses_enqueue_and_stores_nothing() -> None:
     stage = Stage()
     stage.store.plan(puts(Registration), lost_before)
 
@@ -75,7 +75,7 @@ def test_pools_are_registered_once_and_nothing_is_read_for_none() -> None:
     assert stage.memory.get(RegistrationRef("billing")) == written
 
 
-def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() -> None:
+def test_row_that_could_not_be_written_is_told_and_written_by_next_tick() -> None:
     stage = Stage()
     stage.store.plan(puts(Registration), lost_before)
 
@@ -99,7 +99,7 @@ def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() 
         (None, set()),
     ],
 )
-def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(
+def test_tick_registers_what_it_names_and_fails_for_nothing_else(
     pools: object, known: set[str]
 ) -> None:
     with LocalCloud(clock="virtual", engine="memory") as cloud:
@@ -114,14 +114,14 @@ def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(
     assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)][:1] == ["success"]
 
 
-def test_a_pool_that_was_configured_first_is_known_to_the_watchdog(stage: Stage) -> None:
+def test_pool_that_was_configured_first_is_known_to_watchdog(stage: Stage) -> None:
     """[WP-20] Its status stands there before its first work, which therefore registers nothing."""
     stage.pool().configure(None, paused=True)
 
     assert stage.memory.peek(RegistrationRef(POOL)) is not None
 
 
-def test_a_first_enqueue_looks_for_its_registration(stage: Stage) -> None:
+def test_first_enqueue_looks_for_its_registration(stage: Stage) -> None:
     """The look that makes a pool known costs one read in the life of a process, and one more in the life of a pool."""
     reads = []
     for pool in [stage.pool(), stage.pool()]:

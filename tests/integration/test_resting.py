@@ -43,7 +43,7 @@ TO_IDLE = updates(StatusRef, state=LoopState.IDLE)
 TO_WAITING = updates(StatusRef, state=LoopState.WAITING)
 
 
-def test_a_pool_whose_works_are_over_does_nothing_at_all() -> None:
+def test_pool_whose_works_are_over_does_nothing_at_all() -> None:
     """[WP-22] No loop, no schedule, no polling, and no watchdog that finds something."""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=2)
@@ -60,7 +60,7 @@ def test_a_pool_whose_works_are_over_does_nothing_at_all() -> None:
 
 
 @pytest.mark.parametrize("due_in_ms", [0, 90_000, 3_600_000, 30 * 86_400_000])
-def test_what_is_stored_while_the_loop_goes_idle_is_found(due_in_ms: int) -> None:
+def test_work_stored_while_loop_goes_idle_is_found(due_in_ms: int) -> None:
     """[WP-24] Its producer has not read the status yet, and would find a loop running: reading only what is due now is not enough."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -73,7 +73,7 @@ def test_what_is_stored_while_the_loop_goes_idle_is_found(due_in_ms: int) -> Non
     assert stage.work(work.id).due_at <= (stage.work(work.id).started_at or 0) <= at + 2_000
 
 
-def test_what_is_stored_while_the_loop_begins_to_wait_is_found_if_it_is_due_earlier() -> None:
+def test_earlier_work_stored_while_loop_begins_to_wait_is_found() -> None:
     """[WP-24] And what is due later is not taken for something to do now."""
     stage = Stage()
     hour, half, two = (NOW + ms for ms in (3_600_000, 1_800_000, 7_200_000))
@@ -89,7 +89,7 @@ def test_what_is_stored_while_the_loop_begins_to_wait_is_found_if_it_is_due_earl
     assert stage.generation() < 12
 
 
-def test_a_wait_that_meets_an_earlier_work_is_taken_back() -> None:
+def test_wait_that_meets_earlier_work_is_taken_back() -> None:
     """[WP-24]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
@@ -101,7 +101,7 @@ def test_a_wait_that_meets_an_earlier_work_is_taken_back() -> None:
     assert at <= (stage.work(work.id).started_at or 0) <= at + 1_000
 
 
-def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> None:
+def test_report_that_is_stored_while_loop_begins_to_wait_is_settled() -> None:
     """[WP-24] Its worker has not read the status yet."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -117,7 +117,7 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     assert [a.work_id for a in stage.invoker.started] == ids
 
 
-def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
+def test_report_that_lies_behind_cursor_is_seen_before_rest() -> None:
     """[WP-24] [WP-21] It became visible a little later than the one that the cursor is at."""
     stage = Stage(takes_ms=None)
     early, late = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -137,7 +137,7 @@ def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> None:
+def test_look_that_is_asked_for_while_loop_begins_to_wait_is_taken() -> None:
     """[WP-24] [WP-14] The work's deadline is nearer than the ledger knows."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -157,7 +157,7 @@ def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> No
     assert stage.status().wake_at == NOW + 20_000 + limits.RECOVERY_MARGIN_MS + 1
 
 
-def test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen() -> None:
+def test_resume_that_is_stored_while_loop_begins_to_wait_is_seen() -> None:
     """[WP-24] [WP-13] Not reading the config again would miss it."""
     stage = Stage()
     paused = Config(
@@ -173,7 +173,7 @@ def test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen() -> None
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_the_second_look_comes_after_the_status() -> None:
+def test_second_look_comes_after_status() -> None:
     """[WP-24] Looking first would miss what is stored between the two."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -184,7 +184,7 @@ def test_the_second_look_comes_after_the_status() -> None:
 
 
 @pytest.mark.peer("BW12")
-def test_a_loop_that_takes_itself_back_does_so_as_the_next_generation() -> None:
+def test_loop_that_takes_itself_back_does_so_as_next_generation() -> None:
     """[WP-2] And reads over the buffer, as it did when it found something."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -197,7 +197,7 @@ def test_a_loop_that_takes_itself_back_does_so_as_the_next_generation() -> None:
     assert len(stage.telemetry.of(LoopRested)) == 1
 
 
-def test_a_loop_that_is_kicked_before_it_takes_itself_back_stops() -> None:
+def test_loop_that_is_kicked_before_it_takes_itself_back_stops() -> None:
     """[WP-2] Its own work goes on in the other's hands."""
     stage = Stage()
     pool = stage.pool()
@@ -210,7 +210,7 @@ def test_a_loop_that_is_kicked_before_it_takes_itself_back_stops() -> None:
     assert len(stage.invoker.started) == 2
 
 
-def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
+def test_taken_back_generation_is_lost_to_whoever_holds_ledger() -> None:
     """[WP-2]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -232,7 +232,7 @@ def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_a_loop_that_dies_before_its_second_look_is_found_by_the_watchdog() -> None:
+def test_loop_that_dies_before_its_second_look_is_found_by_watchdog() -> None:
     """[WP-20] Only the watchdog can."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -249,7 +249,7 @@ def test_a_loop_that_dies_before_its_second_look_is_found_by_the_watchdog() -> N
     assert stage.work(work.id).state is State.FINISHED
 
 
-def test_a_far_wake_is_ordered_before_the_status_says_so() -> None:
+def test_far_wake_is_ordered_before_status_says_so() -> None:
     """[WP-20] A crash between leaves a wake too many, never one too few."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
@@ -260,7 +260,7 @@ def test_a_far_wake_is_ordered_before_the_status_says_so() -> None:
     assert (stage.status().timer_at, stage.status().wake_at) == (stage.timer.at, NOW + 3_600_000)
 
 
-def test_a_far_wake_that_is_of_no_use_any_more_is_forgotten() -> None:
+def test_far_wake_that_is_of_no_use_any_more_is_forgotten() -> None:
     """[WP-22]"""
     stage = Stage()
     pool = stage.pool()
@@ -275,7 +275,7 @@ def test_a_far_wake_that_is_of_no_use_any_more_is_forgotten() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_no_wake_is_forgotten_that_was_never_ordered() -> None:
+def test_wake_that_was_never_ordered_is_not_forgotten() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run()
@@ -283,7 +283,7 @@ def test_no_wake_is_forgotten_that_was_never_ordered() -> None:
     assert "no timer" not in stage.notes
 
 
-def test_without_a_scheduler_the_watchdog_wakes_the_pool() -> None:
+def test_watchdog_wakes_pool_without_scheduler() -> None:
     """[WP-20] A far wake is a hint."""
     stage = Stage()
     stage.timer.broken = True
@@ -298,7 +298,7 @@ def test_without_a_scheduler_the_watchdog_wakes_the_pool() -> None:
     assert len(stage.telemetry.of(TimerFailed)) == 1
 
 
-def test_a_wake_order_wins_a_generation_first() -> None:
+def test_wake_order_wins_generation_first() -> None:
     """[WP-2] It carries no authority: beside a live loop it does nothing."""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 30)
@@ -309,7 +309,7 @@ def test_a_wake_order_wins_a_generation_first() -> None:
     assert [fact.generation for fact in stage.telemetry.of(LoopTook)] == [1, 2]
 
 
-def test_a_pool_is_registered_before_its_first_status() -> None:
+def test_pool_is_registered_before_its_first_status() -> None:
     """[WP-20] From the moment at which it can have work that nobody looks at, the watchdog must know it."""
     stage = Stage()
     known: list[object] = []
@@ -323,7 +323,7 @@ def test_a_pool_is_registered_before_its_first_status() -> None:
 
 
 @pytest.mark.parametrize("promised", [True, False])
-def test_a_busy_loop_promises_to_stay_and_does(*, promised: bool) -> None:
+def test_busy_loop_promises_to_stay_and_does(*, promised: bool) -> None:
     """[WP-24] Completions rely on it: they skip their kick."""
     stage = Stage(takes_ms=None)
     count = limits.PROMISE_ENTRIES_MIN if promised else limits.PROMISE_ENTRIES_MIN - 1
@@ -338,7 +338,7 @@ def test_a_busy_loop_promises_to_stay_and_does(*, promised: bool) -> None:
         assert NOW + sum(stage.clock.slept_ms) >= until
 
 
-def test_a_backlog_is_a_promise_too() -> None:
+def test_backlog_is_promise_too() -> None:
     stage = Stage(takes_ms=500)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.run()
@@ -346,7 +346,7 @@ def test_a_backlog_is_a_promise_too() -> None:
     assert [a.loop_until is not None for a in stage.invoker.started] == [True, False]
 
 
-def test_no_promise_reaches_beyond_the_loops_own_end() -> None:
+def test_promise_ends_with_loop() -> None:
     """[WP-24]"""
     stage = Stage(takes_ms=200)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 200)
@@ -361,7 +361,7 @@ def test_no_promise_reaches_beyond_the_loops_own_end() -> None:
     ("left_ms", "kicks"),
     [(None, True), (limits.SKEW_MS, True), (limits.SKEW_MS + 1, False), (-1, True)],
 )
-def test_a_completion_relies_on_a_promise_less_the_clocks_difference(
+def test_completion_relies_on_promise_less_clocks_difference(
     left_ms: int | None, *, kicks: bool
 ) -> None:
     """[WP-24]"""
@@ -387,7 +387,7 @@ def test_a_completion_relies_on_a_promise_less_the_clocks_difference(
     ],
     ids=["success", "retry", "put back", "ignored", "resume", "base"],
 )
-def test_whatever_a_resting_loop_must_know_kicks_it(
+def test_resting_loop_is_kicked_by_all_that_it_must_know(
     deed: Callable[[Stage, object], object],
 ) -> None:
     """[WP-24] A second report, too: the first reporter may have died before its kick."""
@@ -401,7 +401,7 @@ def test_whatever_a_resting_loop_must_know_kicks_it(
 
 
 @pytest.mark.parametrize("by", ["loop", "recovery"])
-def test_the_loop_does_not_kick_itself(by: str) -> None:
+def test_loop_does_not_kick_itself(by: str) -> None:
     stage = Stage()
     work = a_running_work(claimed=False)
     stage.place(work)
@@ -438,7 +438,7 @@ def test_old_keys_of_moved_works_and_running_ones_keep_no_loop_up() -> None:
     assert stage.clock.at - NOW < 5_000
 
 
-def test_a_stale_key_hides_no_later_work() -> None:
+def test_stale_key_hides_no_later_work() -> None:
     """[WP-20] The old key of a work that waits for its retry lies before works that are due."""
     stage = Stage()
     moved = a_work(id=an_id(NOW - 1_000, 3), starts=1, due_at=NOW + 86_400_000)
@@ -450,7 +450,7 @@ def test_a_stale_key_hides_no_later_work() -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 3, 600])
-def test_one_loop_invocation_a_due_time_and_its_second_is_kept(minutes: int) -> None:
+def test_due_time_costs_one_loop_invocation_and_is_kept_to_second(minutes: int) -> None:
     """[WP-20] [WP-22] Near ones are waited for, far ones are slept through."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(minutes=minutes))
@@ -462,7 +462,7 @@ def test_one_loop_invocation_a_due_time_and_its_second_is_kept(minutes: int) -> 
     assert stage.telemetry.of(LoopFenced) == []
 
 
-def test_a_status_write_finds_the_state_that_it_leaves() -> None:
+def test_status_write_finds_state_that_it_leaves() -> None:
     """[WP-2] Whoever else changes the state takes the next generation, too."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -476,7 +476,7 @@ def test_a_status_write_finds_the_state_that_it_leaves() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_a_loop_promises_nothing_for_works_that_run_already() -> None:
+def test_loop_promises_nothing_for_works_that_run_already() -> None:
     """[WP-22] A promise with each pass would keep it up, polling, for as long as they run."""
     stage = Stage()
     running = [
@@ -499,7 +499,7 @@ def test_a_loop_promises_nothing_for_works_that_run_already() -> None:
     assert stage.clock.at - NOW < limits.PROMISE_MS
 
 
-def test_a_wake_that_cannot_be_taken_back_hinders_no_rest(stage: Stage) -> None:
+def test_wake_that_cannot_be_taken_back_hinders_no_rest(stage: Stage) -> None:
     """[WP-22] It comes for nothing."""
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))

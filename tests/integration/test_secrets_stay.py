@@ -93,7 +93,7 @@ def nonces_in(event: Any) -> list[str]:
     return [own["nonce"]] if isinstance(own, dict) and isinstance(own.get("nonce"), str) else []
 
 
-def test_no_stream_of_a_run_has_what_users_put_in(
+def test_streams_of_run_have_nothing_of_users_payloads(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORKPOOL_LOG_LEVEL", "DEBUG")
@@ -165,7 +165,7 @@ def test_no_stream_of_a_run_has_what_users_put_in(
         "reserved",
     ],
 )
-def test_no_refusal_quotes_what_was_to_be_stored(mistake: Callable[[Any], object]) -> None:
+def test_refusals_quote_no_payload(mistake: Callable[[Any], object]) -> None:
     """A caller that does not catch it has it in its log."""
     with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError) as refused:
         mistake(cloud.workpool("secrets"))

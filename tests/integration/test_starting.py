@@ -62,7 +62,7 @@ def starts_of(stage: Stage) -> list[int]:
 
 
 @pytest.mark.parametrize("fault", [repeated, lost_after, lost_before])
-def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault) -> None:
+def test_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault) -> None:
     """[WP-4] The item tells whether it was written; dropping the entry would free the slot of a running work."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -75,7 +75,7 @@ def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fau
     assert stage.notes.count("get many") == (0 if fault is repeated else 1)
 
 
-def test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass() -> None:
+def test_start_that_sdk_repeated_is_sent_in_same_pass() -> None:
     """[WP-20]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -85,7 +85,7 @@ def test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass() -> None:
     assert stage.notes[stage.notes.index("start") + 1] == "invoke"
 
 
-def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
+def test_start_that_was_seen_is_confirmed_by_next_commit() -> None:
     """[WP-14] With the deadline of its item: a new holder need not look at it."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -100,7 +100,7 @@ def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
     )
 
 
-def test_a_start_without_an_answer_keeps_its_slot() -> None:
+def test_start_without_answer_keeps_its_slot() -> None:
     """[WP-1] Until the item was looked at, nothing else may take it."""
     stage = Stage(takes_ms=None)
     works = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
@@ -112,7 +112,7 @@ def test_a_start_without_an_answer_keeps_its_slot() -> None:
     assert set(stage.ledger().entries) == {EntryKey(works[0], 1)}
 
 
-def test_a_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> None:
+def test_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> None:
     """[WP-1] The work is still pending, and its slot is taken already: one entry, one start."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
@@ -124,7 +124,7 @@ def test_a_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -
     assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
 
 
-def test_the_ledger_has_the_deadline_that_the_item_will_have() -> None:
+def test_ledger_has_deadline_that_item_will_have() -> None:
     """[WP-14] Whoever takes over before the start was seen must not judge it early."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -137,7 +137,7 @@ def test_the_ledger_has_the_deadline_that_the_item_will_have() -> None:
     assert entries == [Entry(EpochMs(NOW + START_MS))]
 
 
-def test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> None:
+def test_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> None:
     """[WP-1] Another start number of the same work would be a second slot for it."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -163,7 +163,7 @@ def test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> N
         ({"cancel_requested": True}, False),
     ],
 )
-def test_the_start_write_finds_what_was_committed_or_nothing(
+def test_start_write_finds_what_was_committed_or_nothing(
     changes: dict[str, object], *, accepted: bool
 ) -> None:
     """[WP-2] [WP-7]"""
@@ -176,7 +176,7 @@ def test_the_start_write_finds_what_was_committed_or_nothing(
         stage.store.write(written)
 
 
-def test_an_invoke_without_an_answer_is_not_repeated() -> None:
+def test_invoke_without_answer_is_not_repeated() -> None:
     """[WP-4] It may have been taken: only recovery decides, after the deadline."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -188,7 +188,7 @@ def test_an_invoke_without_an_answer_is_not_repeated() -> None:
     assert (stage.work(work_id).state, stage.work(work_id).starts) == (State.RUNNING, 1)
 
 
-def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
+def test_throttled_invoke_is_tried_again_and_then_put_back() -> None:
     """[WP-25] No attempt is spent on it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -204,7 +204,7 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
     assert stage.work(work_id).attempts_made == 1
 
 
-def test_a_short_throttle_costs_no_start() -> None:
+def test_short_throttle_costs_no_start() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.invoker.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES - 1)]
@@ -213,7 +213,7 @@ def test_a_short_throttle_costs_no_start() -> None:
     assert starts_of(stage) == [1]
 
 
-def test_what_lambda_will_always_refuse_fails_at_once() -> None:
+def test_start_that_lambda_will_always_refuse_fails_at_once() -> None:
     """[WP-11] [WP-12] A bad function affects its own work only."""
     stage = Stage()
     pool = stage.pool()
@@ -225,7 +225,7 @@ def test_what_lambda_will_always_refuse_fails_at_once() -> None:
     assert stage.work(good).outcome == "success"
 
 
-def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
+def test_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
     """[WP-25] A fresh deployment's permissions lag; each try is put back, spending nothing."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -242,7 +242,7 @@ def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
     assert work.attempts_made == 1
 
 
-def test_a_function_that_appears_in_time_runs() -> None:
+def test_function_that_appears_in_time_runs() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.invoker.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(4)]
@@ -251,7 +251,7 @@ def test_a_function_that_appears_in_time_runs() -> None:
     assert stage.work(work_id).outcome == "success"
 
 
-def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None:
+def test_loop_that_froze_after_start_write_does_not_send_it_late() -> None:
     """[WP-14] The worker's `start_by` would be near: a new start is safer."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -263,7 +263,7 @@ def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None
     assert starts_of(stage) == [2]
 
 
-def test_a_pause_of_a_few_seconds_is_not_too_long_to_send() -> None:
+def test_pause_of_few_seconds_is_not_too_long_to_send() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(
@@ -274,7 +274,7 @@ def test_a_pause_of_a_few_seconds_is_not_too_long_to_send() -> None:
     assert starts_of(stage) == [1]
 
 
-def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> None:
+def test_start_by_leaves_function_its_whole_time_before_deadline() -> None:
     """[WP-14] Begun later, a worker could still run when recovery judges it."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -292,7 +292,7 @@ def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> No
     )
 
 
-def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
+def test_put_back_that_is_not_answered_leaves_start_to_recovery() -> None:
     """[WP-4] A second invoke never decides it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -308,7 +308,7 @@ def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
     assert starts_of(stage) == [2]
 
 
-def test_each_retry_is_another_start_of_the_same_work() -> None:
+def test_each_retry_is_another_start_of_same_work() -> None:
     """[WP-4] [WP-5]"""
     stage = Stage(report=FAILED)
     work_id = stage.pool().enqueue_action(
@@ -320,7 +320,7 @@ def test_each_retry_is_another_start_of_the_same_work() -> None:
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("failed", 3)
 
 
-def test_a_start_that_was_not_delivered_spends_no_attempt() -> None:
+def test_start_that_was_not_delivered_spends_no_attempt() -> None:
     """[WP-5] [WP-25]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2))
@@ -336,7 +336,7 @@ def test_a_start_that_was_not_delivered_spends_no_attempt() -> None:
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("success", 1)
 
 
-def test_what_is_never_delivered_ends_as_failed_after_about_a_day() -> None:
+def test_undelivered_start_ends_as_failed_after_about_day() -> None:
     """[WP-25]"""
     stage = Stage(takes_ms=10, report=NOT_DELIVERED)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -361,7 +361,7 @@ def test_spent_pointers_go_when_their_work_has_started() -> None:
     assert stage.notes.count("delete PointerRef") == 2
 
 
-def test_a_pointer_stays_until_its_work_was_seen_to_start() -> None:
+def test_pointer_stays_until_its_work_was_seen_to_start() -> None:
     """[WP-3] Without an answer to the start write it may still be needed."""
     stage = Stage(report=FAILED)
     stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False))
@@ -377,7 +377,7 @@ def test_a_pointer_stays_until_its_work_was_seen_to_start() -> None:
     assert seen == [1]
 
 
-def test_the_lag_told_is_from_due_to_the_start_write() -> None:
+def test_lag_told_is_from_due_to_start_write() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
     stage.run()
@@ -386,7 +386,7 @@ def test_the_lag_told_is_from_due_to_the_start_write() -> None:
     assert 0 <= started.lag_ms <= 1_000
 
 
-def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
+def test_start_of_other_loop_is_neither_sent_nor_dropped() -> None:
     """[WP-2] [WP-4] The start write meets the same start under another loop's token."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
@@ -408,7 +408,7 @@ def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
 
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.peer("SM32", "SM33")
-def test_a_pointer_to_a_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
+def test_pointer_to_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
     """[WP-22] It would be read again and again."""
     stage = Stage()
     stage.place(make_pointer(POOL, an_id(NOW), NOW, random_bits=5))
@@ -420,7 +420,7 @@ def test_a_pointer_to_a_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
     assert stage.pointers() == []
 
 
-def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
+def test_start_begins_unclaimed_whatever_one_before_left() -> None:
     """[WP-5] Every way back to pending clears the claim, too."""
     stage = Stage()
     work = a_work(claim="of the start before")
@@ -432,7 +432,7 @@ def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
     assert stage.work(work.id).claim is None
 
 
-def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> None:
+def test_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> None:
     """[WP-4] It is this very start, but by another's token."""
     stage.place(a_running_work(started_by="loop-2"))
 
@@ -442,7 +442,7 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     assert stage.invoker.started == []
 
 
-def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(
+def test_pointer_that_cannot_be_removed_does_not_fail_its_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """[WP-12]"""
@@ -461,7 +461,7 @@ def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(
     assert stage.telemetry.of(PassFailed) == []
 
 
-def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
+def test_arguments_that_cannot_be_read_just_now_put_start_back() -> None:
     """[WP-25] Another start, a little later: not recovery, after the deadline of this one."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, LARGE)
@@ -478,7 +478,7 @@ def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
     assert stage.work(work_id).state is State.FINISHED
 
 
-def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
+def test_throttled_invoke_waits_before_it_is_tried_again() -> None:
     """[WP-23] Lambda has no room in the next microsecond either."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -499,7 +499,7 @@ def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
     ],
     ids=["nothing", "this start, finished", "a later start", "another loop's"],
 )
-def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
+def test_start_write_that_met_anything_but_its_own_start_sends_nothing(
     there: Record | None,
 ) -> None:
     """[WP-2] [WP-4] What is there now is looked at in the next pass."""
@@ -513,7 +513,7 @@ def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
     assert stage.invoker.started == []
 
 
-def test_a_start_write_that_met_its_own_start_sends_it() -> None:
+def test_start_write_that_met_its_own_start_sends_it() -> None:
     """[WP-20] The SDK had written it before, and lost the answer."""
     stage = Stage()
     running = a_running_work()

@@ -24,7 +24,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> LocalCloud:
     return LocalCloud(engine="memory")
 
 
-def test_a_backlog_is_told_with_its_age(cloud: LocalCloud) -> None:
+def test_backlog_is_told_with_its_age(cloud: LocalCloud) -> None:
     with cloud:
         fn = cloud.function(
             lambda *_: None, name="slow", takes=timedelta(minutes=10), timeout=timedelta(minutes=15)
@@ -42,7 +42,7 @@ def test_a_backlog_is_told_with_its_age(cloud: LocalCloud) -> None:
         assert told.oldest_pending_s == pytest.approx(90, abs=2)
 
 
-def test_a_paused_pool_says_that_it_has_no_slots(cloud: LocalCloud) -> None:
+def test_paused_pool_says_that_it_has_no_slots(cloud: LocalCloud) -> None:
     with cloud:
         pool = cloud.workpool("email")
         pool.configure(None, paused=True)
@@ -52,7 +52,7 @@ def test_a_paused_pool_says_that_it_has_no_slots(cloud: LocalCloud) -> None:
         assert [(told.limit, told.pending) for told in tick(cloud)] == [(0, 1)]
 
 
-def test_nothing_is_surveyed_where_no_metrics_are_wanted() -> None:
+def test_survey_reads_nothing_without_metrics() -> None:
     with LocalCloud(engine="memory") as cloud:
         fn = cloud.function(
             lambda *_: None, name="slow", takes=timedelta(minutes=1), timeout=timedelta(minutes=2)

@@ -28,7 +28,7 @@ def cloud() -> LocalCloud:
     "form", ["{arn}", "{arn}:live", "{arn}:7", "{arn}:$LATEST", "{name}", "{name}:live"]
 )
 @pytest.mark.parametrize("which", ["loop_arn", "completion_arn"])
-def test_the_librarys_functions_are_refused_at_enqueue(
+def test_librarys_functions_are_refused_at_enqueue(
     cloud: LocalCloud, which: str, form: str
 ) -> None:
     """[WP-2] As far as the caller knows them; nothing is stored."""
@@ -46,7 +46,7 @@ def test_the_librarys_functions_are_refused_at_enqueue(
         assert pool.list(None).items == ()
 
 
-def test_the_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
+def test_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
     """[WP-2] The watchdog is known to nobody but by its configuration, as the loop reads it."""
     with cloud:
         pool = cloud.workpool()
@@ -62,9 +62,7 @@ def test_the_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("served", [["email"], ("email", "reports"), []])
-def test_a_function_runs_for_the_pools_that_it_was_added_to(
-    cloud: LocalCloud, served: list[str]
-) -> None:
+def test_function_runs_for_pools_that_it_was_added_to(cloud: LocalCloud, served: list[str]) -> None:
     """[WP-12] The loop refuses it to the others, without a retry, and says what to add."""
     ran: list[str] = []
     with cloud:
@@ -83,7 +81,7 @@ def test_a_function_runs_for_the_pools_that_it_was_added_to(
         assert "'billing'" in (refused.error or "")
 
 
-def test_a_decorated_worker_refuses_other_pools_too(
+def test_decorated_worker_refuses_other_pools_too(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-12] Also where its configuration could not be read by the loop."""
@@ -120,12 +118,12 @@ def test_a_decorated_worker_refuses_other_pools_too(
         (5, None),
     ],
 )
-def test_what_a_function_says_it_serves(text: object, pools: set[str] | None) -> None:
+def test_function_says_which_pools_it_serves(text: object, pools: set[str] | None) -> None:
     assert pools_served(text) == pools
 
 
 @pytest.mark.parametrize("pools", ["email", [5], ["no name"], 5])
-def test_a_cloud_refuses_what_names_no_pools(cloud: LocalCloud, pools: Any) -> None:
+def test_cloud_refuses_what_names_no_pools(cloud: LocalCloud, pools: Any) -> None:
     with cloud, pytest.raises(UsageError, match="pools"):
         cloud.function(lambda event, _: event, name="f", pools=pools)
 
@@ -138,7 +136,7 @@ def test_a_cloud_refuses_what_names_no_pools(cloud: LocalCloud, pools: Any) -> N
         (watchdog.handler, {"workpool_watchdog": {"table": "theirs"}}),
     ],
 )
-def test_an_event_of_another_table_is_refused_at_the_door(
+def test_event_of_another_table_is_refused_at_door(
     monkeypatch: pytest.MonkeyPatch, door: Callable[[Any, Any], object], event: Mapping[str, object]
 ) -> None:
     """[WP-2] Before a client is made."""
@@ -152,7 +150,7 @@ def test_an_event_of_another_table_is_refused_at_the_door(
 @pytest.mark.parametrize(
     "event", [{"_workpool": {}}, {"_workpool": None, "workpool_loop": {}}, [], "text", None, 5]
 )
-def test_an_event_that_is_for_no_door_is_refused(
+def test_event_that_is_for_no_door_is_refused(
     door: Callable[[Any, Any], object], event: Any
 ) -> None:
     """[WP-2] A work item that has the library's function for its target, or no JSON object."""

@@ -93,13 +93,13 @@ def acted(stage: Stage) -> str | None:
     return reasons[0] if reasons else None
 
 
-def test_a_pool_at_rest_is_left_alone() -> None:
+def test_pool_at_rest_is_left_alone() -> None:
     assert acted(watched()) is None
 
 
 @pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop's lease ran out")])
 @pytest.mark.peer("BW20")
-def test_a_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) -> None:
+def test_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) -> None:
     """[WP-20] And never one under a live lease."""
     stage = watched()
     stage.place(a_work(id=an_id(NOW)))
@@ -109,7 +109,7 @@ def test_a_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None
 
 
 @pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop did not wake in time")])
-def test_a_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> None:
+def test_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> None:
     """[WP-20] Also while every slot is taken: it was a deadline, then."""
     stage = watched(entries=(KEY,), limit=1)
     stage.resting_as(LoopState.WAITING, wake_at=EpochMs(stage.clock.at + left_ms), saturated=True)
@@ -127,7 +127,7 @@ def test_a_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> 
         ((), 2, True, False, None),
     ],
 )
-def test_due_work_is_found_where_a_slot_is_free(
+def test_due_work_is_found_where_slot_is_free(
     entries: tuple[EntryKey, ...],
     limit: int,
     paused: bool | None,
@@ -152,7 +152,7 @@ def test_due_work_is_found_where_a_slot_is_free(
         RUNNING,
     ],
 )
-def test_work_that_a_pass_would_not_start_is_no_reason(work: object) -> None:
+def test_work_that_pass_would_not_start_is_no_reason(work: object) -> None:
     """[WP-23] A kick a minute for nothing would be a loop a minute for nothing."""
     stage = watched(entries=(KEY,))
     assert isinstance(work, type(RUNNING))
@@ -161,14 +161,14 @@ def test_work_that_a_pass_would_not_start_is_no_reason(work: object) -> None:
     assert acted(stage) is None
 
 
-def test_work_that_the_ledger_has_is_no_reason() -> None:
+def test_work_that_ledger_has_is_no_reason() -> None:
     stage = watched(entries=(EntryKey(an_id(NOW), 1),))
     stage.place(a_work(id=an_id(NOW)))
 
     assert acted(stage) is None
 
 
-def test_due_work_that_landed_a_little_late_is_found() -> None:
+def test_due_work_that_landed_little_late_is_found() -> None:
     """[WP-20] Inside the buffer behind the cursor."""
     stage = watched(cursor=id_floor(EpochMs(NOW + 10_000)))
     stage.place(a_work(id=an_id(NOW)))
@@ -180,7 +180,7 @@ def test_due_work_that_landed_a_little_late_is_found() -> None:
     ("waited_ms", "found"),
     [(0, True), (limits.WATCHDOG_BACK_MS, True), (limits.WATCHDOG_BACK_MS + 60_000, False)],
 )
-def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(
+def test_due_work_of_pool_that_rests_for_long_is_found_by_next_ticks(
     waited_ms: int, *, found: bool
 ) -> None:
     """[WP-20] Its producer died before the kick.
@@ -205,7 +205,7 @@ def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(
 
 
 @pytest.mark.parametrize(("start", "reason"), [(1, "a report that nobody settled"), (2, None)])
-def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
+def test_report_of_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
     stage = watched(entries=(KEY,), limit=1)
     stage.place(
@@ -215,7 +215,7 @@ def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: s
     assert acted(stage) == reason
 
 
-def test_a_report_that_became_visible_a_little_late_is_found() -> None:
+def test_report_that_became_visible_little_late_is_found() -> None:
     """[WP-21] Inside the buffer behind the done cursor."""
     stage = watched(entries=(KEY,), limit=1)
     stage.place(
@@ -232,7 +232,7 @@ def test_a_report_that_became_visible_a_little_late_is_found() -> None:
     ("late_ms", "reason"),
     [(limits.CALLBACK_LATE_MS, None), (limits.CALLBACK_LATE_MS + 1, "a callback is owed")],
 )
-def test_an_owed_callback_is_the_watchdogs_affair_only_when_its_schedule_has_had_its_minute(
+def test_owed_callback_is_watchdogs_affair_only_when_its_schedule_has_had_its_minute(
     late_ms: int, reason: str | None
 ) -> None:
     stage = watched()
@@ -243,9 +243,7 @@ def test_an_owed_callback_is_the_watchdogs_affair_only_when_its_schedule_has_had
 
 
 @pytest.mark.parametrize(("room", "reason"), [(0, None), (1, "a callback is owed")])
-def test_a_callback_for_which_the_ledger_has_no_room_is_no_reason(
-    room: int, reason: str | None
-) -> None:
+def test_callback_for_which_ledger_has_no_room_is_no_reason(room: int, reason: str | None) -> None:
     """[WP-23] The loop could not take it over: it would be kicked once a minute for nothing."""
     stage = watched()
     later = EpochMs(stage.clock.at + HOUR_MS)
@@ -268,7 +266,7 @@ def test_a_callback_for_which_the_ledger_has_no_room_is_no_reason(
     assert acted(stage) == reason
 
 
-def test_a_registered_pool_without_a_status_is_kicked() -> None:
+def test_registered_pool_without_status_is_kicked() -> None:
     """[WP-20] Its first producer died between registering it and its first status."""
     stage = Stage()
     stage.clock.at = NOW + 60_000
@@ -278,7 +276,7 @@ def test_a_registered_pool_without_a_status_is_kicked() -> None:
     assert stage.work(an_id(NOW)).state is State.FINISHED
 
 
-def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
+def test_trouble_with_one_pool_does_not_keep_it_from_others() -> None:
     """[WP-12]"""
     stage = watched()
     stage.place(a_work(id=an_id(NOW)), Registration(pool="a", registered_at=NOW))
@@ -291,9 +289,7 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
 
 @pytest.mark.parametrize("ref", [StatusRef("a"), LedgerRef("a"), ConfigRef("a")])
 @pytest.mark.parametrize("at", [NOW, NOW + HOUR_MS])
-def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(
-    at: int, ref: Ref
-) -> None:
+def test_resting_pool_with_damaged_item_does_not_keep_it_from_others(at: int, ref: Ref) -> None:
     """[WP-12]"""
     stage = watched(at=at)
     at_rest = LoopStatus(
@@ -322,7 +318,7 @@ def unanswered() -> None:
 
 
 @pytest.mark.parametrize("killed_before", [WorkItem, LoopStatus])
-def test_what_a_pools_first_producer_stored_before_it_died_is_found(
+def test_work_of_first_producer_that_died_is_found(
     killed_before: type[Record],
 ) -> None:
     """[WP-3] [WP-20] Its pool is registered before its first work is stored, though nothing was acknowledged."""
@@ -340,7 +336,7 @@ def test_what_a_pools_first_producer_stored_before_it_died_is_found(
     )
 
 
-def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
+def test_pool_that_could_not_be_registered_stores_nothing() -> None:
     """[WP-3]"""
     stage = Stage()
     stage.store.plan(puts(Registration), lost_before)
@@ -351,7 +347,7 @@ def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
     assert stage.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
 
 
-def test_a_pool_is_registered_once() -> None:
+def test_pool_is_registered_once() -> None:
     stage = Stage()
     pool = stage.pool()
     for _ in range(3):
@@ -364,7 +360,7 @@ def test_a_pool_is_registered_once() -> None:
     )
 
 
-def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage) -> None:
+def test_tick_over_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage) -> None:
     """[WP-22] Each minute of the night it would be paid for again."""
     stage.takes_ms = 10
     stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * 300)
@@ -377,7 +373,7 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage
     assert stage.memory.meter.snapshot().read_units - before <= 10
 
 
-def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Stage) -> None:
+def test_tick_over_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Stage) -> None:
     """[WP-22] Canceled before they were due, they lie beyond the cursor for good: each minute of the night would read all of them."""
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)

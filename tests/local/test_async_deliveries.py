@@ -37,7 +37,7 @@ def test_errors_are_tried_again_after_one_and_two_minutes(
     assert conditions(bench) == [(told_at, "RetriesExhausted", retries + 1)]
 
 
-def test_all_tries_share_a_request_id(bench: Any) -> None:
+def test_all_tries_share_request_id(bench: Any) -> None:
     ids: list[str] = []
 
     def work(_event: object, context: Any) -> None:
@@ -52,7 +52,7 @@ def test_all_tries_share_a_request_id(bench: Any) -> None:
     assert bench.records[0][1]["requestContext"]["requestId"] == ids[0]
 
 
-def test_a_retry_that_succeeds_is_a_success(bench: Any) -> None:
+def test_retry_that_succeeds_is_success(bench: Any) -> None:
     tries: list[int] = []
 
     def work(_event: object, _context: object) -> str:
@@ -67,7 +67,7 @@ def test_a_retry_that_succeeds_is_a_success(bench: Any) -> None:
     assert conditions(bench) == [(60_000, "Success", 2)]
 
 
-def test_an_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_error(
+def test_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_error(
     bench: Any,
 ) -> None:
     bench.send(bench.deploy(failing, retries=2, event_age_ms=60_000))
@@ -77,7 +77,7 @@ def test_an_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_er
     assert bench.records[0][1]["responsePayload"]["errorType"] == "ValueError"
 
 
-def test_a_full_function_lets_events_wait(bench: Any) -> None:
+def test_full_function_lets_events_wait(bench: Any) -> None:
     arn = bench.deploy(lambda *_: bench.kernel.sleep(500), name="narrow", reserved=2)
     for _ in range(5):
         bench.send(arn)
@@ -87,7 +87,7 @@ def test_a_full_function_lets_events_wait(bench: Any) -> None:
     assert [condition for _, condition, _ in conditions(bench)] == ["Success"] * 5
 
 
-def test_an_event_that_nobody_takes_ages_out_without_a_response(bench: Any) -> None:
+def test_event_that_nobody_takes_ages_out_without_response(bench: Any) -> None:
     bench.send(
         bench.deploy(lambda *_: None, name="closed", reserved=0, event_age_ms=60_000), {"n": 1}
     )
@@ -137,13 +137,13 @@ def test_rates_are_rates(make_bench: Callable[..., Any]) -> None:
     assert 820 <= len(bench.invocations("work")) <= 1_000
 
 
-def test_an_event_for_nobody_is_swallowed(bench: Any) -> None:
+def test_event_for_nobody_is_swallowed(bench: Any) -> None:
     bench.send("no-such-function")
 
     assert bench.run() == 0
 
 
-def test_sends_of_one_instant_run_in_any_order_but_always_the_same(
+def test_sends_of_one_instant_run_in_any_order_but_always_same(
     make_bench: Callable[..., Any],
 ) -> None:
     def order(seed: int) -> list[int]:
@@ -168,6 +168,6 @@ def test_sends_of_one_instant_run_in_any_order_but_always_the_same(
     "name", ["duplicate_deliveries", "lost_deliveries", "lost_destinations", "crash_rate"]
 )
 @pytest.mark.parametrize("value", [-0.1, 1.1, True, "0.5", None, float("nan")])
-def test_a_rate_is_a_probability(name: str, value: Any) -> None:
+def test_rate_is_probability(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=name):
         Rates(**{name: value})

@@ -3,7 +3,7 @@
 from workpool_aws.local.kernel.chance import ReplayChooser, SeededChooser
 
 
-def test_the_same_seed_answers_the_same_questions_alike() -> None:
+def test_same_seed_answers_same_questions_alike() -> None:
     first, second = SeededChooser(5), SeededChooser(5)
 
     answers = [[chooser.choose(10, "x") for _ in range(50)] for chooser in (first, second)]
@@ -12,7 +12,7 @@ def test_the_same_seed_answers_the_same_questions_alike() -> None:
     assert len(set(answers[0])) > 5
 
 
-def test_another_seed_answers_otherwise() -> None:
+def test_seed_decides_answers() -> None:
     answers = [
         [chooser.choose(10, "x") for _ in range(50)]
         for chooser in (SeededChooser(1), SeededChooser(2))
@@ -21,13 +21,13 @@ def test_another_seed_answers_otherwise() -> None:
     assert answers[0] != answers[1]
 
 
-def test_a_choice_stays_within_its_options() -> None:
+def test_choice_stays_within_its_options() -> None:
     chooser = SeededChooser(0)
 
     assert {chooser.choose(3, "x") for _ in range(200)} == {0, 1, 2}
 
 
-def test_a_single_option_is_no_choice() -> None:
+def test_single_option_is_no_choice() -> None:
     chooser = SeededChooser(0)
 
     assert chooser.choose(1, "x") == 0
@@ -41,7 +41,7 @@ def test_certainties_are_certain() -> None:
     assert all(chooser.chance(1.0, "x") for _ in range(100))
 
 
-def test_a_log_replays_itself() -> None:
+def test_log_replays_itself() -> None:
     chooser = SeededChooser(9)
     asked = [(chooser.choose(4, "x"), chooser.chance(0.5, "y")) for _ in range(30)]
 
@@ -50,12 +50,12 @@ def test_a_log_replays_itself() -> None:
     assert [(replay.choose(4, "x"), replay.chance(0.5, "y")) for _ in range(30)] == asked
 
 
-def test_after_the_end_of_a_replay_everything_takes_its_plain_course() -> None:
+def test_replay_takes_plain_course_after_its_end() -> None:
     replay = ReplayChooser([2])
 
     assert [replay.choose(4, "x") for _ in range(3)] == [2, 0, 0]
     assert not replay.chance(0.99, "y")
 
 
-def test_a_replayed_choice_that_does_not_fit_any_more_is_the_nearest_one() -> None:
+def test_replayed_choice_that_does_not_fit_any_more_is_nearest_one() -> None:
     assert ReplayChooser([7]).choose(3, "x") == 2

@@ -52,7 +52,7 @@ def code_of(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
 
 
 @both_engines
-def test_an_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
+def test_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
     seen: list[object] = []
     cloud.function(lambda event, _: seen.append(event), name="work")
 
@@ -70,7 +70,7 @@ def test_an_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     "name", ["work", "work:live", "arn:aws:lambda:us-east-1:123456789012:function:work:$LATEST"]
 )
-def test_a_function_is_invoked_by_its_names(cloud: LocalCloud, name: str) -> None:
+def test_function_is_invoked_by_its_names(cloud: LocalCloud, name: str) -> None:
     cloud.function(lambda _event, context: context.invoked_function_arn, name="work")
 
     answer = boto3.client("lambda").invoke(FunctionName=name, Payload=b"{}")
@@ -80,7 +80,7 @@ def test_a_function_is_invoked_by_its_names(cloud: LocalCloud, name: str) -> Non
     )
 
 
-def test_a_synchronous_invocation_answers_with_the_result(cloud: LocalCloud) -> None:
+def test_synchronous_invocation_answers_with_result(cloud: LocalCloud) -> None:
     cloud.function(lambda event, _: {"twice": event["n"] * 2}, name="double")
 
     answer: Any = boto3.client("lambda").invoke(FunctionName="double", Payload=b'{"n": 21}')
@@ -90,7 +90,7 @@ def test_a_synchronous_invocation_answers_with_the_result(cloud: LocalCloud) -> 
     assert json.loads(answer["Payload"].read()) == {"twice": 42}
 
 
-def test_a_synchronous_invocation_tells_of_an_error(cloud: LocalCloud) -> None:
+def test_synchronous_invocation_tells_of_error(cloud: LocalCloud) -> None:
     def fail(_event: object, _context: object) -> None:
         raise ValueError("no")
 
@@ -102,7 +102,7 @@ def test_a_synchronous_invocation_tells_of_an_error(cloud: LocalCloud) -> None:
 
 
 @both_engines
-def test_a_worker_may_invoke_and_wait_for_another_function(cloud: LocalCloud) -> None:
+def test_worker_may_invoke_and_wait_for_another_function(cloud: LocalCloud) -> None:
     def outer(_event: object, _context: object) -> object:
         answer = boto3.client("lambda").invoke(FunctionName="inner", Payload=b'{"n": 4}')
         return json.loads(answer["Payload"].read())
@@ -153,7 +153,7 @@ def test_lambda_refuses_as_it_does(
     assert code_of(raised) == expected
 
 
-def test_a_function_tells_its_configuration(cloud: LocalCloud) -> None:
+def test_function_tells_its_configuration(cloud: LocalCloud) -> None:
     arn = cloud.function(
         lambda _event, _: None,
         name="work",
@@ -178,7 +178,7 @@ def test_a_function_tells_its_configuration(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     ("decorated", "variables"), [(True, {"WORKPOOL_DECORATED": "1"}), (False, {})]
 )
-def test_a_decorated_function_is_marked_as_a_deployment_marks_it(
+def test_decorated_function_is_marked_as_deployment_marks_it(
     cloud: LocalCloud, *, decorated: bool, variables: dict[str, str]
 ) -> None:
     def work() -> None: ...
@@ -197,7 +197,7 @@ def test_a_decorated_function_is_marked_as_a_deployment_marks_it(
 
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("call", ["get_function_configuration", "get_function_event_invoke_config"])
-def test_a_function_that_is_not_there_has_no_configuration(call: str) -> None:
+def test_function_that_is_not_there_has_no_configuration(call: str) -> None:
     with pytest.raises(ClientError) as raised:
         getattr(boto3.client("lambda"), call)(FunctionName="nobody")
 
@@ -221,7 +221,7 @@ def schedule(at: datetime, **changes: Any) -> dict[str, Any]:
 
 
 @both_engines
-def test_a_schedule_fires_and_deletes_itself(cloud: LocalCloud) -> None:
+def test_schedule_fires_and_deletes_itself(cloud: LocalCloud) -> None:
     seen: list[object] = []
     cloud.function(lambda event, _: seen.append((event, cloud.now)), name="work")
     client = boto3.client("scheduler")
@@ -238,7 +238,7 @@ def test_a_schedule_fires_and_deletes_itself(cloud: LocalCloud) -> None:
     assert code_of(raised) == ("ResourceNotFoundException", 404)
 
 
-def test_a_schedule_is_created_once_updated_and_deleted(cloud: LocalCloud) -> None:
+def test_schedule_is_created_once_updated_and_deleted(cloud: LocalCloud) -> None:
     seen: list[datetime] = []
     cloud.function(lambda *_: seen.append(cloud.now), name="work")
     client = boto3.client("scheduler")
@@ -263,7 +263,7 @@ def test_a_schedule_is_created_once_updated_and_deleted(cloud: LocalCloud) -> No
     "changes",
     [{"ScheduleExpression": "rate(5 potatoes)"}, {"ScheduleExpressionTimezone": "Europe/Berlin"}],
 )
-def test_a_schedule_that_cannot_be_kept_is_refused(
+def test_schedule_that_cannot_be_kept_is_refused(
     cloud: LocalCloud, changes: dict[str, str]
 ) -> None:
     with pytest.raises(ClientError) as raised:
@@ -274,7 +274,7 @@ def test_a_schedule_that_cannot_be_kept_is_refused(
 
 @both_engines
 @pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
-def test_answers_carry_the_clouds_date(cloud: LocalCloud, service: str) -> None:
+def test_answers_carry_clouds_date(cloud: LocalCloud, service: str) -> None:
     cloud.function(lambda *_: None, name="work")
     cloud.advance(timedelta(days=3, seconds=4))
     calls: dict[str, Callable[[], Any]] = {
@@ -304,7 +304,7 @@ def test_user_codes_own_tables_live_beside_ours(cloud: LocalCloud) -> None:
     assert client.scan(TableName="orders")["Count"] == 6
 
 
-def test_on_moto_the_pools_table_stands_beside_them(moto_cloud: LocalCloud) -> None:
+def test_pools_table_on_moto_stands_beside_users_tables(moto_cloud: LocalCloud) -> None:
     client = make_table("orders")
 
     assert client.list_tables()["TableNames"] == [moto_cloud.table, "orders"]
@@ -347,7 +347,7 @@ def test_moto_under_threads_loses_no_acknowledged_write() -> None:
 
 
 @both_engines
-def test_threads_of_user_code_in_a_worker_work(cloud: LocalCloud) -> None:
+def test_threads_of_user_code_in_worker_work(cloud: LocalCloud) -> None:
     client = make_table("counters")
 
     def work(_event: object, _context: object) -> int:
@@ -381,7 +381,7 @@ def test_service_calls_of_user_code_are_where_workers_meet(cloud: LocalCloud) ->
     assert failures
 
 
-def test_there_is_one_cloud_on_moto_in_a_process(moto_cloud: LocalCloud) -> None:
+def test_there_is_one_cloud_on_moto_in_process(moto_cloud: LocalCloud) -> None:
     with pytest.raises(LocalCloudError, match="already"), LocalCloud(engine="moto"):
         pass
 
@@ -389,7 +389,7 @@ def test_there_is_one_cloud_on_moto_in_a_process(moto_cloud: LocalCloud) -> None
         assert other.table == moto_cloud.table
 
 
-def test_a_cloud_that_was_left_makes_room_for_the_next() -> None:
+def test_cloud_that_was_left_makes_room_for_next() -> None:
     for _ in range(2):
         with LocalCloud(engine="moto") as cloud:
             tables = boto3.client("dynamodb").list_tables()["TableNames"]
@@ -397,7 +397,7 @@ def test_a_cloud_that_was_left_makes_room_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_environment_is_dummy_inside_and_restored_outside(
+def test_environment_is_dummy_inside_and_restored_outside(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str
 ) -> None:
     (tmp_path / "config").write_text(
@@ -421,11 +421,11 @@ def test_the_environment_is_dummy_inside_and_restored_outside(
     assert inside["AWS_DEFAULT_REGION"] == "us-east-1"
 
 
-def test_the_fixture_is_a_virtual_cloud(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
+def test_fixture_is_virtual_cloud(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
     assert workpool_cloud.now == datetime(2026, 1, 1, tzinfo=UTC)
     assert boto3.client("dynamodb").list_tables()["TableNames"] == []
 
 
 @pytest.mark.workpool(engine="moto")
-def test_a_mark_gives_the_fixture_another_engine(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
+def test_mark_gives_fixture_another_engine(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
     assert boto3.client("dynamodb").list_tables()["TableNames"] == [workpool_cloud.table]

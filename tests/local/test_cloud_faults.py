@@ -54,7 +54,7 @@ def test_every_work_ends_whatever_goes_wrong(seed: int) -> None:
         assert cloud.max_concurrency(claimed) <= 3
 
 
-def test_the_faults_really_happen() -> None:
+def test_faults_really_happen() -> None:
     outcomes: Counter[str] = Counter()
     watchdog = 0
     for seed in SEEDS:
@@ -70,7 +70,7 @@ def test_the_faults_really_happen() -> None:
     assert watchdog > 0
 
 
-def test_a_claimed_work_that_always_comes_twice_runs_once() -> None:
+def test_claimed_work_that_always_comes_twice_runs_once() -> None:
     with LocalCloud(engine="memory", duplicate_deliveries=1.0) as cloud:
         pool = cloud.workpool(max_parallelism=2)
         ran: list[int] = []
@@ -90,7 +90,7 @@ def test_a_claimed_work_that_always_comes_twice_runs_once() -> None:
         assert cloud.max_concurrency(fn) <= 2
 
 
-def test_moto_survives_the_same_faults() -> None:
+def test_moto_survives_same_faults() -> None:
     with LocalCloud(seed=2, **FAULTS) as cloud:
         pool = cloud.workpool(max_parallelism=3)
         fn = cloud.function(lambda event, _: event["n"], name="plain", takes=timedelta(seconds=1))

@@ -38,13 +38,13 @@ from workpool_aws.local import LocalCloud, LocalCloudError
         ("lost_destinations", -1),
     ],
 )
-def test_a_bad_option_is_named(option: str, value: Any) -> None:
+def test_bad_option_is_named(option: str, value: Any) -> None:
     with pytest.raises(UsageError, match=option):
         LocalCloud(**{option: value})
 
 
 @pytest.mark.parametrize("value", [0, -1, 1_001, float("nan"), True])
-def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
+def test_real_clock_has_sensible_speed(value: Any) -> None:
     with pytest.raises(UsageError, match="speed"):
         LocalCloud(clock="real", speed=value)
 
@@ -74,12 +74,12 @@ def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
         ("event_age", timedelta(hours=6, milliseconds=1)),
     ],
 )
-def test_a_bad_option_of_a_function_is_named(option: str, value: Any) -> None:
+def test_bad_option_of_function_is_named(option: str, value: Any) -> None:
     with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match=option):
         cloud.function(lambda _event, _context: None, **{option: value})
 
 
-def test_a_function_is_callable() -> None:
+def test_function_is_callable() -> None:
     handler: Any = "send_email"
     with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match="handler"):
         cloud.function(handler)
@@ -100,7 +100,7 @@ class Nameless(Recursing):
 
 
 @pytest.mark.parametrize("kind", [Recursing, Nameless])
-def test_a_handler_with_odd_attributes_runs_under_the_name_of_its_class(
+def test_handler_with_odd_attributes_runs_under_name_of_its_class(
     kind: type[Recursing],
 ) -> None:
     handler = kind()
@@ -113,12 +113,12 @@ def test_a_handler_with_odd_attributes_runs_under_the_name_of_its_class(
         assert [each.outcome for each in cloud.invocations(handler)] == ["success"]
 
 
-def test_a_cloud_outside_of_its_with_says_so() -> None:
+def test_cloud_outside_of_its_with_says_so() -> None:
     with pytest.raises(LocalCloudError, match="with"):
         LocalCloud(engine="memory").function(lambda _event, _context: None)
 
 
-def test_a_cloud_is_used_once() -> None:
+def test_cloud_is_used_once() -> None:
     cloud = LocalCloud(engine="memory")
     with cloud:
         pass
@@ -128,7 +128,7 @@ def test_a_cloud_is_used_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A-z_0", "n" * 64])
-def test_a_name_that_lambda_allows_is_kept(name: str) -> None:
+def test_name_that_lambda_allows_is_kept(name: str) -> None:
     with LocalCloud() as cloud:
         assert (
             cloud.function(lambda _event, _context: None, name=name)
@@ -139,7 +139,7 @@ def test_a_name_that_lambda_allows_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     "arn", ["done", "", None, 3, "arn:aws:sqs:us-east-1:123456789012:a b", "arn:aws:s3:::bucket"]
 )
-def test_messages_are_of_a_queue_or_topic(arn: Any) -> None:
+def test_messages_are_of_queue_or_topic(arn: Any) -> None:
     with (
         LocalCloud() as cloud,
         pytest.raises(UsageError, match="arn must be the ARN of an SQS queue or SNS topic; got "),
@@ -147,7 +147,7 @@ def test_messages_are_of_a_queue_or_topic(arn: Any) -> None:
         cloud.messages(arn)
 
 
-def test_the_table_on_a_server_is_not_known_before_it_is_made() -> None:
+def test_table_on_server_is_not_known_before_it_is_made() -> None:
     cloud = LocalCloud(engine="http://127.0.0.1:1")
 
     with pytest.raises(LocalCloudError, match="with"):
@@ -155,7 +155,7 @@ def test_the_table_on_a_server_is_not_known_before_it_is_made() -> None:
 
 
 @pytest.mark.parametrize("fn", ["nobody", 3, None, [], {}])
-def test_an_unknown_function_is_named(fn: Any) -> None:
+def test_unknown_function_is_named(fn: Any) -> None:
     with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match="fn"):
         cloud.invocations(fn)
 
@@ -167,14 +167,14 @@ def test_time_passes_by_timedeltas(call: str, value: Any) -> None:
         getattr(cloud, call)(value)
 
 
-def test_an_event_is_json() -> None:
+def test_event_is_json() -> None:
     with LocalCloud(engine="memory") as cloud:
         arn = cloud.function(lambda _event, _context: None)
         with pytest.raises(UsageError, match="event"):
             cloud.invoke(arn, {"when": timedelta(1)})
 
 
-def test_the_longest_times_that_lambda_allows_are_allowed() -> None:
+def test_longest_times_that_lambda_allows_are_allowed() -> None:
     with LocalCloud(engine="memory") as cloud:
         arn = cloud.function(
             lambda _event, _context: None,
@@ -186,7 +186,7 @@ def test_the_longest_times_that_lambda_allows_are_allowed() -> None:
         assert arn.endswith(":long")
 
 
-def test_an_endpoint_that_nobody_serves_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_that_nobody_serves_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     with socket.socket() as unserved:
         unserved.bind(("127.0.0.1", 0))

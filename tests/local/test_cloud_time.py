@@ -21,7 +21,7 @@ def nothing(event: object, context: object) -> None:
     pass
 
 
-def test_a_fresh_cloud_is_idle() -> None:
+def test_fresh_cloud_is_idle() -> None:
     with LocalCloud(engine="memory") as cloud:
         cloud.run_until_idle(timeout=timedelta(days=365))
 
@@ -53,7 +53,7 @@ def test_advance_does_what_is_due_up_to_its_end_and_nothing_later() -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 5, 600])
-def test_due_times_are_kept_to_a_second_near_and_far(minutes: int) -> None:
+def test_due_times_are_kept_to_second_near_and_far(minutes: int) -> None:
     with LocalCloud(engine="memory", scheduler="aws", seed=minutes) as cloud:
         pool = cloud.workpool()
         fn = cloud.function(nothing)
@@ -65,7 +65,7 @@ def test_due_times_are_kept_to_a_second_near_and_far(minutes: int) -> None:
         assert timedelta(0) <= entry.started_at - due <= timedelta(seconds=1)
 
 
-def test_idle_jumps_over_the_future_but_not_beyond_its_timeout() -> None:
+def test_idle_jumps_over_future_but_not_beyond_its_timeout() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         fn = cloud.function(nothing)
@@ -80,7 +80,7 @@ def test_idle_jumps_over_the_future_but_not_beyond_its_timeout() -> None:
         assert pool.status(None, far).state == "finished"
 
 
-def test_a_paused_pool_is_at_rest() -> None:
+def test_paused_pool_is_at_rest() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=0)
         fn = cloud.function(nothing)
@@ -95,7 +95,7 @@ def test_a_paused_pool_is_at_rest() -> None:
         assert pool.status(None, work_id).state == "finished"
 
 
-def test_running_work_at_the_end_of_the_timeout_is_named() -> None:
+def test_running_work_at_end_of_timeout_is_named() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
         fn = cloud.function(
@@ -111,7 +111,7 @@ def test_running_work_at_the_end_of_the_timeout_is_named() -> None:
         assert f"{waiting} (pending" in str(raised.value)
 
 
-def test_idle_waits_for_everything_a_pool_still_has_to_do() -> None:
+def test_idle_waits_for_everything_pool_still_has_to_do() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=2)
         fn = cloud.function(nothing, takes=timedelta(minutes=3), timeout=timedelta(minutes=5))
@@ -123,7 +123,7 @@ def test_idle_waits_for_everything_a_pool_still_has_to_do() -> None:
         assert timedelta(minutes=12) <= cloud.now - START < timedelta(minutes=13)
 
 
-def test_a_pool_at_rest_has_no_loop_and_no_schedule() -> None:
+def test_pool_at_rest_has_no_loop_and_no_schedule() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         pool.enqueue_action(None, cloud.function(nothing), {})
@@ -135,7 +135,7 @@ def test_a_pool_at_rest_has_no_loop_and_no_schedule() -> None:
         assert cloud.invocations(cloud.watchdog_arn) == []
 
 
-def test_a_dead_loop_is_found_by_the_watchdog() -> None:
+def test_dead_loop_is_found_by_watchdog() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         fn = cloud.function(nothing)
@@ -177,7 +177,7 @@ def test_clouds_may_be_nested_and_do_not_meet() -> None:
     assert states == ["pending", "finished"]
 
 
-def test_clouds_may_run_in_threads_at_the_same_time() -> None:
+def test_clouds_may_run_in_threads_at_same_time() -> None:
     ends: list[datetime] = []
 
     def live() -> None:
@@ -209,7 +209,7 @@ def test_leaving_ends_every_thread() -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_what_runs_when_the_cloud_ends_was_killed() -> None:
+def test_work_that_runs_when_cloud_ends_was_killed() -> None:
     with LocalCloud(engine="memory") as cloud:
         fn = cloud.function(nothing, takes=timedelta(seconds=9))
         cloud.invoke(fn, {})
@@ -221,7 +221,7 @@ def test_what_runs_when_the_cloud_ends_was_killed() -> None:
     assert after.outcome == "killed"
 
 
-def test_a_worker_that_waits_for_another_is_reported(request: pytest.FixtureRequest) -> None:
+def test_worker_that_waits_for_another_is_reported(request: pytest.FixtureRequest) -> None:
     met = threading.Barrier(2)
     request.addfinalizer(met.abort)
 
@@ -235,7 +235,7 @@ def test_a_worker_that_waits_for_another_is_reported(request: pytest.FixtureRequ
             cloud.run_until_idle()
 
 
-def test_on_the_real_clock_workers_really_meet() -> None:
+def test_workers_meet_on_real_clock() -> None:
     met = threading.Barrier(3)
     with LocalCloud(engine="memory", clock="real", speed=10.0) as cloud:
         pool = cloud.workpool(max_parallelism=3)
@@ -251,7 +251,7 @@ def test_on_the_real_clock_workers_really_meet() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_real_clock_does_the_same_work(engine: str) -> None:
+def test_real_clock_does_same_work(engine: str) -> None:
     with LocalCloud(engine=engine, clock="real", speed=20.0) as cloud:
         pool = cloud.workpool(max_parallelism=4)
 
@@ -273,7 +273,7 @@ def test_the_real_clock_does_the_same_work(engine: str) -> None:
         assert cloud.max_concurrency(fn) <= 4
 
 
-def test_a_timeout_on_the_real_clock_is_one() -> None:
+def test_timeout_on_real_clock_is_one() -> None:
     free = threading.Event()
     with LocalCloud(engine="memory", clock="real", speed=50.0) as cloud:
         fn = cloud.function(
@@ -299,7 +299,7 @@ def test_other_tables_are_there_when_they_are_named() -> None:
         assert cloud.workpool("email").status(None, work_id).state == "unknown"
 
 
-def test_reading_for_the_watchdog_costs_nothing() -> None:
+def test_reading_for_watchdog_costs_nothing() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         pool.enqueue_action(None, cloud.function(nothing), {})
@@ -311,7 +311,7 @@ def test_reading_for_the_watchdog_costs_nothing() -> None:
         assert cloud.capacity == before
 
 
-def test_a_callback_that_is_owed_is_reported_and_one_for_later_is_not() -> None:
+def test_callback_that_is_owed_is_reported_and_one_for_later_is_not() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         work_id = pool.enqueue_action(

@@ -26,7 +26,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
 
 
 @both_engines
-def test_an_undecorated_functions_value_is_the_result(cloud: LocalCloud) -> None:
+def test_undecorated_functions_value_is_result(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(
         None, cloud.function(lambda event, _: {"twice": event["n"] * 2}, name="double"), {"n": 21}
@@ -41,7 +41,7 @@ def test_an_undecorated_functions_value_is_the_result(cloud: LocalCloud) -> None
 
 
 @both_engines
-def test_a_decorated_function_reports_by_itself(cloud: LocalCloud) -> None:
+def test_decorated_function_reports_by_itself(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -85,7 +85,7 @@ def test_attempts_are_written_down_with_their_outcome(cloud: LocalCloud, decorat
 
 
 @pytest.mark.parametrize("decorated", [True, False])
-def test_taking_too_long_is_a_timeout(cloud: LocalCloud, decorated: bool) -> None:
+def test_taking_too_long_is_timeout(cloud: LocalCloud, decorated: bool) -> None:
     pool = cloud.workpool()
     handler: Any = pool.action(lambda: None) if decorated else lambda _event, _: None
     fn = cloud.function(
@@ -106,7 +106,7 @@ def test_taking_too_long_is_a_timeout(cloud: LocalCloud, decorated: bool) -> Non
     assert entry.ended_at - entry.started_at == timedelta(seconds=10)
 
 
-def test_a_duration_may_depend_on_the_event(cloud: LocalCloud) -> None:
+def test_duration_may_depend_on_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=10)
     fn = cloud.function(
         lambda event, _: event["s"], name="work", takes=lambda event: timedelta(seconds=event["s"])
@@ -122,7 +122,7 @@ def test_a_duration_may_depend_on_the_event(cloud: LocalCloud) -> None:
     assert lengths == {s: timedelta(seconds=s) for s in (1, 5, 9)}
 
 
-def test_work_sleeps_in_the_clouds_time(cloud: LocalCloud) -> None:
+def test_work_sleeps_in_clouds_time(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -140,7 +140,7 @@ def test_work_sleeps_in_the_clouds_time(cloud: LocalCloud) -> None:
 
 
 @both_engines
-def test_a_failure_is_final_where_it_says_so(cloud: LocalCloud) -> None:
+def test_failure_is_final_where_it_says_so(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -175,7 +175,7 @@ def test_pools_do_not_share_their_limits(cloud: LocalCloud) -> None:
     assert cloud.max_concurrency(fn) == 4
 
 
-def test_a_worker_may_enqueue_more(cloud: LocalCloud) -> None:
+def test_worker_may_enqueue_more(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -191,7 +191,7 @@ def test_a_worker_may_enqueue_more(cloud: LocalCloud) -> None:
     assert [each.event["n"] for each in cloud.invocations(fn)] == [5, 4, 3, 2, 1, 0]
 
 
-def test_an_unknown_target_fails_in_the_end(cloud: LocalCloud) -> None:
+def test_unknown_target_fails_in_end(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, "arn:aws:lambda:us-east-1:123456789012:function:nobody", {})
     cloud.run_until_idle()
@@ -241,7 +241,7 @@ def run_a_day(engine: str, seed: int, **faults: Any) -> tuple[list[str], Any, li
         )
 
 
-def test_the_same_seed_is_the_same_run() -> None:
+def test_same_seed_is_same_run() -> None:
     faults = {
         "duplicate_deliveries": 0.2,
         "lost_deliveries": 0.1,
@@ -255,7 +255,7 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert len(first) > 100
 
 
-def test_capacity_is_the_same_on_moto_and_in_memory() -> None:
+def test_capacity_is_same_on_moto_and_in_memory() -> None:
     capacities = [run_a_day(engine, 3)[1] for engine in ("memory", "moto")]
 
     assert capacities[0].by_label == capacities[1].by_label
@@ -264,7 +264,7 @@ def test_capacity_is_the_same_on_moto_and_in_memory() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_commit_of_the_ledger_costs_by_the_bytes_of_its_slots(engine: str) -> None:
+def test_commit_of_ledger_costs_by_bytes_of_its_slots(engine: str) -> None:
     """On both engines: 150 works that run take more than two kilobytes, and less than three."""
     with LocalCloud(engine=engine, seed=3) as cloud:
         pool = cloud.workpool(max_parallelism=150)
@@ -285,7 +285,7 @@ def test_a_commit_of_the_ledger_costs_by_the_bytes_of_its_slots(engine: str) -> 
     assert (after.write_units - before.write_units, after.requests - before.requests) == (3, 1)
 
 
-def test_a_cloud_may_use_an_endpoint() -> None:
+def test_cloud_may_use_endpoint() -> None:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
         with LocalCloud(engine="https://dynamodb.us-east-1.amazonaws.com") as cloud:

@@ -40,7 +40,7 @@ def test_calls_take_their_time_together_and_answer_in_order(kernel: VirtualKerne
     assert kernel.now() - START == 10
 
 
-def test_the_first_items_error_is_raised_when_all_have_ended(kernel: VirtualKernel) -> None:
+def test_first_items_error_is_raised_when_all_have_ended(kernel: VirtualKernel) -> None:
     called: list[int] = []
     raised: list[str] = []
 
@@ -61,7 +61,7 @@ def test_the_first_items_error_is_raised_when_all_have_ended(kernel: VirtualKern
     assert raised == ["item 1"]
 
 
-def test_a_crash_in_one_call_ends_the_process_with_all_its_calls(kernel: VirtualKernel) -> None:
+def test_crash_in_one_call_ends_process_with_all_its_calls(kernel: VirtualKernel) -> None:
     called: list[int] = []
     survived: list[str] = []
 
@@ -86,7 +86,7 @@ def test_outside_of_tasks_calls_are_made_one_by_one(kernel: VirtualKernel) -> No
     ) == [2, 3, 4]
 
 
-def test_on_the_real_clock_it_is_the_same() -> None:
+def test_fan_out_is_same_on_real_clock() -> None:
     kernel = RealKernel(speed=100.0)
     answers: list[list[int]] = []
     fan_out = TaskFanOut(kernel, lanes=4)

@@ -64,7 +64,7 @@ def result_of(cloud: LocalCloud, fn: str, **options: Any) -> Result:
 
 
 @odd_errors
-def test_an_undecorated_worker_fails(error: BaseException) -> None:
+def test_undecorated_worker_fails(error: BaseException) -> None:
     def work(_event: object, _context: object) -> None:
         raise error
 
@@ -77,7 +77,7 @@ def test_an_undecorated_worker_fails(error: BaseException) -> None:
 
 
 @odd_errors
-def test_a_decorated_worker_fails(error: BaseException) -> None:
+def test_decorated_worker_fails(error: BaseException) -> None:
     with LocalCloud() as cloud:
 
         @cloud.workpool().action
@@ -91,7 +91,7 @@ def test_a_decorated_worker_fails(error: BaseException) -> None:
 
 @pytest.mark.parametrize("error", ENDS_OF_PROCESSES)
 @pytest.mark.parametrize("decorated", [True, False])
-def test_what_ends_a_process_is_a_crash(error: BaseException, *, decorated: bool) -> None:
+def test_exit_of_process_is_crash(error: BaseException, *, decorated: bool) -> None:
     with LocalCloud() as cloud:
 
         def plain(_event: object, _context: object) -> None:
@@ -110,7 +110,7 @@ def test_what_ends_a_process_is_a_crash(error: BaseException, *, decorated: bool
 
 @odd_errors
 @pytest.mark.parametrize("decorated", [True, False])
-def test_a_callback_that_raises_leaves_the_work_item_as_it_is(
+def test_callback_that_raises_leaves_work_item_as_it_is(
     error: BaseException, *, decorated: bool
 ) -> None:
     with LocalCloud() as cloud:
@@ -134,7 +134,7 @@ def test_a_callback_that_raises_leaves_the_work_item_as_it_is(
 
 
 @odd_errors
-def test_a_worker_that_is_invoked_directly_answers_with_a_function_error(
+def test_worker_that_is_invoked_directly_answers_with_function_error(
     error: BaseException,
 ) -> None:
     with LocalCloud() as cloud:
@@ -164,7 +164,7 @@ def test_a_worker_that_is_invoked_directly_answers_with_a_function_error(
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("decorated", [True, False])
-def test_any_result_leads_to_an_end(value: object, *, decorated: bool) -> None:
+def test_result_of_any_kind_leads_to_end(value: object, *, decorated: bool) -> None:
     with LocalCloud() as cloud:
 
         @cloud.workpool().action
@@ -178,7 +178,7 @@ def test_any_result_leads_to_an_end(value: object, *, decorated: bool) -> None:
     assert result.kind in ("success", "failed")
 
 
-def test_a_person_can_interrupt_a_handler_that_runs_in_the_tests_own_thread() -> None:
+def test_person_can_interrupt_handler_that_runs_in_tests_own_thread() -> None:
     with LocalCloud() as cloud:
 
         def interrupt(_event: object, _context: object) -> None:
@@ -189,7 +189,7 @@ def test_a_person_can_interrupt_a_handler_that_runs_in_the_tests_own_thread() ->
             boto3.client("lambda").invoke(FunctionName="interrupt", Payload=b"{}")
 
 
-def test_a_handler_that_exits_in_the_tests_own_thread_ends_only_its_function() -> None:
+def test_handler_that_exits_in_tests_own_thread_ends_only_its_function() -> None:
     with LocalCloud() as cloud:
         cloud.function(lambda _event, _context: sys.exit(2), name="leave")
         answer: Any = boto3.client("lambda").invoke(FunctionName="leave", Payload=b"{}")

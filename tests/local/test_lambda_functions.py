@@ -12,7 +12,7 @@ def nothing(event: object, context: object) -> None:
     pass
 
 
-def test_a_name_is_made_unique() -> None:
+def test_name_is_made_unique() -> None:
     functions = Functions()
 
     names = [functions.add(Function(name="send_email", handler=nothing)).name for _ in range(3)]
@@ -30,14 +30,14 @@ def test_a_name_is_made_unique() -> None:
         ("n" * 100, "n" * 60),
     ],
 )
-def test_a_name_from_a_handler_is_one_that_lambda_allows(own: str, name: str) -> None:
+def test_name_from_handler_is_one_that_lambda_allows(own: str, name: str) -> None:
     handler = lambda _event, _context: None  # noqa: E731 - to be given a name
     handler.__name__ = own
 
     assert name_of(handler) == name
 
 
-def test_a_long_name_that_is_taken_gets_its_number_within_what_lambda_allows() -> None:
+def test_long_name_that_is_taken_gets_its_number_within_what_lambda_allows() -> None:
     functions = Functions()
 
     names = [functions.add(Function(name="n" * 64, handler=nothing)).name for _ in range(2)]
@@ -68,7 +68,7 @@ def test_a_long_name_that_is_taken_gets_its_number_within_what_lambda_allows() -
         ),
     ],
 )
-def test_a_function_answers_to_its_names(target: str, invoked: str, version: str) -> None:
+def test_function_answers_to_its_names(target: str, invoked: str, version: str) -> None:
     functions = Functions()
     functions.add(Function(name="work", handler=nothing))
 
@@ -92,14 +92,14 @@ def test_a_function_answers_to_its_names(target: str, invoked: str, version: str
         "work:a:b",
     ],
 )
-def test_what_is_elsewhere_is_not_found(target: str) -> None:
+def test_function_elsewhere_is_not_found(target: str) -> None:
     functions = Functions()
     functions.add(Function(name="work", handler=nothing))
 
     assert functions.resolve(target) is None
 
 
-def test_the_context_is_lambdas(bench: Any) -> None:
+def test_context_is_lambdas(bench: Any) -> None:
     seen: dict[str, object] = {}
 
     def work(_event: object, context: Any) -> None:
@@ -134,7 +134,7 @@ def test_the_context_is_lambdas(bench: Any) -> None:
     }
 
 
-def test_the_context_has_the_rest_of_lambdas_and_takes_attributes(
+def test_context_has_rest_of_lambdas_and_takes_attributes(
     bench: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[object] = []
@@ -158,7 +158,7 @@ def test_the_context_has_the_rest_of_lambdas_and_takes_attributes(
     assert capsys.readouterr().out == "noted\n"
 
 
-def test_an_event_is_a_copy_by_way_of_json(bench: Any) -> None:
+def test_event_is_copy_by_way_of_json(bench: Any) -> None:
     inner = {"n": [1, 2]}
     seen: list[Any] = []
 
@@ -175,7 +175,7 @@ def test_an_event_is_a_copy_by_way_of_json(bench: Any) -> None:
     assert bench.records[0][1]["requestPayload"] == {"inner": {"n": [1, 2]}, "pair": [1, 2]}
 
 
-def test_an_invocation_is_written_down(bench: Any) -> None:
+def test_invocation_is_written_down(bench: Any) -> None:
     def work(_event: object, _context: object) -> None:
         bench.kernel.sleep(2_000)
 
@@ -206,7 +206,7 @@ def test_concurrency_counts_what_ran_at_one_time(bench: Any) -> None:
     assert bench.platform.diary.most_at_once("work") == 3
 
 
-def test_what_ends_and_begins_at_one_instant_does_not_overlap(bench: Any) -> None:
+def test_invocations_that_meet_at_one_instant_do_not_overlap(bench: Any) -> None:
     def work(event: Any, _context: object) -> None:
         bench.kernel.sleep(100)
         if event["n"] < 3:

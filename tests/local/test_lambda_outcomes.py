@@ -24,7 +24,7 @@ def failing(_event: object, _context: object) -> None:
     raise KeyError("missing")
 
 
-def test_a_success_is_told_with_request_and_response(bench: Any) -> None:
+def test_success_is_told_with_request_and_response(bench: Any) -> None:
     arn = bench.deploy(lambda event, _: {"twice": event["n"] * 2}, name="double")
     bench.send(arn, {"n": 21})
     bench.run()
@@ -47,7 +47,7 @@ def test_a_success_is_told_with_request_and_response(bench: Any) -> None:
     }
 
 
-def test_an_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
+def test_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
     bench.send(bench.deploy(failing), {"n": 1})
     bench.run()
 
@@ -69,7 +69,7 @@ def test_an_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
     ("value", "shown"),
     [(None, None), (0, 0), ([1], [1]), ("text", "text"), ({"a": None}, {"a": None})],
 )
-def test_any_json_value_is_a_response(bench: Any, value: object, shown: object) -> None:
+def test_any_json_value_is_response(bench: Any, value: object, shown: object) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
     bench.run()
 
@@ -111,15 +111,15 @@ class Colour(StrEnum):
         ([True, None, 'quotes " and \\ \n'], '[true, null, "quotes \\" and \\\\ \\n"]'),
     ],
 )
-def test_a_result_is_encoded_as_lambdas_runtime_does(value: object, shown: str) -> None:
+def test_result_is_encoded_as_lambdas_runtime_does(value: object, shown: str) -> None:
     assert answered(value, "r").payload == shown
 
 
-def test_characters_are_written_as_the_pythons_runtime_writes_them() -> None:
+def test_characters_are_written_as_pythons_runtime_writes_them() -> None:
     assert answered("\N{SNOWMAN}", "r").payload == ('"\\u2603"' if ASCII_ONLY else '"\N{SNOWMAN}"')
 
 
-def test_a_lone_surrogate_ends_a_runtime_that_writes_characters_as_they_are(
+def test_lone_surrogate_ends_runtime_that_writes_characters_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(answers, "marshal", lambda value: f'"{value}"')
@@ -178,7 +178,7 @@ class OddRecord:
         OddRecord,
     ],
 )
-def test_what_is_no_json_cannot_be_returned(bench: Any, make: Callable[[], object]) -> None:
+def test_response_that_is_no_json_is_error(bench: Any, make: Callable[[], object]) -> None:
     bench.send(bench.deploy(lambda *_: make(), name="answer"))
     bench.run()
 
@@ -201,7 +201,7 @@ def test_what_is_no_json_cannot_be_returned(bench: Any, make: Callable[[], objec
         (2.0, "with error: exit status 1"),
     ],
 )
-def test_the_end_of_the_process_is_a_crash(bench: Any, status: Any, shown: str) -> None:
+def test_end_of_process_is_crash(bench: Any, status: Any, shown: str) -> None:
     bench.send(bench.deploy(lambda *_: sys.exit(status), name="leave"))
     bench.run()
 
@@ -281,7 +281,7 @@ class WithoutCode(SystemExit):
     ],
 )
 @pytest.mark.parametrize("decorated", [True, False])
-def test_what_the_runtime_does_not_survive_ends_the_process(
+def test_process_ends_by_what_runtime_does_not_survive(
     bench: Any, error: BaseException, how: str, *, decorated: bool
 ) -> None:
     def leave(_event: object, _context: object) -> None:
@@ -320,7 +320,7 @@ class Recursing(Exception):
         pytest.param(ValueError("x" * 300_000), "ValueError", id="long text"),
     ],
 )
-def test_an_exception_is_reported_however_odd(bench: Any, error: Exception, kind: str) -> None:
+def test_exception_is_reported_however_odd(bench: Any, error: Exception, kind: str) -> None:
     def fail(_event: object, _context: object) -> None:
         raise error
 
@@ -334,7 +334,7 @@ def recurse() -> None:
     recurse()
 
 
-def test_endless_recursion_is_a_failure(bench: Any) -> None:
+def test_endless_recursion_is_failure(bench: Any) -> None:
     bench.send(bench.deploy(lambda *_: recurse(), name="deep"))
     bench.run()
 
@@ -344,7 +344,7 @@ def test_endless_recursion_is_a_failure(bench: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["x" * (6 * 1024 * 1024 + 99), b"x" * (6 * 1024 * 1024 + 101)], ids=["text", "bytes"]
 )
-def test_a_response_above_six_megabytes_is_a_failure(value: object) -> None:
+def test_response_above_six_megabytes_is_failure(value: object) -> None:
     answer = answered(value, "r")
 
     assert answer.ended == "failed"
@@ -353,14 +353,14 @@ def test_a_response_above_six_megabytes_is_a_failure(value: object) -> None:
     )
 
 
-def test_a_response_of_six_megabytes_is_a_success() -> None:
+def test_response_of_six_megabytes_is_success() -> None:
     assert answered("x" * (6 * 1024 * 1024 + 98), "r").ended == "success"
 
 
 @pytest.mark.parametrize(
     "event", ["[" * 100_000 + "]" * 100_000, "1" * 5_000], ids=["deep", "long"]
 )
-def test_an_event_that_cannot_be_decoded_is_a_failure(bench: Any, event: str) -> None:
+def test_event_that_cannot_be_decoded_is_failure(bench: Any, event: str) -> None:
     ran: list[object] = []
     bench.platform.send(
         bench.deploy(
@@ -378,7 +378,7 @@ def test_an_event_that_cannot_be_decoded_is_a_failure(bench: Any, event: str) ->
 @pytest.mark.parametrize(
     "value", [Decimal("9" * 5_000), Decimal("1E+5000")], ids=["digits", "exponent"]
 )
-def test_a_number_of_any_length_does_not_break_a_record(bench: Any, value: Decimal) -> None:
+def test_number_of_any_length_does_not_break_record(bench: Any, value: Decimal) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
     bench.run()
 
@@ -386,7 +386,7 @@ def test_a_number_of_any_length_does_not_break_a_record(bench: Any, value: Decim
     assert len(bench.invocations("listener")) == 1
 
 
-def test_a_timeout_ends_the_attempt_at_its_moment(bench: Any) -> None:
+def test_timeout_ends_attempt_at_its_moment(bench: Any) -> None:
     seen: list[str] = []
 
     def slow(_event: object, _context: object) -> None:
@@ -404,7 +404,7 @@ def test_a_timeout_ends_the_attempt_at_its_moment(bench: Any) -> None:
     assert seen == []
 
 
-def test_a_sleep_that_ends_with_the_timeout_is_in_time(bench: Any) -> None:
+def test_sleep_that_ends_with_timeout_is_in_time(bench: Any) -> None:
     bench.send(bench.deploy(lambda *_: bench.kernel.sleep(3_000), name="just", timeout_ms=3_000))
     bench.run()
 
@@ -428,7 +428,7 @@ def test_code_that_swallows_its_death_does_not_survive_it(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("handler", [lambda *_: "done", failing])
-def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(
+def test_body_runs_at_start_and_its_outcome_comes_at_end(
     bench: Any, handler: Callable[..., object]
 ) -> None:
     began: list[int] = []
@@ -445,7 +445,7 @@ def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(
     assert [at for at, _ in bench.records] == [7_000]
 
 
-def test_taking_longer_than_the_timeout_is_a_timeout(bench: Any) -> None:
+def test_taking_longer_than_timeout_is_timeout(bench: Any) -> None:
     bench.send(
         bench.deploy(lambda *_: "done", name="long", takes=lambda _: 3_001, timeout_ms=3_000)
     )
@@ -455,7 +455,7 @@ def test_taking_longer_than_the_timeout_is_a_timeout(bench: Any) -> None:
     assert (at, record["responsePayload"]["errorType"]) == (3_000, "Sandbox.Timedout")
 
 
-def test_a_decorated_handler_takes_its_time_between_body_and_report(bench: Any) -> None:
+def test_decorated_handler_takes_its_time_between_body_and_report(bench: Any) -> None:
     reported: list[int] = []
 
     def decorated(_event: object, _context: object) -> None:
@@ -471,7 +471,7 @@ def test_a_decorated_handler_takes_its_time_between_body_and_report(bench: Any) 
     assert reported == [start + 4_000]
 
 
-def test_a_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> None:
+def test_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> None:
     reported: list[str] = []
 
     def decorated(_event: object, _context: object) -> None:
@@ -487,7 +487,7 @@ def test_a_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> Non
     assert bench.invocations("decorated")[0].outcome == "timeout"
 
 
-def test_the_sleeper_of_a_worker_sleeps_in_the_clouds_time(bench: Any) -> None:
+def test_sleeper_of_worker_sleeps_in_clouds_time(bench: Any) -> None:
     def sleepy(_event: object, _context: object) -> None:
         sleeper = invocation.sleeper.get()
         assert sleeper is not None
@@ -498,7 +498,7 @@ def test_the_sleeper_of_a_worker_sleeps_in_the_clouds_time(bench: Any) -> None:
     assert bench.run() == 12_500
 
 
-def test_a_refused_delivery_is_a_duplicate_and_not_counted(bench: Any) -> None:
+def test_refused_delivery_is_duplicate_and_not_counted(bench: Any) -> None:
     def claimed(event: Any, _context: object) -> None:
         refused = invocation.refused.get()
         assert refused is not None
@@ -568,7 +568,7 @@ def assigned(work_id: str) -> dict[str, object]:
         ),
     ],
 )
-def test_what_a_decorated_handler_reports_is_its_outcome(
+def test_outcome_is_what_decorated_handler_reports(
     bench: Any, make_fact: Callable[[str], Any], outcome: str
 ) -> None:
     work_id = "01KDVDNA00EZ2YE4WMTY1PFSR0"
@@ -583,7 +583,7 @@ def test_what_a_decorated_handler_reports_is_its_outcome(
     assert (entry.outcome, entry.attempt) == (outcome, 2)
 
 
-def test_a_crash_ends_the_process_without_a_word_of_its_own(make_bench: Callable[..., Any]) -> None:
+def test_crash_ends_process_without_word_of_its_own(make_bench: Callable[..., Any]) -> None:
     bench = make_bench(seed=4, crash_rate=1.0)
 
     def works(_event: object, _context: object) -> str:
@@ -599,7 +599,7 @@ def test_a_crash_ends_the_process_without_a_word_of_its_own(make_bench: Callable
     assert 1 <= sum(line.label.startswith("call") for line in bench.kernel.trace) <= 64
 
 
-def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(
+def test_planned_crash_strikes_at_end_where_there_are_few_calls(
     make_bench: Callable[..., Any],
 ) -> None:
     for seed in range(10):
@@ -610,7 +610,7 @@ def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(
         assert bench.invocations("brief")[0].outcome == "crashed", f"seed {seed}"
 
 
-def test_a_record_is_json_for_any_error_text(bench: Any) -> None:
+def test_record_is_json_for_any_error_text(bench: Any) -> None:
     def odd(_event: object, _context: object) -> None:
         raise ValueError('quotes " and \N{SNOWMAN} and \x00')
 

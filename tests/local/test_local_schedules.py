@@ -53,11 +53,11 @@ def make(
         ("", None),
     ],
 )
-def test_an_expression_is_read(expression: str, expected: int | None) -> None:
+def test_expression_is_read(expression: str, expected: int | None) -> None:
     assert read_at(expression) == expected
 
 
-def test_a_schedule_fires_once_at_its_time_and_is_gone(kernel: VirtualKernel) -> None:
+def test_schedule_fires_once_at_its_time_and_is_gone(kernel: VirtualKernel) -> None:
     schedules, sent = make(kernel)
     schedules.put(order("a", 90_000, "ring"))
 
@@ -67,7 +67,7 @@ def test_a_schedule_fires_once_at_its_time_and_is_gone(kernel: VirtualKernel) ->
     assert schedules.find("g", "a") is None
 
 
-def test_a_schedule_in_the_past_fires_now(kernel: VirtualKernel) -> None:
+def test_schedule_in_past_fires_now(kernel: VirtualKernel) -> None:
     schedules, sent = make(kernel)
     schedules.put(order("a", -5_000))
 
@@ -76,7 +76,7 @@ def test_a_schedule_in_the_past_fires_now(kernel: VirtualKernel) -> None:
     assert sent == [(0, "{}")]
 
 
-def test_a_new_order_takes_the_place_of_the_old_one(kernel: VirtualKernel) -> None:
+def test_new_order_takes_place_of_old_one(kernel: VirtualKernel) -> None:
     schedules, sent = make(kernel)
     schedules.put(order("a", 1_000, "old"))
     schedules.put(order("a", 2_000, "new"))
@@ -87,7 +87,7 @@ def test_a_new_order_takes_the_place_of_the_old_one(kernel: VirtualKernel) -> No
     assert sent == [(2_000, "new"), (3_000, "other")]
 
 
-def test_a_dropped_schedule_does_not_fire(kernel: VirtualKernel) -> None:
+def test_dropped_schedule_does_not_fire(kernel: VirtualKernel) -> None:
     schedules, sent = make(kernel)
     schedules.put(order("a", 1_000))
     schedules.drop("g", "a")
@@ -98,7 +98,7 @@ def test_a_dropped_schedule_does_not_fire(kernel: VirtualKernel) -> None:
     assert sent == []
 
 
-def test_as_on_aws_it_fires_within_the_minute(kernel: VirtualKernel) -> None:
+def test_schedule_fires_within_minute_as_on_aws(kernel: VirtualKernel) -> None:
     schedules, sent = make(kernel, "aws", seed=3)
     for number in range(50):
         schedules.put(order(f"s{number}", 10_000))
@@ -133,7 +133,7 @@ class Watch:
 
 
 @pytest.mark.parametrize("minute", [1, 2, 37, 60])
-def test_the_first_tick_that_would_act_happens(kernel: VirtualKernel, minute: int) -> None:
+def test_first_tick_that_would_act_happens(kernel: VirtualKernel, minute: int) -> None:
     watch = Watch(kernel, {"t": minute})
 
     kernel.run(EpochMs(START + 60 * MINUTE))
@@ -159,7 +159,7 @@ def test_each_table_is_looked_after_when_it_needs_it(kernel: VirtualKernel) -> N
     assert watch.ticks == [("early", 5), ("late", 9)]
 
 
-def test_a_tick_beyond_the_end_of_a_run_waits_for_the_next_one(kernel: VirtualKernel) -> None:
+def test_tick_beyond_end_of_run_waits_for_next_one(kernel: VirtualKernel) -> None:
     watch = Watch(kernel, {"t": 3})
 
     kernel.run(EpochMs(START + 2 * MINUTE))

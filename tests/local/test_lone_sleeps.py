@@ -4,7 +4,7 @@ from workpool_aws.local.kernel.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs
 
 
-def test_what_is_due_by_then_comes_first() -> None:
+def test_sleep_lets_what_is_due_come_first() -> None:
     kernel = VirtualKernel()
     seen: list[tuple[str, int]] = []
 
@@ -51,7 +51,7 @@ def test_others_run_meanwhile() -> None:
     assert seen == [("quick", 20), ("quick", 40), ("slow", 50), ("slow", 100)]
 
 
-def test_a_run_ends_before_a_sleep_that_is_longer() -> None:
+def test_run_ends_before_sleep_that_is_longer() -> None:
     kernel = VirtualKernel()
     seen: list[int] = []
 
@@ -68,7 +68,7 @@ def test_a_run_ends_before_a_sleep_that_is_longer() -> None:
     assert (before, seen) == ([], [50])
 
 
-def test_a_watch_is_asked_where_a_multiple_is_passed_and_may_set_an_alarm_on_the_way() -> None:
+def test_watch_is_asked_where_multiple_is_passed_and_may_set_alarm_on_way() -> None:
     kernel = VirtualKernel()
     asked: list[tuple[int, int]] = []
     seen: list[tuple[str, int]] = []

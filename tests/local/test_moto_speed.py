@@ -86,7 +86,7 @@ def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert answered[0]["Item"] == ITEM
 
 
-def test_a_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workpool_aws.local.engines.moto_speed._of_moto", lambda *_: None)
 
     with attributes_as_they_are(), texts_as_they_are():

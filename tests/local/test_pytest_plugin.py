@@ -9,7 +9,7 @@ pytest_plugins = ["pytester"]
 CONFTEST = "from workpool_aws.local.pytest_plugin import workpool_cloud as workpool_cloud"
 
 
-def test_the_fixture_runs_a_pool(pytester: pytest.Pytester) -> None:
+def test_fixture_runs_pool(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(
         """
@@ -28,7 +28,7 @@ def test_the_fixture_runs_a_pool(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
-def test_without_moto_it_fails_with_the_name_of_the_extra(
+def test_fixture_without_moto_fails_with_name_of_extra(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "moto", None)
@@ -56,7 +56,7 @@ def test_without_moto_it_fails_with_the_name_of_the_extra(
     assert outcome.stdout.str().count("install workpool-aws[local]") >= 2
 
 
-def test_the_nearest_mark_gives_the_cloud_its_options(pytester: pytest.Pytester) -> None:
+def test_nearest_mark_gives_cloud_its_options(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(
         """

@@ -22,7 +22,7 @@ def in_ms(kernel: RealKernel, ms: int) -> EpochMs:
     return EpochMs(kernel.now() + ms)
 
 
-def test_tasks_run_at_the_same_time(kernel: RealKernel) -> None:
+def test_tasks_run_at_same_time(kernel: RealKernel) -> None:
     met = threading.Barrier(3, timeout=10)
     seen: list[int] = []
 
@@ -45,7 +45,7 @@ def test_time_is_scaled(kernel: RealKernel) -> None:
     assert time.monotonic() - began_real < 1.5
 
 
-def test_a_run_waits_for_alarms_and_sleepers_but_not_for_background(kernel: RealKernel) -> None:
+def test_run_waits_for_alarms_and_sleepers_but_not_for_background(kernel: RealKernel) -> None:
     seen: list[str] = []
 
     def body() -> None:
@@ -60,7 +60,7 @@ def test_a_run_waits_for_alarms_and_sleepers_but_not_for_background(kernel: Real
     assert seen == ["slept", "alarm"]
 
 
-def test_a_killed_task_dies_in_its_sleep(kernel: RealKernel) -> None:
+def test_killed_task_dies_in_its_sleep(kernel: RealKernel) -> None:
     seen: list[str] = []
 
     def body() -> None:
@@ -78,7 +78,7 @@ def test_a_killed_task_dies_in_its_sleep(kernel: RealKernel) -> None:
     assert seen == ["killed"]
 
 
-def test_a_killed_task_is_not_waited_for_and_makes_no_further_call(kernel: RealKernel) -> None:
+def test_killed_task_is_not_waited_for_and_makes_no_further_call(kernel: RealKernel) -> None:
     free = threading.Event()
     ended = threading.Event()
     seen: list[str] = []
@@ -99,7 +99,7 @@ def test_a_killed_task_is_not_waited_for_and_makes_no_further_call(kernel: RealK
     assert seen == []
 
 
-def test_calls_of_many_threads_are_one_at_a_time(kernel: RealKernel) -> None:
+def test_calls_of_many_threads_are_one_at_time(kernel: RealKernel) -> None:
     counted = [0]
 
     def add() -> None:
@@ -119,7 +119,7 @@ def test_calls_of_many_threads_are_one_at_a_time(kernel: RealKernel) -> None:
     assert counted == [1_600]
 
 
-def test_a_tasks_own_error_is_raised_outside_a_run(kernel: RealKernel) -> None:
+def test_tasks_own_error_is_raised_outside_run(kernel: RealKernel) -> None:
     def body() -> None:
         raise ZeroDivisionError("in the simulation")
 

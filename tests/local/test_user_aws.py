@@ -39,7 +39,7 @@ def in_a_fresh_process(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -> None:
+def test_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -> None:
     printed = in_a_fresh_process(
         """
         import sys
@@ -70,7 +70,7 @@ def test_a_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -
         ("moto", "import boto3"),
     ],
 )
-def test_a_client_is_answered_whenever_it_was_made(engine: str, before: str) -> None:
+def test_client_is_answered_whenever_it_was_made(engine: str, before: str) -> None:
     made = (
         "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
     )
@@ -92,7 +92,7 @@ def test_a_client_is_answered_whenever_it_was_made(engine: str, before: str) -> 
 
 
 @ENGINES
-def test_objects_in_a_bucket_come_back_whole(engine: str) -> None:
+def test_objects_in_bucket_come_back_whole(engine: str) -> None:
     content = b"line\r\n" * 10_000
     with LocalCloud(engine=engine) as cloud:
 
@@ -147,7 +147,7 @@ def test_resources_transfers_and_signed_urls_work(clock: Literal["virtual", "rea
     assert count == 2
 
 
-def test_a_fault_of_a_call_is_an_error_of_botocore() -> None:
+def test_fault_of_call_is_error_of_botocore() -> None:
     faults = Faults(rates={Fault.THROTTLED: 1.0}, aim="sqs", budget=10)
     with LocalCloud(faults=faults) as cloud:
         caught: list[Exception] = []
@@ -166,9 +166,7 @@ def test_a_fault_of_a_call_is_an_error_of_botocore() -> None:
 
 @ENGINES
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
-def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(
-    engine: str, target: str
-) -> None:
+def test_callback_reaches_queue_or_topic_that_user_code_made(engine: str, target: str) -> None:
     with LocalCloud(engine=engine) as cloud:
         sqs, sns = boto3.client("sqs"), boto3.client("sns")
         url = sqs.create_queue(QueueName="done")["QueueUrl"]
@@ -199,7 +197,7 @@ def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(
         "arn:aws-cn:sqs:cn-north-1:123456789012:done.fifo",
     ],
 )
-def test_in_memory_a_callback_to_what_is_not_made_is_kept_for_the_test(target: str) -> None:
+def test_callback_to_target_that_was_not_made_is_kept_for_test(target: str) -> None:
     with LocalCloud() as cloud:
         boto3.client("sqs").create_queue(QueueName="other")
         pool = cloud.workpool()
@@ -212,7 +210,7 @@ def test_in_memory_a_callback_to_what_is_not_made_is_kept_for_the_test(target: s
     assert [message["result"] for message in messages] == [{"kind": "success", "return_value": 5}]
 
 
-def test_what_moto_was_told_is_forgotten_when_the_cloud_is_left() -> None:
+def test_moto_forgets_its_state_when_cloud_is_left() -> None:
     for _ in range(2):
         with LocalCloud():
             client = boto3.client("sqs")
@@ -234,7 +232,7 @@ def test_botocore_and_boto3_are_outside_as_they_were(engine: str) -> None:
     boto3.DEFAULT_SESSION = None
 
 
-def test_clouds_that_are_not_left_in_order_restore_the_process() -> None:
+def test_clouds_that_are_not_left_in_order_restore_process() -> None:
     environment, transport = dict(os.environ), vars(Endpoint)["_send"]
     first, second = LocalCloud(), LocalCloud()
     first.__enter__()
@@ -248,7 +246,7 @@ def test_clouds_that_are_not_left_in_order_restore_the_process() -> None:
     assert vars(Endpoint)["_send"] is transport
 
 
-def test_a_request_is_a_call_of_the_cloud_whose_worker_makes_it() -> None:
+def test_request_is_call_of_cloud_whose_worker_makes_it() -> None:
     dates: list[str] = []
 
     def ask(_event: object, _context: object) -> None:
@@ -265,7 +263,7 @@ def test_a_request_is_a_call_of_the_cloud_whose_worker_makes_it() -> None:
 
 
 @ENGINES
-def test_the_users_own_mock_goes_on_and_keeps_its_tables(engine: str) -> None:
+def test_users_own_mock_goes_on_and_keeps_its_tables(engine: str) -> None:
     with mock_aws():
         client = boto3.client("sqs", region_name="us-east-1")
         client.create_queue(QueueName="mine")
@@ -284,7 +282,7 @@ def test_the_users_own_mock_goes_on_and_keeps_its_tables(engine: str) -> None:
     assert len(outside) == 1
 
 
-def test_a_mock_of_user_code_inside_does_not_end_the_clouds() -> None:
+def test_mock_of_user_code_inside_does_not_end_clouds() -> None:
     with LocalCloud():
         with mock_aws():
             boto3.client("sqs").create_queue(QueueName="q")
@@ -294,7 +292,7 @@ def test_a_mock_of_user_code_inside_does_not_end_the_clouds() -> None:
 
 
 @ENGINES
-def test_nothing_goes_out_to_a_service_that_moto_does_not_know(engine: str) -> None:
+def test_service_that_moto_does_not_know_is_not_reached(engine: str) -> None:
     with LocalCloud(engine=engine), pytest.raises(ClientError) as raised:
         boto3.client("gamelift", endpoint_url="https://nothing.us-east-1.api.aws").list_builds()
 
@@ -302,7 +300,7 @@ def test_nothing_goes_out_to_a_service_that_moto_does_not_know(engine: str) -> N
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
-def test_without_moto_a_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_without_moto_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moto", None)
     with LocalCloud(), pytest.raises(LocalCloudError, match=r"install workpool-aws\[local\]"):
         boto3.client("sqs").list_queues()

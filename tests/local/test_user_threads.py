@@ -38,7 +38,7 @@ def in_a_thread(call: Callable[[], object]) -> list[object]:
     "session", [None, boto3.Session(region_name="eu-west-1")], ids=["no session", "session"]
 )
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_thread_of_a_handlers_own_is_told_that_it_does_not_see_the_cloud(
+def test_thread_of_handlers_own_is_told_that_it_does_not_see_cloud(
     engine: str, session: boto3.Session | None
 ) -> None:
     seen: list[object] = []
@@ -59,7 +59,7 @@ def test_a_thread_of_a_handlers_own_is_told_that_it_does_not_see_the_cloud(
         raise next(each for each in seen if isinstance(each, Exception))
 
 
-def test_a_thread_that_carries_the_context_sees_the_cloud() -> None:
+def test_thread_that_carries_context_sees_cloud() -> None:
     with LocalCloud(engine="memory") as cloud:
         own = Workpool(cloud.table, "more")
 
@@ -77,7 +77,7 @@ def test_a_thread_that_carries_the_context_sees_the_cloud() -> None:
         assert [each.outcome for each in own.list(None).items] == ["success"]
 
 
-def test_after_the_cloud_a_thread_goes_where_it_went_before(
+def test_thread_goes_where_it_went_before_cloud(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")

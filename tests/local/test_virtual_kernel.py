@@ -54,7 +54,7 @@ def trace_of(kernel: VirtualKernel) -> str:
     return "\n".join(str(line) for line in kernel.trace)
 
 
-def test_the_same_seed_gives_the_same_trace_byte_for_byte(make: Make) -> None:
+def test_same_seed_gives_same_trace_byte_for_byte(make: Make) -> None:
     traces = []
     for _ in range(2):
         kernel = make(seed=7, latency_ms=3)
@@ -77,7 +77,7 @@ def test_different_seeds_give_different_orders(make: Make) -> None:
     assert len(orders) == 8
 
 
-def test_a_recorded_run_is_replayed(make: Make) -> None:
+def test_recorded_run_is_replayed(make: Make) -> None:
     chooser = SeededChooser(3)
     original = make(chooser=chooser)
     spawn_counters(original)
@@ -90,7 +90,7 @@ def test_a_recorded_run_is_replayed(make: Make) -> None:
     assert trace_of(replay) == trace_of(original)
 
 
-def test_without_choices_a_task_goes_on_undisturbed(make: Make) -> None:
+def test_task_goes_on_undisturbed_without_choices(make: Make) -> None:
     kernel = make(chooser=ReplayChooser([]))
     written = spawn_counters(kernel, tasks=3, calls=5)
 
@@ -119,7 +119,7 @@ def test_calls_are_indivisible_and_only_calls_switch(make: Make) -> None:
     assert overlaps == []
 
 
-def test_time_jumps_to_the_next_sleeper(make: Make) -> None:
+def test_time_jumps_to_next_sleeper(make: Make) -> None:
     kernel = make()
     woken: list[tuple[int, str]] = []
 
@@ -139,7 +139,7 @@ def test_time_jumps_to_the_next_sleeper(make: Make) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_run_ends_at_its_limit_and_the_next_one_goes_on(make: Make) -> None:
+def test_run_ends_at_its_limit_and_next_one_goes_on(make: Make) -> None:
     kernel = make()
     woken: list[int] = []
 
@@ -157,7 +157,7 @@ def test_a_run_ends_at_its_limit_and_the_next_one_goes_on(make: Make) -> None:
     assert woken == [100, 200, 300]
 
 
-def test_a_call_takes_its_latency(make: Make) -> None:
+def test_call_takes_its_latency(make: Make) -> None:
     kernel = make(latency_ms=7)
     spawn_counters(kernel, tasks=1, calls=3)
 
@@ -166,7 +166,7 @@ def test_a_call_takes_its_latency(make: Make) -> None:
     assert [line.at - START for line in kernel.trace] == [7, 14, 21]
 
 
-def test_alarms_go_off_in_order_and_last_ones_after_the_tasks_of_their_instant(make: Make) -> None:
+def test_alarms_go_off_in_order_and_last_ones_after_tasks_of_their_instant(make: Make) -> None:
     kernel = make()
     seen: list[str] = []
 
@@ -185,7 +185,7 @@ def test_alarms_go_off_in_order_and_last_ones_after_the_tasks_of_their_instant(m
     assert seen == ["before", "first", "task", "last"]
 
 
-def test_a_canceled_alarm_does_not_move_time(make: Make) -> None:
+def test_canceled_alarm_does_not_move_time(make: Make) -> None:
     kernel = make()
     kernel.at(EpochMs(START + 500), lambda: None).cancel()
 
@@ -194,7 +194,7 @@ def test_a_canceled_alarm_does_not_move_time(make: Make) -> None:
     assert kernel.now() == START
 
 
-def test_a_killed_task_dies_at_its_next_call_even_if_it_swallows_the_first_death(
+def test_killed_task_dies_at_its_next_call_even_if_it_swallows_first_death(
     make: Make,
 ) -> None:
     kernel = make()
@@ -219,7 +219,7 @@ def test_a_killed_task_dies_at_its_next_call_even_if_it_swallows_the_first_death
     assert task.done
 
 
-def test_ordinary_handlers_do_not_stop_a_kill(make: Make) -> None:
+def test_ordinary_handlers_do_not_stop_kill(make: Make) -> None:
     kernel = make()
     seen: list[str] = []
 
@@ -239,7 +239,7 @@ def test_ordinary_handlers_do_not_stop_a_kill(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("applied", "expected"), [(False, [1, 2]), (True, [1, 2, 3])])
-def test_a_planned_crash_strikes_before_or_after_its_call(
+def test_planned_crash_strikes_before_or_after_its_call(
     make: Make, applied: bool, expected: list[int]
 ) -> None:
     kernel = make()
@@ -265,7 +265,7 @@ def test_a_planned_crash_strikes_before_or_after_its_call(
     assert task.crashed
 
 
-def test_a_tasks_own_error_is_raised_outside(make: Make) -> None:
+def test_tasks_own_error_is_raised_outside(make: Make) -> None:
     kernel = make()
 
     def body() -> None:
@@ -277,7 +277,7 @@ def test_a_tasks_own_error_is_raised_outside(make: Make) -> None:
         kernel.run(FAR)
 
 
-def test_an_error_in_an_alarm_is_raised_outside_and_the_tasks_survive_it(make: Make) -> None:
+def test_error_in_alarm_is_raised_outside_and_tasks_survive_it(make: Make) -> None:
     kernel = make()
     seen: list[str] = []
 
@@ -307,7 +307,7 @@ def test_calls_from_outside_apply_at_once_and_let_nobody_run(make: Make) -> None
     assert [(line.task, line.label) for line in kernel.trace] == [("-", "ask")]
 
 
-def test_threads_that_a_task_starts_call_beside_it(make: Make) -> None:
+def test_threads_that_task_starts_call_beside_it(make: Make) -> None:
     kernel = make()
     written: list[int] = []
 
@@ -331,7 +331,7 @@ def test_threads_that_a_task_starts_call_beside_it(make: Make) -> None:
     assert written[-1] == -1
 
 
-def test_a_task_cannot_let_time_pass_for_all(make: Make) -> None:
+def test_task_cannot_let_time_pass_for_all(make: Make) -> None:
     kernel = make()
     errors: list[str] = []
 
@@ -347,7 +347,7 @@ def test_a_task_cannot_let_time_pass_for_all(make: Make) -> None:
     assert len(errors) == 1
 
 
-def test_a_task_that_waits_for_another_is_reported_with_its_stack(make: Make) -> None:
+def test_task_that_waits_for_another_is_reported_with_its_stack(make: Make) -> None:
     kernel = make(stall_timeout_s=0.2)
     never = threading.Event()
 
@@ -363,7 +363,7 @@ def test_a_task_that_waits_for_another_is_reported_with_its_stack(make: Make) ->
     assert "wait_for_another_worker" in str(raised.value)
 
 
-def test_after_a_stall_the_others_go_on_and_the_stuck_one_is_out(make: Make) -> None:
+def test_stalled_task_is_out_and_others_go_on(make: Make) -> None:
     kernel = make(stall_timeout_s=0.2, chooser=ReplayChooser([]))
     free = threading.Event()
     ended = threading.Event()
@@ -404,7 +404,7 @@ def test_computing_for_long_is_no_stall(make: Make) -> None:
     assert len(results) == 1
 
 
-def test_code_that_polls_for_what_only_time_brings_comes_to_an_end(make: Make) -> None:
+def test_code_that_polls_for_what_only_time_brings_comes_to_end(make: Make) -> None:
     kernel = make()
     polls: list[int] = []
 
@@ -440,7 +440,7 @@ def test_code_that_never_accepts_its_death_is_kept_from_running() -> None:
     assert len(survived) < 2_000
 
 
-def test_a_task_waits_for_others(make: Make) -> None:
+def test_task_waits_for_others(make: Make) -> None:
     kernel = make()
     seen: list[str] = []
 
@@ -460,7 +460,7 @@ def test_a_task_waits_for_others(make: Make) -> None:
     assert seen == ["child 10", "child 20", "child 30", "parent at 30", "nothing to wait for"]
 
 
-def test_a_waiting_task_can_be_killed(make: Make) -> None:
+def test_waiting_task_can_be_killed(make: Make) -> None:
     kernel = make()
     ended: list[int] = []
 
@@ -509,7 +509,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupted_run_can_be_closed() -> None:
+def test_interrupted_run_can_be_closed() -> None:
     kernel = VirtualKernel()
 
     def body() -> None:
@@ -525,7 +525,7 @@ def test_an_interrupted_run_can_be_closed() -> None:
     assert task.done
 
 
-def test_a_jump_is_announced_and_may_be_interrupted(make: Make) -> None:
+def test_jump_is_announced_and_may_be_interrupted(make: Make) -> None:
     kernel = make()
     jumps: list[tuple[int, int]] = []
     seen: list[int] = []
@@ -543,7 +543,7 @@ def test_a_jump_is_announced_and_may_be_interrupted(make: Make) -> None:
     assert seen == [30, 100]
 
 
-def test_sleeping_outside_lets_the_world_run_on(make: Make) -> None:
+def test_sleeping_outside_lets_world_run_on(make: Make) -> None:
     kernel = make()
     seen: list[int] = []
     kernel.at(EpochMs(START + 40), lambda: seen.append(40))
@@ -555,7 +555,7 @@ def test_sleeping_outside_lets_the_world_run_on(make: Make) -> None:
     assert kernel.now() == START + 50
 
 
-def test_many_calls_are_cheap(make: Make) -> None:
+def test_calls_are_cheap(make: Make) -> None:
     kernel = make()
     spawn_counters(kernel, tasks=10, calls=1_000)
 

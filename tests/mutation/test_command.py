@@ -96,7 +96,7 @@ def run(tree: Path, *options: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def test_the_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tree: Path) -> None:
+def test_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tree: Path) -> None:
     (tree / "tests/mutation/equivalents.toml").write_text(
         dedent("""
             [[equivalent]]
@@ -137,7 +137,7 @@ def test_the_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tre
     )
 
 
-def test_a_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> None:
+def test_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> None:
     path, test, other = (
         tree / "verdicts.jsonl",
         "tests/unit/test_counting.py",
@@ -163,7 +163,7 @@ def test_a_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> No
     assert (unchanged, another_test, its_test) == ([True, True], [True, False], [False, False])
 
 
-def test_a_listed_edit_that_the_code_no_longer_has_is_told(tree: Path) -> None:
+def test_listed_edit_that_code_no_longer_has_is_told(tree: Path) -> None:
     (tree / "tests/mutation/equivalents.toml").write_text(
         '[[equivalent]]\nwhy = "it was so"\nedits = ["counting.py:gone  number  1 → 2"]\n',
         encoding="utf-8",
@@ -174,7 +174,7 @@ def test_a_listed_edit_that_the_code_no_longer_has_is_told(tree: Path) -> None:
     assert (code, said[-1].strip()) == (1, "counting.py:gone  number  1 → 2")
 
 
-def test_an_edit_needs_the_tests_that_run_its_lines_first_those_of_the_file_about_it() -> None:
+def test_edit_needs_tests_that_run_its_lines_first_those_of_file_about_it() -> None:
     seconds = {"a::slow": 2.0, "a::quick": 1.0, "b::quickest": 0.1, "b::elsewhere": 0.1}
     ran = {"a::slow": 0b110, "a::quick": 0b110, "b::quickest": 0b100, "b::elsewhere": 0b010}
     coverage = CoverageMap(seconds, {"m.py": ran}, breadth={"a": 1, "b": 9})
@@ -191,7 +191,7 @@ def test_an_edit_needs_the_tests_that_run_its_lines_first_those_of_the_file_abou
     assert coverage.tests_for(replace(first, lines=(7, 7))) == []
 
 
-def test_the_choice_is_that_of_the_seed_and_the_module() -> None:
+def test_choice_is_that_of_seed_and_module() -> None:
     edits = edits_of("m.py", "def f(a):\n    return a + 1 + 2 + 3 + 4 + 5 + 6 + 7")
     some = chosen(edits, 5, seed=1)
 
@@ -201,7 +201,7 @@ def test_the_choice_is_that_of_the_seed_and_the_module() -> None:
     assert chosen(edits, None, seed=1) == chosen(edits, 500, seed=1) == list(range(len(edits)))
 
 
-def test_modules_are_named_by_file_or_folder_and_the_demo_stays_out() -> None:
+def test_modules_are_named_by_file_or_folder_and_demo_stays_out() -> None:
     assert modules_in(ROOT, ["errors.py", "handlers"]) == [
         "errors.py",
         "handlers/__init__.py",
@@ -215,12 +215,12 @@ def test_modules_are_named_by_file_or_folder_and_the_demo_stays_out() -> None:
         modules_in(ROOT, ["nowhere"])
 
 
-def test_every_listed_edit_is_one_of_the_code_and_has_a_reason() -> None:
+def test_every_listed_edit_is_one_of_code_and_has_reason() -> None:
     assert unknown(read_equivalents(), ROOT / "workpool_aws") == []
 
 
 @pytest.mark.parametrize("entry", ['why = " "\nedits = ["a"]', 'why = "twice"\nedits = ["a", "a"]'])
-def test_a_list_without_reasons_or_with_doubles_is_refused(tmp_path: Path, entry: str) -> None:
+def test_list_without_reasons_or_with_doubles_is_refused(tmp_path: Path, entry: str) -> None:
     path = tmp_path / "listed.toml"
     path.write_text(f"[[equivalent]]\n{entry}\n", encoding="utf-8")
 

@@ -53,7 +53,7 @@ def shown(source: str) -> set[str]:
         ("b if a else c", {"condition: a → not a"}),
     ],
 )
-def test_an_expression_has_the_edits_of_its_kind(code: str, expected: set[str]) -> None:
+def test_expression_has_edits_of_its_kind(code: str, expected: set[str]) -> None:
     assert shown(f"def f():\n    x = {code}") == expected
 
 
@@ -81,12 +81,12 @@ def test_an_expression_has_the_edits_of_its_kind(code: str, expected: set[str]) 
         ("a: int = 0", {"number: 0 → 1"}),
     ],
 )
-def test_a_statement_has_the_edits_of_its_kind(code: str, expected: set[str]) -> None:
+def test_statement_has_edits_of_its_kind(code: str, expected: set[str]) -> None:
     indented = code.replace("\n", "\n    ")
     assert shown(f"def f():\n    {indented}") == expected
 
 
-def test_what_only_people_read_is_left_alone() -> None:
+def test_edits_leave_text_for_people_alone() -> None:
     source = """
         \"\"\"Text.\"\"\"
         from typing import TYPE_CHECKING, Literal
@@ -102,7 +102,7 @@ def test_what_only_people_read_is_left_alone() -> None:
     assert edits(source) == []
 
 
-def test_an_edit_is_addressed_by_function_and_code_whatever_its_line() -> None:
+def test_edit_is_addressed_by_function_and_code_whatever_its_line() -> None:
     source = """
         class A:
             def f(self):
@@ -121,7 +121,7 @@ def test_an_edit_is_addressed_by_function_and_code_whatever_its_line() -> None:
     assert keys == [each.key for each in edits("\n\n" + dedent(source))]
 
 
-def test_an_edit_names_the_lines_that_a_test_must_run() -> None:
+def test_edit_names_lines_that_test_must_run() -> None:
     source = """\
         A = 1
         def f(a=2):

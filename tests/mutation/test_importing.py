@@ -85,9 +85,7 @@ def edit(module: ModuleType, number: int) -> bool:
         (110, lambda module: module.THIRD(0) == 111),
     ],
 )
-def test_an_edit_in_a_function_is_seen_at_once(
-    module: ModuleType, number: int, seen: object
-) -> None:
+def test_edit_in_function_is_seen_at_once(module: ModuleType, number: int, seen: object) -> None:
     assert callable(seen)
     assert not seen(module)
     assert edit(module, number)
@@ -95,7 +93,7 @@ def test_an_edit_in_a_function_is_seen_at_once(
 
 
 @pytest.mark.parametrize("number", [20, 50, 90, 100, 120])
-def test_an_edit_that_acts_when_the_module_is_loaded_is_not_enough(
+def test_edit_that_acts_when_module_is_loaded_is_not_enough(
     module: ModuleType, number: int
 ) -> None:
     """At the top, in a class, a default; and one of two lambdas of a line, which have one place."""

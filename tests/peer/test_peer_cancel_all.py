@@ -39,7 +39,7 @@ def test_works_that_are_due_later_are_canceled(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("LB10")
-def test_it_goes_on_page_by_page_after_crashes_and_spares_what_came_later(
+def test_cancel_all_goes_on_page_by_page_after_crashes_and_spares_later_work(
     open_cloud: OpenCloud,
 ) -> None:
     cloud = open_cloud({Fault.LOOP_LOST: 0.5}, budget=4)

@@ -20,9 +20,7 @@ CALM = pytest.mark.parametrize("open_cloud", ["calm"], indirect=True)
 @pytest.mark.parametrize("open_cloud", ["calm", "moto"], indirect=True)
 @pytest.mark.parametrize("kinds", [["success", "fail"], ["Failed"], [1], "failed"], ids=str)
 @pytest.mark.peer("LB02")
-def test_a_bad_filter_is_refused_before_anything_is_stored(
-    cloud: LocalCloud, kinds: object
-) -> None:
+def test_bad_filter_is_refused_before_anything_is_stored(cloud: LocalCloud, kinds: object) -> None:
     pool = cloud.workpool("email", max_parallelism=3)
     fn = cloud.function(lambda event, _: event, name="fn")
 
@@ -38,7 +36,7 @@ def test_a_bad_filter_is_refused_before_anything_is_stored(
 
 @CALM
 @pytest.mark.peer("LB16")
-def test_a_work_is_finished_as_soon_as_its_result_is_stored(cloud: LocalCloud) -> None:
+def test_work_is_finished_as_soon_as_its_result_is_stored(cloud: LocalCloud) -> None:
     """The loop has not seen the report yet: its ledger still has the slot."""
     pool = cloud.workpool("email")
     fn = cloud.function(pool.action(lambda: 7), name="seven", takes=MINUTE, timeout=LONG)
@@ -92,7 +90,7 @@ def test_works_of_one_batch_run_and_fail_each_for_itself(cloud: LocalCloud) -> N
 
 @CALM
 @pytest.mark.peer("LP06")
-def test_more_works_than_one_request_holds_start_in_one_go(cloud: LocalCloud) -> None:
+def test_works_beyond_one_request_start_in_one_go(cloud: LocalCloud) -> None:
     """A transaction takes 100 items, a batch of reads 100: neither bounds a pass."""
     pool = cloud.workpool("email", max_parallelism=130)
     fn = cloud.function(pool.action(lambda n: n), name="fn", takes=LONG, timeout=2 * LONG)
@@ -108,7 +106,7 @@ def test_more_works_than_one_request_holds_start_in_one_go(cloud: LocalCloud) ->
 
 
 @pytest.mark.peer("SA03")
-def test_a_full_loop_reads_no_more_for_a_long_backlog() -> None:
+def test_full_loop_reads_no_more_for_long_backlog() -> None:
     read = {}
     for backlog in (3, 1_500):
         with LocalCloud(engine="memory") as cloud:
@@ -141,7 +139,7 @@ def test_statistics_are_told_to_who_asks_and_to_nobody_else(cloud: LocalCloud) -
 
 @CALM
 @pytest.mark.peer("BW11", "OL02", "BW12")
-def test_what_is_done_keeps_the_loop_up_a_little_longer(cloud: LocalCloud) -> None:
+def test_finished_work_keeps_loop_up_little_longer(cloud: LocalCloud) -> None:
     """So short works, one after the other, are served by one invocation of it; and by another one when it has rested."""
     pool = cloud.workpool("email", max_parallelism=1)
     fn = cloud.function(pool.action(lambda: 1), name="fn", takes=timedelta(milliseconds=300))
@@ -175,7 +173,7 @@ def test_works_start_in_order_of_due_time_and_then_of_enqueueing(cloud: LocalClo
 
 @CALM
 @pytest.mark.peer("BW07")
-def test_resuming_a_pool_that_never_was_does_nothing_bad(cloud: LocalCloud) -> None:
+def test_resuming_pool_that_never_was_does_nothing_bad(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email")
 
     pool.configure(None, paused=False)

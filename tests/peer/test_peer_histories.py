@@ -695,7 +695,7 @@ SHOWN: list[tuple[Property, tuple[str, ...]]] = [
         for holds, rows in SHOWN
     ],
 )
-def test_it_goes_so_in_every_history(holds: Property) -> None:
+def test_property_holds_in_every_history(holds: Property) -> None:
     occurred = 0
     for seed in SEEDS:
         history = history_of(seed)

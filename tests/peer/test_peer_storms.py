@@ -142,7 +142,7 @@ def library_errors(cloud: LocalCloud) -> list[str]:
 
 @WITH_MOTO
 @pytest.mark.peer("SM01", "SM03", "SM11", "LP01", "LP02", "LB03", "CP01", "KK01", "BW23", "LB12")
-def test_a_work_goes_from_pending_to_its_result(cloud: LocalCloud) -> None:
+def test_work_goes_from_pending_to_its_result(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -165,7 +165,7 @@ def test_a_work_goes_from_pending_to_its_result(cloud: LocalCloud) -> None:
 
 @WITH_MOTO
 @pytest.mark.peer("SM02", "SM04", "SM05", "SM12", "SM13", "LP03", "LP10", "CP03", "CP05", "LB14")
-def test_a_failure_is_tried_again_until_its_last_attempt(cloud: LocalCloud) -> None:
+def test_failure_is_tried_again_until_its_last_attempt(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
     fn = worker(cloud, pool)
     retried = pool.enqueue_action(
@@ -193,7 +193,7 @@ def test_a_failure_is_tried_again_until_its_last_attempt(cloud: LocalCloud) -> N
 
 @ALL
 @pytest.mark.peer("SM22", "SM37", "SM43", "SM40", "LP11")
-def test_a_work_that_backs_off_is_canceled_before_or_after_the_loop_knows(
+def test_work_that_backs_off_is_canceled_before_or_after_loop_knows(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
@@ -225,7 +225,7 @@ def test_a_work_that_backs_off_is_canceled_before_or_after_the_loop_knows(
 
 @ALL
 @pytest.mark.peer("SM06", "SM14", "SM20", "SM24", "SM38", "LB06", "LB07", "LP12", "CP06")
-def test_a_pending_work_is_canceled_for_itself_and_twice_is_once(cloud: LocalCloud) -> None:
+def test_pending_work_is_canceled_for_itself_and_twice_is_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, ran=ran)
@@ -243,7 +243,7 @@ def test_a_pending_work_is_canceled_for_itself_and_twice_is_once(cloud: LocalClo
 
 @ALL
 @pytest.mark.peer("SM07", "SM10", "SM15", "SM21", "SM28", "LB15", "LP13")
-def test_a_running_work_that_was_asked_to_cancel_runs_on(cloud: LocalCloud, is_calm: bool) -> None:
+def test_running_work_that_was_asked_to_cancel_runs_on(cloud: LocalCloud, is_calm: bool) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -268,7 +268,7 @@ def test_a_running_work_that_was_asked_to_cancel_runs_on(cloud: LocalCloud, is_c
 
 @ALL
 @pytest.mark.peer("SM08")
-def test_a_work_that_was_asked_to_cancel_and_fails_is_not_tried_again(
+def test_work_that_was_asked_to_cancel_and_fails_is_not_tried_again(
     cloud: LocalCloud, is_calm: bool
 ) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
@@ -291,7 +291,7 @@ def test_a_work_that_was_asked_to_cancel_and_fails_is_not_tried_again(
 
 @ALL
 @pytest.mark.peer("SM23", "SM39", "LB08", "LP14", "LB11")
-def test_what_is_over_or_unknown_cannot_be_canceled(cloud: LocalCloud) -> None:
+def test_cancel_of_finished_or_unknown_work_fails(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", status_ttl=MINUTE)
     fn = worker(cloud, pool)
     over = pool.enqueue_action(None, fn, {"name": "a"})
@@ -311,7 +311,7 @@ def test_what_is_over_or_unknown_cannot_be_canceled(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("SM17", "SM25", "RC03")
-def test_a_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) -> None:
+def test_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) -> None:
     """Its report finds nothing, its slot is freed once, and what waited for the slot runs."""
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
@@ -334,7 +334,7 @@ def test_a_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) ->
 
 @ALL
 @pytest.mark.peer("SM32", "SM33")
-def test_a_stale_entry_of_the_queue_is_removed_and_hurts_nobody(cloud: LocalCloud) -> None:
+def test_stale_entry_of_queue_is_removed_and_hurts_nobody(cloud: LocalCloud) -> None:
     """One whose work is gone, and one whose work is over already."""
     pool = cloud.workpool("email", max_parallelism=2)
     ran: list[str] = []
@@ -361,7 +361,7 @@ def test_a_stale_entry_of_the_queue_is_removed_and_hurts_nobody(cloud: LocalClou
 
 @ALL
 @pytest.mark.peer("SM29", "SM30", "RC05", "RC01")
-def test_a_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_calm: bool) -> None:
+def test_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_calm: bool) -> None:
     """Its event was lost: when its time is over it is a failed attempt, its slot goes to the backlog, and its next attempt runs."""
     cloud = open_cloud({Fault.EVENT_LOST: 0.5, Fault.EVENT_TWICE: 0.0}, budget=6)
     pool = cloud.workpool("email", max_parallelism=1)
@@ -381,7 +381,7 @@ def test_a_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_
 
 @ALL
 @pytest.mark.peer("RC08", "RC01")
-def test_lost_starts_each_get_an_end_of_their_own_and_tell_who_wants_failures(
+def test_lost_starts_each_get_end_of_their_own_and_tell_who_wants_failures(
     open_cloud: OpenCloud,
 ) -> None:
     cloud = open_cloud(
@@ -408,9 +408,7 @@ def test_lost_starts_each_get_an_end_of_their_own_and_tell_who_wants_failures(
 
 @ALL
 @pytest.mark.peer("SM42", "SM35", "LP08", "OL07")
-def test_a_freed_slot_passes_over_the_canceled_to_the_next(
-    cloud: LocalCloud, is_calm: bool
-) -> None:
+def test_freed_slot_passes_over_canceled_to_next(cloud: LocalCloud, is_calm: bool) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -459,7 +457,7 @@ def test_attempts_that_fail_and_succeed_at_one_time_are_each_what_they_are(
 
 @WITH_MOTO
 @pytest.mark.peer("LP07", "LP04", "LP08")
-def test_never_more_than_the_limit_and_all_of_it(cloud: LocalCloud) -> None:
+def test_limit_is_never_exceeded_and_all_of_it_used(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=3)
     fn = worker(cloud, pool, takes=LONG)
     ids = pool.enqueue_action_batch(None, fn, [{"name": str(n)} for n in range(7)])
@@ -474,7 +472,7 @@ def test_never_more_than_the_limit_and_all_of_it(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("LP09")
-def test_a_limit_below_what_runs_starts_nothing_and_kills_nothing(cloud: LocalCloud) -> None:
+def test_limit_below_what_runs_starts_nothing_and_kills_nothing(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=3)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -498,7 +496,7 @@ def test_a_limit_below_what_runs_starts_nothing_and_kills_nothing(cloud: LocalCl
 
 @ALL
 @pytest.mark.peer("LP19", "OL03", "OL05", "LB13")
-def test_work_for_later_lets_the_loop_wait_and_wakes_it_in_time(
+def test_work_for_later_lets_loop_wait_and_wakes_it_in_time(
     cloud: LocalCloud, is_calm: bool
 ) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
@@ -523,7 +521,7 @@ def test_work_for_later_lets_the_loop_wait_and_wakes_it_in_time(
 
 @ALL
 @pytest.mark.peer("LP15", "OL01", "BW16", "BW05", "SM09")
-def test_at_rest_nothing_is_left_and_nothing_is_written(cloud: LocalCloud) -> None:
+def test_pool_at_rest_leaves_and_writes_nothing(cloud: LocalCloud) -> None:
     """After a far wake too, and while paused."""
     pool = cloud.workpool("email")
     fn = worker(cloud, pool)
@@ -544,7 +542,7 @@ def test_at_rest_nothing_is_left_and_nothing_is_written(cloud: LocalCloud) -> No
 
 @ALL
 @pytest.mark.peer("LP22")
-def test_messages_of_an_earlier_version_still_make_progress(cloud: LocalCloud) -> None:
+def test_messages_of_earlier_version_still_make_progress(cloud: LocalCloud) -> None:
     """A worker's event and a loop's order without the fields that came later; an order that is none does no harm."""
     pool = cloud.workpool("email", max_parallelism=1)
     decorated = pool.action(lambda name: name)
@@ -572,7 +570,7 @@ def test_messages_of_an_earlier_version_still_make_progress(cloud: LocalCloud) -
 
 @ALL
 @pytest.mark.peer("CP02")
-def test_a_work_whose_stored_payload_is_gone_ends_and_hurts_no_other(cloud: LocalCloud) -> None:
+def test_work_whose_stored_payload_is_gone_ends_and_hurts_no_other(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     fn = worker(cloud, pool)
     gone, sound = pool.enqueue_action_batch(
@@ -592,7 +590,7 @@ def test_a_work_whose_stored_payload_is_gone_ends_and_hurts_no_other(cloud: Loca
 
 @ALL
 @pytest.mark.peer("CP07", "CP08", "KK02", "OK04", "OK05", "OL04", "OL06", "OL08", "LP16")
-def test_ends_wake_a_saturated_loop_and_enqueues_do_not(cloud: LocalCloud, is_calm: bool) -> None:
+def test_ends_wake_saturated_loop_and_enqueues_do_not(cloud: LocalCloud, is_calm: bool) -> None:
     """One slot, taken by a failure that will be retried, then by a success, then by the retry."""
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
@@ -628,7 +626,7 @@ def test_ends_wake_a_saturated_loop_and_enqueues_do_not(cloud: LocalCloud, is_ca
 
 @ALL
 @pytest.mark.peer("KK02", "CP07")
-def test_a_cancel_and_a_higher_limit_wake_it_too(cloud: LocalCloud) -> None:
+def test_cancel_and_higher_limit_wake_it_too(cloud: LocalCloud) -> None:
     told: list[str] = []
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
@@ -652,7 +650,7 @@ def test_a_cancel_and_a_higher_limit_wake_it_too(cloud: LocalCloud) -> None:
 
 @WITH_MOTO
 @pytest.mark.peer("CP09")
-def test_a_callback_tells_id_context_and_result(cloud: LocalCloud) -> None:
+def test_callback_tells_id_context_and_result(cloud: LocalCloud) -> None:
     heard: list[OnCompleteEvent] = []
     pool = cloud.workpool("email")
 
@@ -673,7 +671,7 @@ def test_a_callback_tells_id_context_and_result(cloud: LocalCloud) -> None:
 
 @WITH_MOTO
 @pytest.mark.peer("BW24", "BW28", "BW06", "BW05")
-def test_a_pause_halts_and_a_resume_finishes(cloud: LocalCloud) -> None:
+def test_pause_halts_and_resume_finishes(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -701,7 +699,7 @@ def test_a_pause_halts_and_a_resume_finishes(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("BW19", "LP19")
-def test_a_wake_that_never_comes_is_made_up_for(open_cloud: OpenCloud) -> None:
+def test_wake_that_never_comes_is_made_up_for(open_cloud: OpenCloud) -> None:
     cloud = open_cloud({Fault.WAKE_NEVER: 1.0}, budget=1)
     pool = cloud.workpool("email")
     fn = worker(cloud, pool)
@@ -715,7 +713,7 @@ def test_a_wake_that_never_comes_is_made_up_for(open_cloud: OpenCloud) -> None:
 
 @ALL
 @pytest.mark.peer("BW21", "OK06", "OK07")
-def test_a_pool_whose_own_items_and_schedules_were_removed_goes_on(cloud: LocalCloud) -> None:
+def test_pool_whose_own_items_and_schedules_were_removed_goes_on(cloud: LocalCloud) -> None:
     """The status, the ledger and the config are gone, and the far schedule with them; what is stored of the works is enough."""
     pool = cloud.workpool("email", max_parallelism=1)
     fn = worker(cloud, pool)
@@ -786,7 +784,7 @@ def test_pools_side_by_side_do_not_interfere(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("BW10", "OK03", "OK10")
-def test_an_earlier_work_ends_a_far_wait_and_the_old_wake_finds_nothing(cloud: LocalCloud) -> None:
+def test_earlier_work_ends_far_wait_and_old_wake_finds_nothing(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email")
     ran: list[str] = []
     fn = worker(cloud, pool, ran=ran)
@@ -805,7 +803,7 @@ def test_an_earlier_work_ends_a_far_wait_and_the_old_wake_finds_nothing(cloud: L
 
 @WITH_MOTO
 @pytest.mark.peer("CF01", "KK02", "OK09")
-def test_a_changed_limit_is_kept_and_a_higher_one_is_used_at_once(cloud: LocalCloud) -> None:
+def test_changed_limit_is_kept_and_higher_one_is_used_at_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     fn = worker(cloud, pool, takes=LONG)
     ids = pool.enqueue_action_batch(None, fn, [{}] * 3)
@@ -823,7 +821,7 @@ def test_a_changed_limit_is_kept_and_a_higher_one_is_used_at_once(cloud: LocalCl
 
 @ALL
 @pytest.mark.peer("SM26", "RC02", "SM27", "SM31", "RC09", "LP18", "LP21")
-def test_a_live_start_is_left_alone_however_long_it_takes(cloud: LocalCloud) -> None:
+def test_live_start_is_left_alone_however_long_it_takes(cloud: LocalCloud) -> None:
     """And its report is what counts, not the deadline that passes while the loop rests."""
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
@@ -843,7 +841,7 @@ def test_a_live_start_is_left_alone_however_long_it_takes(cloud: LocalCloud) -> 
 
 @ALL
 @pytest.mark.peer("SM16", "SM18", "SM19", "SM34", "CP11", "CP12", "RC04")
-def test_a_second_report_of_an_attempt_changes_nothing_while_the_next_one_runs(
+def test_second_report_of_attempt_changes_nothing_while_next_one_runs(
     open_cloud: OpenCloud,
 ) -> None:
     """Every destination record comes twice, the second time while the next attempt runs or when all is over."""

@@ -36,7 +36,7 @@ def test_marks_name_rows_that_apply(showings: Sequence[Showing]) -> None:
     assert {each.row for each in showings} <= {row.name for row in APPLY}
 
 
-def test_what_has_a_test_is_not_pending(
+def test_row_with_test_is_not_pending(
     showings: Sequence[Showing], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capsys.disabled():
@@ -47,14 +47,14 @@ def test_what_has_a_test_is_not_pending(
     assert {each.row for each in showings}.isdisjoint(PENDING)
 
 
-def test_a_row_has_one_place() -> None:
+def test_row_has_one_place() -> None:
     names = [row.name for row in ROWS]
     assert len(names) == len(set(names))
     assert set(PENDING) | set(NOT_OURS) <= set(names)
     assert set(PENDING).isdisjoint(NOT_OURS)
 
 
-def test_a_row_applies_exactly_if_it_has_a_level() -> None:
+def test_row_applies_exactly_if_it_has_level() -> None:
     assert {row.name for row in ROWS if not row.levels} == set(NOT_OURS)
 
 
@@ -70,5 +70,5 @@ def test_a_row_applies_exactly_if_it_has_a_level() -> None:
         ("tests/simulation/test_found.py::test_it", "s"),
     ],
 )
-def test_a_level_follows_from_the_name(test: str, level: str) -> None:
+def test_level_follows_from_name(test: str, level: str) -> None:
     assert level_of(test) == level

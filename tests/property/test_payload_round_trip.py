@@ -39,7 +39,7 @@ def test_arguments_come_back_equal(value: dict[str, object]) -> None:
 
 @settings(max_examples=75, print_blob=True)
 @given(JSON)
-def test_a_result_comes_back_equal_and_its_size_is_what_is_checked(value: object) -> None:
+def test_result_comes_back_equal_and_its_size_is_what_is_checked(value: object) -> None:
     text = encode_result(value, LARGE)
     size_bytes = len(text.encode())
 
@@ -51,7 +51,7 @@ def test_a_result_comes_back_equal_and_its_size_is_what_is_checked(value: object
 
 @settings(max_examples=50, print_blob=True)
 @given(JSON, FOREIGN, st.lists(st.integers(0, 1), max_size=5))
-def test_what_is_not_json_is_refused_by_its_path(
+def test_argument_that_is_not_json_is_refused_by_its_path(
     beside: object, foreign: object, way: list[int]
 ) -> None:
     value, path = foreign, ""

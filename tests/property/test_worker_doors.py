@@ -129,7 +129,7 @@ def run_once(call: Callable[[], object], world: World) -> BaseException | None:
     claimed=st.booleans(),
     context=CONTEXTS,
 )
-def test_a_worker_takes_any_event(
+def test_worker_takes_any_event(
     data: st.DataObject,
     arguments: dict[str, object],
     value: object,
@@ -164,7 +164,7 @@ def test_a_worker_takes_any_event(
     | DEEP
     | st.dictionaries(st.sampled_from(["n", "line", "more", "\ud800"]), JSON | DEEP, max_size=3)
 )
-def test_a_worker_takes_any_event_of_another_trigger(event: object) -> None:
+def test_worker_takes_any_event_of_another_trigger(event: object) -> None:
     world, runs = World(), []
 
     @world.pool().action
@@ -182,7 +182,7 @@ def test_a_worker_takes_any_event_of_another_trigger(event: object) -> None:
 @given(
     data=st.data(), value=JSON | DEEP, how=HOW, inside=st.booleans(), decorated_worker=st.booleans()
 )
-def test_a_handler_of_callbacks_takes_any_event(
+def test_handler_of_callbacks_takes_any_event(
     data: st.DataObject, value: object, how: str, inside: bool, decorated_worker: bool
 ) -> None:
     world, runs = World(), []
@@ -268,7 +268,7 @@ def storable(value: object) -> bool:
 
 @settings(max_examples=150, print_blob=True, deadline=None)
 @given(value=VALUES)
-def test_any_value_is_a_result_or_says_why_not_without_quoting_it(value: object) -> None:
+def test_return_value_is_result_or_says_why_not_without_quoting_it(value: object) -> None:
     report = report_returned(value, claim=None)
 
     if report.kind is ReportKind.SUCCESS:
@@ -352,7 +352,7 @@ ERRORS = st.dictionaries(
         max_leaves=8,
     )
 )
-def test_any_exception_is_a_report(error: Exception) -> None:
+def test_exception_of_any_kind_is_report(error: Exception) -> None:
     report = report_raised(error, claim="token")
 
     assert report.kind is ReportKind.FAILED

@@ -57,7 +57,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "put Deployment": ("WP-13", ("version",)),
 }
 
-_CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_a_condition_is_needed"
+_CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_condition_is_needed"
 
 CONDITION_GUARDS: Final = tuple(
     Mutant(

@@ -37,7 +37,7 @@ _STARTS: Final = (
         "flow.loop.start:_send",
         '        _put_back(ports, running, f"its arguments could not be read: {error}")\n        return\n',
         "        raise\n",
-        f"{_STARTING}test_arguments_that_cannot_be_read_just_now_put_the_start_back",
+        f"{_STARTING}test_arguments_that_cannot_be_read_just_now_put_start_back",
     ),
     _quiet(
         "start: a throttled invoke waits",
@@ -45,7 +45,7 @@ _STARTS: Final = (
         "flow.loop.start:_invoke",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
-        f"{_STARTING}test_a_throttled_invoke_waits_before_it_is_tried_again",
+        f"{_STARTING}test_throttled_invoke_waits_before_it_is_tried_again",
     ),
     _quiet(
         "own write: start runs still",
@@ -53,7 +53,7 @@ _STARTS: Final = (
         "flow.loop.start:_own_start",
         "current.state is State.RUNNING and ",
         "",
-        f"{_STARTING}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+        f"{_STARTING}test_start_write_that_met_anything_but_its_own_start_sends_nothing",
     ),
     _quiet(
         "own write: start is this very start",
@@ -61,7 +61,7 @@ _STARTS: Final = (
         "flow.loop.start:_own_start",
         "current.starts == start and ",
         "",
-        f"{_STARTING}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+        f"{_STARTING}test_start_write_that_met_anything_but_its_own_start_sends_nothing",
     ),
     _quiet(
         "done records: kept for two weeks",
@@ -69,7 +69,7 @@ _STARTS: Final = (
         "flow.report.notices:_expiry",
         "at // 1000 + limits.DONE_RETENTION_S",
         "at // 1000",
-        f"{_COMPLETING}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
+        f"{_COMPLETING}test_record_that_owes_nothing_is_kept_for_two_weeks",
     ),
     _quiet(
         "callback: a second report sends nothing",
@@ -77,7 +77,7 @@ _STARTS: Final = (
         "flow.report.complete:_Completion._call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
-        f"{_COMPLETING}test_a_second_report_does_not_call_back_again",
+        f"{_COMPLETING}test_second_report_does_not_call_back_again",
     ),
     _quiet(
         "a suspicion is of failures only",
@@ -85,7 +85,7 @@ _STARTS: Final = (
         "core.report.complete:decide_suspicion",
         "report.kind is not ReportKind.FAILED or ",
         "",
-        "unit/core/test_complete_decision.py::test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected",
+        "unit/core/test_complete_decision.py::test_suspicion_takes_strangers_failure_of_claimed_running_start",
     ),
 )
 _HOLDS: Final = (
@@ -95,7 +95,7 @@ _HOLDS: Final = (
         "core.loop.memory:Memory.adopting",
         "callbacks=ledger.callbacks",
         "",
-        f"{_SESSION}test_what_is_read_again_is_trusted_in_every_part",
+        f"{_SESSION}test_ledger_that_is_read_again_is_trusted_in_every_part",
     ),
     _quiet(
         "no answer to a pass: read again",
@@ -103,7 +103,7 @@ _HOLDS: Final = (
         "flow.loop.iterate:_run",
         "                hold.reload()\n",
         "                pass\n",
-        f"{_SESSION}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
+        f"{_SESSION}test_commit_without_answer_is_looked_at_although_nothing_is_left_to_do",
     ),
     _quiet(
         "damage is told once",
@@ -111,7 +111,7 @@ _HOLDS: Final = (
         "flow.loop.session:TellsOnce.emit",
         "item in self._told or ",
         "",
-        f"{_DAMAGE}test_a_damaged_item_is_told_once_and_so_many_are_enough",
+        f"{_DAMAGE}test_damaged_item_is_told_once_and_so_many_are_enough",
     ),
     _quiet(
         "lease renewed once",
@@ -119,7 +119,7 @@ _HOLDS: Final = (
         "flow.loop.session:LoopSession.renew_lease",
         "    self.lease_until = lease_until",
         "    pass",
-        f"{_SESSION}test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
+        f"{_SESSION}test_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
     ),
     _quiet(
         "hand over: nothing more is done",
@@ -127,7 +127,7 @@ _HOLDS: Final = (
         "flow.loop.iterate:_run",
         "            hand_over(hold)\n            return\n",
         "            hand_over(hold)\n",
-        f"{_HOLDING}test_a_loop_that_has_handed_over_does_nothing_more",
+        f"{_HOLDING}test_loop_that_has_handed_over_does_nothing_more",
     ),
     _quiet(
         "hand over: a whole lease",
@@ -135,7 +135,7 @@ _HOLDS: Final = (
         "flow.loop.rest:hand_over",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
-        f"{_HOLDING}test_the_next_generation_gets_a_whole_lease",
+        f"{_HOLDING}test_next_generation_gets_whole_lease",
     ),
     _quiet(
         "take back: a whole lease",
@@ -143,7 +143,7 @@ _HOLDS: Final = (
         "flow.loop.rest:_take_back",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
-        f"{_HOLDING}test_a_loop_that_takes_itself_back_has_a_whole_lease",
+        f"{_HOLDING}test_loop_that_takes_itself_back_has_whole_lease",
     ),
 )
 _PASSES: Final = (
@@ -153,7 +153,7 @@ _PASSES: Final = (
         "core.loop.memory:Memory.having_read",
         "deep_read_at=inputs.now if inputs.deep else self.deep_read_at",
         "",
-        f"{_LATE}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
+        f"{_LATE}test_buffer_is_read_again_every_so_often_and_not_by_every_pass",
     ),
     _quiet(
         "progress: callbacks",
@@ -169,7 +169,7 @@ _PASSES: Final = (
         "core.loop.plan:plan_pass",
         "or canceling",
         "",
-        f"{_PACING}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
+        f"{_PACING}test_drain_alone_is_progress_and_keeps_loop_up",
     ),
     _quiet(
         "promise: only with a start",
@@ -177,7 +177,7 @@ _PASSES: Final = (
         "core.loop.plan:plan_pass",
         "promise if starts else None",
         "promise",
-        f"{_RESTING}test_a_loop_promises_nothing_for_works_that_run_already",
+        f"{_RESTING}test_loop_promises_nothing_for_works_that_run_already",
     ),
     _quiet(
         "recovery: made again later",
@@ -185,7 +185,7 @@ _PASSES: Final = (
         "core.loop.plan:remembered",
         "{**plan.ledger.entries, **results.running, **results.recovered}",
         "{**plan.ledger.entries, **results.running}",
-        f"{_RECOVERING}test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
+        f"{_RECOVERING}test_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
     ),
     _quiet(
         "rest: due works behind what was looked through",
@@ -193,7 +193,7 @@ _PASSES: Final = (
         "flow.loop.rest:_next_due",
         "if read.due or read.bulk_canceled",
         "if False",
-        f"{_LOOKAHEAD}test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest",
+        f"{_LOOKAHEAD}test_rest_looks_for_what_no_pass_has_seen",
     ),
     _quiet(
         "cursor: of one's own shard",
@@ -201,7 +201,7 @@ _PASSES: Final = (
         "core.loop.choose:_blocked_at",
         " if found.key in own",
         "",
-        "unit/core/test_choose_decision.py::test_what_waits_in_one_shard_holds_back_no_other_shards_cursor",
+        "unit/core/test_choose_decision.py::test_waiting_work_holds_back_its_own_shards_cursor_alone",
     ),
     _quiet(
         "watchdog: nothing that was over before",
@@ -209,7 +209,7 @@ _PASSES: Final = (
         "flow.watchdog.watch:_left_to_do",
         "None if ever else now",
         "None",
-        f"{_WATCHING}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",
+        f"{_WATCHING}test_tick_over_pool_at_rest_reads_nothing_of_what_came_to_be_over",
     ),
 )
 _CALLERS: Final = (
@@ -219,7 +219,7 @@ _CALLERS: Final = (
         "flow.pool.kick:invoke_loop",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
-        f"{_KICKING}test_a_throttled_kick_waits_between_its_tries_and_gives_up",
+        f"{_KICKING}test_throttled_kick_waits_between_its_tries_and_gives_up",
     ),
     _quiet(
         "enqueue: another's item with other arguments",
@@ -227,7 +227,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_store",
         "            and met.current.spec.args == work.spec.args\n",
         "",
-        f"{_ENQUEUEING}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
     ),
     _quiet(
         "enqueue: another's item of another time",
@@ -235,7 +235,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_store",
         "            and met.current.enqueued_at == work.enqueued_at\n",
         "",
-        f"{_ENQUEUEING}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
     ),
     _quiet(
         "enqueue: what ran is not stored again",
@@ -243,7 +243,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_into_epoch",
         " and met.current.outcome is Outcome.CANCELED",
         "",
-        f"{_ENQUEUEING}test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again",
+        f"{_ENQUEUEING}test_work_that_cancel_all_did_not_reach_is_not_stored_again",
     ),
     _quiet(
         "late rule: without a pointer no acknowledgement",
@@ -251,7 +251,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_point_anew",
         "        return error\n",
         "        pass\n",
-        f"{_ENQUEUEING}test_a_work_that_cannot_be_pointed_at_is_not_acknowledged",
+        f"{_ENQUEUEING}test_work_that_cannot_be_pointed_at_is_not_acknowledged",
     ),
     _quiet(
         "own write: cancel with a callback",
@@ -259,7 +259,7 @@ _CALLERS: Final = (
         "flow.work.cancel:_refusal",
         "            _put_record(ports, found, ports.clock.now())\n",
         "            pass\n",
-        f"{_CANCELING}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
+        f"{_CANCELING}test_cancel_with_callback_that_sdk_repeated_is_its_own",
     ),
     _quiet(
         "drain: pointers of what is over",
@@ -267,7 +267,7 @@ _CALLERS: Final = (
         "core.loop.bulk_cancel:pointers_to_ended",
         "finished.union(canceled)",
         "canceled",
-        "integration/test_canceling_all.py::test_works_that_waited_for_a_far_retry_leave_no_pointer",
+        "integration/test_canceling_all.py::test_works_that_waited_for_far_retry_leave_no_pointer",
     ),
 )
 
@@ -278,7 +278,7 @@ _READS: Final = (
         "core.loop.gather:gather",
         "seen.ahead == lookahead",
         "seen.ahead < 0",
-        f"{_COLLECTING}test_rows_ahead_that_are_over_are_read_up_to_a_bound",
+        f"{_COLLECTING}test_rows_ahead_that_are_over_are_read_up_to_bound",
     ),
     _quiet(
         "read: works to cancel up to a bound",
@@ -286,7 +286,7 @@ _READS: Final = (
         "core.loop.gather:gather",
         "if len(seen.off) >= limits.DRAIN_ROWS:",
         "if len(seen.off) < 0:",
-        f"{_COLLECTING}test_works_to_cancel_are_read_a_part_at_a_time",
+        f"{_COLLECTING}test_works_to_cancel_are_read_part_at_time",
     ),
     _quiet(
         "choice: what was just looked at is sure",
@@ -294,7 +294,7 @@ _READS: Final = (
         "flow.loop.choose:read_due",
         "memory.unconfirmed - checked.understood",
         "memory.unconfirmed",
-        f"{_COLLECTING}test_a_work_whose_entry_is_not_understood_is_not_chosen",
+        f"{_COLLECTING}test_work_whose_entry_is_not_understood_is_not_chosen",
     ),
     _quiet(
         "epoch: its moment does not move",
@@ -302,7 +302,7 @@ _READS: Final = (
         "flow.pool.configure:follow_epoch",
         "config.epoch >= epoch",
         "config.epoch > epoch",
-        "integration/test_limits_in_force.py::test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment",
+        "integration/test_limits_in_force.py::test_epoch_that_config_has_is_not_moved_to_later_moment",
     ),
     _quiet(
         "deployment: what is known is not written",
@@ -310,7 +310,7 @@ _READS: Final = (
         "flow.watchdog.deployment:keep_current",
         "if recorded == known:",
         "if False:",
-        "integration/test_deploying.py::test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing",
+        "integration/test_deploying.py::test_limit_that_cannot_be_set_costs_other_pools_nothing",
     ),
     _quiet(
         "deployment: who was overtaken says so",
@@ -318,7 +318,7 @@ _READS: Final = (
         "flow.watchdog.deployment:_write",
         "return lost.current == recorded",
         "return True",
-        "integration/test_deploying.py::test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force",
+        "integration/test_deploying.py::test_limits_in_force_are_those_of_deployment_in_item",
     ),
 )
 
@@ -338,7 +338,7 @@ _DOORS: Final = (
         "flow.loop.choose:live_in",
         "and row.sort != span.high",
         "",
-        f"{_DAMAGE}test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest",
+        f"{_DAMAGE}test_work_item_with_least_key_of_its_time_is_waited_for_at_rest",
     ),
     _quiet(
         "targets: the library's own functions",
@@ -346,7 +346,7 @@ _DOORS: Final = (
         "flow.loop.start:_refusal",
         "if function.own or is_own(running.spec.target, loop_arn=ports.loop_arn, deployed=ports.deployed):",
         "if False:",
-        f"{_TARGETS}test_the_loop_refuses_them_always_and_says_why",
+        f"{_TARGETS}test_loop_refuses_them_always_and_says_why",
     ),
     _quiet(
         "targets: functions of other pools",
@@ -354,7 +354,7 @@ _DOORS: Final = (
         "flow.loop.start:_refusal",
         "function.refusal(running.pool)",
         "None",
-        f"{_TARGETS}test_a_function_runs_for_the_pools_that_it_was_added_to",
+        f"{_TARGETS}test_function_runs_for_pools_that_it_was_added_to",
     ),
     _quiet(
         "worker: other pools",
@@ -362,7 +362,7 @@ _DOORS: Final = (
         "settings:refuse_other_pools",
         "if serves is not None and pool not in serves:",
         "if False:",
-        f"{_TARGETS}test_a_decorated_worker_refuses_other_pools_too",
+        f"{_TARGETS}test_decorated_worker_refuses_other_pools_too",
     ),
     _quiet(
         "doors: other tables",
@@ -370,7 +370,7 @@ _DOORS: Final = (
         "handlers.own:refuse_other_table",
         'own != table.rpartition("/")[2]',
         "False",
-        f"{_TARGETS}test_an_event_of_another_table_is_refused_at_the_door",
+        f"{_TARGETS}test_event_of_another_table_is_refused_at_door",
     ),
     _quiet(
         "doors: events of work items",
@@ -378,7 +378,7 @@ _DOORS: Final = (
         "handlers.own:refuse_work_item",
         "if WORKPOOL_KEY in event:",
         "if False:",
-        f"{_TARGETS}test_an_event_that_is_for_no_door_is_refused",
+        f"{_TARGETS}test_event_that_is_for_no_door_is_refused",
     ),
     _quiet(
         "recovery: the ledger's deadline stands in",
@@ -386,7 +386,7 @@ _DOORS: Final = (
         "core.loop.recover:judge_entry",
         "if work.deadline is not None:\n    deadline = work.deadline",
         "deadline = work.deadline or now",
-        "unit/core/test_recover_decision.py::test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers",
+        "unit/core/test_recover_decision.py::test_running_work_item_that_lost_its_deadline_is_recovered_by_ledgers",
     ),
 )
 

@@ -36,7 +36,7 @@ def finished(work: WorkItem) -> WorkItem:
     )
 
 
-def test_time_is_open_from_two_minutes_before_a_work_is_due_until_it_is_over() -> None:
+def test_time_is_open_from_two_minutes_before_work_is_due_until_it_is_over() -> None:
     times = OpenTime()
 
     times.saw(a_work(due_at=after(200_000), id=an_id(1)), NOW)
@@ -46,7 +46,7 @@ def test_time_is_open_from_two_minutes_before_a_work_is_due_until_it_is_over() -
     assert times.total_ms() == 203_000 - (200_000 - 120_000)
 
 
-def test_a_work_that_runs_for_long_gives_a_loop_no_reason_to_be_awake() -> None:
+def test_work_that_runs_for_long_gives_loop_no_reason_to_be_awake() -> None:
     times = OpenTime()
 
     times.saw(a_running_work(starts=1, id=an_id(1)), NOW)
@@ -55,7 +55,7 @@ def test_a_work_that_runs_for_long_gives_a_loop_no_reason_to_be_awake() -> None:
     assert times.total_ms() == 5_000
 
 
-def test_works_that_are_open_at_the_same_time_count_once_in_each_pool() -> None:
+def test_works_that_are_open_at_same_time_count_once_in_each_pool() -> None:
     times = OpenTime()
     first, second = a_work(due_at=NOW), a_work(due_at=NOW, id=an_id(7))
     elsewhere = replace(second, pool="elsewhere", id=an_id(8))
@@ -69,7 +69,7 @@ def test_works_that_are_open_at_the_same_time_count_once_in_each_pool() -> None:
     assert times.total_ms() == 3_000 + 1_000
 
 
-def test_a_work_that_was_canceled_long_before_its_time_opens_nothing() -> None:
+def test_work_that_was_canceled_long_before_its_time_opens_nothing() -> None:
     times = OpenTime()
 
     times.saw(a_work(due_at=after(500_000)), NOW)
@@ -91,18 +91,18 @@ def test_a_work_that_was_canceled_long_before_its_time_opens_nothing() -> None:
         {"faults": 1},
     ],
 )
-def test_what_was_asked_for_may_cost(more: dict[str, int]) -> None:
+def test_bill_allows_for_what_was_asked(more: dict[str, int]) -> None:
     assert writes_max(replace(NOTHING, **more)) > 0
     assert reads_max(replace(NOTHING, **more)) > 0
 
 
-def test_what_takes_long_may_cost_reads_and_no_writes() -> None:
+def test_bill_allows_reads_and_no_writes_for_time() -> None:
     assert reads_max(replace(NOTHING, open_ms=60_000)) == 60 * 5 * 1.5
     assert writes_max(replace(NOTHING, open_ms=60_000)) == 0
 
 
 @pytest.mark.parametrize(("unit", "formula"), [("write", "writes_max"), ("read", "reads_max")])
-def test_a_run_that_costs_more_breaks_a_promise(
+def test_run_that_costs_more_breaks_promise(
     monkeypatch: pytest.MonkeyPatch, unit: str, formula: str
 ) -> None:
     monkeypatch.setattr(world, formula, lambda use: 5)

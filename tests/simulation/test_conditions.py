@@ -227,7 +227,7 @@ def guard(request: pytest.FixtureRequest) -> Mutant:
     return request.param
 
 
-def test_each_part_of_a_condition_is_needed(guard: Mutant) -> None:
+def test_each_part_of_condition_is_needed(guard: Mutant) -> None:
     write, before = write_of(guard)
     part = (guard.drops or ("", ""))[1]
     if part == "absent":

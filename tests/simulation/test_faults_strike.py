@@ -111,7 +111,7 @@ def make() -> Iterator[MakeScene]:
         (Fault.ANSWER_LOST, (STRIKES, 0, 1), [0, 60], ["answer"]),
     ],
 )
-def test_a_fault_at_a_write(
+def test_fault_at_write(
     make: MakeScene, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]
 ) -> None:
     scene = make(kind, choices=choices)
@@ -127,7 +127,7 @@ def test_a_fault_at_a_write(
 @pytest.mark.parametrize(
     "kind", [Fault.CONFLICT, Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST]
 )
-def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) -> None:
+def test_faults_of_writes_leave_reads_alone(make: MakeScene, kind: Fault) -> None:
     scene = make(kind, choices=(STRIKES,))
 
     scene.call("get WorkItem 1", writes=False)
@@ -136,7 +136,7 @@ def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) ->
     assert scene.faults.struck == []
 
 
-def test_a_read_meets_a_failing_service_too(make: MakeScene) -> None:
+def test_read_meets_failing_service_too(make: MakeScene) -> None:
     scene = make(Fault.SERVER_ERROR, choices=(STRIKES, 1))
 
     scene.call("get WorkItem 1", writes=False)
@@ -144,7 +144,7 @@ def test_a_read_meets_a_failing_service_too(make: MakeScene) -> None:
     assert scene.told == ["CallUnanswered"]
 
 
-def test_an_invoke_conflicts_with_nothing(make: MakeScene) -> None:
+def test_invoke_conflicts_with_nothing(make: MakeScene) -> None:
     scene = make(Fault.CONFLICT, choices=(STRIKES,))
 
     scene.call("invoke worker 1", writes=True)
@@ -152,7 +152,7 @@ def test_an_invoke_conflicts_with_nothing(make: MakeScene) -> None:
     assert scene.told == ["answer"]
 
 
-def test_an_invoke_is_sent_once(make: MakeScene) -> None:
+def test_invoke_is_sent_once(make: MakeScene) -> None:
     scene = make(Fault.WRITE_LOST, choices=(STRIKES,))
 
     scene.call("invoke worker 1", writes=True)
@@ -161,7 +161,7 @@ def test_an_invoke_is_sent_once(make: MakeScene) -> None:
     assert scene.told == ["CallUnanswered"]
 
 
-def test_a_repeated_transaction_is_applied_once(make: MakeScene) -> None:
+def test_repeated_transaction_is_applied_once(make: MakeScene) -> None:
     scene = make(Fault.ANSWER_LOST, choices=(STRIKES, 0, 1))
 
     scene.call("transact 2", writes=True)
@@ -170,7 +170,7 @@ def test_a_repeated_transaction_is_applied_once(make: MakeScene) -> None:
     assert scene.told == ["answer"]
 
 
-def test_a_refusal_is_an_answer(make: MakeScene) -> None:
+def test_refusal_is_answer(make: MakeScene) -> None:
     scene = make()
 
     scene.call("put WorkItem 1", writes=True, answer=lambda: NOTHING["refused"])
@@ -178,7 +178,7 @@ def test_a_refusal_is_an_answer(make: MakeScene) -> None:
     assert scene.told == ["KeyError"]
 
 
-def test_the_budget_is_the_most_that_strikes(make: MakeScene) -> None:
+def test_budget_is_most_that_strikes(make: MakeScene) -> None:
     scene = make(Fault.FROZEN, budget=2, choices=(STRIKES, 0) * 5)
 
     for _ in range(4):
@@ -216,13 +216,13 @@ def test_faults_strike_where_they_are_aimed(make: MakeScene) -> None:
         (Fault.EVENT_LOST, (PASSES,), (0,)),
     ],
 )
-def test_a_fault_of_an_event(
+def test_fault_of_event(
     make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
 ) -> None:
     assert make(kind, choices=choices).faults.event_delays("worker") == delays
 
 
-def test_only_the_loop_s_event_is_lost_as_such(make: MakeScene) -> None:
+def test_loop_event_is_lost_as_such_and_no_other(make: MakeScene) -> None:
     assert make(Fault.LOOP_LOST, choices=(STRIKES,)).faults.event_delays("loop") == ()
 
 
@@ -234,7 +234,7 @@ def test_only_the_loop_s_event_is_lost_as_such(make: MakeScene) -> None:
         (Fault.RECORD_LATE, (STRIKES, 1), (20_000,)),
     ],
 )
-def test_a_fault_of_a_destination(
+def test_fault_of_destination(
     make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
 ) -> None:
     assert make(kind, choices=choices).faults.record_delays("worker") == delays
@@ -248,14 +248,14 @@ def test_a_fault_of_a_destination(
         (Fault.WAKE_LATE, (STRIKES, 2), (60_000,)),
     ],
 )
-def test_a_fault_of_a_schedule(
+def test_fault_of_schedule(
     make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
 ) -> None:
     assert make(kind, choices=choices).faults.wake_delays("pool") == delays
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) -> None:
+def test_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) -> None:
     scene = make(Fault.WAKE_DELETED, choices=(STRIKES,))
     sent: list[str] = []
     schedules = Schedules(
@@ -279,7 +279,7 @@ def test_a_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) ->
     assert sent == (["first", "second"] if replaced else ["first"])
 
 
-def test_the_items_of_a_torn_batch_are_read_one_by_one() -> None:
+def test_items_of_torn_batch_are_read_one_by_one() -> None:
     memory, labels = MemoryStore(lambda: NOW), list[str]()
     works = [a_work(id=an_id(n=n)) for n in (1, 2)]
     for work in works:
@@ -297,7 +297,7 @@ def test_the_items_of_a_torn_batch_are_read_one_by_one() -> None:
     assert labels == ["get one of 2"] * 2
 
 
-def test_a_tick_is_dropped(make: MakeScene) -> None:
+def test_tick_is_dropped(make: MakeScene) -> None:
     faults = make(Fault.TICK_DROPPED, choices=(STRIKES,)).faults
 
     assert [faults.tick_comes() for _ in range(2)] == [False, True]
@@ -317,7 +317,7 @@ def test_each_process_keeps_its_own_clock(make: MakeScene) -> None:
     assert scene.faults.clock_offset_ms() == 0
 
 
-def test_without_faults_everything_happens_once_and_in_time() -> None:
+def test_run_without_faults_does_all_once_and_in_time() -> None:
     faults = NoFaults()
 
     assert [faults.event_delays("f"), faults.record_delays("f"), faults.wake_delays("f")] == [
@@ -327,7 +327,7 @@ def test_without_faults_everything_happens_once_and_in_time() -> None:
     assert faults.clock_offset_ms() == 0
 
 
-def test_a_port_names_trouble_in_its_own_words() -> None:
+def test_port_names_trouble_in_its_own_words() -> None:
     with (
         pytest.raises(KeyError, match="busy"),
         answered_as(throttled=KeyError, unanswered=LookupError),
@@ -343,7 +343,7 @@ def test_a_port_names_trouble_in_its_own_words() -> None:
 @pytest.mark.parametrize(
     "plan", [{"rates": {Fault.FROZEN: 1.5}}, {"budget": -1}, {"jitter_ms": -1}]
 )
-def test_a_plan_that_makes_no_sense_is_refused(plan: dict[str, Any]) -> None:
+def test_plan_that_makes_no_sense_is_refused(plan: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Faults(**plan)
 

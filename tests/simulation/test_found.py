@@ -63,7 +63,7 @@ def world() -> World:
         (EpochMs(DEEP_AT - limits.BUFFER_MS - 1), False),
     ],
 )
-def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(
+def test_watchdog_sees_due_work_just_where_new_loop_begins_to_read(
     world: World, due_at: EpochMs, seen: bool
 ) -> None:
     """Seed 976: an unacknowledged write landed 45 s late, 15.1 s behind the last deep read.
@@ -76,7 +76,7 @@ def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(
     assert (work.id >= deep_low(MARK.work_cursor, MARK.deep_at)) is seen
 
 
-def test_a_work_of_a_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_is_slow() -> None:
+def test_work_of_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_is_slow() -> None:
     """Seed 205: acknowledged half a second before the `cancel_all`, and enqueued 3.3 s after it by the clocks of the two [WP-13]."""
     epoch_at = EpochMs(NOW - limits.SKEW_MS)
     config = Config(
@@ -92,7 +92,7 @@ def test_a_work_of_a_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_i
     assert is_bulk_canceled(a_work(enqueued_at=EpochMs(NOW - 500 + limits.SKEW_MS)), config)
 
 
-def test_a_work_that_its_caller_has_just_moved_into_the_epoch_is_not_canceled(world: World) -> None:
+def test_work_that_its_caller_has_just_moved_into_epoch_is_not_canceled(world: World) -> None:
     """Seeds 3183 and 4551, without any fault: the loop had read it before, and canceled it after it was acknowledged [WP-3]."""
     as_read = world.put(a_work(due_at=NOW, id=an_id(NOW)))
     world.put(replace(as_read, epoch=1))
@@ -105,7 +105,7 @@ def test_a_work_that_its_caller_has_just_moved_into_the_epoch_is_not_canceled(wo
     assert world.memory.get(WorkRef("email", as_read.id)) == replace(as_read, epoch=1)
 
 
-def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> None:
+def test_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> None:
     """Seed 7140: a deep read saw the work's own row first, and nobody removed the pointer, which has no time to live."""
     due_at = EpochMs(NOW - 100)
     work = world.put(a_work(due_at=due_at, id=an_id(due_at - 1_000), starts=1))
@@ -126,7 +126,7 @@ def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> N
     assert read.due[0].pointers == (PointerRef("email", first), PointerRef("email", again))
 
 
-def test_a_pointer_before_the_works_own_row_does_not_name_that_row() -> None:
+def test_pointer_before_works_own_row_does_not_name_that_row() -> None:
     """What is named as a pointer is deleted when the work has started: the work itself never may be."""
     world = World()
     work = world.put(a_work(due_at=NOW, id=an_id(NOW)))
@@ -146,7 +146,7 @@ def test_a_pointer_before_the_works_own_row_does_not_name_that_row() -> None:
     assert read.due[0].pointers == (PointerRef("email", an_id(EpochMs(NOW - 1_000), n=7)),)
 
 
-def test_the_work_of_a_first_caller_that_died_before_its_kick_runs() -> None:
+def test_work_of_first_caller_that_died_before_its_kick_runs() -> None:
     """Seed 509: nobody had kicked the pool, so the watchdog did not know it, and nobody ever looked at its works [WP-3]."""
     run = simulate(BEFORE_ITS_KICK)
 

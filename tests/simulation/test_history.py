@@ -71,7 +71,7 @@ def rules_of(history: list[Event], terms: Terms = SETTLED) -> set[str]:
     return {breach.rule for breach in breaches(history, terms)}
 
 
-def test_a_history_that_keeps_every_promise_passes() -> None:
+def test_history_that_keeps_every_promise_passes() -> None:
     second = [
         RETRIED,
         began(2, 1_000, "w2"),
@@ -238,7 +238,7 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
         ([LIMIT, replace(WORK, due_at=60_000), *KEPT[2:]], "WP-20"),
     ],
 )
-def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: str) -> None:
+def test_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: str) -> None:
     assert rules_of(history) == {rule}
 
 
@@ -283,11 +283,11 @@ def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: s
         [*KEPT, looked(outcome=None, state="unknown", at=WORK.at + DAY_MS + 1)],
     ],
 )
-def test_what_the_protocol_excepts_is_no_breach(history: list[Event]) -> None:
+def test_exception_of_protocol_is_no_breach(history: list[Event]) -> None:
     assert breaches(history, Terms(settled=True)) == []
 
 
-def test_a_work_that_was_robbed_of_its_context_need_not_tell() -> None:
+def test_work_that_was_robbed_of_its_context_need_not_tell() -> None:
     silent = [each for each in KEPT if each is not HEARD]
 
     assert breaches(silent, replace(SETTLED, excused=frozenset({"w1"}))) == []

@@ -94,7 +94,7 @@ def assignment(start: int = 1, **changes: object) -> Assignment:
     return replace(an_assignment(**changes), start=start)
 
 
-def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
+def test_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
     court.shows(config(1), pending(), ledger(1), ledger(2, 1), running())
     execution = court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
     court.judge.ends(execution, by_itself=True)
@@ -123,16 +123,14 @@ def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
         ([running(expires_at=1)], "WP-10"),
     ],
 )
-def test_a_write_that_breaks_a_promise_is_seen(
-    court: Court, records: list[Record], rule: str
-) -> None:
+def test_write_that_breaks_promise_is_seen(court: Court, records: list[Record], rule: str) -> None:
     court.shows(*records)
 
     assert rule in court.rules
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: bool) -> None:
+def test_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: bool) -> None:
     """Whoever was killed this instant tells a little later in it; a start that takes over its slot did not wait since the one before."""
     first, second, third = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2, 3))
     court.shows(config(1), first, second, third)
@@ -151,7 +149,7 @@ def test_a_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: 
     assert court.judge.lags_ms[-1] == 0
 
 
-def test_a_slot_whose_start_never_ran_is_free_when_that_is_recorded(court: Court) -> None:
+def test_slot_whose_start_never_ran_is_free_when_that_is_recorded(court: Court) -> None:
     """Put back or refused: were it taken for full, no later start could be late."""
     first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
     started = replace(first, state=State.RUNNING, starts=1, deadline=LATER)
@@ -173,7 +171,7 @@ def a_canceled_work(court: Court, before: WorkItem) -> WorkId:
     return after.id
 
 
-def test_a_callback_is_excused_where_the_cancel_of_a_pending_work_had_no_answer(
+def test_callback_is_excused_where_cancel_of_pending_work_had_no_answer(
     court: Court,
 ) -> None:
     waiting = a_canceled_work(court, pending())
@@ -185,7 +183,7 @@ def test_a_callback_is_excused_where_the_cancel_of_a_pending_work_had_no_answer(
     assert (unasked, asked, court.judge.is_excused(waiting)) == (False, True, False)
 
 
-def test_a_callback_is_not_excused_where_a_start_came_to_its_end(court: Court) -> None:
+def test_callback_is_not_excused_where_start_came_to_its_end(court: Court) -> None:
     """Its entry stands for it until a loop has seen to it, whatever was asked meanwhile."""
     ran = a_canceled_work(court, running())
     court.judge.cancel_asked(ran)
@@ -193,7 +191,7 @@ def test_a_callback_is_not_excused_where_a_start_came_to_its_end(court: Court) -
     assert not court.judge.is_excused(ran)
 
 
-def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) -> None:
+def test_callback_is_excused_as_long_as_redrive_has_no_answer(court: Court) -> None:
     excused = []
     for step in (
         court.judge.redrive_asked,
@@ -207,7 +205,7 @@ def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) 
     assert excused == [True, True, True, False]
 
 
-def test_a_slot_of_a_higher_limit_is_free_from_its_write_on(court: Court) -> None:
+def test_slot_of_higher_limit_is_free_from_its_write_on(court: Court) -> None:
     """And not since the change before: whoever waited for the one slot that there was did not wait for this one."""
     first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
     court.shows(
@@ -228,13 +226,13 @@ def test_a_slot_of_a_higher_limit_is_free_from_its_write_on(court: Court) -> Non
     assert court.judge.lags_ms[-1] == 0
 
 
-def test_a_deleted_work_is_seen(court: Court) -> None:
+def test_deleted_work_is_seen(court: Court) -> None:
     court.judge.seen(pending(), None)
 
     assert court.rules == ["WP-3"]
 
 
-def test_a_start_after_a_cancel_is_seen(court: Court) -> None:
+def test_start_after_cancel_is_seen(court: Court) -> None:
     canceled = pending(outcome=Outcome.CANCELED)
     court.shows(ledger(1, 1), canceled)
     court.judge.cancel_answered(canceled.id, CancelAnswer.CANCELED)
@@ -243,7 +241,7 @@ def test_a_start_after_a_cancel_is_seen(court: Court) -> None:
     assert court.rules == ["WP-7"]
 
 
-def test_a_start_after_a_requested_cancel_is_seen(court: Court) -> None:
+def test_start_after_requested_cancel_is_seen(court: Court) -> None:
     court.shows(ledger(1, 1), running(start=0))
     court.judge.cancel_answered(running().id, CancelAnswer.REQUESTED)
     court.judge.seen(pending(starts=0), running(start=1))
@@ -251,7 +249,7 @@ def test_a_start_after_a_requested_cancel_is_seen(court: Court) -> None:
     assert court.rules == ["WP-7"]
 
 
-def test_a_commit_by_a_limit_that_was_answered_away_is_seen(court: Court) -> None:
+def test_commit_by_limit_that_was_answered_away_is_seen(court: Court) -> None:
     court.shows(config(2), ledger(1), ledger(2, 1))
     court.judge.seen(config(2), config(0))
     court.judge.config_answered("email")
@@ -260,7 +258,7 @@ def test_a_commit_by_a_limit_that_was_answered_away_is_seen(court: Court) -> Non
     assert court.rules == ["WP-1"]
 
 
-def test_a_commit_by_a_limit_that_is_being_changed_is_none(court: Court) -> None:
+def test_commit_by_limit_that_is_being_changed_is_none(court: Court) -> None:
     court.shows(config(2), ledger(1))
     court.judge.seen(config(2), config(0))
     court.judge.seen(ledger(1), ledger(2, 1))
@@ -276,21 +274,21 @@ def test_claimed_work_that_runs_again_is_seen(court: Court) -> None:
     assert court.rules == ["WP-5"]
 
 
-def test_claimed_work_that_runs_without_a_claim_is_seen(court: Court) -> None:
+def test_claimed_work_that_runs_without_claim_is_seen(court: Court) -> None:
     court.shows(config(9), running())
     court.judge.begins(assignment(), DECORATED, 20_000)
 
     assert court.rules == ["WP-5"]
 
 
-def test_an_attempt_too_many_is_seen(court: Court) -> None:
+def test_attempt_too_many_is_seen(court: Court) -> None:
     court.shows(config(9), running(claimed=False))
     court.judge.begins(assignment(claimed=False, attempts_made=1), PLAIN, 20_000)
 
     assert court.rules == ["WP-5"]
 
 
-def test_an_undecorated_work_may_run_twice_where_events_are_doubled(court: Court) -> None:
+def test_undecorated_work_may_run_twice_where_events_are_doubled(court: Court) -> None:
     court.shows(config(1), running())
     for _ in range(2):
         court.judge.begins(assignment(), PLAIN, 20_000)
@@ -298,7 +296,7 @@ def test_an_undecorated_work_may_run_twice_where_events_are_doubled(court: Court
     assert court.rules == []
 
 
-def test_no_work_runs_twice_where_events_are_not_doubled() -> None:
+def test_judge_sees_work_that_runs_twice_without_doubled_events() -> None:
     court = Court(once=True)
     court.shows(config(9), running())
     for _ in range(2):
@@ -307,7 +305,7 @@ def test_no_work_runs_twice_where_events_are_not_doubled() -> None:
     assert court.rules == ["WP-4"]
 
 
-def test_more_claimed_works_than_were_ever_allowed_are_seen(court: Court) -> None:
+def test_judge_sees_more_claimed_works_than_were_allowed(court: Court) -> None:
     works = [running(id=an_id(n=n), claim=f"worker-{n}") for n in (1, 2)]
     court.shows(config(1), *works)
     for work in works:
@@ -327,21 +325,21 @@ def recovered(work: WorkItem) -> WorkItem:
     )
 
 
-def test_a_recovery_that_is_too_early_is_seen(court: Court) -> None:
+def test_recovery_that_is_too_early_is_seen(court: Court) -> None:
     court.now = EpochMs(LATER + 4_000)
     court.shows(running(), recovered(running()))
 
     assert court.rules == ["WP-14"]
 
 
-def test_a_recovery_in_time_is_none(court: Court) -> None:
+def test_recovery_in_time_is_none(court: Court) -> None:
     court.now = EpochMs(LATER + 4_001)
     court.shows(running(), recovered(running()))
 
     assert court.rules == []
 
 
-def test_a_recovery_beside_running_code_is_seen(court: Court) -> None:
+def test_recovery_beside_running_code_is_seen(court: Court) -> None:
     court.now = EpochMs(LATER + 10_000)
     court.shows(config(9), running(claimed=False))
     court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
@@ -364,7 +362,7 @@ def court_with_works(court: Court, *numbers: int) -> list[WorkId]:
     return ids
 
 
-def test_a_start_that_is_committed_after_cancel_all_was_answered_is_seen(court: Court) -> None:
+def test_start_that_is_committed_after_cancel_all_was_answered_is_seen(court: Court) -> None:
     court.judge.enqueue_asked("email")(court_with_works(court, 1))
     court.judge.cancel_all_asked("email")()
 
@@ -373,7 +371,7 @@ def test_a_start_that_is_committed_after_cancel_all_was_answered_is_seen(court: 
     assert court.rules == ["WP-13"]
 
 
-def test_what_was_called_off_and_is_not_canceled_in_the_end_is_seen(court: Court) -> None:
+def test_judge_sees_called_off_work_that_is_not_canceled(court: Court) -> None:
     court.judge.enqueue_asked("email")(court_with_works(court, 1, 2))
     court.judge.seen(ledger(1), ledger(2, 1))
     court.judge.cancel_all_asked("email")()
@@ -393,7 +391,7 @@ def test_what_was_called_off_and_is_not_canceled_in_the_end_is_seen(court: Court
         ("after the enqueue", True, []),
     ],
 )
-def test_a_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
+def test_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
     court: Court, asked_at: str, answered: bool, rules: list[str]
 ) -> None:
     def cancel_all(moment: str) -> None:
@@ -416,7 +414,7 @@ def test_a_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
     assert court.rules == rules
 
 
-def test_a_second_redrive_is_answered_with_a_work_that_may_be_canceled(court: Court) -> None:
+def test_second_redrive_is_answered_with_work_that_may_be_canceled(court: Court) -> None:
     ids = court_with_works(court, 1)
     court.judge.cancel_all_asked("email")()
     court.judge.enqueue_asked("email")(ids)
@@ -428,14 +426,14 @@ def test_a_second_redrive_is_answered_with_a_work_that_may_be_canceled(court: Co
     assert court.rules == []
 
 
-def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
+def test_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
     court.shows(running(), changed(success(running()), outcome=Outcome.FAILED, result=None))
 
     assert "WP-8" in court.rules
 
 
 @pytest.mark.parametrize(("asked", "rules"), [(True, []), (False, ["WP-8"])])
-def test_a_dead_callback_is_owed_again_only_for_who_asked(
+def test_dead_callback_is_owed_again_only_for_who_asked(
     court: Court, asked: bool, rules: list[str]
 ) -> None:
     ended = changed(
@@ -452,7 +450,7 @@ def test_a_dead_callback_is_owed_again_only_for_who_asked(
     assert court.rules == rules
 
 
-def test_a_snooze_that_spends_an_attempt_is_blamed(court: Court) -> None:
+def test_snooze_that_spends_attempt_is_blamed(court: Court) -> None:
     court.shows(
         pending(), ledger(2, 1), running(), replace(pending(), starts=1, snoozes=1, attempts_made=1)
     )
@@ -460,14 +458,14 @@ def test_a_snooze_that_spends_an_attempt_is_blamed(court: Court) -> None:
     assert "WP-5" in court.rules
 
 
-def test_a_hundred_and_one_snoozes_in_a_row_are_blamed(court: Court) -> None:
+def test_hundred_and_one_snoozes_in_row_are_blamed(court: Court) -> None:
     worn = running(snoozes=100)
     court.shows(pending(), ledger(2, 1), worn, replace(pending(), starts=1, snoozes=101))
 
     assert "WP-5" in court.rules
 
 
-def test_what_was_forged_is_blamed(court: Court) -> None:
+def test_judge_blames_forged_end(court: Court) -> None:
     """[WP-28]"""
     court.shows(
         pending(),

@@ -28,17 +28,17 @@ def named(name: str) -> Mutant:
 @pytest.mark.parametrize(
     "mutant", [each for each in MUTANTS if each.edits], ids=lambda mutant: mutant.name
 )
-def test_a_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
+def test_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
     for each in mutant.edits:
         assert mutated_code(each) is not None
 
 
-def test_a_guard_that_is_gone_from_the_code_is_an_error() -> None:
+def test_guard_that_is_gone_from_code_is_error() -> None:
     with pytest.raises(LookupError, match="stands there 0 times"):
         mutated_code(Edit("core.report.retry:retry_delay_ms", (("no_such_guard(policy)", ""),)))
 
 
-def test_a_guard_is_gone_inside_and_back_afterwards() -> None:
+def test_guard_is_gone_inside_and_back_afterwards() -> None:
     with applied(named("attempts are bounded")):
         inside = delay_after(attempts_made=2)
 
@@ -46,7 +46,7 @@ def test_a_guard_is_gone_inside_and_back_afterwards() -> None:
     assert delay_after(attempts_made=2) is None
 
 
-def test_no_two_mutants_have_one_name() -> None:
+def test_mutants_have_different_names() -> None:
     assert len({each.name for each in MUTANTS}) == len(MUTANTS)
 
 
@@ -65,7 +65,7 @@ def test_tests_that_mutants_name_exist() -> None:
     assert missing == []
 
 
-def test_a_hunt_finds_the_first_seed_that_fails() -> None:
+def test_hunt_finds_first_seed_that_fails() -> None:
     catch = hunt("limit: free slots", range(3))
 
     assert catch.seed is not None
@@ -73,7 +73,7 @@ def test_a_hunt_finds_the_first_seed_that_fails() -> None:
     assert not catch.is_missed
 
 
-def test_a_guard_that_no_seed_notices_is_missed_unless_a_named_test_notices() -> None:
+def test_guard_that_no_seed_notices_is_missed_unless_named_test_notices() -> None:
     by_seeds = next(each for each in MUTANTS if each.quick and not each.cases)
     by_a_test = next(each for each in MUTANTS if each.cases)
 

@@ -50,7 +50,7 @@ def an_enqueue_at_the_rest() -> Scenario:
 
 
 @pytest.mark.parametrize("kinds", [AT_THE_LOOP, ON_THE_WAY])
-def test_one_work_survives_any_one_fault_at_any_place(kinds: tuple[Fault, ...]) -> None:
+def test_work_survives_any_one_fault_at_any_place(kinds: tuple[Fault, ...]) -> None:
     search = explore(
         small_scenario(one_submission(0, 0), rates=dict.fromkeys(kinds, 1.0), budget=1),
         most=1,
@@ -62,7 +62,7 @@ def test_one_work_survives_any_one_fault_at_any_place(kinds: tuple[Fault, ...]) 
     assert search.runs > len(kinds)
 
 
-def test_the_lost_wake_up_is_found_by_trying_everything() -> None:
+def test_lost_wake_up_is_found_by_trying_everything() -> None:
     scenario = an_enqueue_at_the_rest()
     with without("look after resting"):
         missing = explore(scenario, most=2, runs_max=600)
@@ -86,14 +86,14 @@ def test_priorities_repeat_with_their_seed_and_differ_from_chance() -> None:
     assert first.trace != other.trace
 
 
-def test_priorities_hold_a_task_back_until_all_others_wait() -> None:
+def test_priorities_hold_task_back_until_all_others_wait() -> None:
     chooser = PriorityChooser(1, changes=0)
     order = [("a", "b", "c")[chooser.next_task(("a", "b", "c"))] for _ in range(5)]
 
     assert len(set(order)) == 1
 
 
-def test_a_recorded_run_is_repeated_byte_for_byte() -> None:
+def test_recorded_run_is_repeated_byte_for_byte() -> None:
     recording = SeededChooser(17)
     recorded = simulate(scenario_of(17), recording)
 
@@ -108,13 +108,13 @@ UNCLAIMED_TWICE = small_scenario(
 
 @settings(ONE_LIST, max_examples=40, phases=[Phase.generate])
 @given(choices)
-def test_no_list_of_choices_breaks_a_promise(answers: list[int]) -> None:
+def test_promises_hold_for_any_list_of_choices(answers: list[int]) -> None:
     run = simulate(UNCLAIMED_TWICE, ReplayChooser(answers))
 
     assert run.violation is None, run.report()
 
 
-def test_hypothesis_makes_a_failure_small() -> None:
+def test_hypothesis_makes_failure_small() -> None:
     """Without the claim a doubled event runs the work twice: all that is needed is that one event is doubled."""
 
     def fails(answers: list[int]) -> bool:

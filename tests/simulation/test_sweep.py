@@ -40,20 +40,20 @@ def run_of(seed: int) -> Run:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_promise_is_broken(seed: int) -> None:
+def test_promises_hold_in_every_run(seed: int) -> None:
     run = run_of(seed)
 
     assert run.violation is None, run.report()
 
 
-def test_the_same_seed_gives_the_same_trace_byte_for_byte() -> None:
+def test_same_seed_gives_same_trace_byte_for_byte() -> None:
     traces = ["\n".join(simulate(scenario_of(BUSY_SEED)).trace).encode() for _ in range(2)]
 
     assert traces[0] == traces[1]
     assert len(traces[0].splitlines()) > 50
 
 
-def test_the_trace_does_not_depend_on_the_process() -> None:
+def test_trace_does_not_depend_on_process() -> None:
     """Sets and dictionaries of strings are ordered differently in each process, unless nobody looks at their order."""
     outputs = [
         subprocess.run(
@@ -81,7 +81,7 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
     assert tally.broken == []
 
 
-def test_deployments_change_limits_in_the_middle_of_runs() -> None:
+def test_deployments_change_limits_in_middle_of_runs() -> None:
     events = [
         event for seed in SEEDS if scenario_of(seed).redeployments for event in run_of(seed).facts
     ]
@@ -89,7 +89,7 @@ def test_deployments_change_limits_in_the_middle_of_runs() -> None:
     assert len([event for event in events if isinstance(event, LimitDeployed)]) > 10
 
 
-def test_a_seed_without_faults_has_none() -> None:
+def test_seed_without_faults_has_none() -> None:
     run = simulate(scenario_of(7))
 
     assert run.scenario.is_calm
@@ -97,7 +97,7 @@ def test_a_seed_without_faults_has_none() -> None:
     assert run.executions >= 1
 
 
-def test_the_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--first", "3", "--count", "2", "--jobs", "1"])
 
     told = capsys.readouterr().out
@@ -106,7 +106,7 @@ def test_the_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> Non
     assert "broken: 0" in told
 
 
-def test_a_sweep_that_met_too_little_is_vacuous() -> None:
+def test_sweep_that_met_too_little_is_vacuous() -> None:
     coverage = Coverage()
     coverage.add(run_of(BUSY_SEED).coverage)
 
@@ -116,5 +116,5 @@ def test_a_sweep_that_met_too_little_is_vacuous() -> None:
     assert "no work ever made the move start" not in coverage.missing()
 
 
-def test_only_what_has_a_case_of_its_own_may_be_missing() -> None:
+def test_case_may_be_missing_only_with_test_of_its_own() -> None:
     assert {each.name for each in CONDITION_GUARDS} >= SELDOM

@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_hears_every_ten_seconds() -> None:
+def test_terminal_hears_every_ten_seconds() -> None:
     now = 100.0
     terminal = Terminal()
     progress = Progress(terminal, lambda: now)
@@ -28,7 +28,7 @@ def test_a_terminal_hears_every_ten_seconds() -> None:
     assert terminal.getvalue().splitlines() == ["after 10 s", "after 20 s", "after 30 s"]
 
 
-def test_a_file_hears_nothing() -> None:
+def test_file_hears_nothing() -> None:
     now = 100.0
     file = io.StringIO()
     progress = Progress(file, lambda: now)
@@ -38,7 +38,7 @@ def test_a_file_hears_nothing() -> None:
     assert file.getvalue() == ""
 
 
-def test_answers_come_in_the_order_of_the_items_of_which_few_are_taken_ahead() -> None:
+def test_answers_come_in_order_of_items_of_which_few_are_taken_ahead() -> None:
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -53,7 +53,7 @@ def test_answers_come_in_the_order_of_the_items_of_which_few_are_taken_ahead() -
     assert len(taken) == 20 + 2 * 2
 
 
-def test_what_a_share_raised_comes_in_its_place() -> None:
+def test_error_of_share_comes_in_its_place() -> None:
     with ThreadPool(2) as pool:
         answers = in_order(pool, 2, lambda number: 12 // number, [3, 4, 0, 6])
         first = [next(answers), next(answers)]
@@ -63,7 +63,7 @@ def test_what_a_share_raised_comes_in_its_place() -> None:
     assert first == [4, 3]
 
 
-def test_an_interrupted_sweep_shows_what_it_has_come_to(
+def test_interrupted_sweep_shows_what_it_has_come_to(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def one_share(

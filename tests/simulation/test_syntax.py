@@ -45,7 +45,7 @@ def without(old: str, new: str = "") -> str:
         ("return b if c else a", "return a", "b if c", "return a"),
     ],
 )
-def test_a_guard_is_replaced_however_it_is_laid_out(
+def test_guard_is_replaced_however_it_is_laid_out(
     old: str, new: str, gone: str, there: str
 ) -> None:
     mutated = without(old, new)
@@ -54,7 +54,7 @@ def test_a_guard_is_replaced_however_it_is_laid_out(
     assert there in mutated
 
 
-def test_an_emptied_block_passes() -> None:
+def test_emptied_block_passes() -> None:
     assert "pass" in ast.unparse(replaced(ast.parse("def f():\n    keep()\n"), "keep()", ""))
 
 
@@ -62,12 +62,12 @@ def test_an_emptied_block_passes() -> None:
     ("old", "times"),
     [("no_such()", 0), ("a", 5), ("or b", 0), ("if b", 0), ('"three": a', 0), ("state=a", 0)],
 )
-def test_a_guard_that_is_not_there_just_once_is_an_error(old: str, times: int) -> None:
+def test_guard_that_is_not_there_just_once_is_error(old: str, times: int) -> None:
     with pytest.raises(LookupError, match=f"stands there {times} times"):
         without(old)
 
 
 @pytest.mark.parametrize("old", ["None if a else", "f(", "), b", "and (", "if (:"])
-def test_what_is_no_code_is_an_error(old: str) -> None:
+def test_edit_that_is_no_code_is_error(old: str) -> None:
     with pytest.raises(LookupError, match="is no"):
         without(old)

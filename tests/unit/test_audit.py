@@ -33,7 +33,7 @@ UNKNOWN = {"name": "idna", "skip_reason": "not found"}
         ("[]", UNREACHED, "lock: not compared: no route to the service"),
     ],
 )
-def test_only_a_whole_answer_without_findings_is_clean(stdout: str, code: int, text: str) -> None:
+def test_clean_audit_is_whole_answer_without_findings(stdout: str, code: int, text: str) -> None:
     answer = advice("lock", 1, stdout, "Traceback\nno route to the service\n")
 
     assert answer.code == code

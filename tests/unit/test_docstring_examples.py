@@ -29,7 +29,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_examples_of_a_module_print_what_they_show(module: str) -> None:
+def test_examples_of_module_print_what_they_show(module: str) -> None:
     failed, tried = doctest.testmod(
         import_module(module), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
@@ -38,5 +38,5 @@ def test_the_examples_of_a_module_print_what_they_show(module: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_public_name_has_an_example(name: str) -> None:
+def test_public_name_has_example(name: str) -> None:
     assert ">>> " in (getattr(workpool_aws, name).__doc__ or "")

@@ -43,7 +43,7 @@ def is_safe(text, *, newlines=False):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_hostile_comes_through(text):
+def test_hostile_text_does_not_come_through(text):
     assert is_safe(as_line(text))
     assert is_safe(as_text(text), newlines=True)
     assert is_safe(shown(text))
@@ -54,7 +54,7 @@ def test_nothing_hostile_comes_through(text):
 
 
 @given(st.text(st.characters()))
-def test_any_text_becomes_text(text):
+def test_shown_text_is_text(text):
     assert is_safe(as_line(text, limit=50))
     assert len(as_line(text, limit=50)) <= 50
     assert is_safe(as_text(text, indent=2), newlines=True)
@@ -70,7 +70,7 @@ def test_any_text_becomes_text(text):
         st.none(),
     )
 )
-def test_what_is_short_and_printable_is_shown_as_python_would(value):
+def test_short_printable_value_is_shown_as_python_would(value):
     if (
         len(repr(value)) <= 200
         and repr(value).isprintable()
@@ -84,7 +84,7 @@ def test_what_is_short_and_printable_is_shown_as_python_would(value):
 @pytest.mark.parametrize(
     "mark", ["\u0301", "\u0591", "\u0651", "\u0e47", "\u0f74", "\u20dd", "\U0001e8d0"], ids=ascii
 )
-def test_marks_do_not_pile_up_on_a_letter_of_any_script(mark: str) -> None:
+def test_marks_do_not_pile_up_on_letter_of_any_script(mark: str) -> None:
     """They would run into the lines above and below."""
     assert as_line("a" + mark * 30).count(mark) == as_text("a" + mark * 30).count(mark) == 4
     assert as_line(("a" + mark * 4) * 3) == ("a" + mark * 4) * 3
@@ -104,7 +104,7 @@ def test_each_hostile_character_is_spelled_by_its_code():
     )
 
 
-def test_lines_after_the_first_are_indented():
+def test_lines_after_first_are_indented():
     assert (
         as_text("one\ntwo\r\nthree\rfour\tfive", indent=4)
         == "one\n    two\n    three\n    four    five"
@@ -121,7 +121,7 @@ def test_lines_after_the_first_are_indented():
         ("a b\n c", 9, "a b c"),
     ],
 )
-def test_what_is_cut_says_so(text, limit, cut):
+def test_cut_text_says_so(text, limit, cut):
     assert as_line(text, limit=limit) == cut
 
 
@@ -174,7 +174,7 @@ class Subclass(str):
 @pytest.mark.parametrize(
     "error", [RuntimeError("x"), SystemExit(), GeneratorExit(), RecursionError(), BaseException()]
 )
-def test_a_repr_that_raises_is_named(error):
+def test_repr_that_raises_is_named(error):
     value, name = Raises(error), type(error).__name__
     assert shown(value) == f"<Raises whose repr raises {name}>"
     assert (
@@ -183,16 +183,16 @@ def test_a_repr_that_raises_is_named(error):
     )
 
 
-def test_an_interrupt_is_no_answer():
+def test_interrupt_is_no_answer():
     with pytest.raises(KeyboardInterrupt):
         shown(Raises(KeyboardInterrupt()))
 
 
-def test_a_repr_that_returns_no_text_is_named():
+def test_repr_that_returns_no_text_is_named():
     assert shown(Says(5)) == "<Says whose repr raises TypeError>"
 
 
-def test_a_repr_without_end_is_named():
+def test_repr_without_end_is_named():
     assert shown(Nested()) == "<Nested whose repr raises RecursionError>"
 
 
@@ -207,7 +207,7 @@ def test_a_repr_without_end_is_named():
     ],
     ids=range(5),
 )
-def test_whatever_a_value_does_it_is_shown(value):
+def test_value_is_shown_despite_any_behaviour(value):
     assert 0 < len(shown(value)) < 300
 
 
@@ -225,7 +225,7 @@ def test_whatever_a_value_does_it_is_shown(value):
     ],
     ids=["str", "bytes", "list", "tuple", "set", "dict", "int", "nested"],
 )
-def test_of_a_huge_value_only_the_beginning_is_looked_at(value):
+def test_huge_value_is_looked_at_from_its_beginning_alone(value):
     tracemalloc.start()
     try:
         assert len(shown(value)) < 280
@@ -242,18 +242,18 @@ def test_of_a_huge_value_only_the_beginning_is_looked_at(value):
         lambda inner: dict.fromkeys(range(50), inner),
     ],
 )
-def test_what_unfolds_without_end_is_shown(make):
+def test_value_that_unfolds_without_end_is_shown(make):
     value = "x"
     for _ in range(30):
         value = make(value)
     assert len(shown(value)) < 280
 
 
-def test_a_huge_repr_is_cut():
+def test_huge_repr_is_cut():
     assert len(shown(Says("y" * 10**7))) < 280
 
 
-def test_what_contains_itself_is_shown():
+def test_value_that_contains_itself_is_shown():
     loop = []
     loop.append(loop)
     knot = {}
@@ -262,16 +262,16 @@ def test_what_contains_itself_is_shown():
     assert len(shown(knot)) < 280
 
 
-def test_a_cut_value_names_its_class():
+def test_cut_value_names_its_class():
     assert shown("x" * 500) == f"'{'x' * 199}… (str)"
 
 
-def test_a_dict_keeps_its_order():
+def test_dict_keeps_its_order():
     assert shown({"b": 1, "a": [2, {"c": ()}]}) == "{'b': 1, 'a': [2, {'c': ()}]}"
 
 
 @pytest.mark.parametrize("text", ["one\ntwo", "\x1b[31m", "\u202e"])
-def test_what_a_repr_says_is_one_harmless_line(text):
+def test_repr_is_shown_as_one_harmless_line(text):
     assert is_safe(shown(Says(text)))
 
 

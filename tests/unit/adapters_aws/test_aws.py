@@ -87,7 +87,7 @@ def counting():
 
 
 @pytest.mark.parametrize("name", list(CLIENT_CONFIGS))
-def test_no_client_can_hang(name):
+def test_clients_have_time_limits(name):
     config = CLIENT_CONFIGS[name]
     assert 1 <= config.connect_timeout <= 2
     assert 1 <= config.read_timeout <= 5
@@ -100,13 +100,13 @@ def test_no_client_can_hang(name):
     assert config.retries["mode"] == "standard"
 
 
-def test_a_call_to_lambda_ends_before_its_start_write_is_old():
+def test_call_to_lambda_ends_before_its_start_write_is_old():
     config = CLIENT_CONFIGS["lambda"]
     assert config.retries["total_max_attempts"] == 1
     assert (config.connect_timeout + config.read_timeout) * 1000 < limits.START_TO_INVOKE_MS
 
 
-def test_the_limits_of_each_client_are_these():
+def test_limits_of_each_client_are_these():
     """The figures that the bounds of the protocol were chosen by."""
     assert {
         name: config.retries["total_max_attempts"] for name, config in CLIENT_CONFIGS.items()
@@ -146,9 +146,7 @@ class SessionOfARegion(SessionWithoutRegion):
 @pytest.mark.parametrize(
     ("kind", "home"), [(SessionWithoutRegion, "eu-west-3"), (SessionOfARegion, "us-east-2")]
 )
-def test_a_client_is_of_the_sessions_region_or_the_settings_and_a_queue_of_its_own(
-    kind, home, clock, entropy
-):
+def test_client_is_of_sessions_region_or_settings_and_queue_of_its_own(kind, home, clock, entropy):
     session = kind()
     clients = _Clients(lambda: session, clock, entropy, "eu-west-3", lean=False)
     made = [clients.dynamodb(), clients.invoking(), clients.invoking_again(), clients.scheduler()]
@@ -174,7 +172,7 @@ def test_a_client_is_of_the_sessions_region_or_the_settings_and_a_queue_of_its_o
     )
 
 
-def test_without_a_session_one_of_the_settings_region_is_made(monkeypatch):
+def test_session_is_made_in_region_of_settings(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
@@ -196,7 +194,7 @@ def test_without_a_session_one_of_the_settings_region_is_made(monkeypatch):
     ]
 
 
-def test_the_settings_of_a_deployment_are_known_to_its_pools(session):
+def test_settings_of_deployment_are_known_to_its_pools(session):
     known = Settings(
         loop_arn=LOOP,
         completion_arn=DONE,
@@ -216,7 +214,7 @@ def test_the_settings_of_a_deployment_are_known_to_its_pools(session):
     assert aws_ports("t-1", session, settings=Settings(completion_arn=DONE)).deployed is None
 
 
-def test_metrics_are_written_where_the_settings_ask_for_them(session, clock, capsys):
+def test_metrics_are_written_where_settings_ask_for_them(session, clock, capsys):
     table = "arn:aws:dynamodb:eu-west-1:123456789012:table/t-1"
     plain = aws_ports(table, session, clock=clock, settings=Settings()).telemetry
     metered = aws_ports(table, session, clock=clock, settings=Settings(metrics="pools")).telemetry
@@ -230,7 +228,7 @@ def test_metrics_are_written_where_the_settings_ask_for_them(session, clock, cap
     assert (line[TABLE_DIMENSION], line[POOL_DIMENSION], line["Started"]) == ("t-1", "email", 2)
 
 
-def test_the_parts_are_the_systems_unless_given(session):
+def test_parts_are_systems_unless_given(session):
     ports = aws_ports("t-1", session, settings=Settings(loop_arn=LOOP))
     assert (ports.table, ports.loop_arn) == ("t-1", LOOP)
     kinds = [SystemClock, SystemEntropy, LoggerTelemetry, ThreadFanOut]
@@ -259,12 +257,12 @@ def test_given_parts_are_used(session, clock, entropy):
     assert ports.loop_arn is None
 
 
-def test_the_environment_is_read_when_no_settings_are_given(session, monkeypatch):
+def test_environment_is_read_when_no_settings_are_given(session, monkeypatch):
     monkeypatch.setenv("WORKPOOL_LOOP_ARN", LOOP)
     assert aws_ports("t-1", session).loop_arn == LOOP
 
 
-def test_without_a_region_it_says_so(monkeypatch):
+def test_missing_region_is_named(monkeypatch):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -290,7 +288,7 @@ def test_clients_are_made_when_they_are_needed(counting):
     ]
 
 
-def test_all_that_is_invoked_begins_a_trace_of_its_own(counting, far, clock, entropy):
+def test_invocations_begin_traces_of_their_own(counting, far, clock, entropy):
     counting.listen = far.listen
     ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=Settings())
     ports.invoker.start_loop(LOOP, LoopRequest(table="t-1", pool="email", generation=1))
@@ -301,7 +299,7 @@ def test_all_that_is_invoked_begins_a_trace_of_its_own(counting, far, clock, ent
     assert len(set(traces)) == 3
 
 
-def test_the_timer_knows_its_place_from_the_settings(counting, far, clock):
+def test_timer_knows_its_place_from_settings(counting, far, clock):
     counting.listen = far.listen
     far.default = (200, {"ScheduleArn": "arn"}, "")
     known = Settings(loop_arn=LOOP, schedule_group="group-9", scheduler_role_arn=ROLE)
@@ -317,7 +315,7 @@ def test_the_timer_knows_its_place_from_the_settings(counting, far, clock):
     assert counting.made == ["dynamodb", "scheduler"]
 
 
-def test_threads_make_each_client_once_and_one_at_a_time(counting):
+def test_threads_make_each_client_once_and_one_at_time(counting):
     meeting = threading.Barrier(8)
 
     def ask(n):
@@ -333,7 +331,7 @@ def test_threads_make_each_client_once_and_one_at_a_time(counting):
     assert (counting.made, counting.crowd) == (["dynamodb", "lambda"], 1)
 
 
-def test_two_sessions_do_not_make_clients_at_one_time():
+def test_sessions_do_not_make_clients_at_one_time():
     assert incarnation._making.acquire(timeout=5)
     try:
         waiting = threading.Thread(
@@ -348,7 +346,7 @@ def test_two_sessions_do_not_make_clients_at_one_time():
     assert not waiting.is_alive()
 
 
-def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
+def test_store_and_timer_work_on_emulated_aws(session, clock, entropy):
     with mock_aws():
         create_table(session.client("dynamodb"), "t-1")
         scheduler = session.client("scheduler")
@@ -381,7 +379,7 @@ def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
     ("settings", "deployed", "claims"),
     [(None, None, False), (None, DONE, True), (DONE, None, True), (DONE, LOOP, True)],
 )
-def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_deployment(
+def test_function_claims_by_completion_of_settings_or_else_of_deployment(
     counting, far, settings, deployed, claims
 ):
     """[WP-5] An enqueuer outside the deployment has no settings: the table says where failures lead."""
@@ -401,7 +399,7 @@ def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_depl
         assert ports.invoker.limits("send").claims is claims
 
 
-def test_the_functions_that_acknowledge_are_those_of_the_deployment(counting, far):
+def test_functions_that_acknowledge_are_those_of_deployment(counting, far):
     counting.listen = lambda client: (
         far.listen(client) if client.meta.service_model.service_name == "lambda" else client
     )
@@ -418,7 +416,7 @@ def test_the_functions_that_acknowledge_are_those_of_the_deployment(counting, fa
         )
 
 
-def test_a_pool_with_a_session_of_its_own_makes_each_client_once(counting):
+def test_pool_with_session_of_its_own_makes_each_client_once(counting):
     with mock_aws():
         create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
         pool = Workpool("t-1", "email", session=counting)

@@ -42,7 +42,7 @@ def record(
     }
 
 
-def test_the_end_of_a_start_is_a_report() -> None:
+def test_end_of_start_is_report() -> None:
     assert isinstance(read_record(record(OURS)), DestinationReport)
 
 
@@ -58,9 +58,7 @@ def test_the_end_of_a_start_is_a_report() -> None:
         ("EventAgeExceeded", None, "EventAgeExceeded"),
     ],
 )
-def test_a_handler_that_failed_lost_its_callback(
-    condition: str, answer: object, reason: str
-) -> None:
+def test_handler_that_failed_lost_its_callback(condition: str, answer: object, reason: str) -> None:
     """Its text may quote what the callback told, so it is not kept."""
     ticket = CallbackTicket(table="tab", pool="email", work_id=an_id(), retention_s=None)
 
@@ -82,7 +80,7 @@ def test_a_handler_that_failed_lost_its_callback(
         {"requestPayload": "text", "requestContext": {"condition": "Success"}},
     ],
 )
-def test_what_is_not_ours_or_has_said_everything_is_nothing(nothing: object) -> None:
+def test_record_that_is_not_ours_or_has_reported_is_nothing(nothing: object) -> None:
     assert read_record(nothing) is None
 
 
@@ -101,7 +99,7 @@ def test_what_is_not_ours_or_has_said_everything_is_nothing(nothing: object) -> 
         ("text", "Success", (None, None, None)),
     ],
 )
-def test_what_carries_our_mark_and_cannot_be_read_is_told(
+def test_record_with_our_mark_that_cannot_be_read_is_rejected(
     own: object, condition: object, named: tuple[str | None, ...]
 ) -> None:
     own = {**own, "table": "tab-1"} if isinstance(own, dict) and own.get("table") == "t" else own
@@ -114,14 +112,14 @@ def test_what_carries_our_mark_and_cannot_be_read_is_told(
 
 @pytest.mark.parametrize("own", [OURS, TICKET])
 @pytest.mark.parametrize("condition", [None, "", 5])
-def test_a_record_without_a_condition_tells_of_no_end(own: object, condition: object) -> None:
+def test_record_without_condition_tells_of_no_end(own: object, condition: object) -> None:
     found = read_record(record(own, condition, {"errorMessage": SECRET}))
 
     assert isinstance(found, UnreadableRecord)
     assert "condition" in found.reason
 
 
-def test_a_damaged_assignment_is_told_although_its_worker_says_that_it_reported() -> None:
+def test_damaged_assignment_is_told_although_its_worker_says_that_it_reported() -> None:
     """A copy of the answer, as JSON brings it: nothing compares by identity here."""
     answer = json.loads(json.dumps(REPORTED))
 
@@ -131,7 +129,7 @@ def test_a_damaged_assignment_is_told_although_its_worker_says_that_it_reported(
     assert read_record(record(OURS, "Success", answer)) is None
 
 
-def test_a_lost_callback_names_no_more_than_the_record_says_and_that_within_bounds() -> None:
+def test_lost_callback_names_no_more_than_record_says_and_that_within_bounds() -> None:
     nameless = record(TICKET)
     del nameless["requestContext"]["functionArn"]
     long = record(TICKET, "c" * 250, {"errorType": "E" * 300})
@@ -145,7 +143,7 @@ def test_a_lost_callback_names_no_more_than_the_record_says_and_that_within_boun
     assert (bounded.target, bounded.reason) == ("f" * 256, "c" * 250 + ": EEEE")
 
 
-def test_an_event_that_came_as_text_is_not_taken_for_another_systems() -> None:
+def test_event_that_came_as_text_is_not_taken_for_another_systems() -> None:
     found = read_record(
         {
             "requestPayload": '{"to":"card 4111","_workpool":{',

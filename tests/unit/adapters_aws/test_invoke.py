@@ -86,7 +86,7 @@ def invoker(is_lean, session, far, again, clock, entropy, monkeypatch):
     return LambdaInvoker(lambda: once, lambda: retrying, clock)
 
 
-def test_a_start_is_one_event_with_the_assignment(invoker, far):
+def test_start_is_one_event_with_assignment(invoker, far):
     invoker.start_work(f"{ARN}:live", assignment(claimed=False), '{"b":1.0,"a":"ü"}')
     [request] = far.requests
     assert text_of(request.headers["X-Amz-Invocation-Type"]) == "Event"
@@ -97,13 +97,13 @@ def test_a_start_is_one_event_with_the_assignment(invoker, far):
     assert assignment_from_wire(json.loads(request.body)["_workpool"]) == assignment(claimed=False)
 
 
-def test_a_loop_gets_its_order(invoker, far):
+def test_loop_gets_its_order(invoker, far):
     invoker.start_loop(ARN, ORDER)
     assert [order_from_wire(body) for body in far.bodies] == [ORDER]
     assert text_of(far.requests[0].headers["X-Amz-Invocation-Type"]) == "Event"
 
 
-def test_only_a_claimed_start_is_repeated_by_the_sdk(invoker, far, again, is_lean):
+def test_sdk_repeats_claimed_starts_alone(invoker, far, again, is_lean):
     far.default = (500, {}, "ServiceException")
     for send in (
         lambda: invoker.start_loop(ARN, ORDER),
@@ -138,7 +138,7 @@ def test_only_a_claimed_start_is_repeated_by_the_sdk(invoker, far, again, is_lea
         (403, "UnrecognizedClientException"),
     ],
 )
-def test_what_lambda_did_not_take_may_be_tried_again(invoker, far, answer_with, status, code):
+def test_throttled_event_may_be_tried_again(invoker, far, answer_with, status, code):
     far.answers = [answer_with(status, code)]
     with pytest.raises(InvokeThrottled):
         invoker.start_work("f", assignment(claimed=False), "{}")
@@ -166,7 +166,7 @@ def test_what_lambda_did_not_take_may_be_tried_again(invoker, far, answer_with, 
         (418, "SomethingNew", False),
     ],
 )
-def test_what_lambda_refused_was_not_taken(invoker, far, answer_with, status, code, lasting):
+def test_refused_event_was_not_taken(invoker, far, answer_with, status, code, lasting):
     far.answers = [answer_with(status, code)]
     with pytest.raises(InvokeRefused) as caught:
         invoker.start_work("f", assignment(claimed=False), "{}")
@@ -233,7 +233,7 @@ SET_UP_BADLY = [
 
 
 @pytest.mark.parametrize("status", [400, 499, 502])
-def test_a_code_means_the_same_with_any_status(status):
+def test_code_means_same_with_any_status(status):
     assert [type(answer_of(refusal_of(code, status))) for code in NOT_TAKEN] == [
         InvokeThrottled
     ] * len(NOT_TAKEN)
@@ -260,14 +260,14 @@ def test_a_code_means_the_same_with_any_status(status):
         (504, InvokeUnanswered),
     ],
 )
-def test_an_unknown_code_means_what_its_status_does(status, meaning):
+def test_unknown_code_means_what_its_status_does(status, meaning):
     answer = answer_of(refusal_of("SomethingNew", status))
 
     assert type(answer) is meaning
     assert getattr(answer, "lasting", status == 413) == (status == 413)
 
 
-def test_an_error_that_says_nothing_is_a_refusal():
+def test_error_that_says_nothing_is_refusal():
     answer = answer_of(sdk.ClientError({}, "Invoke"))
 
     assert (type(answer), answer.lasting) == (InvokeRefused, False)
@@ -282,7 +282,7 @@ def test_an_error_that_says_nothing_is_a_refusal():
         (ValueError("else"), False),
     ],
 )
-def test_a_call_that_failed_before_it_was_sent_is_known(error, never):
+def test_call_that_failed_before_it_was_sent_is_known(error, never):
     assert was_never_sent(error) is never
 
 
@@ -300,7 +300,7 @@ def test_a_call_that_failed_before_it_was_sent_is_known(error, never):
     ],
     ids=str,
 )
-def test_without_a_clear_answer_it_may_have_been_taken(invoker, far, answer):
+def test_event_without_clear_answer_may_have_been_taken(invoker, far, answer):
     far.answers = [answer]
     with pytest.raises(InvokeUnanswered):
         invoker.start_work("f", assignment(claimed=False), "{}")
@@ -317,7 +317,7 @@ def test_without_a_clear_answer_it_may_have_been_taken(invoker, far, answer):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_was_never_sent_may_be_tried_again(invoker, far, error):
+def test_event_that_was_never_sent_may_be_tried_again(invoker, far, error):
     far.answers = [error]
     with pytest.raises(InvokeThrottled):
         invoker.start_work("f", assignment(claimed=False), "{}")
@@ -329,13 +329,13 @@ def test_arguments_that_are_no_object_are_refused_for_good_unsent(invoker, far):
     assert (caught.value.lasting, far.requests) == (True, [])
 
 
-def test_a_target_that_no_function_can_be_called_is_refused_for_good_unsent(invoker, far):
+def test_target_that_no_function_can_be_called_is_refused_for_good_unsent(invoker, far):
     with pytest.raises(InvokeRefused) as caught:
         invoker.start_work("", assignment(claimed=False), "{}")
     assert (caught.value.lasting, far.requests) == (True, [])
 
 
-def test_every_invoke_begins_a_trace_of_its_own(invoker, far, monkeypatch):
+def test_every_invoke_begins_trace_of_its_own(invoker, far, monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "loop")
     monkeypatch.setenv(
         "_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=15:a1b2c3d4:14"
@@ -357,7 +357,7 @@ class AllOnes:
         return (1 << count) - 1
 
 
-def test_a_trace_has_the_second_and_96_bits(session, far, clock):
+def test_trace_has_second_and_96_bits(session, far, clock):
     client = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda"]))
     start_fresh_traces(client, clock, AllOnes())
     LambdaInvoker(lambda: client, lambda: client, clock).start_loop(ARN, ORDER)
@@ -414,7 +414,7 @@ def configured(timeout_s, age_s):
         ),
     ],
 )
-def test_limits_are_those_of_the_very_version_or_alias(invoker, far, target, paths):
+def test_limits_are_those_of_very_version_or_alias(invoker, far, target, paths):
     far.answers = configured(30, 120)
     assert invoker.limits(target) == FunctionLimits(timeout_ms=30_000, event_age_ms=120_000)
     assert [
@@ -427,7 +427,7 @@ def test_limits_are_those_of_the_very_version_or_alias(invoker, far, target, pat
     [(404, {}, "ResourceNotFoundException"), (200, {}, "")],
     ids=["none", "without an age"],
 )
-def test_a_target_without_an_event_age_has_lambdas_own(invoker, far, clock, second):
+def test_target_without_event_age_has_lambdas_own(invoker, far, clock, second):
     far.answers = [(200, {"Timeout": 3}, ""), second]
     expected = FunctionLimits(timeout_ms=3_000, event_age_ms=21_600_000)
     assert invoker.limits("send") == expected
@@ -472,7 +472,7 @@ class StubLambda:
         return {}
 
 
-def test_limits_are_kept_for_a_thousand_functions(clock):
+def test_limits_are_kept_for_thousand_functions(clock):
     client = StubLambda()
     invoker = LambdaInvoker(lambda: client, lambda: client, clock)
     for n in range(1_000):
@@ -485,7 +485,7 @@ def test_limits_are_kept_for_a_thousand_functions(clock):
     assert client.asked[1_000:] == ["f1000", "f0"]
 
 
-def test_missing_permissions_are_told_for_a_thousand_functions(clock):
+def test_missing_permissions_are_told_for_thousand_functions(clock):
     denied = refusal_of("AccessDenied", 403)
     client, told = StubLambda(denied), ListTelemetry()
     invoker = LambdaInvoker(lambda: client, lambda: client, clock, telemetry=told)
@@ -495,12 +495,12 @@ def test_missing_permissions_are_told_for_a_thousand_functions(clock):
     assert {(fact.pool, fact.error) for fact in told.events} == {("", str(denied))}
 
 
-def test_a_missing_permission_without_a_log_is_passed_over(clock):
+def test_missing_permission_without_log_is_passed_over(clock):
     client = StubLambda(refusal_of("AccessDenied", 403))
     assert LambdaInvoker(lambda: client, lambda: client, clock).limits("f") == UPPER_BOUND
 
 
-def test_what_lambda_leaves_out_is_the_upper_bound(clock):
+def test_limit_that_lambda_leaves_out_is_upper_bound(clock):
     client = StubLambda()
     invoker = LambdaInvoker(lambda: client, lambda: client, clock)
     assert invoker.limits("f") == UPPER_BOUND
@@ -511,12 +511,12 @@ def test_what_lambda_leaves_out_is_the_upper_bound(clock):
     ("handler", "own"),
     [("workpool_aws.handlers.main_loop.handler", True), ("app.workpool_aws.handlers.", False)],
 )
-def test_a_function_of_the_library_is_known_by_its_handler(clock, handler, own):
+def test_function_of_library_is_known_by_its_handler(clock, handler, own):
     client = StubLambda({"Handler": handler})
     assert LambdaInvoker(lambda: client, lambda: client, clock).limits("f").own is own
 
 
-def test_limits_stay_those_of_a_clock_that_was_set_back_a_little(clock):
+def test_limits_stay_those_of_clock_that_was_set_back_little(clock):
     """Set back behind the moment of the answer, they are asked for again."""
     client = StubLambda()
     invoker = LambdaInvoker(lambda: client, lambda: client, clock)
@@ -564,7 +564,7 @@ REPORTS_FAILURES = {"DestinationConfig": {"OnFailure": {"Destination": COMPLETIO
         "undecorated's destinations",
     ],
 )
-def test_a_function_is_known_to_claim_by_mark_and_destinations_together(
+def test_function_is_known_to_claim_by_mark_and_destinations_together(
     invoker, far, clock, configuration, events, claims
 ):
     """[WP-5] Destinations alone may be a mistake, and an unclaimed start of such a function would run again and again."""
@@ -593,9 +593,7 @@ def test_a_function_is_known_to_claim_by_mark_and_destinations_together(
     ],
     ids=["gone", "forbidden", "throttled", "unanswered", "unreachable", "half"],
 )
-def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(
-    invoker, far, clock, failure
-):
+def test_limits_that_lambda_does_not_tell_are_upper_bound_for_minute(invoker, far, clock, failure):
     far.answers = failure + configured(30, 120)
     assert invoker.limits("send") == UPPER_BOUND
     clock.sleep(59_999)
@@ -604,14 +602,14 @@ def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(
     assert invoker.limits("send") == FunctionLimits(timeout_ms=30_000, event_age_ms=120_000)
 
 
-def test_a_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, clock):
+def test_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, clock):
     far.answers = configured(30, 120) + configured(60, 60)
     invoker.limits("send")
     clock.at -= 3_600_000
     assert invoker.limits("send").timeout_ms == 60_000
 
 
-def test_limits_of_a_nameless_target_are_the_upper_bound(invoker, far):
+def test_limits_of_nameless_target_are_upper_bound(invoker, far):
     assert invoker.limits("") == UPPER_BOUND
     assert far.requests == []
 
@@ -654,7 +652,7 @@ def listing(invoker, clock, told):
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
-def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock, told, code):
+def test_missing_permission_is_told_once_for_each_function(listing, far, clock, told, code):
     far.default = (*DENIED[:2], code)
     for target in ("send", "send", "other"):
         assert listing.invoker.limits(target) == UPPER_BOUND
@@ -674,7 +672,7 @@ def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock
         (500, {}, "ServiceException"),
     ],
 )
-def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, told, answer):
+def test_other_trouble_with_limits_is_no_missing_permission(listing, far, told, answer):
     far.default = answer
     assert listing.invoker.limits("send") == UPPER_BOUND
     assert told.events == []
@@ -689,7 +687,7 @@ def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, to
         ("told", True, False),
     ],
 )
-def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(
+def test_listed_function_acknowledges_whatever_may_be_read_of_it(
     listing, far, target, fails, acknowledges
 ):
     far.default = DENIED
@@ -701,7 +699,7 @@ def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(
     )
 
 
-def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_is_not_taken_to_claim(
+def test_listed_function_whose_destinations_say_nothing_acknowledges_and_is_not_taken_to_claim(
     listing, far
 ):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
@@ -711,9 +709,7 @@ def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_is_no
     assert listing.invoker.acknowledges("told")
 
 
-def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_trouble(
-    listing, far, clock
-):
+def test_list_is_read_once_in_five_minutes_and_what_was_known_outlives_trouble(listing, far, clock):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
     listing.invoker.acknowledges("told")
     listing.fails = True
@@ -723,7 +719,7 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)
 
 
-def test_the_list_is_kept_to_the_end_of_its_five_minutes_and_read_again_when_time_runs_back(
+def test_list_is_kept_to_end_of_its_five_minutes_and_read_again_when_time_runs_back(
     listing, far, clock
 ):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
@@ -745,7 +741,7 @@ def test_the_list_is_kept_to_the_end_of_its_five_minutes_and_read_again_when_tim
         ("ResourceNotFoundException", False),
     ],
 )
-def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
+def test_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
     error = sdk.ClientError(
         {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}},
         "Invoke",
@@ -776,7 +772,7 @@ MANAGED = {
         ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "isolates tenants"),
     ],
 )
-def test_a_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(
+def test_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(
     invoker, far, configuration, says
 ):
     far.answers = [
@@ -826,9 +822,7 @@ def test_other_features_of_lambda_keep_no_function_from_work(invoker, far, confi
         (None, None, True),
     ],
 )
-def test_a_function_is_started_for_the_pools_that_its_deployment_names(
-    invoker, far, said, pools, may
-):
+def test_function_is_started_for_pools_that_its_deployment_names(invoker, far, said, pools, may):
     variables = {} if said is None else {"Environment": {"Variables": {"WORKPOOL_SERVES": said}}}
     far.answers = [
         (200, {"Timeout": 30, **variables}, ""),

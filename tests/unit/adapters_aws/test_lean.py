@@ -110,7 +110,7 @@ def store(client, clock, entropy):
     return DynamoStore(lambda: lean, "t-1", clock=clock, entropy=entropy)
 
 
-def test_request_is_signed_and_carries_the_session_token(store, server):
+def test_request_is_signed_and_carries_session_token(store, server):
     server.answers = [answer({})]
     store.get(StatusRef("p"))
     (request,) = server.requests
@@ -140,7 +140,7 @@ def test_request_is_signed_and_carries_the_session_token(store, server):
     ],
     ids=["get", "update", "put", "transact", "delete", "get_many", "query"],
 )
-def test_each_request_of_the_store_is_one_lean_call(store, server, call, body):
+def test_each_request_of_store_is_one_lean_call(store, server, call, body):
     server.answers = [answer(body)]
     call(store)
     assert server.is_lean() == [True]
@@ -157,12 +157,12 @@ def test_binary_data_is_sent_and_read_as_bytes(store, server):
     ]
 
 
-def test_write_answers_with_the_servers_clock(store, server):
+def test_write_answers_with_servers_clock(store, server):
     server.answers = [answer({"Attributes": STATUS_ITEM})]
     assert store.write(RESUME).server_time == NOW
 
 
-def test_condition_that_did_not_hold_is_read_without_a_repetition(store, server):
+def test_condition_that_did_not_hold_is_read_without_repetition(store, server):
     server.answers = [answer(REFUSED, status=400)]
     with pytest.raises(ConditionFailed) as refused:
         store.write(RESUME)
@@ -170,7 +170,7 @@ def test_condition_that_did_not_hold_is_read_without_a_repetition(store, server)
     assert server.is_lean() == [True]
 
 
-def test_canceled_transaction_is_read_without_a_repetition(store, server):
+def test_canceled_transaction_is_read_without_repetition(store, server):
     reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": STATUS_ITEM}]
     canceled = {"__type": "x#TransactionCanceledException", "CancellationReasons": reasons}
     server.answers = [answer(canceled, status=400)]
@@ -197,7 +197,7 @@ def test_canceled_transaction_is_read_without_a_repetition(store, server):
     ],
     ids=lambda each: type(each).__name__ if isinstance(each, Exception) else str(each[:2])[:40],
 )
-def test_any_other_answer_is_left_to_the_ordinary_client(store, server, trouble):
+def test_any_other_answer_is_left_to_ordinary_client(store, server, trouble):
     server.answers = [trouble, answer({"Item": STATUS_ITEM})]
     assert store.get(StatusRef("p")) == STATUS
     assert server.is_lean() == [True, False]
@@ -240,7 +240,7 @@ def test_setting_switches_lean_calls(session, lean, made, monkeypatch):
     assert len(built) == (1 if made else 0)
 
 
-def test_this_botocore_has_the_connections_where_lean_calls_look_for_them():
+def test_this_botocore_has_connections_where_lean_calls_look_for_them():
     client = boto3.client(
         "dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
     )

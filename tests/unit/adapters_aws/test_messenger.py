@@ -86,11 +86,11 @@ def regions() -> Iterator[AwsMessenger]:
         )
 
 
-def test_aws_messenger_has_a_sender_for_every_kind_of_target(messenger: AwsMessenger) -> None:
+def test_aws_messenger_has_sender_for_every_kind_of_target(messenger: AwsMessenger) -> None:
     assert set(messenger._senders) == {kind.service for kind in CALLBACK_TARGETS}
 
 
-def test_a_function_is_invoked_with_the_documented_event(
+def test_function_is_invoked_with_documented_event(
     messenger: AwsMessenger, client: NotingClient
 ) -> None:
     messenger.send(FUNCTION, MESSAGE)
@@ -100,7 +100,7 @@ def test_a_function_is_invoked_with_the_documented_event(
     ]
 
 
-def test_a_queue_is_looked_up_once_and_gets_the_event_as_its_body(
+def test_queue_is_looked_up_once_and_gets_event_as_its_body(
     messenger: AwsMessenger, client: NotingClient
 ) -> None:
     messenger.send(QUEUE, MESSAGE)
@@ -114,16 +114,14 @@ def test_a_queue_is_looked_up_once_and_gets_the_event_as_its_body(
     ]
 
 
-def test_a_topic_gets_the_event_as_its_message(
-    messenger: AwsMessenger, client: NotingClient
-) -> None:
+def test_topic_gets_event_as_its_message(messenger: AwsMessenger, client: NotingClient) -> None:
     messenger.send(TOPIC, MESSAGE)
 
     assert client.calls == [("publish", {"TopicArn": TOPIC, "Message": BODY})]
 
 
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
-def test_a_fifo_target_knows_a_repetition_by_the_work(
+def test_fifo_target_knows_repetition_by_work(
     messenger: AwsMessenger, client: NotingClient, target: str
 ) -> None:
     messenger.send(f"{target}.fifo", MESSAGE)
@@ -132,7 +130,7 @@ def test_a_fifo_target_knows_a_repetition_by_the_work(
     assert (asked["MessageGroupId"], asked["MessageDeduplicationId"]) == (an_id(NOW), an_id(NOW))
 
 
-def test_a_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:
+def test_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:
     sqs = boto3.client(
         "sqs", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
@@ -144,9 +142,7 @@ def test_a_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:
 
 
 @pytest.mark.parametrize("target", [QUEUE, TOPIC, FUNCTION])
-def test_a_target_that_does_not_exist_may_come_into_being(
-    regions: AwsMessenger, target: str
-) -> None:
+def test_target_that_does_not_exist_may_come_into_being(regions: AwsMessenger, target: str) -> None:
     with pytest.raises(InvokeRefused) as refused:
         regions.send(target, MESSAGE)
 
@@ -176,7 +172,7 @@ def test_a_target_that_does_not_exist_may_come_into_being(
         (ResponseParserError("no XML"), InvokeUnanswered),
     ],
 )
-def test_what_an_error_means_is_the_same_for_every_target(
+def test_error_means_same_for_every_target(
     messenger: AwsMessenger,
     client: NotingClient,
     target: str,
@@ -198,7 +194,7 @@ def test_what_an_error_means_is_the_same_for_every_target(
     ],
 )
 @pytest.mark.parametrize("over", [0, 1])
-def test_what_is_larger_than_its_target_takes_is_refused_for_good_and_not_sent(
+def test_message_too_large_for_its_target_is_refused_for_good(
     messenger: AwsMessenger, client: NotingClient, target: str, limit: int, over: int
 ) -> None:
     filled = limit - len(BODY.encode()) + len("[1, 2.50]") - len('""') + over
@@ -221,7 +217,7 @@ def test_what_is_larger_than_its_target_takes_is_refused_for_good_and_not_sent(
         "Message too long",
     ],
 )
-def test_what_a_queue_of_ones_own_finds_too_long_is_refused_for_good(
+def test_message_that_queue_finds_too_long_is_refused_for_good(
     messenger: AwsMessenger, client: NotingClient, target: str, said: str
 ) -> None:
     client.fails = ClientError({"Error": {"Code": "InvalidParameterValue", "Message": said}}, "x")
@@ -239,7 +235,7 @@ def test_what_a_queue_of_ones_own_finds_too_long_is_refused_for_good(
         (Outcome.CANCELED, {"kind": "canceled"}),
     ],
 )
-def test_an_event_tells_no_more_than_its_outcome_has(
+def test_event_tells_no_more_than_its_outcome_has(
     messenger: AwsMessenger, client: NotingClient, outcome: Outcome, result: dict[str, Any]
 ) -> None:
     ended = CallbackMessage(
@@ -261,7 +257,7 @@ def test_an_event_tells_no_more_than_its_outcome_has(
     }
 
 
-def test_one_that_acknowledges_gets_its_ticket_beside_the_documented_event(
+def test_target_that_acknowledges_gets_its_ticket_beside_event(
     messenger: AwsMessenger, client: NotingClient
 ) -> None:
     ticket = CallbackTicket(table="jobs", pool="email", work_id=an_id(NOW), retention_s=None)

@@ -61,7 +61,7 @@ def a_pass(**counts: int) -> events.PassReport:
     )
 
 
-def test_counts_are_written_when_the_loop_rests(world: World) -> None:
+def test_counts_are_written_when_loop_rests(world: World) -> None:
     world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
     world.telemetry.emit(a_pass(succeeded=6, failed=2, retried=2))
     world.telemetry.emit(events.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
@@ -86,7 +86,7 @@ def test_counts_are_written_when_the_loop_rests(world: World) -> None:
     assert line["_aws"]["Timestamp"] == world.clock.now()
 
 
-def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) -> None:
+def test_set_of_dimensions_has_only_metrics_that_line_has(world: World) -> None:
     world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
     world.telemetry.emit(events.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
     world.telemetry.emit(RESTED)
@@ -110,7 +110,7 @@ def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) ->
     ]
 
 
-def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(
+def test_for_table_alone_only_what_alarms_look_at_is_metric(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(capsys, "table")
@@ -128,7 +128,7 @@ def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(
     ]
 
 
-def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
+def test_busy_loop_writes_once_minute(world: World) -> None:
     for _ in range(180):
         world.telemetry.emit(a_pass(succeeded=1))
         world.clock.at += 1_000
@@ -139,7 +139,7 @@ def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
     assert sum(line["Succeeded"] for line in [*lines, *world.lines()]) == 180
 
 
-def test_a_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
+def test_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
     for number in range(250):
         world.telemetry.emit(
             events.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number)
@@ -170,7 +170,7 @@ def test_pools_are_counted_apart(world: World) -> None:
         (0, 12.5, {"Backlog": 4, "InFlight": 3, "Limit": 0}),
     ],
 )
-def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(
+def test_survey_is_written_at_once_and_paused_pool_is_not_late(
     world: World, limit: int, oldest: float | None, shown: Any
 ) -> None:
     world.telemetry.emit(
@@ -181,26 +181,26 @@ def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(
     assert {name: line[name] for name in get_args(Metric) if name in line} == shown
 
 
-def test_a_callback_that_was_given_up_is_a_dead_letter(world: World) -> None:
+def test_callback_that_was_given_up_is_dead_letter(world: World) -> None:
     world.telemetry.emit(events.CallbackDead(pool="email", work_id="01", target="x", reason="gone"))
     world.telemetry.emit(RESTED)
 
     assert [line["DeadLetters"] for line in world.lines()] == [1]
 
 
-def test_a_loop_that_did_nothing_writes_nothing(world: World) -> None:
+def test_loop_that_did_nothing_writes_nothing(world: World) -> None:
     world.telemetry.emit(RESTED)
 
     assert world.lines() == []
 
 
-def test_what_is_counted_is_logged_as_ever(world: World) -> None:
+def test_counted_events_are_logged_as_ever(world: World) -> None:
     world.telemetry.emit(RESTED)
 
     assert world.log.events == [RESTED]
 
 
-def test_another_level_counts_together_with_the_first(world: World) -> None:
+def test_another_level_counts_together_with_first(world: World) -> None:
     world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
     louder = world.telemetry.at_level(10)
     louder.emit(events.LoopTook(pool="email", generation=2, in_flight=0))
@@ -210,7 +210,7 @@ def test_another_level_counts_together_with_the_first(world: World) -> None:
     assert len(world.log.events) == 1
 
 
-def test_the_alarms_metrics_are_known_and_have_units() -> None:
+def test_alarms_metrics_are_known_and_have_units() -> None:
     assert {
         "DeadLetters",
         "FailureRate",
@@ -242,7 +242,7 @@ def test_the_alarms_metrics_are_known_and_have_units() -> None:
     ],
     ids=lambda event: event.name,
 )
-def test_what_ends_an_invocation_has_the_counts_written(world: World, last: events.Event) -> None:
+def test_event_that_ends_invocation_has_counts_written(world: World, last: events.Event) -> None:
     world.telemetry.emit(a_pass(canceled=3, succeeded=1, retried=1))
     assert world.lines() == []
     world.telemetry.emit(last)
@@ -258,7 +258,7 @@ def test_what_ends_an_invocation_has_the_counts_written(world: World, last: even
     assert world.lines() == []
 
 
-def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_count_where_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/jobs"
     counting = aws_ports(
@@ -272,10 +272,10 @@ def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("said", "read"), [("table", "table"), ("pools", "pools"), ("", None)])
-def test_the_environment_says_what_is_counted(said: str, read: str | None) -> None:
+def test_environment_says_what_is_counted(said: str, read: str | None) -> None:
     assert read_settings({"WORKPOOL_METRICS": said}).metrics == read
 
 
-def test_an_unknown_scope_is_refused() -> None:
+def test_unknown_scope_is_refused() -> None:
     with pytest.raises(UsageError, match="WORKPOOL_METRICS"):
         read_settings({"WORKPOOL_METRICS": "all"})

@@ -66,7 +66,7 @@ def verbs(far):
     return [request.method for request in far.requests]
 
 
-def test_an_order_is_a_schedule_that_fires_once_and_is_gone(make_timer, far, clock):
+def test_order_is_schedule_that_fires_once_and_is_gone(make_timer, far, clock):
     make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
     [(method, path, body)] = sent(far)
     assert (method, path) == ("POST", "/schedules/t-1.email")
@@ -100,12 +100,12 @@ def test_an_order_is_a_schedule_that_fires_once_and_is_gone(make_timer, far, clo
     ],
 )
 @pytest.mark.peer("BW18")
-def test_a_wake_lies_a_minute_ahead_at_least(make_timer, far, clock, in_ms, expression):
+def test_wake_lies_minute_ahead_at_least(make_timer, far, clock, in_ms, expression):
     make_timer().wake_at("email", EpochMs(clock.now() + in_ms))
     assert far.bodies[0]["ScheduleExpression"] == expression
 
 
-def test_a_second_order_takes_the_place_of_the_first_and_names_every_field(make_timer, far, clock):
+def test_second_order_takes_place_of_first_and_names_every_field(make_timer, far, clock):
     far.answers = [CONFLICT, OK]
     make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
     created, updated = sent(far)
@@ -113,13 +113,13 @@ def test_a_second_order_takes_the_place_of_the_first_and_names_every_field(make_
     assert updated[1:] == created[1:]
 
 
-def test_a_schedule_that_fired_in_between_is_created_again(make_timer, far, clock):
+def test_schedule_that_fired_in_between_is_created_again(make_timer, far, clock):
     far.answers = [CONFLICT, NOT_FOUND, OK]
     make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
     assert verbs(far) == ["POST", "PUT", "POST"]
 
 
-def test_a_schedule_that_others_fight_over_is_given_up(make_timer, far, clock):
+def test_schedule_that_others_fight_over_is_given_up(make_timer, far, clock):
     far.answers = [CONFLICT, NOT_FOUND, CONFLICT]
     with pytest.raises(TimerUnavailable, match=r"t-1\.email"):
         make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
@@ -138,14 +138,14 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", [*ERRORS, NOT_FOUND], ids=str)
-def test_an_order_that_is_not_taken_says_so(make_timer, far, clock, error):
+def test_order_that_is_not_taken_says_so(make_timer, far, clock, error):
     far.default = error
     far.answers = [error] * 2
     with pytest.raises(TimerUnavailable):
         make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
 
 
-def test_an_update_that_is_not_taken_says_so(make_timer, far, clock):
+def test_update_that_is_not_taken_says_so(make_timer, far, clock):
     far.answers = [CONFLICT, CONFLICT]
     with pytest.raises(TimerUnavailable, match="ConflictException"):
         make_timer().wake_at("email", EpochMs(clock.now() + HOUR_MS))
@@ -166,7 +166,7 @@ def test_forgetting_that_fails_says_so(make_timer, far, error):
         make_timer().forget("email")
 
 
-def test_what_the_environment_does_not_say_stands_in_the_deployment(make_timer, far, clock):
+def test_role_comes_from_deployment_if_not_from_environment(make_timer, far, clock):
     found = Deployment(loop_arn=LOOP, schedule_group="found", scheduler_role_arn=ROLE)
     timer = make_timer(HOMELESS, lambda: found)
     timer.wake_at("email", EpochMs(clock.now() + HOUR_MS))
@@ -179,7 +179,7 @@ def test_what_the_environment_does_not_say_stands_in_the_deployment(make_timer, 
     assert "groupName=found" in deleted.url
 
 
-def test_what_the_environment_says_beats_the_deployment(make_timer, far, clock):
+def test_environment_beats_deployment(make_timer, far, clock):
     found = Deployment(loop_arn=LOOP + "-other", schedule_group="other", scheduler_role_arn=ROLE)
     make_timer(ScheduleHome(loop_arn=LOOP, group="ours", role_arn=None), lambda: found).wake_at(
         "email", EpochMs(clock.now() + HOUR_MS)
@@ -191,7 +191,7 @@ def test_what_the_environment_says_beats_the_deployment(make_timer, far, clock):
     ) == ("ours", LOOP, ROLE)
 
 
-def test_a_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
+def test_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
     def unreadable():
         raise StoreUnavailable("not asked for")
 
@@ -221,21 +221,19 @@ def test_a_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
         ),
     ],
 )
-def test_without_a_home_the_order_says_what_is_missing(
-    make_timer, far, clock, home, found, missing
-):
+def test_order_without_home_says_what_is_missing(make_timer, far, clock, home, found, missing):
     with pytest.raises(TimerUnavailable) as caught:
         make_timer(home, lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
     assert re.findall(r"WORKPOOL_\w+", str(caught.value)) == missing
     assert far.requests == []
 
 
-def test_without_a_group_there_is_nothing_to_forget(make_timer, far):
+def test_forget_without_group_does_nothing(make_timer, far):
     make_timer(HOMELESS).forget("email")
     assert far.requests == []
 
 
-def test_a_deployment_that_cannot_be_read_makes_the_timer_unavailable(make_timer, clock):
+def test_deployment_that_cannot_be_read_makes_timer_unavailable(make_timer, clock):
     def unreadable():
         raise StoreUnavailable("no answer")
 
@@ -270,13 +268,13 @@ def test_pools_whose_names_could_run_together_do_not():
     assert len({schedule_name(*pair) for pair in spread + mixed}) == len(set(spread + mixed))
 
 
-def test_a_name_is_readable_where_it_fits_and_the_same_every_time():
+def test_name_is_readable_where_it_fits_and_same_every_time():
     assert schedule_name("orders", "email") == "orders.email"
     assert schedule_name("t" * 57, "email") == "t" * 57 + ".email"
     assert re.fullmatch(r"t{43}-[0-9a-f]{20}", schedule_name("t" * 58, "email"))
     assert schedule_name("t" * 58, "email") == schedule_name("t" * 58, "email")
 
 
-def test_a_table_given_by_its_arn_has_a_name_too():
+def test_table_given_by_its_arn_has_name_too():
     name = schedule_name("arn:aws:dynamodb:eu-west-1:123456789012:table/orders", "email")
     assert re.fullmatch(r"arn-aws-dynamodb-eu-west-1-123456789012-tab-[0-9a-f]{20}", name)

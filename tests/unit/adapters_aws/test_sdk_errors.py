@@ -147,7 +147,7 @@ def no_pauses(monkeypatch):
 
 
 @each_error
-def test_what_the_making_of_a_session_raises_is_ours(error, monkeypatch):
+def test_error_of_making_session_is_ours(error, monkeypatch):
     monkeypatch.setattr(boto3, "Session", raising(error))
     with pytest.raises(WorkpoolError) as caught:
         aws_ports("t-1", settings=Settings())
@@ -156,7 +156,7 @@ def test_what_the_making_of_a_session_raises_is_ours(error, monkeypatch):
 
 @each_error
 @pytest.mark.parametrize("making", [True, False], ids=["making", "calling"])
-def test_what_the_session_or_a_call_raises_is_ours(error, making):
+def test_error_of_session_or_call_is_ours(error, making):
     pool = Workpool("t-1", session=Session(error, making=making))
     for act in everything_of(pool):
         with pytest.raises(WorkpoolError) as caught:
@@ -166,7 +166,7 @@ def test_what_the_session_or_a_call_raises_is_ours(error, making):
 
 @each_error
 @pytest.mark.parametrize("making", [True, False], ids=["making", "calling"])
-def test_the_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
+def test_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
     session = Session(error, making=False)
     monkeypatch.setattr(aws.DynamoStore, "get", lambda *_: None)
     ports = aws_ports(
@@ -220,7 +220,7 @@ def test_the_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
         (botocore.exceptions.NoCredentialsError(), StoreUnavailable, "give credentials by a role"),
     ],
 )
-def test_what_cannot_be_made_says_what_to_do(error, kind, words):
+def test_client_that_cannot_be_made_says_what_to_do(error, kind, words):
     with pytest.raises(kind) as caught:
         aws_ports("t-1", Session(error, making=True), settings=Settings())
     assert words in str(caught.value)
@@ -241,7 +241,7 @@ def test_what_cannot_be_made_says_what_to_do(error, kind, words):
         (PermissionError(13, "Permission denied"), "files that the AWS configuration names"),
     ],
 )
-def test_a_call_without_an_answer_says_what_to_do(error, words):
+def test_call_without_answer_says_what_to_do(error, words):
     told = translated(error, "t-1")
     assert isinstance(told, StoreUnavailable)
     assert "table 't-1': no answer from DynamoDB" in str(told)
@@ -309,7 +309,7 @@ def test_a_call_without_an_answer_says_what_to_do(error, words):
         ("ThrottlingException", "slow", StoreUnavailable, "try again"),
     ],
 )
-def test_what_dynamodb_refuses_says_what_to_do(code, message, kind, words):
+def test_refusal_of_dynamodb_says_what_to_do(code, message, kind, words):
     error = botocore.exceptions.ClientError(
         {"Error": {"Code": code, "Message": message}}, "GetItem"
     )
@@ -319,7 +319,7 @@ def test_what_dynamodb_refuses_says_what_to_do(code, message, kind, words):
     assert "jobs" in str(told)
 
 
-def test_a_foreign_table_is_named_in_a_transaction_too():
+def test_foreign_table_is_named_in_transaction_too():
     reasons = [
         {
             "Code": "ValidationError",
@@ -357,7 +357,7 @@ def test_aws_region_is_honoured(region, monkeypatch):
         assert aws_ports("t-1", session).store._client().meta.region_name == region
 
 
-def test_aws_region_beats_the_default_region_and_a_sessions_own_region_beats_both(monkeypatch):
+def test_aws_region_beats_default_region_and_sessions_own_region_beats_both(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert aws_ports("t-1").store._client().meta.region_name == "eu-west-1"
@@ -367,7 +367,7 @@ def test_aws_region_beats_the_default_region_and_a_sessions_own_region_beats_bot
     )
 
 
-def test_a_profile_that_does_not_exist_is_ours(monkeypatch):
+def test_profile_that_does_not_exist_is_ours(monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(
         UsageError,
@@ -377,7 +377,7 @@ def test_a_profile_that_does_not_exist_is_ours(monkeypatch):
 
 
 @pytest.mark.parametrize("session", ["x", 5, object(), boto3, boto3.Session, {"client": 1}])
-def test_what_is_no_session_is_refused_when_the_pool_is_made(session):
+def test_what_is_no_session_is_refused_when_pool_is_made(session):
     with pytest.raises(
         UsageError, match=r"^session must be a boto3\.Session, or None \(boto3's own choice\); got "
     ):
@@ -398,7 +398,7 @@ def test_what_is_no_session_is_refused_when_the_pool_is_made(session):
         b"f",
     ],
 )
-def test_what_can_be_no_function_is_refused(junk):
+def test_target_that_can_be_no_function_is_refused(junk):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pool = Workpool("t-1")
@@ -419,7 +419,7 @@ def test_what_can_be_no_function_is_refused(junk):
         [("PK", "S", "HASH"), ("SK", "S", "RANGE")],
     ],
 )
-def test_a_table_of_somebody_else_is_told_apart(keys, session):
+def test_table_of_somebody_else_is_told_apart(keys, session):
     with mock_aws():
         session.client("dynamodb").create_table(
             TableName="foreign",

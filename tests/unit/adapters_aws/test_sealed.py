@@ -9,14 +9,14 @@ import pytest
 from workpool_aws.adapters.sealed import _mixed, _tag, seal, unseal
 
 
-def test_unseal_gives_back_a_text_of_exactly_the_bound() -> None:
+def test_unseal_gives_back_text_of_exactly_bound() -> None:
     text = "x" * 1000
 
     assert unseal("n", seal("n", text), bytes_max=1000) == text
 
 
 @pytest.mark.parametrize("bytes_max", [0, 1, 998, 999])
-def test_unseal_refuses_a_text_above_the_bound(bytes_max: int) -> None:
+def test_unseal_refuses_text_above_bound(bytes_max: int) -> None:
     assert unseal("n", seal("n", "x" * 1000), bytes_max=bytes_max) is None
 
 
@@ -24,7 +24,7 @@ def test_unseal_refuses_another_nonce() -> None:
     assert unseal("m", seal("n", "text"), bytes_max=1000) is None
 
 
-def test_unseal_takes_a_nonce_that_no_text_can_spell() -> None:
+def test_unseal_takes_nonce_that_no_text_can_spell() -> None:
     assert unseal("\ud800", seal("n", "text"), bytes_max=1000) is None
     assert unseal("\ud800", seal("\ud800", "text"), bytes_max=1000) == "text"
 

@@ -46,15 +46,15 @@ def test_every_variable_has_its_field():
 
 
 @pytest.mark.parametrize("environ", [{}, dict.fromkeys(FULL, "")], ids=["unset", "empty"])
-def test_nothing_set_is_nothing_known_and_warnings_only(environ):
+def test_settings_without_variables_are_empty_with_warnings_logged(environ):
     assert read_settings(environ) == Settings(log_level=logging.WARNING)
 
 
-def test_the_default_region_stands_in_for_the_region():
+def test_default_region_stands_in_for_region():
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region == "us-east-1"
 
 
-def test_a_default_region_that_cannot_be_meant_is_refused_where_it_counts():
+def test_default_region_that_cannot_be_meant_is_refused_where_it_counts():
     with pytest.raises(UsageError) as caught:
         read_settings({"AWS_DEFAULT_REGION": "r" * 65})
     assert caught.value.field == "AWS_DEFAULT_REGION"
@@ -64,7 +64,7 @@ def test_a_default_region_that_cannot_be_meant_is_refused_where_it_counts():
     )
 
 
-def test_without_an_argument_it_reads_this_process_now(monkeypatch):
+def test_settings_read_this_process_by_default(monkeypatch):
     monkeypatch.setenv("WORKPOOL_POOL", "first")
     before = read_settings().pool
     monkeypatch.setenv("WORKPOOL_POOL", "second")
@@ -103,7 +103,7 @@ def test_without_an_argument_it_reads_this_process_now(monkeypatch):
         ("WORKPOOL_METRICS", "all"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
+def test_bad_value_is_refused_by_name_of_its_variable(name, value):
     with pytest.raises(UsageError) as caught:
         read_settings({**FULL, name: value})
     assert caught.value.field == name
@@ -111,7 +111,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
-def test_a_level_has_the_number_of_the_logging_module_in_either_case(level):
+def test_level_has_number_of_logging_module_in_either_case(level):
     numbers = {
         read_settings({"WORKPOOL_LOG_LEVEL": word}).log_level for word in (level, level.lower())
     }
@@ -119,12 +119,12 @@ def test_a_level_has_the_number_of_the_logging_module_in_either_case(level):
 
 
 @pytest.mark.parametrize(("value", "means"), [("", None), ("table", "table"), ("pools", "pools")])
-def test_metrics_are_of_the_table_or_of_its_pools(value, means):
+def test_metrics_are_of_table_or_of_its_pools(value, means):
     assert read_settings({"WORKPOOL_METRICS": value}).metrics == means
 
 
 @pytest.mark.parametrize("value", [" , ,", ","])
-def test_a_list_of_nothing_names_no_function(value):
+def test_list_of_nothing_names_no_function(value):
     assert read_settings({"WORKPOOL_ACKNOWLEDGING": value}).acknowledging == ()
 
 
@@ -141,11 +141,11 @@ def test_a_list_of_nothing_names_no_function(value):
         ("yes", True),
     ],
 )
-def test_json_is_a_yes_or_a_no(value: str | None, means: bool) -> None:
+def test_json_is_yes_or_no(value: str | None, means: bool) -> None:
     assert read_settings({} if value is None else {"WORKPOOL_JSON": value}).json is means
 
 
-def test_every_setting_stands_in_the_documents_and_nothing_else_does() -> None:
+def test_every_setting_stands_in_documents_and_nothing_else_does() -> None:
     settings = Path(read_settings.__code__.co_filename)
     read = set(re.findall(r'"(_?[A-Z]{3,}(?:_[A-Z]+)+)"', settings.read_text(encoding="utf-8")))
     told = set(

@@ -25,11 +25,11 @@ FAN_OUTS = pytest.mark.parametrize(
 )
 
 
-def test_the_clock_counts_epoch_milliseconds():
+def test_clock_counts_epoch_milliseconds():
     assert SOME_DAY_OF_2024 < SystemClock().now() < SOME_DAY_OF_2100
 
 
-def test_no_sleep_for_zero_or_less(monkeypatch):
+def test_sleep_of_zero_or_less_returns_at_once(monkeypatch):
     slept = []
     monkeypatch.setattr("time.sleep", slept.append)
     for ms in (-5, 0, 1500):
@@ -45,7 +45,7 @@ def test_chance_stays_in_its_bounds():
 
 
 @pytest.mark.parametrize(("drawn", "fraction"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])
-def test_a_fraction_is_what_is_drawn_of_all_that_could_be(monkeypatch, drawn, fraction):
+def test_fraction_is_what_is_drawn_of_all_that_could_be(monkeypatch, drawn, fraction):
     """All bits set is the largest fraction, which is below 1 by the last bit."""
     monkeypatch.setattr(
         "secrets.randbits", lambda bits: min(int(drawn * (1 << bits)), (1 << bits) - 1)
@@ -54,21 +54,21 @@ def test_a_fraction_is_what_is_drawn_of_all_that_could_be(monkeypatch, drawn, fr
     assert SystemEntropy().fraction() < 1
 
 
-def test_tokens_are_short_and_never_the_same():
+def test_tokens_are_short_and_never_same():
     tokens = {SystemEntropy().token() for _ in range(1000)}
     assert len(tokens) == 1000
     assert {len(token) for token in tokens} == {16}
 
 
 @FAN_OUTS
-def test_results_come_in_the_order_of_the_items(fan_out):
+def test_results_come_in_order_of_items(fan_out):
     assert fan_out(lambda n: n * n, range(50)) == [n * n for n in range(50)]
     assert fan_out(str, []) == []
     assert fan_out(str, [7]) == ["7"]
 
 
 @FAN_OUTS
-def test_all_calls_end_before_the_first_error_is_raised(fan_out):
+def test_fan_out_ends_all_calls_before_it_raises_first_error(fan_out):
     ended = []
 
     def call(n):
@@ -81,7 +81,7 @@ def test_all_calls_end_before_the_first_error_is_raised(fan_out):
     assert sorted(ended) == [0, 1, 2, 4, 6, 7]
 
 
-def test_calls_run_at_one_time_up_to_the_limit():
+def test_calls_run_at_one_time_up_to_limit():
     meeting = threading.Barrier(FAN_OUT_WORKERS)
     assert (
         len(set(ThreadFanOut()(lambda _: meeting.wait(timeout=10), range(FAN_OUT_WORKERS))))
@@ -89,11 +89,11 @@ def test_calls_run_at_one_time_up_to_the_limit():
     )
 
 
-def test_one_item_needs_no_thread():
+def test_fan_out_of_one_needs_no_thread():
     assert ThreadFanOut()(lambda _: threading.get_ident(), ["only"]) == [threading.get_ident()]
 
 
-def test_the_context_goes_into_the_threads_and_changes_stay_there():
+def test_context_goes_into_threads_and_changes_stay_there():
     name = ContextVar("name", default="none")
     name.set("ours")
 
@@ -111,7 +111,7 @@ def test_calls_may_fan_out_themselves():
     assert fan_out(lambda n: sum(fan_out(lambda m: m, range(n))), range(6)) == [0, 0, 1, 3, 6, 10]
 
 
-def test_the_end_of_the_process_passes_a_serial_fan_out_at_once():
+def test_end_of_process_passes_serial_fan_out_at_once():
     reached = []
 
     def call(n):

@@ -58,7 +58,7 @@ def logged():
         (25, ["watchdog_acted", "loop_ended"]),
     ],
 )
-def test_a_pool_logs_from_its_own_level_on(logged, level, names):
+def test_pool_logs_from_its_own_level_on(logged, level, names):
     # What another pool asks for must not change this one's level.
     LoggerTelemetry(logging.DEBUG).emit(ONE_OF_EACH_LEVEL[0])
     logged.clear()
@@ -71,7 +71,7 @@ def test_a_pool_logs_from_its_own_level_on(logged, level, names):
     ]
 
 
-def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
+def test_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
     monkeypatch.setattr("workpool_aws.adapters.telemetry._loggers", _Loggers())
     for level in (logging.ERROR, logging.DEBUG, logging.ERROR):
         LoggerTelemetry(level).emit(ONE_OF_EACH_LEVEL[3])
@@ -84,7 +84,7 @@ def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
     ]
 
 
-def test_the_level_of_the_logger_is_the_lowest_that_was_asked_for(monkeypatch):
+def test_level_of_logger_is_lowest_that_was_asked_for(monkeypatch):
     monkeypatch.setattr("workpool_aws.adapters.telemetry._loggers", _Loggers())
     levels = []
     for level in (logging.ERROR, logging.WARNING, 25, logging.DEBUG, 5, logging.ERROR):
@@ -93,7 +93,7 @@ def test_the_level_of_the_logger_is_the_lowest_that_was_asked_for(monkeypatch):
     assert levels == [40, 30, 20, 10, 10, 10]
 
 
-def test_a_line_that_its_caller_asked_for_is_logged_at_any_level(logged):
+def test_line_that_its_caller_asked_for_is_logged_at_any_level(logged):
     (kind,) = (each for each in CLASSES if each.always_logged)
     assert kind.level == logging.INFO
     LoggerTelemetry(logging.CRITICAL).emit(filled(kind))
@@ -109,21 +109,21 @@ def test_another_level_is_another_telemetry(logged):
 
 
 @pytest.mark.parametrize("fact", ONE_OF_EACH_LEVEL, ids=lambda fact: fact.name)
-def test_the_fields_of_a_fact_of_any_level_are_keys_of_its_line(fact, logged):
+def test_fields_of_fact_of_any_level_are_keys_of_its_line(fact, logged):
     LoggerTelemetry(logging.DEBUG).emit(fact)
     (record,) = logged
     fields = {item.name: getattr(fact, item.name) for item in dataclasses.fields(fact)}
     assert {name: getattr(record, name) for name in fields} == fields
 
 
-def test_the_fields_of_a_fact_are_keys_of_its_line(logged):
+def test_fields_of_fact_are_keys_of_its_line(logged):
     LoggerTelemetry(logging.INFO).emit(Started(pool="email", work_id="01ABC", attempt=2, lag_ms=40))
     assert [(r.getMessage(), r.pool, r.work_id, r.attempt, r.lag_ms) for r in logged] == [
         ("started", "email", "01ABC", 2, 40)
     ]
 
 
-def test_the_line_is_json_under_our_service():
+def test_line_is_json_under_our_service():
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415 - only here
 
     record = logging.LogRecord("workpool", logging.INFO, __file__, 1, "started", None, None)
@@ -132,7 +132,7 @@ def test_the_line_is_json_under_our_service():
     assert (line["message"], line["pool"], line["service"]) == ("started", "email", "workpool")
 
 
-def test_no_field_takes_the_place_of_the_logs_own():
+def test_fields_do_not_replace_logs_own():
     own = set(vars(logging.LogRecord("x", 10, "x", 1, "x", None, None))) | {
         "message",
         "asctime",
@@ -144,7 +144,7 @@ def test_no_field_takes_the_place_of_the_logs_own():
     assert {item.name for kind in CLASSES for item in dataclasses.fields(kind)} & own == set()
 
 
-def test_a_logger_that_fails_fails_nobody(monkeypatch):
+def test_logger_that_fails_fails_nobody(monkeypatch):
     def broken(*_args, **_kwargs):
         raise OSError("disk full")
 
@@ -152,9 +152,7 @@ def test_a_logger_that_fails_fails_nobody(monkeypatch):
     assert LoggerTelemetry(logging.DEBUG).emit(ONE_OF_EACH_LEVEL[3]) is None
 
 
-def test_a_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(
-    monkeypatch, capsys
-):
+def test_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(monkeypatch, capsys):
     class Closed(io.StringIO):
         def write(self, text):
             raise OSError("no room")
@@ -165,7 +163,7 @@ def test_a_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(
     assert "OSError: no room" in capsys.readouterr().err
 
 
-def test_a_list_keeps_what_was_told():
+def test_list_keeps_what_was_told():
     telemetry = ListTelemetry()
     for fact in ONE_OF_EACH_LEVEL:
         telemetry.emit(fact)
@@ -175,7 +173,7 @@ def test_a_list_keeps_what_was_told():
     assert telemetry.events == []
 
 
-def test_a_list_forgets_the_oldest():
+def test_list_forgets_oldest():
     telemetry = ListTelemetry(limit=2)
     told = [SetAside(pool="p", partition="a", sort=str(n), reason="bad") for n in range(5)]
     for fact in told:
@@ -183,14 +181,14 @@ def test_a_list_forgets_the_oldest():
     assert telemetry.events == told[3:]
 
 
-def test_a_list_keeps_a_hundred_thousand_unless_another_limit_is_given():
+def test_list_keeps_hundred_thousand_unless_another_limit_is_given():
     telemetry = ListTelemetry()
     for _ in range(100_001):
         telemetry.emit(ONE_OF_EACH_LEVEL[0])
     assert len(telemetry.events) == 100_000
 
 
-def test_the_documentation_names_every_fact_with_its_level_and_fields():
+def test_documentation_names_every_fact_with_its_level_and_fields():
     documented = {
         row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])])
         for row in ROW.finditer(EVENTS_MD.read_text())
@@ -202,7 +200,7 @@ def test_the_documentation_names_every_fact_with_its_level_and_fields():
     assert documented == declared
 
 
-def test_the_documentation_gives_every_field_its_unit_and_every_fact_its_time():
+def test_documentation_gives_every_field_its_unit_and_every_fact_its_time():
     rows = list(ROW.finditer(EVENTS_MD.read_text()))
     units = {
         (row["name"], name): unit for row in rows for name, unit in FIELD.findall(row["fields"])
@@ -227,7 +225,7 @@ def written(fact, capsys, monkeypatch):
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_record_claims_no_location(capsys, monkeypatch):
+def test_record_claims_no_location(capsys, monkeypatch):
     for fact in ONE_OF_EACH_LEVEL:
         (line,) = written(fact, capsys, monkeypatch)
         assert "location" not in json.loads(line)
@@ -253,7 +251,7 @@ def test_hostile_text_is_logged_as_text(kind, capsys, monkeypatch):
             assert all(one.isprintable() or one == "\n" for one in value)
 
 
-def test_a_text_in_a_record_is_bounded(capsys, monkeypatch):
+def test_text_in_record_is_bounded(capsys, monkeypatch):
     (line,) = written(LoopEnded(pool="p", generation=3, error="x" * 10**6), capsys, monkeypatch)
     assert len(line) < 20_000
     assert json.loads(line)["error"].endswith("x…")

@@ -146,7 +146,7 @@ def test_assignments_come_back_as_they_were(assignment):
 
 
 @pytest.mark.peer("LP22")
-def test_assignments_of_a_later_writer_may_have_more_fields():
+def test_assignments_of_later_writer_may_have_more_fields():
     assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "color": "red"}) == ASSIGNMENT
 
 
@@ -239,7 +239,7 @@ ARGUMENT_NAMES = st.text(st.characters(exclude_categories=["Cs"])).filter(
 
 @settings(deadline=None)
 @given(st.dictionaries(ARGUMENT_NAMES, JSON_VALUES, max_size=5), st.booleans())
-def test_worker_events_are_the_arguments_and_the_assignment(args, ascii_only):
+def test_worker_events_are_arguments_and_assignment(args, ascii_only):
     text = json.dumps(args, ensure_ascii=ascii_only)
     event = json.loads(worker_event(text, ASSIGNMENT))
     assert assignment_from_wire(event.pop("_workpool")) == ASSIGNMENT
@@ -247,14 +247,14 @@ def test_worker_events_are_the_arguments_and_the_assignment(args, ascii_only):
     assert list(event) == list(args)
 
 
-def test_worker_events_keep_the_spelling_of_every_number_and_the_order_of_the_keys():
+def test_worker_events_keep_spelling_of_every_number_and_order_of_keys():
     event = worker_event('{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123}', ASSIGNMENT)
     assert event.startswith(
         b'{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123,"_workpool":{'
     )
 
 
-def test_the_event_of_the_largest_arguments_fits():
+def test_event_of_largest_arguments_fits():
     """[WP-11] With the longest names there are; what one reading of Lambda's 1 MB allows."""
     largest = replace(
         ASSIGNMENT,
@@ -412,7 +412,7 @@ def test_carried_reports_come_back_as_they_were(report):
 
 @settings(deadline=None)
 @given(REPORTS)
-def test_carried_reports_survive_the_way_through_a_destination(report):
+def test_carried_reports_survive_way_through_destination(report):
     payload = {"errorMessage": carried_outcome(report, ASSIGNMENT), "errorType": "ReportNotWritten"}
     told = read_destination(
         json.loads(json.dumps(record("RetriesExhausted", responsePayload=payload)))
@@ -465,13 +465,13 @@ def test_carried_reports_with_one_bad_field_are_none(change):
 @pytest.mark.parametrize(
     ("said", "kept"), [(10**18, limits.DELAY_MS_MAX), (10**400, limits.DELAY_MS_MAX), (5, 5)]
 )
-def test_the_delay_of_a_carried_report_is_a_year_at_most(said, kept):
+def test_delay_of_carried_report_is_year_at_most(said, kept):
     report = read_carried(sealed({**CARRIED, "kind": "failed", "delay_ms": said}), ASSIGNMENT)
     assert report is not None
     assert report.delay_ms == kept
 
 
-def test_the_texts_of_a_carried_report_are_cut_and_storable():
+def test_texts_of_carried_report_are_cut_and_storable():
     report = read_carried(
         sealed(
             {**CARRIED, "kind": "failed", "error": "\ud800" + "x" * 9_999, "error_type": "T" * 999}
@@ -509,7 +509,7 @@ def test_carried_reports_that_prove_nothing_are_none(text):
 
 
 @given(text=st.text(max_size=60), at=st.integers(0, 10**6), bit=st.integers(0, 6))
-def test_a_seal_that_was_changed_opens_nothing(text, at, bit):
+def test_seal_that_was_changed_opens_nothing(text, at, bit):
     """[WP-28] Whatever is changed, also where only the text's own bytes are."""
     whole = seal("a-nonce", text)
     assert unseal("a-nonce", whole, bytes_max=1_000) == text
@@ -518,14 +518,14 @@ def test_a_seal_that_was_changed_opens_nothing(text, at, bit):
     assert unseal("a-nonce", base64.b85encode(bytes(raw)).decode(), bytes_max=1_000) is None
 
 
-def test_a_seal_that_unfolds_without_end_is_not_unfolded():
+def test_seal_that_unfolds_without_end_is_not_unfolded():
     bomb = seal("a-nonce", "x" * 50_000_000)
 
     assert len(bomb) < 100_000
     assert unseal("a-nonce", bomb, bytes_max=1_000) is None
 
 
-def test_a_carried_report_shows_neither_result_nor_token_nor_nonce():
+def test_carried_report_shows_neither_result_nor_token_nor_nonce():
     """Lambda logs it."""
     report = Report(kind=ReportKind.SUCCESS, result='"top secret"', claim="claim-token-123456")
 
@@ -534,7 +534,7 @@ def test_a_carried_report_shows_neither_result_nor_token_nor_nonce():
     assert not any(secret in text for secret in ("secret", "claim-token", "a-nonce", "success"))
 
 
-def test_a_start_of_0_1_is_reported_in_its_words():
+def test_start_of_0_1_is_reported_in_its_words():
     """Its completion function, too, may be of 0.1."""
     text = carried_outcome(
         Report(kind=ReportKind.SUCCESS, result="1"), replace(ASSIGNMENT, nonce=None, proof=None)
@@ -552,7 +552,7 @@ def test_a_start_of_0_1_is_reported_in_its_words():
     ],
     ids=["forged", "0.1", "NaN"],
 )
-def test_destination_records_of_a_worker_whose_report_proves_nothing_have_none(text):
+def test_destination_records_of_worker_whose_report_proves_nothing_have_none(text):
     """[WP-28] It is not known what that start came to, a success maybe: recovery ends it."""
     told = read_destination(
         record(
@@ -572,14 +572,14 @@ def test_destination_records_of_a_worker_whose_report_proves_nothing_have_none(t
     [sealed(CARRIED), "workpool report " + json.dumps({**CARRIED, "kind": "never_delivered"})],
     ids=["ours", "0.1"],
 )
-def test_an_error_of_another_class_is_a_failure_whatever_its_text(text, error_type):
+def test_error_of_another_class_is_failure_whatever_its_text(text, error_type):
     """[WP-28] `raise RuntimeError(response.text)`: the text is the remote's."""
     report = failed(text, error_type)
     assert report is not None
     assert (report.kind, report.error) == (ReportKind.FAILED, text)
 
 
-def test_a_text_of_ours_under_our_class_without_a_nonce_in_the_record_is_no_report():
+def test_text_of_ours_under_our_class_without_nonce_in_record_is_no_report():
     old = replace(ASSIGNMENT, nonce=None, proof=None)
     text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), old)
     payload = {"errorMessage": text, "errorType": "ReportNotWritten"}
@@ -588,20 +588,20 @@ def test_a_text_of_ours_under_our_class_without_a_nonce_in_the_record_is_no_repo
     assert told.report is None
 
 
-def test_destination_records_of_a_success_give_the_result_as_compact_json():
+def test_destination_records_of_success_give_result_as_compact_json():
     told = read_destination(record(responsePayload={"n": 1, "t": "ü", "l": [None, 1.5]}))
     assert told.report == Report(kind=ReportKind.SUCCESS, result='{"n":1,"t":"ü","l":[null,1.5]}')
     assert (told.assignment, told.function_arn) == (ASSIGNMENT, FUNCTION)
 
 
 @pytest.mark.parametrize("payload", [None, ...], ids=["null", "missing"])
-def test_destination_records_of_a_success_without_a_value_give_null(payload):
+def test_destination_records_of_success_without_value_give_null(payload):
     assert read_destination(record(responsePayload=payload)).report == Report(
         kind=ReportKind.SUCCESS, result="null"
     )
 
 
-def test_destination_records_of_a_success_that_is_too_large_fail_for_good():
+def test_destination_records_of_success_that_is_too_large_fail_for_good():
     most = "x" * (limits.PAYLOAD_BYTES_MAX - 2)
     assert read_destination(record(responsePayload=most)).report.kind is ReportKind.SUCCESS
     report = read_destination(record(responsePayload=most + "x")).report
@@ -613,7 +613,7 @@ def test_destination_records_of_a_success_that_is_too_large_fail_for_good():
     assert str(limits.PAYLOAD_BYTES_MAX) in report.error
 
 
-def test_destination_records_of_a_success_that_is_not_json_fail_for_good():
+def test_destination_records_of_success_that_is_not_json_fail_for_good():
     report = read_destination(record(responsePayload=[float("nan")])).report
     assert (report.kind, report.error_type, report.retryable) == (
         ReportKind.FAILED,
@@ -622,7 +622,7 @@ def test_destination_records_of_a_success_that_is_not_json_fail_for_good():
     )
 
 
-def test_destination_records_of_a_worker_that_has_reported_ask_for_nothing():
+def test_destination_records_of_worker_that_has_reported_ask_for_nothing():
     assert read_destination(record(responsePayload=json.loads(json.dumps(REPORTED)))) is None
 
 
@@ -634,13 +634,13 @@ def test_destination_records_of_a_worker_that_has_reported_ask_for_nothing():
         {"_workpool": {"reported": True, "n": 1}},
     ],
 )
-def test_destination_records_of_a_worker_that_returns_something_like_it_are_results(payload):
+def test_destination_records_of_worker_that_returns_something_like_it_are_results(payload):
     assert read_destination(record(responsePayload=payload)).report == Report(
         kind=ReportKind.SUCCESS, result=json.dumps(payload, separators=(",", ":"))
     )
 
 
-def test_destination_records_of_a_worker_that_returns_its_event_keep_the_assignment_out():
+def test_destination_records_of_worker_that_returns_its_event_keep_assignment_out():
     event = {"n": 1, "_workpool": assignment_to_wire(ASSIGNMENT)}
     payload = [event, {"event": event, "_workpool": "its own"}]
 
@@ -672,7 +672,7 @@ def test_destination_records_of_a_worker_that_returns_its_event_keep_the_assignm
     ],
 )
 @pytest.mark.peer("RC06")
-def test_destination_records_of_a_failure_name_its_type(message, given_type, error_type):
+def test_destination_records_of_failure_name_its_type(message, given_type, error_type):
     assert failed(message, given_type) == Report(
         kind=ReportKind.FAILED, error=message or None, error_type=error_type
     )
@@ -687,7 +687,7 @@ def test_destination_records_of_a_failure_name_its_type(message, given_type, err
     ],
 )
 @pytest.mark.peer("ER02")
-def test_destination_records_of_a_failure_that_no_retry_can_heal_say_so(given_type, error_type):
+def test_destination_records_of_failure_that_no_retry_can_heal_say_so(given_type, error_type):
     assert failed("no", given_type) == Report(
         kind=ReportKind.FAILED, error="no", error_type=error_type, retryable=False
     )
@@ -700,20 +700,20 @@ def test_destination_records_of_a_failure_that_no_retry_can_heal_say_so(given_ty
         {"errorMessage": "boom", "errorType": "KeyError"},
     ],
 )
-def test_destination_records_of_a_failure_may_have_their_payload_as_text(text):
+def test_destination_records_of_failure_may_have_their_payload_as_text(text):
     report = read_destination(record("RetriesExhausted", responsePayload=text)).report
     assert report == Report(kind=ReportKind.FAILED, error="boom", error_type="KeyError")
 
 
 @pytest.mark.parametrize("text", ["boom", "[1]", "{"])
-def test_destination_records_of_a_failure_with_plain_text_keep_the_text(text):
+def test_destination_records_of_failure_with_plain_text_keep_text(text):
     report = read_destination(record("RetriesExhausted", responsePayload=text)).report
     assert report == Report(kind=ReportKind.FAILED, error=text, error_type="Error")
 
 
 @pytest.mark.parametrize("payload", [..., None, "", 7, [1]])
 @pytest.mark.parametrize("context", [..., None, {"statusCode": 200, "functionError": "Unhandled"}])
-def test_destination_records_of_a_failure_without_an_answer_have_no_report(payload, context):
+def test_destination_records_of_failure_without_answer_have_no_report(payload, context):
     report = read_destination(
         record("RetriesExhausted", responsePayload=payload, responseContext=context)
     ).report
@@ -727,7 +727,7 @@ def test_destination_records_of_a_failure_without_an_answer_have_no_report(paylo
 @pytest.mark.parametrize(
     "condition", ["EventAgeExceeded", "ZeroReservedConcurrency", "SomethingNew"]
 )
-def test_destination_records_of_an_event_that_never_ran_are_no_failure(condition):
+def test_destination_records_of_event_that_never_ran_are_no_failure(condition):
     report = read_destination(record(condition, responsePayload=..., responseContext=...)).report
     assert report == Report(
         kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {condition}"
@@ -735,7 +735,7 @@ def test_destination_records_of_an_event_that_never_ran_are_no_failure(condition
 
 
 @pytest.mark.parametrize("status", [400, 429, 500])
-def test_destination_records_of_an_event_that_lambda_itself_refused_are_no_failure(status):
+def test_destination_records_of_event_that_lambda_itself_refused_are_no_failure(status):
     refused = record(
         "RetriesExhausted",
         responseContext={"statusCode": status},
@@ -744,7 +744,7 @@ def test_destination_records_of_an_event_that_lambda_itself_refused_are_no_failu
     assert read_destination(refused).report.kind is ReportKind.NEVER_DELIVERED
 
 
-def test_destination_records_of_an_event_that_grew_too_old_after_user_code_failed_are_a_failure():
+def test_destination_records_of_event_that_grew_too_old_after_user_code_failed_are_failure():
     report = read_destination(
         record(
             "EventAgeExceeded", responsePayload={"errorMessage": "boom", "errorType": "KeyError"}
@@ -765,7 +765,7 @@ def test_destination_records_make_error_texts_storable():
     )
 
 
-def test_destination_records_of_an_emulator_may_lack_the_version_and_the_request_id():
+def test_destination_records_of_emulator_may_lack_version_and_request_id():
     reduced = record(
         "RetriesExhausted",
         version=...,
@@ -784,11 +784,11 @@ def test_destination_records_of_an_emulator_may_lack_the_version_and_the_request
     assert read_destination(reduced).report.error_type == "timeout"
 
 
-def test_destination_records_without_a_function_say_none():
+def test_destination_records_without_function_say_none():
     assert read_destination(record(requestContext={"condition": "Success"})).function_arn is None
 
 
-def test_destination_records_with_a_forged_report_of_another_start_stay_a_failure():
+def test_destination_records_with_forged_report_of_another_start_stay_failure():
     forged = carried_outcome(
         Report(kind=ReportKind.SUCCESS, result='"paid"'), replace(ASSIGNMENT, start=2)
     )
@@ -831,7 +831,7 @@ def test_destination_records_never_raise_whatever_they_are(anything):
     assert told is None or told.assignment == ASSIGNMENT
 
 
-def test_reading_the_wire_does_not_load_boto3():
+def test_reading_wire_does_not_load_boto3():
     code = "import sys, workpool_aws.adapters.wire.destination; print([m for m in ('boto3', 'botocore', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -855,7 +855,7 @@ def a_message(**changes: Any) -> CallbackMessage:
     | st.text(st.sampled_from('\ufffd\ufffe\uffff\U0001fffe\U0010ffff\x7f\x85\\"\n'))
 )
 @settings(max_examples=100, deadline=None)
-def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(text: str) -> None:
+def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_same(text: str) -> None:
     """SendMessage takes #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
     told = json.dumps({text: [text]}, ensure_ascii=False)
     for event in (
@@ -885,7 +885,7 @@ def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(
 @pytest.mark.parametrize(
     "nonce", ["", "é", "\ud800", "x" * (limits.NONCE_LENGTH_MAX + 1), 7, ["x"]]
 )
-def test_an_assignment_whose_nonce_cannot_be_one_is_none(nonce):
+def test_assignment_whose_nonce_cannot_be_one_is_none(nonce):
     """[WP-28]"""
     sent = assignment_to_wire(ASSIGNMENT)
 

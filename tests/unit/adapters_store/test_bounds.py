@@ -116,11 +116,11 @@ def test_what_cannot_be_meant_is_unreadable(record: Record, changes: Mapping[str
         ),
     ],
 )
-def test_the_last_that_can_be_meant_is_read(record: Record) -> None:
+def test_last_that_can_be_meant_is_read(record: Record) -> None:
     assert decode(encode(record)) == record
 
 
-def test_what_follows_from_the_last_that_can_be_read_can_be_written() -> None:
+def test_last_readable_value_can_be_followed_by_written_one() -> None:
     """A loop that meets it goes on: the next number is stored, and is damage from then on."""
     last = limits.STORED_STARTS_BELOW
     late = EpochMs(limits.STORED_WORK_MS_BELOW + limits.DELAY_MS_MAX)
@@ -138,7 +138,7 @@ def test_what_follows_from_the_last_that_can_be_read_can_be_written() -> None:
         assert isinstance(decode(encode(record)), Unreadable)
 
 
-def test_of_a_long_tally_no_more_is_read_than_is_there() -> None:
+def test_tally_is_read_no_further_than_it_is_long() -> None:
     """115 bytes took twelve seconds once, and doubled with each group."""
     damaged = {**encode(LEDGER), "ta": "0:0.0.0.0:" + "111x" * 50_000 + "!"}
 

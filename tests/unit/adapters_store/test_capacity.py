@@ -59,7 +59,7 @@ from workpool_aws.adapters.items.keys import Key
         ({"a": 1.5}, 1 + len("1.5")),
     ],
 )
-def test_the_size_of_an_item_is_its_names_and_values(item, size):
+def test_size_of_item_is_its_names_and_values(item, size):
     assert item_size(item) == size
 
 
@@ -76,35 +76,35 @@ def test_the_size_of_an_item_is_its_names_and_values(item, size):
         (0, 400 * 1024, 400),
     ],
 )
-def test_a_write_costs_by_the_larger_of_before_and_after(old, new, units):
+def test_write_costs_by_larger_of_before_and_after(old, new, units):
     assert write_units(old, new) == units
 
 
 @pytest.mark.parametrize(("old", "units"), [(0, 1), (1024, 1), (1025, 2), (5000, 5)])
-def test_a_refused_write_costs_by_what_stands_there(old, units):
+def test_refused_write_costs_by_what_stands_there(old, units):
     assert failed_write_units(old) == units
 
 
 @pytest.mark.parametrize(
     ("size", "units"), [(0, 1), (1, 1), (4096, 1), (4097, 2), (4608, 2), (400 * 1024, 100)]
 )
-def test_a_read_costs_by_four_kilobytes(size, units):
+def test_read_costs_by_four_kilobytes(size, units):
     assert get_units(size) == units
 
 
-def test_a_page_is_added_up_before_it_is_rounded():
+def test_page_is_added_up_before_it_is_rounded():
     assert query_units([1024] * 20) == 5
     assert query_units([100] * 40) == 1
     assert query_units([]) == 1
     assert query_units([4096, 1]) == 2
 
 
-def test_a_batch_is_rounded_item_by_item():
+def test_batch_is_rounded_item_by_item():
     assert batch_get_units([100] * 10) == 10
     assert batch_get_units([0, 4097]) == 3
 
 
-def test_a_transaction_costs_twice_item_by_item():
+def test_transaction_costs_twice_item_by_item():
     assert transaction_units([(0, 100)]) == 2
     assert transaction_units([(0, 2560)]) == 6
     assert transaction_units([(0, 100), (1025, 1), (0, 0)]) == 2 + 4 + 2
@@ -131,11 +131,11 @@ DEAD = {"pk": "p", "sk": "s", "dead": "2"}
         ({**DEAD, "x": "y" * 2000}, {**DEAD, "dead": "3"}, 2 + 1),
     ],
 )
-def test_the_index_costs_only_what_is_or_was_in_it(old, new, units):
+def test_index_costs_only_what_is_or_was_in_it(old, new, units):
     assert index_units(old, new) == units
 
 
-def test_a_page_of_the_index_costs_half():
+def test_page_of_index_costs_half():
     assert [
         index_query_units([]),
         index_query_units([4096] * 3),
@@ -143,7 +143,7 @@ def test_a_page_of_the_index_costs_half():
     ] == [1, 2, 2]
 
 
-def test_the_bounds_are_those_of_dynamodb():
+def test_bounds_are_those_of_dynamodb():
     assert (ITEM_BYTES_MAX, PAGE_BYTES_MAX, TRANSACTION_BYTES_MAX) == (
         409_600,
         1_048_576,
@@ -152,7 +152,7 @@ def test_the_bounds_are_those_of_dynamodb():
     assert (TRANSACTION_ITEMS_MAX, BATCH_GET_KEYS_MAX) == (100, 100)
 
 
-def test_a_transaction_has_bounds():
+def test_transaction_has_bounds():
     check_transaction([Key("p", str(n)) for n in range(100)])
     with pytest.raises(ValueError, match="101"):
         check_transaction([Key("p", str(n)) for n in range(101)])
@@ -162,7 +162,7 @@ def test_a_transaction_has_bounds():
         check_transaction([Key("p", "a"), Key("p", "b"), Key("p", "a")])
 
 
-def test_a_meter_adds_up_by_label_and_in_all():
+def test_meter_adds_up_by_label_and_in_all():
     meter = Meter()
     meter.count("work.put", write_units=2)
     meter.count("work.put", write_units=1)
@@ -181,7 +181,7 @@ def test_a_meter_adds_up_by_label_and_in_all():
     )
 
 
-def test_a_snapshot_stands_still_and_a_reset_begins_anew():
+def test_snapshot_stands_still_and_reset_begins_anew():
     meter = Meter()
     meter.count("tx", write_units=4)
     before = meter.snapshot()
@@ -194,7 +194,7 @@ def test_a_snapshot_stands_still_and_a_reset_begins_anew():
     assert meter.snapshot() == Capacity(0, 0, 0, {})
 
 
-def test_a_meter_loses_nothing_between_threads():
+def test_meter_loses_nothing_between_threads():
     meter = Meter()
 
     def count(_: int) -> None:

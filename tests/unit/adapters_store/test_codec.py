@@ -72,7 +72,7 @@ def test_every_kind_of_record_has_one_row_and_every_name_one_kind():
 @pytest.mark.parametrize("name", KINDS)
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_a_row_brings_every_record_of_its_kind_back(name, data):
+def test_row_brings_every_record_of_its_kind_back(name, data):
     kind = KINDS[name]
     record = data.draw(records_of(kind))
 
@@ -85,7 +85,7 @@ def test_a_row_brings_every_record_of_its_kind_back(name, data):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_row_has_every_field_of_its_record_once_in_the_key_or_in_an_attribute(name):
+def test_row_has_every_field_of_its_record_once_in_key_or_in_attribute(name):
     kind = KINDS[name]
     attributes = [field.attribute for field in kind.fields.values()]
 
@@ -102,7 +102,7 @@ def test_a_row_has_every_field_of_its_record_once_in_the_key_or_in_an_attribute(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_absence_means_the_default_of_the_record(name):
+def test_absence_means_default_of_record(name):
     kind = KINDS[name]
     for f in fields(kind.record):
         if f.name in kind.fields and (f.default is None or f.default is False or f.default == ()):
@@ -117,7 +117,7 @@ def test_none_and_false_are_stored_as_absence_and_zero_is_not():
     assert item[attribute_of(WorkItem, "starts")] == 0
 
 
-def test_an_override_that_resumes_is_stored_as_absence():
+def test_override_that_resumes_is_stored_as_absence():
     config = Config(
         pool="p", version=1, max_parallelism=3, base_by="me", base_at=T0, override_paused=False
     )
@@ -125,12 +125,12 @@ def test_an_override_that_resumes_is_stored_as_absence():
     assert decode(encode(config)) == replace(config, override_paused=None)
 
 
-def test_the_time_to_live_has_the_name_that_the_table_knows():
+def test_time_to_live_has_name_that_table_knows():
     assert encode(changed(WORK, expires_at=5))["expires_at"] == 5
     assert encode(replace(DONE, expires_at=6))["expires_at"] == 6
 
 
-def test_a_usual_work_costs_one_write_unit_all_its_life():
+def test_usual_work_costs_one_write_unit_all_its_life():
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{'x' * 50}:live"
     usual = changed(
         WORK,
@@ -236,7 +236,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_item_is_told(name):
+def test_damaged_item_is_told(name):
     item, reason = DAMAGED[name]
 
     found = decode(item)
@@ -246,7 +246,7 @@ def test_a_damaged_item_is_told(name):
     assert (found.partition, found.sort) == (item.get("pk"), item.get("sk")) or "key" in name
 
 
-def test_a_reason_does_not_show_what_stood_there():
+def test_reason_does_not_show_what_stood_there():
     found = decode(having(WORK, "state", "secret"))
 
     assert isinstance(found, Unreadable)
@@ -270,7 +270,7 @@ values = st.recursive(
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(records, st.data())
-def test_no_damage_raises(record, data):
+def test_decode_never_raises(record, data):
     item = dict(encode(record))
     for name in data.draw(st.lists(st.sampled_from(sorted(item)), min_size=1, max_size=3)):
         item[name] = data.draw(values)
@@ -282,7 +282,7 @@ def test_no_damage_raises(record, data):
     )
 
 
-def test_attributes_of_a_newer_version_are_ignored():
+def test_attributes_of_newer_version_are_ignored():
     assert decode({**encode(STATUS), "zz": {"M": {}}}) == STATUS
 
 
@@ -303,12 +303,12 @@ def test_attributes_of_a_newer_version_are_ignored():
         (replace(LEDGER, shards=(ShardCursors("a:b"),)), "Ledger.shards"),
     ],
 )
-def test_a_record_that_could_not_be_read_back_is_not_written(record, message):
+def test_record_that_could_not_be_read_back_is_not_written(record, message):
     with pytest.raises(ValueError, match=message):
         encode(record)
 
 
-def test_a_change_is_spelled_in_attributes():
+def test_change_is_spelled_in_attributes():
     change = change_of(
         Update(
             ref=WorkRef("p", ID),
@@ -337,19 +337,19 @@ def test_a_change_is_spelled_in_attributes():
         (Update(ref=WorkRef("p", ID), add={"starts": True}), "whole"),
     ],
 )
-def test_a_senseless_change_is_a_mistake(update, message):
+def test_senseless_change_is_mistake(update, message):
     with pytest.raises(ValueError, match=message):
         change_of(update)
 
 
-def test_a_field_is_spelled_alone_as_in_its_record():
+def test_field_is_spelled_alone_as_in_its_record():
     assert encode_field(WorkItem, "state", State.RUNNING) == "running"
     assert type(encode_field(WorkItem, "state", State.RUNNING)) is str
     assert encode_field(WorkItem, "cancel_requested", False) is None
     assert encode_field(WorkItem, "claim", None) is None
 
 
-def test_a_record_and_its_name_agree():
+def test_record_and_its_name_agree():
     assert encode(WORK)["sk"] == ref_of(WORK).id
 
 
@@ -393,13 +393,13 @@ AS_STORED = [
 
 
 @pytest.mark.parametrize(("record", "item"), AS_STORED, ids=lambda value: type(value).__name__)
-def test_an_item_of_version_0_1_is_read_and_written_as_it_was(record, item):
+def test_item_of_version_0_1_is_read_and_written_as_it_was(record, item):
     """Its optional attributes are absent: what they stand for must go without them."""
     assert encode(record) == item
     assert decode(item) == record
 
 
-def test_a_ledger_of_version_0_1_is_read():
+def test_ledger_of_version_0_1_is_read():
     item = encode(LEDGER)
     assert set(item) == {"pk", "sk", "h", "g", "v", "en", "sh"}
     assert (item["pk"], item["sk"], item["h"], item["sh"]) == (
@@ -411,7 +411,7 @@ def test_a_ledger_of_version_0_1_is_read():
     assert decode(item) == LEDGER
 
 
-def test_a_work_item_that_has_everything_is_stored_under_these_names():
+def test_work_item_that_has_everything_is_stored_under_these_names():
     full = changed(
         WORK,
         args=Chunked(2),

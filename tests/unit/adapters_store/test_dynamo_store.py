@@ -90,11 +90,11 @@ def meta(date):
         ({}, None),
     ],
 )
-def test_the_servers_clock_is_the_date_of_its_answer(answer, expected):
+def test_servers_clock_is_date_of_its_answer(answer, expected):
     assert server_time(answer) == expected
 
 
-def test_a_refused_condition_tells_the_item_as_it_stood(aws, store, clock):
+def test_refused_condition_tells_item_as_it_stood(aws, store, clock):
     aws.add_client_error(
         "update_item", "ConditionalCheckFailedException", modeled_fields={"Item": STATUS_ITEM}
     )
@@ -106,7 +106,7 @@ def test_a_refused_condition_tells_the_item_as_it_stood(aws, store, clock):
     assert clock.slept_ms == []
 
 
-def test_a_single_write_in_conflict_is_tried_again(aws, store, clock):
+def test_single_write_in_conflict_is_tried_again(aws, store, clock):
     aws.add_client_error("update_item", "TransactionConflictException")
     aws.add_client_error("update_item", "TransactionConflictException")
     aws.add_response("update_item", {"Attributes": STATUS_ITEM})
@@ -115,7 +115,7 @@ def test_a_single_write_in_conflict_is_tried_again(aws, store, clock):
     assert clock.slept_ms == [50, 100]
 
 
-def test_a_delete_in_conflict_is_tried_again(aws, store):
+def test_delete_in_conflict_is_tried_again(aws, store):
     aws.add_client_error("delete_item", "TransactionConflictException")
     aws.add_response("delete_item", {})
 
@@ -130,7 +130,7 @@ def test_a_delete_in_conflict_is_tried_again(aws, store):
         ("ProvisionedThroughputExceeded", "None"),
     ],
 )
-def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, store, clock, codes):
+def test_transaction_in_conflict_is_tried_again_under_same_token(aws, store, clock, codes):
     expected = {"TransactItems": ANY, "ClientRequestToken": "token-1"}
     aws.add_client_error("transact_write_items", expected_params=expected, **cancelled(*codes))
     aws.add_client_error(
@@ -143,7 +143,7 @@ def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, stor
     assert clock.slept_ms == [50, 100]
 
 
-def test_each_transaction_has_a_token_of_its_own(aws, store):
+def test_each_transaction_has_token_of_its_own(aws, store):
     for n in (1, 2):
         aws.add_response(
             "transact_write_items", {}, {"TransactItems": ANY, "ClientRequestToken": f"token-{n}"}
@@ -153,7 +153,7 @@ def test_each_transaction_has_a_token_of_its_own(aws, store):
     store.transact([Put(STATUS)])
 
 
-def test_a_conflict_that_lasts_is_told_after_a_few_tries(aws, store, clock):
+def test_conflict_that_lasts_is_told_after_few_tries(aws, store, clock):
     for _ in range(5):
         aws.add_client_error("transact_write_items", **cancelled("TransactionConflict"))
 
@@ -163,7 +163,7 @@ def test_a_conflict_that_lasts_is_told_after_a_few_tries(aws, store, clock):
     assert clock.slept_ms == [50, 100, 200, 400]
 
 
-def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, clock):
+def test_refused_condition_counts_more_than_conflict_beside_it(aws, store, clock):
     aws.add_client_error(
         "transact_write_items",
         **cancelled("TransactionConflict", "ConditionalCheckFailed", "None", item=STATUS_ITEM),
@@ -183,7 +183,7 @@ def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, c
     assert clock.slept_ms == []
 
 
-def test_a_malformed_transaction_is_a_mistake(aws, store):
+def test_malformed_transaction_is_mistake(aws, store):
     aws.add_client_error("transact_write_items", **cancelled("None", "ValidationError"))
 
     with pytest.raises(
@@ -193,7 +193,7 @@ def test_a_malformed_transaction_is_a_mistake(aws, store):
         store.transact([Put(STATUS)])
 
 
-def test_a_malformed_request_is_a_mistake(aws, store):
+def test_malformed_request_is_mistake(aws, store):
     aws.add_client_error(
         "put_item", "ValidationException", "Item size has exceeded the maximum allowed size"
     )
@@ -227,7 +227,7 @@ def test_a_malformed_request_is_a_mistake(aws, store):
         ("SomethingNew", "PutItem failed"),
     ],
 )
-def test_no_answer_names_the_table_and_what_was_wrong(aws, store, clock, code, told):
+def test_store_without_answer_names_table_and_trouble(aws, store, clock, code, told):
     aws.add_client_error("put_item", code, "because")
 
     with pytest.raises(StoreUnavailable, match="jobs") as silent:
@@ -258,7 +258,7 @@ def test_silence_is_no_answer(client, clock, error):
         store.get(StatusRef("p"))
 
 
-def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
+def test_items_that_batch_left_unread_are_asked_for_again(aws, store, clock):
     keys = [{"pk": {"S": "p#work#0"}, "sk": {"S": ref.id}} for ref in REFS]
     damaged = [{**key, "t": {"S": "?"}} for key in keys]
     aws.add_response(
@@ -282,7 +282,7 @@ def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
     assert clock.slept_ms == [50, 50]
 
 
-def test_a_batch_that_is_never_read_is_no_answer(aws, store, clock):
+def test_batch_that_is_never_read_is_no_answer(aws, store, clock):
     key = {"pk": {"S": "p#work#0"}, "sk": {"S": REFS[0].id}}
     for _ in range(5):
         aws.add_response(
@@ -314,11 +314,11 @@ def test_reads_are_strongly_consistent(aws, store):
     assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="a", limit=7)).rows == ()
 
 
-def test_a_range_that_can_hold_nothing_makes_no_request(store):
+def test_range_that_can_hold_nothing_makes_no_request(store):
     assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a")).rows == ()
 
 
-def test_an_updates_request_is_spelled_out(aws, store):
+def test_updates_request_is_spelled_out(aws, store):
     aws.add_response(
         "update_item",
         {"Attributes": STATUS_ITEM},
@@ -359,7 +359,7 @@ def test_an_updates_request_is_spelled_out(aws, store):
         ("a", "z", "#pk = :0 AND #sk BETWEEN :1 AND :2", ["p", "a", "z"]),
     ],
 )
-def test_a_range_of_keys_has_at_most_one_condition_on_the_sort_key(low, high, spelled, values):
+def test_range_of_keys_has_at_most_one_condition_on_sort_key(low, high, spelled, values):
     expressions = Expressions()
 
     assert expressions.key_range("p", low, high) == spelled
@@ -368,7 +368,7 @@ def test_a_range_of_keys_has_at_most_one_condition_on_the_sort_key(low, high, sp
 
 
 @pytest.mark.parametrize("parts", [All(()), Either(())])
-def test_a_condition_of_no_parts_is_a_mistake(parts):
+def test_condition_of_no_parts_is_mistake(parts):
     with pytest.raises(ValueError, match="at least one"):
         Expressions().condition(parts, WorkItem)
 
@@ -418,11 +418,11 @@ def test_plain_values_become_typed_ones_and_come_back():
         None,
     ],
 )
-def test_what_is_never_written_stays_as_it_came(typed):
+def test_attribute_that_is_never_written_stays_as_it_came(typed):
     assert item_from_wire({"a": typed}) == {"a": typed}
 
 
-def test_a_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
+def test_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
     with mock_aws():
         create_table(client, "jobs")
         enable_ttl(client, "jobs")
@@ -478,7 +478,7 @@ def test_ttl_is_enabled_where_it_is_not(status, asks):
     assert client.asked == [{"TableName": "jobs", "TimeToLiveSpecification": specification}] * asks
 
 
-def test_a_table_without_the_index_says_so(store, aws):
+def test_table_without_index_says_so(store, aws):
     aws.add_client_error(
         "query", "ValidationException", "The table does not have the specified index: dead_letters"
     )

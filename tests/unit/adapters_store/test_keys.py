@@ -54,7 +54,7 @@ def test_each_record_has_its_place(ref, key):
 
 
 @pytest.mark.parametrize("pool", ["", "a#b", "a b", "é", "x" * 41, "email\n"])
-def test_a_pool_name_that_could_break_a_key_is_refused(pool):
+def test_pool_name_that_could_break_key_is_refused(pool):
     for ref in (WorkRef(pool, ULID), StatusRef(pool), RegistrationRef(pool)):
         with pytest.raises(ValueError, match="pool"):
             key_of(ref)
@@ -63,7 +63,7 @@ def test_a_pool_name_that_could_break_a_key_is_refused(pool):
 @pytest.mark.parametrize(
     "ulid", ["", "x", ULID.lower(), ULID[:-1], ULID + "0", ULID[:-1] + "I", "8" + ULID[1:]]
 )
-def test_an_id_that_is_no_ulid_is_refused(ulid):
+def test_id_that_is_no_ulid_is_refused(ulid):
     with pytest.raises(ValueError, match="id"):
         key_of(WorkRef("email", WorkId(ulid)))
 
@@ -78,12 +78,12 @@ def test_an_id_that_is_no_ulid_is_refused(ulid):
         (KeyRange(shelf=Collection.REGISTRY, pool="ignored", shard=99), "#pools"),
     ],
 )
-def test_a_range_lies_in_one_partition(span, partition):
+def test_range_lies_in_one_partition(span, partition):
     assert partition_of(span) == partition
 
 
 @pytest.mark.parametrize("shard", [-1, 32])
-def test_a_shard_that_no_id_can_name_is_refused(shard):
+def test_shard_that_no_id_can_name_is_refused(shard):
     with pytest.raises(ValueError, match="shard"):
         partition_of(KeyRange(shelf=Collection.WORK, pool="email", shard=shard))
 
@@ -100,7 +100,7 @@ def test_a_shard_that_no_id_can_name_is_refused(shard):
         ("#deployment", Place(PartitionKind.DEPLOYMENT)),
     ],
 )
-def test_a_partition_key_can_be_read_back(partition, place):
+def test_partition_key_can_be_read_back(partition, place):
     assert place_of(partition) == place
 
 
@@ -125,12 +125,12 @@ def test_a_partition_key_can_be_read_back(partition, place):
         "#x",
     ],
 )
-def test_a_foreign_partition_key_is_told(partition):
+def test_foreign_partition_key_is_told(partition):
     with pytest.raises(ValueError, match="no partition"):
         place_of(partition)
 
 
-def test_the_next_low_is_the_very_next_key():
+def test_next_low_is_very_next_key():
     assert "a" < next_low("a", None) < "a\x01"
     assert next_low("a", "a") is None
     assert next_low("a", "b") == "a\x00"
@@ -147,5 +147,5 @@ def test_the_next_low_is_the_very_next_key():
         ("a", None, False),
     ],
 )
-def test_a_range_that_can_hold_no_key_is_told(low, high, empty):
+def test_range_that_can_hold_no_key_is_told(low, high, empty):
     assert is_empty(KeyRange(shelf=Collection.WORK, pool="email", low=low, high=high)) is empty

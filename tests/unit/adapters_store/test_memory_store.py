@@ -38,7 +38,7 @@ def make_store(**options):
 STATUS = LoopStatus(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
 
 
-def test_the_servers_clock_is_rounded_down_to_seconds():
+def test_servers_clock_is_rounded_down_to_seconds():
     assert make_store().write(Put(STATUS)).server_time == T0 + 1_000
 
 
@@ -81,7 +81,7 @@ def test_each_kind_of_step_is_metered():
     }
 
 
-def test_a_range_that_can_hold_nothing_makes_no_request():
+def test_range_that_can_hold_nothing_makes_no_request():
     store = make_store()
 
     store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a"))
@@ -89,7 +89,7 @@ def test_a_range_that_can_hold_nothing_makes_no_request():
     assert store.meter.snapshot().requests == 0
 
 
-def test_a_page_ends_where_its_bytes_end_but_holds_at_least_one_item():
+def test_page_ends_where_its_bytes_end_but_holds_at_least_one_item():
     store = make_store(page_bytes=2_500)
     for n, size in enumerate([1_000, 1_000, 1_000, 5_000, 10]):
         store.write(Put(make_work(n, args="x" * size)))
@@ -132,7 +132,7 @@ def test_items_are_copies_in_key_order():
     assert store.get(StatusRef("p")) == STATUS
 
 
-def test_what_is_injected_is_found():
+def test_injected_item_is_found():
     store = make_store()
 
     store.inject("p#work#0", work_id(1), {"t": "w"})
@@ -170,7 +170,7 @@ def test_adding_to_what_is_no_number_is_refused_and_changes_nothing():
     assert list(store.scan()) == [{"pk": "p#control", "sk": "status", "g": "three"}]
 
 
-def test_a_flag_is_never_equal_to_a_number():
+def test_flag_is_never_equal_to_number():
     store = make_store()
     store.inject("p#control", "status", {"s": "idle", "g": True, "l": 0})
 
@@ -192,7 +192,7 @@ def test_threads_lose_no_update():
     assert store.get(StatusRef("p")) == replace(STATUS, generation=801)
 
 
-def test_of_threads_that_put_if_absent_one_wins():
+def test_put_if_absent_is_won_by_one_thread():
     store = make_store()
 
     def put(n):
@@ -206,7 +206,7 @@ def test_of_threads_that_put_if_absent_one_wins():
         assert sum(threads.map(put, range(64))) == 1
 
 
-def test_a_page_out_of_many_items_reads_only_that_page():
+def test_page_out_of_many_items_reads_only_that_page():
     store = make_store()
     for n in range(20_000):
         store.inject("p#work#0", work_id(n), {"t": "x"})
@@ -217,7 +217,7 @@ def test_a_page_out_of_many_items_reads_only_that_page():
     assert store.meter.snapshot().read_units == 1
 
 
-def test_a_deleted_item_can_be_put_again():
+def test_deleted_item_can_be_put_again():
     store = make_store()
     for _ in range(2):
         store.write(Put(make_work(1), IsAbsent()))
@@ -235,7 +235,7 @@ def of_size(n, size_bytes):
     return make_work(n, args="x" * (size_bytes - size_of(make_work(n, args=""))))
 
 
-def test_an_item_and_a_transaction_may_be_as_large_as_dynamodb_takes_them():
+def test_item_and_transaction_may_be_as_large_as_dynamodb_takes_them():
     store = make_store()
     most = [of_size(n, 400 * 1024) for n in range(10)]
     rest = 4 * 1024 * 1024 - 10 * 400 * 1024
@@ -249,7 +249,7 @@ def test_an_item_and_a_transaction_may_be_as_large_as_dynamodb_takes_them():
     assert len(list(store.scan())) == 11
 
 
-def test_a_page_may_be_filled_to_its_last_byte():
+def test_page_may_be_filled_to_its_last_byte():
     records = [of_size(n, 1_000) for n in range(3)]
     span, found = KeyRange(shelf=Collection.WORK, pool="p"), []
 
@@ -262,7 +262,7 @@ def test_a_page_may_be_filled_to_its_last_byte():
     assert found == [2, 1]
 
 
-def test_places_are_asked_for_by_the_hundred():
+def test_places_are_asked_for_by_hundred():
     store = make_store()
     for count in (100, 101):
         store.get_many([WorkRef("p", work_id(n)) for n in range(count)])
@@ -271,7 +271,7 @@ def test_places_are_asked_for_by_the_hundred():
     assert store.meter.snapshot().by_label == {"work.get_many": Units(0, 201, 1 + 2)}
 
 
-def test_a_transaction_that_moves_a_dead_letter_pays_for_the_index_apart():
+def test_transaction_that_moves_dead_letter_pays_for_index_apart():
     store = make_store()
     ended = {"state": State.FINISHED, "outcome": Outcome.FAILED, "finished_at": T0}
     dead = make_work(1, **ended, dead=dead_key(T0, work_id(1)))
@@ -286,7 +286,7 @@ def test_a_transaction_that_moves_a_dead_letter_pays_for_the_index_apart():
     assert store.query(KeyRange(shelf=Collection.DEAD, pool="p")).rows == ()
 
 
-def test_a_store_has_a_meter_of_its_own_and_pages_of_a_megabyte():
+def test_store_has_meter_of_its_own_and_pages_of_megabyte():
     store = make_store()
     for n in range(4):
         store.write(Put(of_size(n, 300 * 1024)))

@@ -33,13 +33,15 @@ def test_slots_come_back(entries: dict[EntryKey, Entry]) -> None:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(slots)
-def test_the_same_slots_are_the_same_bytes(entries: dict[EntryKey, Entry]) -> None:
+def test_same_slots_are_same_bytes(entries: dict[EntryKey, Entry]) -> None:
     assert pack(dict(reversed(entries.items()))) == pack(entries)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.binary(max_size=60), slots)
-def test_any_other_bytes_are_slots_or_refused(data: bytes, entries: dict[EntryKey, Entry]) -> None:
+def test_bytes_of_any_other_kind_are_slots_or_refused(
+    data: bytes, entries: dict[EntryKey, Entry]
+) -> None:
     for value in (data, b"\x02" + data, pack(entries) + data, pack(entries)[: len(data)]):
         try:
             found = unpack(value)
@@ -48,7 +50,7 @@ def test_any_other_bytes_are_slots_or_refused(data: bytes, entries: dict[EntryKe
         assert unpack(pack(found)) == found
 
 
-def test_a_slot_takes_about_14_bytes() -> None:
+def test_slot_takes_about_14_bytes() -> None:
     """As `limits` tells the pace of the loop: independent ids, one each 200 ms, started at once, with a few functions' timeouts."""
     spread = {
         EntryKey(
@@ -77,7 +79,7 @@ def test_ids_that_were_made_together_take_less() -> None:
     assert len(pack(batch)) <= 300 * 5
 
 
-def test_the_layout_is_as_it_is_described() -> None:
+def test_layout_is_as_it_is_described() -> None:
     """What was stored stays readable: no change of this package may change these bytes without a new format."""
     entries = {
         EntryKey(FIRST, 1): Entry(NOW, confirmed=True),
@@ -100,7 +102,7 @@ def test_the_layout_is_as_it_is_described() -> None:
     )
 
 
-def test_the_format_before_is_still_read() -> None:
+def test_format_before_is_still_read() -> None:
     stored = [f"{SECOND}:300:100000000", f"{FIRST}:1:mjuohs0a:c"]
 
     assert unpack(stored) == {
@@ -144,7 +146,7 @@ GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
         [f"{FIRST}:1000000000:a"],
     ],
 )
-def test_what_is_no_slots_is_refused(value: object) -> None:
+def test_bytes_that_are_no_slots_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"slot|start number"):
         unpack(value)
 
@@ -159,6 +161,6 @@ def test_what_is_no_slots_is_refused(value: object) -> None:
         (EntryKey(FIRST, 1), Entry(EpochMs(limits.STORED_MS_BELOW))),
     ],
 )
-def test_a_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
+def test_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
     with pytest.raises(ValueError, match="slot"):
         pack({key: entry})

@@ -18,7 +18,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_program_of_a_row_runs(answered: Path, row: Row) -> None:
+def test_program_of_row_runs(answered: Path, row: Row) -> None:
     assert cpu_ms(row.code, answered, runs=1) > 0
 
 

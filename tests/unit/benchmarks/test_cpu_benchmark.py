@@ -10,7 +10,7 @@ from benchmarks import cpu
 
 
 @pytest.mark.parametrize("lean", [False, True])
-def test_every_request_is_answered_in_the_process(
+def test_every_request_is_answered_in_process(
     monkeypatch: pytest.MonkeyPatch, *, lean: bool
 ) -> None:
     monkeypatch.setattr(cpu, "ROUNDS", 1)

@@ -22,7 +22,7 @@ def a_loop(share: float = 0.5) -> LoopCpu:
     return loop
 
 
-def test_request_of_the_loop_takes_its_cpu_divided_by_the_share() -> None:
+def test_request_of_loop_takes_its_cpu_divided_by_share() -> None:
     assert a_loop().faults().call_ms(LOOP, "update WorkRef 1") == 4
     assert a_loop().faults().call_ms(LOOP, "query work pool") == 2
     assert a_loop().faults().call_ms(LOOP, "transact 3") == 8
@@ -33,13 +33,13 @@ def test_request_of_another_function_takes_network_time_alone() -> None:
     assert a_loop().faults().call_ms(WORKER, "invoke fn 1/1") == 25
 
 
-def test_requests_at_one_time_queue_for_the_core() -> None:
+def test_requests_at_one_time_queue_for_core() -> None:
     call_ms = a_loop().faults().call_ms
     lane = Task("workpool-loop#1/0", lambda: None, process=LOOP)
     assert [call_ms(LOOP, "put Ledger b"), call_ms(lane, "put Ledger b")] == [4, 8]
 
 
-def test_rows_are_charged_with_the_next_request_of_the_process() -> None:
+def test_rows_are_charged_with_next_request_of_process() -> None:
     loop = a_loop()
     call_ms = loop.faults().call_ms
     call_ms(LOOP, "query work pool")
@@ -48,13 +48,13 @@ def test_rows_are_charged_with_the_next_request_of_the_process() -> None:
     assert loop.busy_ms == 12
 
 
-def test_share_of_a_core_is_that_of_the_memory_and_never_above_one() -> None:
+def test_share_of_core_is_that_of_memory_and_never_above_one() -> None:
     assert share_of_core(1_769) == 1
     assert share_of_core(10_240) == 1
     assert share_of_core(256) == pytest.approx(0.145, abs=0.001)
 
 
-def test_burst_repeats_for_a_seed_and_runs_each_job_once() -> None:
+def test_burst_repeats_for_seed_and_runs_each_job_once() -> None:
     burst = Burst(4, 20, 256)
     figures = run(burst, seed=3)
     assert figures == run(burst, seed=3)
@@ -63,13 +63,13 @@ def test_burst_repeats_for_a_seed_and_runs_each_job_once() -> None:
     assert figures.lag_p50_ms <= figures.lag_p95_ms
 
 
-def test_smaller_loop_starts_fewer_work_items_a_second() -> None:
+def test_smaller_loop_starts_fewer_work_items_second() -> None:
     whole = Burst(50, 150, memory_mb=1_769)
     small = replace(whole, memory_mb=256)
     assert run(small, 1, ORDINARY).starts_per_s < 0.6 * run(whole, 1, ORDINARY).starts_per_s
 
 
-def test_lean_calls_start_more_work_items_a_second() -> None:
+def test_lean_calls_start_more_work_items_second() -> None:
     burst = Burst(50, 150, 256)
     assert run(burst, 1, LEAN).starts_per_s > 1.3 * run(burst, 1, ORDINARY).starts_per_s
 
@@ -79,7 +79,7 @@ def test_trickle_counts_all_arrivals() -> None:
     assert run(Trickle(5, 4, 256, seconds=2), seed=1).starts_per_s == pytest.approx(5, rel=0.6)
 
 
-def test_command_prints_one_object_a_scenario(
+def test_command_prints_one_object_scenario(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("benchmarks.throughput.BURSTS", (Burst(2, 4, 256),))

@@ -42,7 +42,7 @@ def a_finished_work(**changes: object) -> WorkItem:
     return a_work(**{**over, **changes})
 
 
-def test_a_pending_work_tells_when_it_is_due(world: World) -> None:
+def test_pending_work_tells_when_it_is_due(world: World) -> None:
     work = world.put(a_work(due_at=NOW + 250, attempts_made=2))
 
     assert world.pool().status(None, work.id) == Status(
@@ -56,7 +56,7 @@ def test_a_pending_work_tells_when_it_is_due(world: World) -> None:
     )
 
 
-def test_a_running_work_tells_when_it_started(world: World) -> None:
+def test_running_work_tells_when_it_started(world: World) -> None:
     work = world.put(a_running_work(attempts_made=1, starts=2, cancel_requested=True))
 
     assert world.pool().status(LambdaContext(), work.id) == Status(
@@ -71,7 +71,7 @@ def test_a_running_work_tells_when_it_started(world: World) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["success", "failed", "canceled"])
-def test_a_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
+def test_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
     work = world.put(
         a_finished_work(outcome=Outcome(outcome), cancel_requested=outcome == "canceled")
     )
@@ -91,7 +91,7 @@ def test_a_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
 
 
 @pytest.mark.parametrize("work_id", ["", "nonsense", "0" * 25 + "u", "é" * 26, "0" * 27])
-def test_a_text_that_is_no_id_is_unknown_and_asks_nothing(world: World, work_id: str) -> None:
+def test_text_that_is_no_id_is_unknown_and_asks_nothing(world: World, work_id: str) -> None:
     assert world.pool().status(None, work_id) == UNKNOWN
     assert world.pool().status_batch(None, [work_id, work_id]) == [UNKNOWN, UNKNOWN]
     with pytest.raises(NotFound) as caught:
@@ -100,7 +100,7 @@ def test_a_text_that_is_no_id_is_unknown_and_asks_nothing(world: World, work_id:
     assert world.requests == 0
 
 
-def test_a_work_of_another_pool_or_past_its_retention_is_unknown(world: World) -> None:
+def test_work_of_another_pool_or_past_its_retention_is_unknown(world: World) -> None:
     work = world.put(a_finished_work(outcome=Outcome.SUCCESS, expires_at=NOW // 1000 + 10))
 
     assert world.pool("other").status(None, work.id) == UNKNOWN
@@ -111,7 +111,7 @@ def test_a_work_of_another_pool_or_past_its_retention_is_unknown(world: World) -
         world.pool().result(None, work.id)
 
 
-def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
+def test_batch_of_statuses_keeps_order_of_its_ids(world: World) -> None:
     world.put(a_work(id=an_id(n=1)))
     world.put(a_running_work(id=an_id(n=2)))
 
@@ -149,7 +149,7 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
         ),
     ],
 )
-def test_what_cannot_be_asked(
+def test_queries_refuse_what_cannot_be_asked(
     world: World, method: str, given: tuple[Any, ...], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -179,13 +179,13 @@ def test_what_cannot_be_asked(
         (a_finished_work(outcome=Outcome.CANCELED), Result(kind="canceled")),
     ],
 )
-def test_what_a_work_came_to(world: World, work: WorkItem, result: Result | None) -> None:
+def test_result_says_how_work_ended(world: World, work: WorkItem, result: Result | None) -> None:
     world.put(work)
 
     assert world.pool().result(None, work.id) == result
 
 
-def test_a_pool_that_nobody_configured_has_the_limit_of_its_program(world: World) -> None:
+def test_pool_that_nobody_configured_has_limit_of_its_program(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=0, ports=world.ports)
 
     assert world.pool().config(None) == PoolConfig(
@@ -197,7 +197,7 @@ def test_a_pool_that_nobody_configured_has_the_limit_of_its_program(world: World
     assert (pool.config(None).max_parallelism, pool.config(None).paused) == (0, True)
 
 
-def test_an_override_wins_until_it_is_reset(world: World) -> None:
+def test_override_wins_until_it_is_reset(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=7, ports=world.ports)
     pool.enqueue_action(LambdaContext(), "send", {})
     base = BaseLimit(max_parallelism=7, by=TARGET, at=AT)
@@ -237,7 +237,9 @@ def test_an_override_wins_until_it_is_reset(world: World) -> None:
         ({"reset": "yes"}, "reset must be True or False; got 'yes'"),
     ],
 )
-def test_what_cannot_be_configured(world: World, asked: dict[str, Any], message: str) -> None:
+def test_configure_refuses_what_cannot_be_set(
+    world: World, asked: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         world.pool().configure(None, **asked)
 
@@ -245,7 +247,7 @@ def test_what_cannot_be_configured(world: World, asked: dict[str, Any], message:
     assert world.requests == 0
 
 
-def test_configuring_wakes_a_resting_loop(world: World) -> None:
+def test_configuring_wakes_resting_loop(world: World) -> None:
     world.pool().configure(None, max_parallelism=3)
 
     status = world.memory.peek(StatusRef("email"))
@@ -253,7 +255,7 @@ def test_configuring_wakes_a_resting_loop(world: World) -> None:
     assert (status.state, len(world.invoker.loops)) == (LoopState.RUNNING, 1)
 
 
-def test_an_id_is_a_plain_text(world: World) -> None:
+def test_id_is_plain_text(world: World) -> None:
     work_id = world.pool().enqueue_action(None, "send", {})
 
     assert world.pool().status(None, str(work_id)) == world.pool().status(None, WorkId(work_id))

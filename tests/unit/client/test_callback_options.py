@@ -20,7 +20,7 @@ def enqueue(world: World, **asked: Any) -> str:
     return world.pool().enqueue_action(None, TARGET, asked.pop("args", {"n": 1}), **asked)
 
 
-def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
+def test_callback_options_are_stored_with_work(world: World) -> None:
     work = world.work(
         enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"])
     )
@@ -40,7 +40,7 @@ def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
         (["canceled", "success", "failed"], ()),
     ],
 )
-def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_a_batch(
+def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_batch(
     world: World, exclude: list[str], wanted: tuple[Outcome, ...]
 ) -> None:
     one = enqueue(world, on_complete=DONE, on_complete_exclude=exclude)
@@ -51,7 +51,7 @@ def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_a_batch(
     assert [world.work(work_id).spec.callback_outcomes for work_id in (one, *batch)] == [wanted] * 3
 
 
-def test_nobody_is_told_unless_asked_for(world: World) -> None:
+def test_callback_is_stored_only_if_asked_for(world: World) -> None:
     work = world.work(enqueue(world, on_complete=None, context=None, on_complete_exclude=[]))
 
     assert (work.spec.callback_target, work.spec.context, work.spec.callback_outcomes) == (
@@ -61,7 +61,7 @@ def test_nobody_is_told_unless_asked_for(world: World) -> None:
     )
 
 
-def test_a_short_name_means_the_callers_account_and_region(world: World) -> None:
+def test_short_name_means_callers_account_and_region(world: World) -> None:
     work_id = world.pool().enqueue_action(LambdaContext(), TARGET, {}, on_complete="done")
 
     assert world.work(work_id).spec.callback_target == DONE
@@ -84,7 +84,7 @@ def test_functions_queues_and_topics_can_be_told(world: World, target: str) -> N
 
 
 @pytest.mark.parametrize("context", [0, False, "", [], {}, {"a": [None, 1.5]}, "text"])
-def test_a_context_is_any_json_value(world: World, context: object) -> None:
+def test_context_is_any_json_value(world: World, context: object) -> None:
     assert world.work(enqueue(world, on_complete=DONE, context=context)).spec.context is not None
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_meant_is_refused_by_name_and_nothing_is_stored(
     assert world.requests == 0
 
 
-def test_a_refusal_says_what_is_allowed(world: World) -> None:
+def test_refusal_says_what_is_allowed(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         enqueue(world, on_complete=DONE, on_complete_exclude=["succeeded"])
 
@@ -141,7 +141,7 @@ def test_a_refusal_says_what_is_allowed(world: World) -> None:
     ],
     ids=["function", "queue", "topic"],
 )
-def test_a_context_is_bounded_by_its_target_and_not_by_the_arguments(
+def test_context_is_bounded_by_its_target_and_not_by_arguments(
     world: World, target: str, most: int
 ) -> None:
     """[WP-11] What no message to the target could hold is refused before anything is stored."""

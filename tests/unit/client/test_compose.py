@@ -40,14 +40,14 @@ def made(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
 SESSION: Any = object()
 
 
-def test_the_process_keeps_the_ports_of_a_table(made: Made) -> None:
+def test_process_keeps_ports_of_table(made: Made) -> None:
     first, again, other = (compose.ports_for(table) for table in ("t", "t", "u"))
 
     assert first is again is not other
     assert made.sessions == [("t", None), ("u", None)]
 
 
-def test_ports_of_a_session_are_kept_by_its_owner_alone(made: Made) -> None:
+def test_ports_of_session_are_kept_by_its_owner_alone(made: Made) -> None:
     kept: dict[str, Ports] = {}
 
     own, again = (compose.ports_for("t", SESSION, kept=kept) for _ in range(2))
@@ -58,7 +58,7 @@ def test_ports_of_a_session_are_kept_by_its_owner_alone(made: Made) -> None:
     assert made.sessions == [("t", SESSION), ("t", SESSION), ("t", None)]
 
 
-def test_a_pool_with_a_session_keeps_its_ports_and_one_without_shares_them(made: Made) -> None:
+def test_pool_with_session_keeps_its_ports_and_one_without_shares_them(made: Made) -> None:
     mine = compose.Connection(session=SESSION, ports=None, log_level=None)
     ours = [compose.Connection(session=None, ports=None, log_level=None) for _ in range(2)]
 
@@ -76,7 +76,7 @@ def test_ports_that_are_given_are_for_their_own_table(made: Made, world: World) 
     assert made.sessions == [("other", None)]
 
 
-def test_a_level_is_for_ports_that_log(world: World) -> None:
+def test_level_is_for_ports_that_log(world: World) -> None:
     telemetry = LoggerTelemetry(logging.WARNING)
     logging_ports = replace(world.ports, telemetry=telemetry)
 
@@ -91,7 +91,7 @@ def test_a_level_is_for_ports_that_log(world: World) -> None:
     assert level_of(logging.DEBUG, world.ports) is world.ports.telemetry
 
 
-def test_while_a_cloud_stands_in_other_threads_are_refused(made: Made) -> None:
+def test_other_threads_are_refused_while_cloud_stands_in(made: Made) -> None:
     def refusals() -> list[str]:
         found: list[str] = []
 
@@ -117,7 +117,7 @@ def test_while_a_cloud_stands_in_other_threads_are_refused(made: Made) -> None:
     assert (before, compose.stands_in(), refusals()) == (False, False, [])
 
 
-def test_a_cloud_gives_its_own_ports_and_needs_no_session(made: Made, world: World) -> None:
+def test_cloud_gives_its_own_ports_and_needs_no_session(made: Made, world: World) -> None:
     with compose.use_ports(lambda table: replace(world.ports, table=f"local-{table}")):
         found = compose.ports_for("t", SESSION), compose.session_for(profile="none", region=None)
     after = compose.ports_for("t")
@@ -125,7 +125,7 @@ def test_a_cloud_gives_its_own_ports_and_needs_no_session(made: Made, world: Wor
     assert (found[0].table, found[1], after.table) == ("local-t", None, "t")
 
 
-def test_a_session_has_the_region_and_the_profile_that_were_asked_for(
+def test_session_has_region_and_profile_that_were_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[dict[str, object]] = []

@@ -83,7 +83,7 @@ def test_children_of_multiprocessing_enqueue_under_ids_of_their_own():
     assert len(set(taken)) == len(taken) == 400
 
 
-def test_clones_of_a_snapshot_need_no_hook_to_take_other_ids():
+def test_clones_of_snapshot_need_no_hook_to_take_other_ids():
     original = IdSequence()
     original.take(3, DUE, random_bits=SystemEntropy().bits(75))
     image = pickle.dumps(original._last)
@@ -97,25 +97,25 @@ def test_clones_of_a_snapshot_need_no_hook_to_take_other_ids():
 
 
 @pytest.mark.parametrize("bits", [0, 1, (1 << 75) - 1, 1 << 74, 0x155555555555555555])
-def test_ids_of_one_time_keep_their_order_whatever_the_chance(bits):
+def test_ids_of_one_time_keep_their_order_whatever_chance(bits):
     sequence = IdSequence()
     taken = [work_id for _ in range(3_000) for work_id in sequence.take(2, DUE, random_bits=bits)]
     assert taken == sorted(set(taken))
 
 
-def test_ids_begin_anew_where_the_numbers_of_a_time_run_out():
+def test_ids_begin_anew_where_numbers_of_time_run_out():
     last = "7ZZZZZZZZZ" + "Z" * 16
     assert next(make_ids(DUE, random_bits=9, after=last))[10:] < last[10:]
 
 
-def test_the_last_ids_of_a_few_due_times_are_remembered_and_no_more():
+def test_last_ids_of_few_due_times_are_remembered_and_no_more():
     sequence = IdSequence()
     for n in range(200):
         sequence.take(1, EpochMs(DUE + n), random_bits=n)
     assert len(sequence._last) == 64
 
 
-def test_a_lock_held_by_a_thread_of_the_parent_is_open_in_the_child():
+def test_lock_held_by_thread_of_parent_is_open_in_child():
     lock, entered, leave = ForkSafeLock(), threading.Event(), threading.Event()
 
     def hold():
@@ -138,7 +138,7 @@ def test_a_lock_held_by_a_thread_of_the_parent_is_open_in_the_child():
         holder.join()
 
 
-def test_a_client_in_the_making_does_not_stop_a_child():
+def test_client_in_making_does_not_stop_child():
     entered, leave = threading.Event(), threading.Event()
 
     def slowly():
@@ -155,7 +155,7 @@ def test_a_client_in_the_making_does_not_stop_a_child():
         maker.join()
 
 
-def test_a_child_makes_clients_of_its_own(monkeypatch):
+def test_child_makes_clients_of_its_own(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     session = boto3.Session(
@@ -168,7 +168,7 @@ def test_a_child_makes_clients_of_its_own(monkeypatch):
     assert in_child(lambda: ports.store._client() is kept) is False
 
 
-def test_a_restored_snapshot_makes_its_values_anew():
+def test_restored_snapshot_makes_its_values_anew():
     hooks = []
     runtime = ModuleType("snapshot_restore_py")
     runtime.register_after_restore = hooks.append
@@ -184,7 +184,7 @@ def test_a_restored_snapshot_makes_its_values_anew():
         del sys.modules["snapshot_restore_py"]
 
 
-def test_the_hook_is_registered_on_import():
+def test_hook_is_registered_on_import():
     script = """
 import sys, types
 hooks = []

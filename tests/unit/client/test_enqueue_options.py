@@ -36,7 +36,7 @@ def options_of(method: str) -> list[str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_option_is_refused_with_the_near_one_and_nothing_stored(
+def test_unknown_option_is_refused_with_near_one_and_nothing_stored(
     world: World, method: str
 ) -> None:
     with pytest.raises(UnknownOption) as refused:
@@ -53,7 +53,7 @@ def test_an_unknown_option_is_refused_with_the_near_one_and_nothing_stored(
     assert (refused.value.field, world.requests) == ("run_afer", 0)
 
 
-def test_an_option_like_no_other_is_refused_without_a_suggestion(world: World) -> None:
+def test_option_like_no_other_is_refused_without_suggestion(world: World) -> None:
     with pytest.raises(
         UnknownOption,
         match=r"^priority must be one of the options [a-z_, ]+; got a value of type int$",
@@ -62,7 +62,7 @@ def test_an_option_like_no_other_is_refused_without_a_suggestion(world: World) -
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_option_of_none_is_as_good_as_none_given(world: World, method: str) -> None:
+def test_option_of_none_is_as_good_as_none_given(world: World, method: str) -> None:
     pool = world.pool()
 
     plain = getattr(pool, method)(None, "send", args_for(method))
@@ -80,7 +80,7 @@ def vars_of(work: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("method", ["enqueue_mutation", "enqueue_mutation_batch"])
 @pytest.mark.parametrize("retry", [True, False, RetryPolicy()])
-def test_a_mutation_has_no_retry(world: World, method: str, retry: object) -> None:
+def test_mutation_has_no_retry(world: World, method: str, retry: object) -> None:
     with pytest.raises(UsageError, match=r"^retry must be None for a mutation"):
         getattr(world.pool(), method)(None, "send", args_for(method), retry=retry)
 

@@ -42,7 +42,7 @@ def enqueue(pool: Workpool, kind: str = "action", **options: Any) -> str:
     )
 
 
-def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
+def test_action_is_stored_as_it_was_asked_for(world: World) -> None:
     work_id = world.pool().enqueue_action(None, TARGET, {"to": "a@example.com"})
 
     assert world.work(work_id) == a_work(
@@ -75,7 +75,7 @@ def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
         ("mutation", None, True, None, True),
     ],
 )
-def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
+def test_kind_and_its_retry_say_whether_it_may_run_twice(
     world: World,
     kind: str,
     retry: object,
@@ -108,7 +108,7 @@ def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
         ({"run_at": AT + YEAR}, NOW + 366 * 86_400_000),
     ],
 )
-def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) -> None:
+def test_due_time_is_that_of_options(world: World, when: dict[str, object], due_at: int) -> None:
     work_id = enqueue(world.pool(), **when)
 
     assert world.work(work_id).due_at == due_at
@@ -168,7 +168,7 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
     ],
 )
 @pytest.mark.parametrize("kind", ["action", "query"])
-def test_what_is_refused_and_nothing_stored(
+def test_enqueue_refuses_bad_options_and_stores_nothing(
     world: World, kind: str, asked: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -179,7 +179,7 @@ def test_what_is_refused_and_nothing_stored(
 
 
 @pytest.mark.parametrize("retry", [True, False, OTHER])
-def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
+def test_mutation_is_never_retried(world: World, retry: object) -> None:
     with pytest.raises(
         UsageError, match=r"^retry must be None for a mutation, which runs at most once; got .*$"
     ):
@@ -211,13 +211,13 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
         ),
     ],
 )
-def test_a_context_completes_a_short_name(world: World, target: str, stored: str) -> None:
+def test_context_completes_short_name(world: World, target: str, stored: str) -> None:
     assert (
         world.work(enqueue(world.pool(), ctx=LambdaContext(), target=target)).spec.target == stored
     )
 
 
-def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
+def test_short_name_without_place_is_stored_as_it_is(world: World) -> None:
     assert world.work(enqueue(world.pool(), target="send:live")).spec.target == "send:live"
     assert (
         world.work(
@@ -227,9 +227,7 @@ def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
     )
 
 
-def test_a_context_leaves_a_link_to_who_asked(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_context_leaves_link_to_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "_X_AMZN_TRACE_ID",
         "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
@@ -242,7 +240,7 @@ def test_a_context_leaves_a_link_to_who_asked(
     assert world.work(enqueue(world.pool())).spec.origin is None
 
 
-def test_a_batch_keeps_its_order(world: World) -> None:
+def test_batch_keeps_its_order(world: World) -> None:
     ids = world.pool().enqueue_action_batch(
         None, "send", [{"n": n} for n in range(40)], run_after=timedelta(seconds=1)
     )
@@ -252,7 +250,7 @@ def test_a_batch_keeps_its_order(world: World) -> None:
     assert len(world.invoker.loops) == 1
 
 
-def test_what_is_enqueued_in_one_millisecond_keeps_its_order(world: World) -> None:
+def test_works_enqueued_in_one_millisecond_keep_their_order(world: World) -> None:
     pool = world.pool()
     ids: list[str] = []
     for n in range(10):
@@ -265,7 +263,7 @@ def test_what_is_enqueued_in_one_millisecond_keeps_its_order(world: World) -> No
 
 
 @pytest.mark.parametrize("kind", ["action", "query", "mutation"])
-def test_an_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> None:
+def test_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=3, ports=world.ports)
 
     assert getattr(pool, f"enqueue_{kind}_batch")(None, "send", []) == []
@@ -282,7 +280,7 @@ def test_an_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> No
         ([{}, {}, {}, {"x": float("nan")}], "args[3].x must be a finite number; got nan"),
     ],
 )
-def test_a_bad_batch_stores_nothing(
+def test_bad_batch_stores_nothing(
     world: World, kind: str, args: list[Mapping[str, object]], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -292,12 +290,12 @@ def test_a_bad_batch_stores_nothing(
     assert world.requests == 0
 
 
-def test_options_of_an_empty_batch_are_checked_all_the_same(world: World) -> None:
+def test_options_of_empty_batch_are_checked_all_same(world: World) -> None:
     with pytest.raises(UsageError, match=r"^retry must be .*; got 'yes'$"):
         enqueue(world.pool(), "action_batch", args=[], retry="yes")
 
 
-def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
+def test_unanswered_put_names_what_may_be_stored(world: World) -> None:
     world.store.plan(puts(WorkItem), lost_after, times=None)
 
     with pytest.raises(StoreUnavailable) as caught:
@@ -307,7 +305,7 @@ def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
     assert world.work(maybe).state is State.PENDING
 
 
-def test_an_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> None:
+def test_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=3, ports=world.ports)
     world.store.plan(every, lost_before, times=None)
     with pytest.raises(StoreUnavailable) as caught:
@@ -323,7 +321,7 @@ def test_an_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> N
 DEPLOYED_AS = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
 
 
-def test_a_decorated_function_as_a_target_is_refused_with_what_to_give(world: World) -> None:
+def test_decorated_function_as_target_is_refused_with_what_to_give(world: World) -> None:
     pool = world.pool()
 
     @pool.action

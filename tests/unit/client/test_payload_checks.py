@@ -106,7 +106,7 @@ def test_arguments_are_compact_and_keep_their_order() -> None:
         ({"nul": "\0"}, '{"nul":"\\u0000"}'),
     ],
 )
-def test_what_is_accepted(value: object, text: str) -> None:
+def test_payload_that_is_accepted(value: object, text: str) -> None:
     assert encode_object(value, "args", LIMIT) == text
 
 
@@ -155,14 +155,14 @@ def test_what_is_accepted(value: object, text: str) -> None:
         ),
     ],
 )
-def test_what_is_refused_and_where(value: object, message: str) -> None:
+def test_payload_is_refused_with_its_path(value: object, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         encode_object(value, "args", LIMIT)
 
     assert str(caught.value) == message
 
 
-def test_nesting_ends_at_a_hundred_levels() -> None:
+def test_nesting_ends_at_hundred_levels() -> None:
     assert json.loads(encode_object(nested(99), "args", LIMIT)) == nested(99)
 
     with pytest.raises(
@@ -172,7 +172,7 @@ def test_nesting_ends_at_a_hundred_levels() -> None:
         encode_object(nested(100), "args", LIMIT)
 
 
-def test_a_cycle_is_refused() -> None:
+def test_cycle_is_refused() -> None:
     ring: list[object] = []
     ring.append(ring)
 
@@ -189,7 +189,7 @@ def test_values_that_unfold_without_end_are_given_up() -> None:
         encode_object({"x": value}, "args", LIMIT)
 
 
-def test_the_size_is_bytes_and_the_limit_is_included() -> None:
+def test_size_is_bytes_and_limit_is_included() -> None:
     frame = len('{"t":""}')
 
     assert len(encode_object({"t": "é" * ((LIMIT - frame) // 2)}, "args", LIMIT).encode()) == LIMIT
@@ -229,7 +229,7 @@ def test_the_size_is_bytes_and_the_limit_is_included() -> None:
         ),
     ],
 )
-def test_what_a_function_may_return(value: object, text: str) -> None:
+def test_return_value_that_is_accepted(value: object, text: str) -> None:
     assert encode_result(value, LIMIT) == text
 
 
@@ -260,7 +260,7 @@ def test_what_a_function_may_return(value: object, text: str) -> None:
         (MagicMock(), f"result must be {PLAIN}; got a value of type MagicMock"),
     ],
 )
-def test_what_a_function_may_not_return(value: object, message: str) -> None:
+def test_return_value_that_is_refused(value: object, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         encode_result(value, LIMIT)
 
@@ -282,7 +282,7 @@ def test_arguments_may_hold_models_and_dataclasses_as_results_do(value: object, 
     assert encode_object(value, "args", LIMIT) == text
 
 
-def test_a_dataclass_opens_words_for_what_stands_in_it_alone() -> None:
+def test_dataclass_opens_words_for_what_stands_in_it_alone() -> None:
     with pytest.raises(UsageError, match=r"^args\.b must be .*; got a value of type datetime$"):
         encode_object({"a": Point(1, date.min), "b": datetime.min}, "args", LIMIT)  # noqa: DTZ901 - as it is
 
@@ -323,7 +323,7 @@ def test_levels_are_counted_in_whatever_holds_them(
         encode_result(make(levels + 1), LIMIT)
 
 
-def test_a_value_is_measured_up_to_sixteen_times_its_limit() -> None:
+def test_value_is_measured_up_to_sixteen_times_its_limit() -> None:
     sizes = []
     for count in (159, 160, 10_000):
         with pytest.raises(PayloadTooLarge) as caught:
@@ -333,7 +333,7 @@ def test_a_value_is_measured_up_to_sixteen_times_its_limit() -> None:
     assert sizes == [2 * 159 + 1, 161, 161]
 
 
-def test_an_int_has_as_many_bits_as_python_itself_reads() -> None:
+def test_int_has_as_many_bits_as_python_itself_reads() -> None:
     assert encode_result(1 << 14_283, 5_000) == str(1 << 14_283)
     with pytest.raises(UsageError, match="got an int of 14285 bits"):
         encode_result(1 << 14_284, 5_000)
@@ -348,7 +348,7 @@ Elsewhere = type("Elsewhere", (), {"__module__": "uuid"})
 
 
 @pytest.mark.parametrize("value", [UUIDLike(), Elsewhere()])
-def test_a_uuid_is_one_of_the_standard_library(value: object) -> None:
+def test_uuid_is_one_of_standard_library(value: object) -> None:
     with pytest.raises(UsageError, match=r"^result must be a JSON value"):
         encode_result(value, LIMIT)
 
@@ -370,7 +370,7 @@ class Nowhere(tzinfo):
         raise LookupError("no such place")
 
 
-def test_a_time_that_cannot_be_written_is_refused_without_its_text() -> None:
+def test_time_that_cannot_be_written_is_refused_without_its_text() -> None:
     with pytest.raises(UsageError) as caught:
         encode_result({"at": datetime(2026, 1, 1, tzinfo=Nowhere())}, LIMIT)
 
@@ -382,7 +382,7 @@ def test_a_time_that_cannot_be_written_is_refused_without_its_text() -> None:
 
 
 @pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("-Infinity"), Decimal("sNaN")])
-def test_a_decimal_is_finite(value: Decimal) -> None:
+def test_decimal_is_finite(value: Decimal) -> None:
     with pytest.raises(UsageError, match=r"^result\.x must be a finite number"):
         encode_result({"x": value}, LIMIT)
 
@@ -421,11 +421,11 @@ class Shorter(BaseModel):
         (Shorter(numbers=[1, 2], names={"a": 1}), '{"numbers":[1],"names":{}}'),
     ],
 )
-def test_what_a_model_writes_of_itself_is_no_secret(value: object, text: str) -> None:
+def test_models_own_text_is_no_secret(value: object, text: str) -> None:
     assert encode_result(value, LIMIT) == text
 
 
-def test_a_model_that_holds_what_it_should_not_is_warned_of_once() -> None:
+def test_model_that_holds_what_it_should_not_is_warned_of_once() -> None:
     broken = Receipt.model_construct(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total="much")
 
     with pytest.warns(UserWarning, match="Pydantic serializer warnings") as warned:
@@ -434,7 +434,7 @@ def test_a_model_that_holds_what_it_should_not_is_warned_of_once() -> None:
     assert len(warned) == 1
 
 
-def test_any_json_value_may_be_a_context_and_a_large_one_is_read_back() -> None:
+def test_any_json_value_may_be_context_and_large_one_is_read_back() -> None:
     assert encode_value([1, None], "context", LIMIT) == "[1,null]"
     assert checked_json({"text": "x" * 10_000}, "event.context") == {"text": "x" * 10_000}
     with pytest.raises(UsageError, match=r"^event\.context\[0\] must be a finite number"):

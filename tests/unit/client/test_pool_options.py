@@ -36,7 +36,7 @@ LEVELS = "None or one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
         ),
     ],
 )
-def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
+def test_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         Workpool(*given)
 
@@ -67,7 +67,7 @@ def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
     ],
 )
 @pytest.mark.peer("LB04", "LB05")
-def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> None:
+def test_bad_option_is_refused(option: str, value: object, allowed: str) -> None:
     options: dict[str, Any] = {option: value}
 
     with pytest.raises(UsageError) as caught:
@@ -77,7 +77,7 @@ def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> No
     assert isinstance(caught.value, ValueError)
 
 
-def test_the_defaults_are_those_of_the_documentation() -> None:
+def test_defaults_are_those_of_documentation() -> None:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(Workpool).parameters.items()
@@ -92,17 +92,17 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("name", ["schedule", "transaction"])
-def test_what_a_later_version_brings_is_absent(name: str) -> None:
+def test_feature_of_later_version_is_absent(name: str) -> None:
     assert not hasattr(Workpool("t"), name)
 
 
-def test_making_a_pool_asks_nothing(world: World) -> None:
+def test_making_pool_asks_nothing(world: World) -> None:
     world.pool()
 
     assert world.requests == 0
 
 
-def test_neither_the_package_nor_its_names_load_an_sdk() -> None:
+def test_neither_package_nor_its_names_load_sdk() -> None:
     code = (
         "import sys; from workpool_aws import *; Workpool('t', 'p', max_parallelism=3).action(lambda: None); "
         "loaded = {name.partition('.')[0] for name in sys.modules}; "
@@ -116,7 +116,7 @@ def test_neither_the_package_nor_its_names_load_an_sdk() -> None:
     assert shown == "[]\n"
 
 
-def test_the_first_enqueue_says_an_explicit_limit_and_the_others_do_not(world: World) -> None:
+def test_first_enqueue_says_explicit_limit_and_others_do_not(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=10, ports=world.ports)
 
     pool.enqueue_action(None, "f", {})
@@ -128,7 +128,7 @@ def test_the_first_enqueue_says_an_explicit_limit_and_the_others_do_not(world: W
     assert world.requests - before == 2 + 1  # a put and a look at the status; then the config
 
 
-def test_a_base_that_nobody_gave_has_no_giver(world: World) -> None:
+def test_base_that_nobody_gave_has_no_giver(world: World) -> None:
     """Whoever sets an override first makes a config whose base is the default."""
     world.pool().configure(None, max_parallelism=3)
 
@@ -136,7 +136,7 @@ def test_a_base_that_nobody_gave_has_no_giver(world: World) -> None:
     assert (base.max_parallelism, base.by, base.at) == (10, None, None)
 
 
-def test_a_limit_that_was_not_given_is_not_said(world: World) -> None:
+def test_limit_that_was_not_given_is_not_said(world: World) -> None:
     world.pool().enqueue_action(None, "f", {})
 
     assert world.memory.peek(ConfigRef("email")) is None

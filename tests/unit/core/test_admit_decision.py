@@ -26,7 +26,7 @@ def config(limit: int, *, paused: bool = False) -> Config:
     )
 
 
-def test_headroom_of_a_pool_without_a_config_is_the_default() -> None:
+def test_headroom_of_pool_without_config_is_default() -> None:
     assert headroom_of(None, in_flight=0, bulk_cancel=None, now=NOW) == Headroom(
         limits.PARALLELISM_DEFAULT
     )
@@ -41,7 +41,7 @@ def test_headroom_of_a_pool_without_a_config_is_the_default() -> None:
         (4, Refusal(Reason.SLOTS_TAKEN)),
     ],
 )
-def test_headroom_is_the_limit_less_starts_in_flight(
+def test_headroom_is_limit_less_starts_in_flight(
     in_flight: int, answer: Headroom | Refusal
 ) -> None:
     """More than the limit are in flight after the limit was lowered."""
@@ -49,7 +49,7 @@ def test_headroom_is_the_limit_less_starts_in_flight(
 
 
 @pytest.mark.parametrize("limits_of_pool", [config(0), config(3, paused=True)])
-def test_headroom_of_a_paused_pool_is_refused_as_paused(limits_of_pool: Config) -> None:
+def test_headroom_of_paused_pool_is_refused_as_paused(limits_of_pool: Config) -> None:
     refused = headroom_of(limits_of_pool, in_flight=2, bulk_cancel=None, now=NOW)
 
     assert refused == Refusal(Reason.PAUSED)
@@ -59,14 +59,14 @@ def test_headroom_of_a_paused_pool_is_refused_as_paused(limits_of_pool: Config) 
     ("bulk_cancel", "answer"),
     [(UNSEEN, Refusal(Reason.CANCELING)), (SEEN_TO_NOW, Headroom(3))],
 )
-def test_headroom_waits_for_a_bulk_cancel_that_has_not_seen_all_that_is_due(
+def test_headroom_waits_for_bulk_cancel_that_has_not_seen_all_that_is_due(
     bulk_cancel: BulkCancel, answer: Headroom | Refusal
 ) -> None:
     """[WP-13]"""
     assert headroom_of(config(3), in_flight=0, bulk_cancel=bulk_cancel, now=NOW) == answer
 
 
-def test_admit_takes_a_slot_for_each_start_until_none_is_left() -> None:
+def test_admit_takes_slot_for_each_start_until_none_is_left() -> None:
     work = a_work()
     one_left = Headroom(2).admit(work)
 

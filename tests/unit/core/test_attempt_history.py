@@ -67,7 +67,7 @@ def again(work: WorkItem) -> WorkItem:
     )
 
 
-def test_a_failed_attempt_that_is_retried_leaves_an_entry() -> None:
+def test_failed_attempt_that_is_retried_leaves_entry() -> None:
     retried = after(RETRIED, FAILED)
 
     assert retried.history == (
@@ -116,7 +116,7 @@ def test_a_failed_attempt_that_is_retried_leaves_an_entry() -> None:
         ),
     ],
 )
-def test_each_attempt_has_one_entry_with_the_latest_word(
+def test_each_attempt_has_one_entry_with_latest_word(
     reports: list[Report], seen: list[object]
 ) -> None:
     work = RETRIED
@@ -126,13 +126,13 @@ def test_each_attempt_has_one_entry_with_the_latest_word(
     assert ends(work) == seen
 
 
-def test_a_start_that_never_reported_is_a_failure() -> None:
+def test_start_that_never_reported_is_failure() -> None:
     report = lost_report(RETRIED, target_claims=True)
 
     assert ends(after(RETRIED, report))[0][1:3] == (AttemptEnd.FAILED, "no_report")
 
 
-def test_a_success_at_once_stores_nothing_more_and_shows_its_attempt() -> None:
+def test_success_at_once_stores_nothing_more_and_shows_its_attempt() -> None:
     done = after(RETRIED, Report(kind=ReportKind.SUCCESS, result="1"))
 
     assert done.history == ()
@@ -140,7 +140,7 @@ def test_a_success_at_once_stores_nothing_more_and_shows_its_attempt() -> None:
     assert last_error_of(done) is None
 
 
-def test_what_failed_for_good_shows_its_whole_error() -> None:
+def test_final_failure_shows_its_whole_error() -> None:
     long = Report(
         kind=ReportKind.FAILED, error="x" * 4_000, error_type="ValueError", retryable=False
     )
@@ -157,9 +157,7 @@ def test_what_failed_for_good_shows_its_whole_error() -> None:
         (SNOOZED, (1, AttemptEnd.SNOOZED, "Snooze", "not yet")),
     ],
 )
-def test_what_was_asked_to_be_canceled_keeps_how_its_last_attempt_ended(
-    report: Report, seen: object
-) -> None:
+def test_canceled_work_keeps_how_its_last_attempt_ended(report: Report, seen: object) -> None:
     asked = replace(RETRIED, cancel_requested=True)
     stored = stored_after(asked, decide_canceled(known(asked), report, now=LATER).write)
 
@@ -167,7 +165,7 @@ def test_what_was_asked_to_be_canceled_keeps_how_its_last_attempt_ended(
     assert (stored.outcome, ends(stored)) == (Outcome.CANCELED, [seen])
 
 
-def test_what_was_canceled_while_it_waited_shows_no_attempt_that_was_not_made() -> None:
+def test_work_canceled_while_it_waited_shows_made_attempts_alone() -> None:
     assert (
         attempts_of(a_work(state=State.FINISHED, outcome=Outcome.CANCELED, finished_at=NOW)) == ()
     )
@@ -188,7 +186,7 @@ TEXTS = (
     ),
     st.integers(0, 10**5),
 )
-def test_five_entries_are_kept_whatever_the_errors_say_and_they_stay_small(
+def test_history_keeps_five_entries_and_stays_small_for_any_error(
     reports: list[tuple[str | None, str | None, Report]], made: int
 ) -> None:
     work = replace(RETRIED, attempts_made=made)
@@ -211,7 +209,7 @@ def test_five_entries_are_kept_whatever_the_errors_say_and_they_stay_small(
         assert encode(work)
 
 
-def test_what_was_cut_is_marked_and_older_errors_are_cut_shorter() -> None:
+def test_error_that_was_cut_is_marked_and_older_ones_are_shorter() -> None:
     first = after(RETRIED, replace(FAILED, error="é" * 500))
     second = after(again(first), replace(FAILED, error="x" * 500))
 
@@ -236,7 +234,7 @@ def test_what_was_cut_is_marked_and_older_errors_are_cut_shorter() -> None:
         ["1:a:b:f:E:text"] * 6,
     ],
 )
-def test_a_damaged_history_is_refused(damaged: object) -> None:
+def test_damaged_history_is_refused(damaged: object) -> None:
     """[WP-12]"""
     with pytest.raises(ValueError):  # noqa: PT011 - one meaning
         forms.HISTORY.decode(damaged)

@@ -98,7 +98,7 @@ def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Notic
         ("sns", FUNCTION),
     ],
 )
-def test_a_target_is_known_by_its_arn(target: str, kind: CallbackTarget) -> None:
+def test_target_is_known_by_its_arn(target: str, kind: CallbackTarget) -> None:
     assert target_of(target) is kind
 
 
@@ -120,7 +120,7 @@ def test_callback_targets_need_actions_of_their_own_service_alone() -> None:
     "target",
     ["done", "arn:aws:sqs:eu-west-1:123456789012:done", "arn:aws:sns:eu-west-1:123456789012:done"],
 )
-def test_a_message_may_be_as_large_as_its_target_takes_and_not_a_byte_more(target: str) -> None:
+def test_message_may_be_as_large_as_its_target_takes_and_not_byte_more(target: str) -> None:
     most = target_of(target).bytes_max
 
     assert oversize(target, most) is None
@@ -137,7 +137,7 @@ def test_a_message_may_be_as_large_as_its_target_takes_and_not_a_byte_more(targe
         (ReportKind.SUCCESS, (), False),
     ],
 )
-def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
+def test_finishing_write_owes_callback_or_may_expire_and_never_both(
     kind: ReportKind, wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
     """[WP-8, WP-10]"""
@@ -152,7 +152,7 @@ def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
 
 
 @pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.FAILED,), False)])
-def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(
+def test_start_that_ends_as_canceled_tells_those_who_want_to_know(
     wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
     decision = decide_canceled(
@@ -164,7 +164,7 @@ def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(
 
 
 @pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.SUCCESS,), False)])
-def test_a_pending_work_that_is_canceled_owes_its_callback(
+def test_pending_work_that_is_canceled_owes_its_callback(
     wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
     decision = decide_cancel(
@@ -177,7 +177,7 @@ def test_a_pending_work_that_is_canceled_owes_its_callback(
     assert (decision.write.set["expires_at"] is None) is owed
 
 
-def test_asking_a_running_work_to_cancel_owes_nothing_yet() -> None:
+def test_asking_running_work_to_cancel_owes_nothing_yet() -> None:
     decision = decide_cancel(
         a_running_work(on_complete="done", callback_outcomes=ALL), token="t", now=NOW
     )
@@ -186,7 +186,7 @@ def test_asking_a_running_work_to_cancel_owes_nothing_yet() -> None:
     assert decision.owes_callback is False
 
 
-def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
+def test_record_of_cancel_has_no_time_to_live() -> None:
     """[WP-10]"""
     record = record_of_cancel(a_work(starts=2), now=NOW, random_bits=5)
 
@@ -207,13 +207,13 @@ def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
         (None, False),
     ],
 )
-def test_what_is_owed_is_neither_delivered_nor_given_up(
+def test_callback_is_owed_until_delivered_or_given_up(
     work: WorkItem | Unreadable | None, owed: bool
 ) -> None:
     assert is_owed(work) is owed
 
 
-def test_only_a_target_that_acknowledges_gets_a_ticket() -> None:
+def test_ticket_is_for_targets_that_acknowledge() -> None:
     work = a_finished_work(context='{"user":7}')
 
     told, asked = (
@@ -232,7 +232,7 @@ def test_only_a_target_that_acknowledges_gets_a_ticket() -> None:
     )
 
 
-def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
+def test_marks_change_callback_alone_and_only_while_it_is_open() -> None:
     """[WP-8]"""
     work = a_finished_work()
     still_open = Either((Is("callback", CallbackState.PENDING), Is("callback", CallbackState.SENT)))
@@ -252,14 +252,14 @@ def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
     assert delivered.condition == All((Is("callback_nonce", "n"), still_open))
 
 
-def test_what_is_kept_for_ever_does_not_expire_when_delivered() -> None:
+def test_work_kept_for_ever_does_not_expire_when_delivered() -> None:
     assert (
         delivered_write(replace(a_ticket(an_id()), retention_s=None), now=NOW).set["expires_at"]
         is None
     )
 
 
-def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> (
+def test_failed_callback_is_tried_after_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> (
     None
 ):
     """[WP-8]"""
@@ -276,7 +276,7 @@ def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_g
     assert delays[:-1] == [1_000 * 2**n for n in range(10)] + [600_000, 600_000]
 
 
-def test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over() -> None:
+def test_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over() -> None:
     work, owed, waits = (
         a_finished_work(CallbackState.SENT),
         first_owed(an_id(), CallbackState.SENT, NOW),
@@ -296,7 +296,7 @@ def test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_tim
 
 
 @pytest.mark.parametrize("looks", range(12))
-def test_a_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for_a_schedule(
+def test_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for_schedule(
     looks: int,
 ) -> None:
     owed = next_look(PendingCallback(an_id(), NOW, looks=looks), window_ms=22_500_000, now=NOW)
@@ -309,13 +309,13 @@ def test_a_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for
 @pytest.mark.parametrize(
     "work", [None, a_finished_work(CallbackState.DELIVERED), a_finished_work(CallbackState.DEAD)]
 )
-def test_what_is_over_is_forgotten(work: WorkItem | None) -> None:
+def test_callback_that_is_over_is_forgotten(work: WorkItem | None) -> None:
     assert judge_owed(PendingCallback(an_id(), NOW), work, window_ms=0, now=NOW) == Verdict(
         CallbackStep.FORGET, None
     )
 
 
-def test_what_was_not_sent_is_sent_however_long_its_handler_may_run() -> None:
+def test_callback_that_was_not_sent_is_sent_for_any_handler_time() -> None:
     assert (
         judge_owed(
             PendingCallback(an_id(), NOW), a_finished_work(), window_ms=WINDOW_MS, now=NOW
@@ -324,7 +324,7 @@ def test_what_was_not_sent_is_sent_however_long_its_handler_may_run() -> None:
     )
 
 
-def test_a_try_that_follows_a_try_counts_it() -> None:
+def test_try_that_follows_try_counts_it() -> None:
     assert (
         next_try(PendingCallback(an_id(), NOW, tries=limits.CALLBACK_TRIES_MAX), NOW).tries
         == limits.CALLBACK_TRIES_MAX
@@ -334,7 +334,7 @@ def test_a_try_that_follows_a_try_counts_it() -> None:
     )
 
 
-def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent() -> None:
+def test_ledger_takes_over_what_records_owe_and_records_that_owe_are_spent() -> None:
     pending, sent, nothing = (
         a_record(1, CallbackState.PENDING),
         a_record(2, CallbackState.SENT),
@@ -352,7 +352,7 @@ def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spe
     assert new.blocked_at is None
 
 
-def test_a_record_that_owes_a_callback_counts_wherever_it_lies() -> None:
+def test_record_that_owes_callback_counts_wherever_it_lies() -> None:
     """It landed late, behind the cursor: nobody has seen it, or it would be gone."""
     pending = a_record(1, CallbackState.PENDING)
 
@@ -361,7 +361,7 @@ def test_a_record_that_owes_a_callback_counts_wherever_it_lies() -> None:
     )
 
 
-def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
+def test_records_of_one_callback_owe_it_once_and_are_all_spent() -> None:
     """Its work was reported twice.
 
     A record that is only to be deleted is something to do, or it would lie there for ever.
@@ -386,7 +386,7 @@ def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
     assert held.is_something
 
 
-def test_a_second_record_of_a_callback_needs_no_room() -> None:
+def test_second_record_of_callback_needs_no_room() -> None:
     first, second = (
         a_record(1, CallbackState.PENDING),
         replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1)),
@@ -395,7 +395,7 @@ def test_a_second_record_of_a_callback_needs_no_room() -> None:
     assert newly_owed([first, second], {}, (), cursor="", room=1, now=NOW).blocked_at is None
 
 
-def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only() -> None:
+def test_record_of_sent_callback_behind_cursor_counts_with_its_entry_only() -> None:
     sent = a_record(1, CallbackState.SENT)
     key = EntryKey(sent.work_id, sent.start)
 
@@ -403,7 +403,7 @@ def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_onl
     assert newly_owed([sent], {}, {key}, cursor=sent.at, room=10, now=NOW).callbacks != ()
 
 
-def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing() -> None:
+def test_record_of_callback_that_ledger_holds_is_spent_and_adds_nothing() -> None:
     pending = a_record(1, CallbackState.PENDING)
 
     new = newly_owed(
@@ -422,7 +422,7 @@ def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing(
     assert (new.callbacks, new.spent, new.blocked_at) == ((), (pending.at,), None)
 
 
-def test_what_finds_no_room_in_the_ledger_holds_the_cursor_back() -> None:
+def test_record_without_room_in_ledger_holds_cursor_back() -> None:
     records = [a_record(n, CallbackState.PENDING) for n in range(1, 4)]
 
     new = newly_owed(records, {}, (), cursor="", room=2, now=NOW)
@@ -432,7 +432,7 @@ def test_what_finds_no_room_in_the_ledger_holds_the_cursor_back() -> None:
     assert not newly_owed(records, {}, (), cursor="", room=0, now=NOW).is_something
 
 
-def test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake() -> None:
+def test_callback_that_is_near_keeps_loop_up_and_later_one_orders_wake() -> None:
     near, far = EpochMs(NOW + limits.CALLBACK_NEAR_MS), EpochMs(NOW + limits.CALLBACK_NEAR_MS + 1)
 
     assert decide_rest({}, None, free=1, now=NOW, callback_at=near) is None
@@ -441,7 +441,7 @@ def test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake
     assert rest == Rest(LoopState.WAITING, EpochMs(far + 60_000), saturated=False, timer_at=far)
 
 
-def test_the_earlier_of_a_due_work_and_a_callback_orders_the_wake() -> None:
+def test_earlier_of_due_work_and_callback_orders_wake() -> None:
     due = EpochMs(NOW + 600_000)
 
     early = decide_rest({}, due, free=1, now=NOW, callback_at=EpochMs(NOW + 100_000))
@@ -459,7 +459,7 @@ def a_ledger(*owed: PendingCallback) -> Ledger:
     return Ledger(pool="email", holder="h", generation=1, version=1, callbacks=owed)
 
 
-def test_the_watchdog_sees_a_callback_that_no_loop_sees_to() -> None:
+def test_watchdog_sees_callback_that_no_loop_sees_to() -> None:
     passed = PendingCallback(an_id(), EpochMs(NOW - limits.CALLBACK_LATE_MS - 1))
     full = a_ledger(
         *(PendingCallback(WorkId(an_id(n=n)), NOW) for n in range(limits.CALLBACKS_OWED_MAX))
@@ -476,7 +476,7 @@ def test_the_watchdog_sees_a_callback_that_no_loop_sees_to() -> None:
     )
 
 
-def test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew() -> None:
+def test_record_of_callback_whose_tries_are_used_up_begins_anew() -> None:
     """[WP-8] It was given up and redriven before the ledger forgot it."""
     pending = a_record(1, CallbackState.PENDING)
     used_up = PendingCallback(
@@ -492,7 +492,7 @@ def test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew() -> None:
     )
 
 
-def test_what_is_dead_is_a_dead_letter() -> None:
+def test_dead_callback_is_dead_letter() -> None:
     work = a_finished_work()
 
     assert dict(dead_write(work, now=LATER).set) == {
@@ -501,7 +501,7 @@ def test_what_is_dead_is_a_dead_letter() -> None:
     }
 
 
-def test_the_record_of_a_redelivery_is_owed_and_counted_as_nothing() -> None:
+def test_record_of_redelivery_is_owed_and_counted_as_nothing() -> None:
     """[WP-10]"""
     record = record_of_redelivery(a_finished_work(CallbackState.DEAD), now=NOW, random_bits=5)
 
@@ -523,9 +523,7 @@ def a_ticket(work_id: WorkId) -> CallbackTicket:
 @pytest.mark.parametrize(
     ("tries", "delay_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (5, 16_000), (12, 600_000)]
 )
-def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(
-    tries: int, delay_ms: int
-) -> None:
+def test_next_try_after_failed_handler_waits_as_after_refusal(tries: int, delay_ms: int) -> None:
     """[WP-8] Also where the next look would come sooner, and used up tries stay used up."""
     sent = a_record(1, CallbackState.SENT)
     looked_at = PendingCallback(
@@ -541,7 +539,7 @@ def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_failure_that_is_heard_of_together_with_its_report_waits_all_the_same(order: int) -> None:
+def test_failure_that_is_heard_of_together_with_its_report_waits_all_same(order: int) -> None:
     sent = a_record(1, CallbackState.SENT)
 
     new = newly_owed([sent, a_failure_of(sent)][::order], {}, (), cursor="", room=10, now=NOW)
@@ -549,7 +547,7 @@ def test_a_failure_that_is_heard_of_together_with_its_report_waits_all_the_same(
     assert new.callbacks == (PendingCallback(sent.work_id, EpochMs(NOW + 1_000)),)
 
 
-def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
+def test_failed_handler_is_believed_only_of_what_was_sent() -> None:
     """An acknowledgement, or a dead letter, stands."""
     write = failed_write(a_ticket(an_id()))
 
@@ -559,7 +557,7 @@ def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
     )
 
 
-def test_the_record_of_a_failed_handler_settles_no_start() -> None:
+def test_record_of_failed_handler_settles_no_start() -> None:
     """[WP-1] [WP-10]"""
     record = a_failure_of(a_record(1, CallbackState.SENT))
     entries = {EntryKey(record.work_id, n): Entry(NOW) for n in (1, 2)}

@@ -73,7 +73,7 @@ def passes(draw: st.DrawFn) -> tuple[list[ShardCursors], list[WorkRead | None], 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(passes(), st.none() | ages, st.booleans())
-def test_no_cursor_passes_what_was_not_chosen(
+def test_cursor_does_not_pass_what_was_not_chosen(
     case: tuple[list[ShardCursors], list[WorkRead | None], int], back_ms: int | None, deep: bool
 ) -> None:
     """[WP-3] Whatever a pass that reads from the new cursor on would not meet has been chosen, or lay there unseen."""
@@ -105,7 +105,7 @@ def test_no_cursor_passes_what_was_not_chosen(
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(passes())
-def test_the_earliest_are_chosen_and_never_more_than_fit(
+def test_earliest_are_chosen_and_never_more_than_fit(
     case: tuple[list[ShardCursors], list[WorkRead | None], int],
 ) -> None:
     """[WP-1]"""
@@ -119,9 +119,7 @@ def test_the_earliest_are_chosen_and_never_more_than_fit(
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(cursors, st.integers(0, 60_000), st.none() | ages)
-def test_a_deep_read_goes_back_over_the_buffer(
-    cursor: str, deep_ms: int, back_ms: int | None
-) -> None:
+def test_deep_read_goes_back_over_buffer(cursor: str, deep_ms: int, back_ms: int | None) -> None:
     """[WP-3] Behind the cursor, the last deep read less its buffer, and the pointer of a retry."""
     mark = ShardCursors(cursor, "", EpochMs(NOW - deep_ms))
     back_to = None if back_ms is None else an_id(NOW - back_ms)
@@ -135,7 +133,7 @@ def test_a_deep_read_goes_back_over_the_buffer(
     )
 
 
-def test_an_older_pending_work_brings_the_cursor_back() -> None:
+def test_older_pending_work_brings_cursor_back() -> None:
     """[WP-3] A deep read met it behind the cursor, and another one took the slot."""
     older, old = found(NOW - 20_000, 1), found(NOW - 10_000, 2)
     mark = ShardCursors(id_floor(EpochMs(NOW - 500)), "", EpochMs(NOW - 3_000))
@@ -145,7 +143,7 @@ def test_an_older_pending_work_brings_the_cursor_back() -> None:
     assert marks_of(mark, choice, deep=True) == ShardCursors(old.key, "", NOW)
 
 
-def test_a_work_that_waits_for_a_slot_does_not_pull_the_cursor_over_the_overlap() -> None:
+def test_work_that_waits_for_slot_does_not_pull_cursor_over_overlap() -> None:
     """[WP-20] Another one, enqueued just before it, may become visible a moment later, and then must not wait for a deep read."""
     waiting = found(NOW - 5, 2)
     choice = choose([read_of(found(NOW - 9, 1), waiting)], Headroom(1))
@@ -154,13 +152,13 @@ def test_a_work_that_waits_for_a_slot_does_not_pull_the_cursor_over_the_overlap(
     assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
 
-def test_a_cursor_follows_the_clock_at_a_distance() -> None:
+def test_cursor_follows_clock_at_distance() -> None:
     choice = choose([read_of(found(NOW - 5, 1))], Headroom(1))
 
     assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
 
-def test_what_is_called_off_keeps_the_cursor_until_it_is_canceled() -> None:
+def test_called_off_work_keeps_cursor_until_it_is_canceled() -> None:
     """[WP-13]"""
     off = found(NOW - 9_000, 1)
     choice = choose([read_of(found(NOW - 5, 2), bulk_canceled=(off,))], Headroom(5))
@@ -169,7 +167,7 @@ def test_what_is_called_off_keeps_the_cursor_until_it_is_canceled() -> None:
     assert choice.bulk_canceled == [off.work]
 
 
-def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_not_read() -> None:
+def test_retrys_pointer_behind_cursor_brings_it_back_in_shard_that_was_not_read() -> None:
     """[WP-3]"""
     pointer = an_id(NOW - 700)
     choice = choose([None], Headroom(0))
@@ -179,7 +177,7 @@ def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_n
     ) == ShardCursors(pointer)
 
 
-def test_the_done_cursor_stays_below_a_callback_that_found_no_room() -> None:
+def test_done_cursor_stays_below_callback_that_found_no_room() -> None:
     """[WP-8]"""
     seen = (an_id(NOW - 300), an_id(NOW - 200), an_id(NOW - 100))
     choice = choose([None], Headroom(0))
@@ -191,7 +189,7 @@ def test_the_done_cursor_stays_below_a_callback_that_found_no_room() -> None:
     )
 
 
-def test_what_a_choice_tells_of_its_reads() -> None:
+def test_choice_says_what_its_reads_met() -> None:
     gone = PointerRef("email", an_id(n=9))
     reads = [
         WorkRead((), EpochMs(NOW + 9), (gone,)),
@@ -205,7 +203,7 @@ def test_what_a_choice_tells_of_its_reads() -> None:
     assert choose([None], Headroom(3)).next_due is None
 
 
-def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
+def test_start_is_next_of_its_work_by_its_own_key_or_pointers() -> None:
     work = a_work(starts=2)
     pointed = Found(an_id(NOW + 1, 7), work)
 
@@ -217,7 +215,7 @@ def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
     )
 
 
-def test_pages_grow_to_a_limit_and_never_shrink() -> None:
+def test_pages_grow_to_limit_and_never_shrink() -> None:
     sizes = [limits.QUERY_LIMIT_MIN]
     for _ in range(8):
         sizes.append(page_limit_after(sizes[-1]) or 0)
@@ -227,7 +225,7 @@ def test_pages_grow_to_a_limit_and_never_shrink() -> None:
     assert page_limit_after(None) is None
 
 
-def test_what_waits_in_one_shard_holds_back_no_other_shards_cursor() -> None:
+def test_waiting_work_holds_back_its_own_shards_cursor_alone() -> None:
     """[WP-23] The other would read again what it has done, for as long as this one waits."""
     waits, starts = found(NOW - 5_000, 1, shard=0), found(NOW - 9_000, 2, shard=1)
     choice = choose([read_of(waits), read_of(starts)], Headroom(1))

@@ -30,7 +30,7 @@ def refs_of(part: Part, count: int) -> list[ChunkRef]:
     return [ChunkRef("email", an_id(), part, number) for number in range(count)]
 
 
-def test_a_count_of_chunks_that_no_payload_has_names_none() -> None:
+def test_count_of_chunks_that_no_payload_has_names_none() -> None:
     """[WP-12]"""
     assert [
         len(chunk_refs(OWNER, Part.ARGS, count))
@@ -44,14 +44,14 @@ def test_small_payloads_stay_with_their_work() -> None:
     assert lay_out(None, OWNER, Part.RESULT).payload is None
 
 
-def test_a_payload_is_measured_in_bytes() -> None:
+def test_payload_is_measured_in_bytes() -> None:
     layout = lay_out("é" * 2049, OWNER, Part.ARGS)
 
     assert layout.payload == Chunked(1)
 
 
 @pytest.mark.parametrize("text", ["a", "é", "€", "𝄞"], ids=["1", "2", "3", "4"])
-def test_the_largest_payload_fits_into_its_chunks_and_each_into_an_item(text: str) -> None:
+def test_largest_payload_fits_into_its_chunks_and_each_into_item(text: str) -> None:
     """[WP-11] Whatever the width of its characters: no chunk ends within one."""
     whole = "x" + text * ((limits.PAYLOAD_BYTES_MAX - 1) // len(text.encode()))
 
@@ -70,14 +70,14 @@ def test_the_largest_payload_fits_into_its_chunks_and_each_into_an_item(text: st
         st.integers(1366, 3000),
     ).filter(lambda text: len(text.encode()) > limits.ARGS_INLINE_BYTES_MAX)
 )
-def test_a_payload_comes_back_whole(text: str) -> None:
+def test_payload_comes_back_whole(text: str) -> None:
     puts = lay_out(text, OWNER, Part.ARGS).puts
 
     found = {ref_of(put.record): put.record for put in puts}
     assert joined(chunk_refs(OWNER, Part.ARGS, len(puts)), found) == text
 
 
-def test_a_payload_with_a_hole_is_no_payload() -> None:
+def test_payload_with_hole_is_no_payload() -> None:
     first, second = chunk_refs(OWNER, Part.ARGS, 2)
     chunk = Chunk(pool="email", work_id=an_id(), part=Part.ARGS, number=0, text="a")
 
@@ -87,12 +87,12 @@ def test_a_payload_with_a_hole_is_no_payload() -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 0, 4, 10**30])
-def test_a_count_that_no_payload_has_names_nothing(count: int) -> None:
+def test_count_that_no_payload_has_names_nothing(count: int) -> None:
     """[WP-12] A damaged count must not make the loop read for ever."""
     assert chunk_refs(OWNER, Part.ARGS, count) == ()
 
 
-def test_a_new_work_is_stored_without_its_large_arguments() -> None:
+def test_new_work_is_stored_without_its_large_arguments() -> None:
     small, large = a_work(), a_work(args="a" * 400_000)
 
     assert packed(small) == (small, ())
@@ -101,7 +101,7 @@ def test_a_new_work_is_stored_without_its_large_arguments() -> None:
     assert [ref_of(put.record) for put in puts] == refs_of(Part.ARGS, 2)
 
 
-def test_nothing_unfinished_expires() -> None:
+def test_unfinished_work_has_no_expiry() -> None:
     """[WP-10] Neither the arguments of a stored work, nor those of one that will be tried again."""
     _, puts = packed(a_work(args="a" * 400_000))
     running = a_running_work(args=Chunked(2), expires_at=LATER)
@@ -111,7 +111,7 @@ def test_nothing_unfinished_expires() -> None:
 
 
 @pytest.mark.parametrize("decided", ["finished", "canceled"])
-def test_the_end_of_a_start_lets_its_arguments_expire_with_the_work(decided: str) -> None:
+def test_end_of_start_lets_its_arguments_expire_with_work(decided: str) -> None:
     a = an_assignment(args_chunks=2)
 
     end = (
@@ -127,7 +127,7 @@ def test_the_end_of_a_start_lets_its_arguments_expire_with_the_work(decided: str
     )
 
 
-def test_a_large_result_is_written_with_the_end_of_its_work() -> None:
+def test_large_result_is_written_with_end_of_its_work() -> None:
     """[WP-10] It may expire at once, with the work: what it belongs to is finished by the same transaction."""
     end = decide_report(
         an_assignment(), Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5
@@ -142,7 +142,7 @@ def test_a_large_result_is_written_with_the_end_of_its_work() -> None:
     ]
 
 
-def test_what_is_kept_for_ever_keeps_its_chunks() -> None:
+def test_work_kept_for_ever_keeps_its_chunks() -> None:
     a = an_assignment(args_chunks=2, retention_s=None)
 
     end = decide_report(
@@ -158,7 +158,7 @@ def test_what_is_kept_for_ever_keeps_its_chunks() -> None:
     assert expiries(OWNER, Part.ARGS, 2, expires_at=None) == ()
 
 
-def test_a_canceled_work_takes_its_arguments_along() -> None:
+def test_canceled_work_takes_its_arguments_along() -> None:
     decision = decide_cancel(a_work(args=Chunked(2)), token="t", now=NOW)
 
     assert isinstance(decision, CancelWrite)
@@ -167,7 +167,7 @@ def test_a_canceled_work_takes_its_arguments_along() -> None:
     )
 
 
-def test_a_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
+def test_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
     over = a_work(
         args=Chunked(1),
         result=Chunked(2),

@@ -29,7 +29,7 @@ A = assignment_of(CLAIMED, "t")
     ],
     ids=["gone", "damaged", "finished", "a later start", "another's", "one's own"],
 )
-def test_a_claim_that_failed_is_ones_own_only_with_ones_own_token(
+def test_claim_that_failed_is_ones_own_only_with_ones_own_token(
     current: WorkItem | Unreadable | None, why: str | None
 ) -> None:
     """[WP-5]"""

@@ -70,7 +70,7 @@ def finish(
     return decide_report(a, report, now=now, jitter=0.5, judged=judged).write
 
 
-def test_a_success_ends_the_work_with_its_result() -> None:
+def test_success_ends_work_with_its_result() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(), SUCCESS))
 
     assert after is not None
@@ -84,14 +84,14 @@ def test_a_success_ends_the_work_with_its_result() -> None:
     assert (after.deadline, after.started_by, after.claim) == (None, None, None)
 
 
-def test_a_result_kept_for_ever_has_no_ttl() -> None:
+def test_result_kept_for_ever_has_no_ttl() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(retention_s=None), SUCCESS))
 
     assert after is not None
     assert after.expires_at is None
 
 
-def test_a_failure_without_a_policy_ends_the_work() -> None:
+def test_failure_without_policy_ends_work() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(), FAILED))
 
     assert after is not None
@@ -103,7 +103,7 @@ def test_a_failure_without_a_policy_ends_the_work() -> None:
     )
 
 
-def test_a_long_error_text_is_cut() -> None:
+def test_long_error_text_is_cut() -> None:
     after = stored_after(
         a_running_work(), finish(an_assignment(), Report(kind=ReportKind.FAILED, error="x" * 9_999))
     )
@@ -113,7 +113,7 @@ def test_a_long_error_text_is_cut() -> None:
     assert len(after.error) == limits.ERROR_TEXT_MAX
 
 
-def test_a_failure_with_attempts_left_is_pending_again_after_its_delay() -> None:
+def test_failure_with_attempts_left_is_pending_again_after_its_delay() -> None:
     a = an_assignment(retry=a_policy(), claimed=False)
     decision = decide_report(a, FAILED, now=NOW, jitter=0.5)
 
@@ -128,7 +128,7 @@ def test_a_failure_with_attempts_left_is_pending_again_after_its_delay() -> None
     )
 
 
-def test_the_last_attempt_ends_the_work() -> None:
+def test_last_attempt_ends_work() -> None:
     """[WP-5] attempts_made never passes max_attempts."""
     a = an_assignment(retry=a_policy(max_attempts=3), attempts_made=2, claimed=False)
 
@@ -156,7 +156,7 @@ def test_the_last_attempt_ends_the_work() -> None:
         ),
     ],
 )
-def test_a_stranger_cannot_end_claimed_work_before_its_deadline(
+def test_stranger_cannot_end_claimed_work_before_its_deadline(
     work: WorkItem, report: Report, now: EpochMs, *, counts: bool
 ) -> None:
     """[WP-5] A duplicate that crashes before its claim must not end the original."""
@@ -171,14 +171,14 @@ def test_a_stranger_cannot_end_claimed_work_before_its_deadline(
         (Judged(EpochMs(NOW + 60_000), "claimed since"), False),
     ],
 )
-def test_recovery_acts_on_the_very_state_it_judged(judged: Judged, *, counts: bool) -> None:
+def test_recovery_acts_on_very_state_it_judged(judged: Judged, *, counts: bool) -> None:
     """[WP-14]"""
     assert (
         stored_after(a_running_work(), finish(an_assignment(), FAILED, judged=judged)) is not None
     ) is counts
 
 
-def test_what_was_never_delivered_spends_no_attempt() -> None:
+def test_undelivered_start_spends_no_attempt() -> None:
     decision = decide_put_back(an_assignment(), a_running_work(undelivered=2), LOST, now=NOW)
 
     assert decision is not None
@@ -192,14 +192,14 @@ def test_what_was_never_delivered_spends_no_attempt() -> None:
     )
 
 
-def test_a_claim_proves_that_it_was_delivered() -> None:
+def test_claim_proves_that_it_was_delivered() -> None:
     decision = decide_put_back(an_assignment(), a_running_work(), LOST, now=NOW)
 
     assert decision is not None
     assert stored_after(a_running_work(claim="c"), decision.write) is None
 
 
-def test_what_is_never_delivered_ends_as_failed() -> None:
+def test_start_that_is_never_delivered_ends_as_failed() -> None:
     """[WP-25]"""
     worn = a_running_work(undelivered=limits.UNDELIVERED_MAX)
 
@@ -222,7 +222,7 @@ def test_what_is_never_delivered_ends_as_failed() -> None:
         (False, NOW - 120_000, True),
     ],
 )
-def test_a_refused_target_is_forgiven_for_two_minutes(
+def test_refused_target_is_forgiven_for_two_minutes(
     refused_since: int | None, *, lasting: bool, ends: bool
 ) -> None:
     report = after_refusal(
@@ -233,7 +233,7 @@ def test_a_refused_target_is_forgiven_for_two_minutes(
     assert report.error_type == ("not_invocable" if ends else None)
 
 
-def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
+def test_second_report_of_same_end_repeats_what_follows_it() -> None:
     assert what_stands(
         a_work(state=State.FINISHED, starts=1, proof=PROOF), an_assignment()
     ).reported
@@ -255,7 +255,7 @@ def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
         (None, FAILED, False),
     ],
 )
-def test_a_failure_that_does_not_count_yet_is_kept_as_a_suspicion(
+def test_failure_that_does_not_count_yet_is_kept_as_suspicion(
     work: WorkItem | None, report: Report, *, kept: bool
 ) -> None:
     write = decide_suspicion(an_assignment(), work, report)
@@ -272,7 +272,7 @@ def test_a_failure_that_does_not_count_yet_is_kept_as_a_suspicion(
         assert stored_after(a_running_work(claim="another"), write) is None
 
 
-def test_a_suspicion_goes_with_its_start() -> None:
+def test_suspicion_goes_with_its_start() -> None:
     suspected = a_running_work(claim="c", suspected_type="timeout", suspected_error="late")
     ended = stored_after(
         suspected, finish(an_assignment(), Report(kind=ReportKind.SUCCESS, result="1", claim="c"))
@@ -297,7 +297,7 @@ def test_a_suspicion_goes_with_its_start() -> None:
         (None, False),
     ],
 )
-def test_a_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_asked_to(
+def test_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_asked_to(
     work: WorkItem | Unreadable | None, *, must: bool
 ) -> None:
     """[WP-7] The write that follows is bound to all of it once more."""
@@ -327,7 +327,7 @@ def test_a_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_ask
         "gone",
     ],
 )
-def test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected(
+def test_suspicion_takes_strangers_failure_of_claimed_running_start(
     current: WorkItem | Unreadable | None, report: Report
 ) -> None:
     """[WP-5] [WP-14] What is suspected ends the work as failed, should its claimer never report."""
@@ -338,7 +338,7 @@ def test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected(
     ("report", "kept"),
     [(FAILED, ("ValueError", "boom")), (Report(kind=ReportKind.FAILED), ("no_report", None))],
 )
-def test_a_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | None]) -> None:
+def test_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | None]) -> None:
     write = decide_suspicion(A, CLAIMED, report)
 
     assert write is not None
@@ -346,7 +346,7 @@ def test_a_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | 
 
 
 @pytest.mark.parametrize(("refused", "since"), [(True, NOW - 5), (False, None)])
-def test_a_refusal_counts_from_the_first_one_in_a_row(*, refused: bool, since: int | None) -> None:
+def test_refusal_counts_from_first_one_in_row(*, refused: bool, since: int | None) -> None:
     """[WP-25] A put back for another reason shows that the target is there."""
     back = decide_put_back(
         A, replace(CLAIMED, refused_since=NOW - 5), NOT_DELIVERED, now=NOW, refused=refused
@@ -360,7 +360,7 @@ def test_a_refusal_counts_from_the_first_one_in_a_row(*, refused: bool, since: i
     ("claim", "condition"),
     [(None, Is("claim", None)), ("worker-1", Either((Is("claim", None), Is("claim", "worker-1"))))],
 )
-def test_a_put_back_is_refused_where_somebody_else_has_claimed(
+def test_put_back_is_refused_where_somebody_else_has_claimed(
     claim: str | None, condition: object
 ) -> None:
     """[WP-5] The start was delivered after all."""
@@ -371,7 +371,7 @@ def test_a_put_back_is_refused_where_somebody_else_has_claimed(
 
 
 @pytest.mark.parametrize(("said", "ends"), [(None, " tries"), ("throttled", " tries: throttled")])
-def test_what_was_never_delivered_says_why(said: str | None, ends: str) -> None:
+def test_undelivered_start_says_why(said: str | None, ends: str) -> None:
     error = never_delivered(replace(NOT_DELIVERED, error=said)).error
 
     assert error is not None
@@ -387,7 +387,7 @@ def test_what_was_never_delivered_says_why(said: str | None, ends: str) -> None:
         (Outcome.SUCCESS, 3, Outcome.SUCCESS),
     ],
 )
-def test_a_start_that_was_never_delivered_and_canceled_counts_as_none(
+def test_start_that_was_never_delivered_and_canceled_counts_as_none(
     outcome: Outcome, made: int, counted: Outcome | None
 ) -> None:
     assert counted_outcome(an_assignment(attempts_made=2), outcome, made) is counted

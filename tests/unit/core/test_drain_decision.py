@@ -38,7 +38,7 @@ LEDGER = Ledger(
         (3, -60_000, False),
     ],
 )
-def test_a_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(
+def test_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(
     epoch: int, enqueued_after_ms: int, bulk_canceled: bool
 ) -> None:
     """[WP-13]"""
@@ -48,13 +48,13 @@ def test_a_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(
 
 
 @pytest.mark.parametrize("config", [None, replace(CONFIG, epoch=0, epoch_at=None)])
-def test_nothing_is_called_off_where_nobody_asked(config: Config | None) -> None:
+def test_drain_without_request_cancels_nothing(config: Config | None) -> None:
     assert not is_bulk_canceled(a_work(), config)
     assert is_settled(config, None)
     assert drain_to_make(None, config, LEDGER) is None
 
 
-def test_a_due_work_that_is_called_off_is_never_chosen() -> None:
+def test_due_work_that_is_called_off_is_never_chosen() -> None:
     work = a_work(enqueued_at=NOW)
     taken = Taken((), frozenset(), CONFIG)
 
@@ -63,7 +63,7 @@ def test_a_due_work_that_is_called_off_is_never_chosen() -> None:
     assert classify(work.id, work, taken=Taken((), frozenset()), now=NOW) is Look.DUE
 
 
-def test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() -> None:
+def test_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() -> None:
     begun = drain_to_make(None, CONFIG, LEDGER)
     assert begun is not None
     under_way = replace(begun, lows=("further",), seen_running=True)
@@ -77,7 +77,7 @@ def test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() ->
     assert drain_to_make(under_way, CONFIG, replace(LEDGER, epoch=2)) is None
 
 
-def test_the_shard_that_is_furthest_behind_is_next() -> None:
+def test_shard_that_is_furthest_behind_is_next() -> None:
     drain = BulkCancel(1, ("b", None, "a"))
 
     assert drain.next_shard == 2
@@ -93,7 +93,7 @@ def test_starts_wait_until_what_is_due_was_seen() -> None:
     assert not BulkCancel(1, (None, None)).holds_back(NOW)
 
 
-def test_people_see_a_called_off_work_as_asked_to_cancel() -> None:
+def test_people_see_called_off_work_as_asked_to_cancel() -> None:
     work = a_work()
     running = a_work(state=State.RUNNING, starts=1)
     over = a_work(state=State.FINISHED)
@@ -105,7 +105,7 @@ def test_people_see_a_called_off_work_as_asked_to_cancel() -> None:
 
 
 @pytest.mark.parametrize(("low_at", "held_back"), [(NOW - 1, True), (NOW, True), (NOW + 1, False)])
-def test_nothing_starts_while_a_work_that_is_due_by_now_may_be_called_off_unseen(
+def test_drain_holds_starts_while_due_work_may_be_called_off_unseen(
     low_at: int, *, held_back: bool
 ) -> None:
     """[WP-13] The shard that is furthest behind counts, and one that is through does not."""

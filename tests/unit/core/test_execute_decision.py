@@ -20,7 +20,7 @@ from workpool_aws.core.report.execute import report_raised
         (timedelta(days=9_999), limits.DELAY_MS_MAX),
     ],
 )
-def test_a_delay_that_an_error_names_lies_between_now_and_the_longest_there_is(
+def test_delay_that_error_names_lies_between_now_and_longest_there_is(
     delay: timedelta, delay_ms: int
 ) -> None:
     assert report_raised(RetryLater(delay), claim=None).delay_ms == delay_ms
@@ -35,6 +35,6 @@ def test_a_delay_that_an_error_names_lies_between_now_and_the_longest_there_is(
     ],
     ids=["no text", "as long as may be", "too long"],
 )
-def test_an_errors_text_is_whole_or_says_that_it_was_cut(error: Exception, text: str) -> None:
+def test_errors_text_is_whole_or_says_that_it_was_cut(error: Exception, text: str) -> None:
     """[WP-11]"""
     assert report_raised(error, claim=None).error == text

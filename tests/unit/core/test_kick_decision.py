@@ -47,7 +47,7 @@ def decide(
         status(LoopState.RUNNING, lease_until=NOW),
     ],
 )
-def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(
+def test_every_kick_starts_next_generation_of_resting_or_dead_loop(
     resting: LoopStatus, reason: KickReason
 ) -> None:
     decision = decide(resting, reason, due=None if reason is KickReason.CANCEL else NOW)
@@ -66,14 +66,14 @@ def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(
         (status(LoopState.RUNNING), LATER, False),
     ],
 )
-def test_a_cancel_that_owes_nothing_kicks_a_loop_that_waits_for_the_work(
+def test_cancel_that_owes_nothing_kicks_loop_that_waits_for_work(
     resting: LoopStatus, due: EpochMs, starts: bool
 ) -> None:
     """[WP-22]"""
     assert isinstance(decide(resting, KickReason.CANCEL, due=due), StartLoop) is starts
 
 
-def test_the_first_kick_of_a_pool_starts_generation_one() -> None:
+def test_first_kick_of_pool_starts_generation_one() -> None:
     decision = decide(None)
 
     assert isinstance(decision, StartLoop)
@@ -82,12 +82,12 @@ def test_the_first_kick_of_a_pool_starts_generation_one() -> None:
 
 @pytest.mark.parametrize("reason", list(KickReason))
 @pytest.mark.peer("BW03", "BW13", "OK02")
-def test_no_kick_starts_a_second_loop_beside_a_live_one(reason: KickReason) -> None:
+def test_kick_starts_no_second_loop_beside_live_one(reason: KickReason) -> None:
     assert isinstance(decide(status(LoopState.RUNNING, lease_until=LATER), reason), NotNeeded)
 
 
 @pytest.mark.peer("CP07", "KK02", "OK05", "OL06")
-def test_an_enqueue_leaves_a_saturated_loop_alone_and_a_completion_does_not() -> None:
+def test_enqueue_leaves_saturated_loop_alone_and_completion_does_not() -> None:
     full = status(LoopState.WAITING, saturated=True)
 
     assert isinstance(decide(full, KickReason.ENQUEUE), NotNeeded)
@@ -108,7 +108,7 @@ FAR = EpochMs(NOW + 600_000)
         (NOW, FAR, True),
     ],
 )
-def test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time(
+def test_enqueue_leaves_waiting_loop_alone_only_if_far_wake_comes_in_time(
     timer_at: EpochMs | None, due: EpochMs, *, starts: bool
 ) -> None:
     """[WP-20] A wake-up for a deadline orders no far wake, and the watchdog may be a minute late for it."""

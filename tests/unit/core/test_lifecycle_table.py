@@ -82,15 +82,13 @@ def moved(before: WorkItem, write: Update) -> WorkItem | None:
     return after
 
 
-def test_every_move_but_the_first_has_a_write() -> None:
+def test_every_move_but_first_has_write() -> None:
     assert set(the_writes()) == set(Move) - {Move.ENQUEUE}
 
 
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("move", list(the_writes()))
-def test_a_move_happens_exactly_from_the_state_that_the_table_names(
-    move: Move, state: State
-) -> None:
+def test_move_happens_exactly_from_state_that_table_names(move: Move, state: State) -> None:
     """[WP-4] [WP-6] Nothing leaves `finished`; each arrow has one beginning and one end."""
     before = replace(the_work(move), state=state)
 
@@ -105,7 +103,7 @@ def test_a_move_happens_exactly_from_the_state_that_the_table_names(
 
 @pytest.mark.parametrize("move", sorted(set(the_writes()) - {Move.CANCEL, Move.REQUEST_CANCEL}))
 @pytest.mark.peer("SM16", "CP11")
-def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
+def test_move_of_another_start_changes_nothing(move: Move) -> None:
     """[WP-4] A late or duplicate report finds another start number."""
     before = replace(the_work(move), starts=7)
 
@@ -113,7 +111,7 @@ def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
 
 
 @pytest.mark.parametrize("move", list(the_writes()))
-def test_only_finished_works_carry_a_ttl(move: Move) -> None:
+def test_ttl_is_for_finished_works(move: Move) -> None:
     """[WP-10]"""
     after = moved(the_work(move), the_writes()[move])
 

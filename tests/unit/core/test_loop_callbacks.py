@@ -48,7 +48,7 @@ CANCELED = a_work(
     ],
     ids=["tries are left", "redriven after all tries", "sent"],
 )
-def test_what_is_held_begins_anew_only_when_it_was_given_up_and_redriven(
+def test_held_callback_begins_anew_only_when_given_up_and_redriven(
     record: Notice, tries: int, found: NewlyOwed
 ) -> None:
     """Else its tries would never come to an end, and nobody would hear of a dead letter."""
@@ -66,14 +66,14 @@ def test_what_is_held_begins_anew_only_when_it_was_given_up_and_redriven(
     ],
     ids=["a record to delete", "a callback", "no room"],
 )
-def test_a_loop_does_not_rest_before_it_has_taken_over_what_it_can(
+def test_loop_does_not_rest_before_it_has_taken_over_what_it_can(
     found: NewlyOwed, *, something: bool
 ) -> None:
     """[WP-23] For what it has no room, it can do nothing: that must not keep it up."""
     assert found.is_something is something
 
 
-def test_what_is_held_takes_no_room_again() -> None:
+def test_held_callback_takes_no_room_again() -> None:
     """A record of it may come a second time when the ledger is full."""
     held = {WORK_ID: PendingCallback(WORK_ID, LATER, tries=MOST)}
 
@@ -83,9 +83,7 @@ def test_what_is_held_takes_no_room_again() -> None:
 @pytest.mark.parametrize(
     ("cursor_at", "stays_at"), [(NOW - 5_000, NOW - 5_000), (NOW - 100, NOW - 1_001)]
 )
-def test_the_done_cursor_stays_below_a_record_that_found_no_room(
-    cursor_at: int, stays_at: int
-) -> None:
+def test_done_cursor_stays_below_record_that_found_no_room(cursor_at: int, stays_at: int) -> None:
     mark = ShardCursors(done_cursor=id_floor(EpochMs(cursor_at)))
     choice = Choice((), (), (None,))
     (after,) = marks_after(
@@ -101,7 +99,7 @@ def test_the_done_cursor_stays_below_a_record_that_found_no_room(
     assert after.done_cursor == id_floor(EpochMs(stays_at))
 
 
-def test_a_pending_callback_that_landed_behind_the_cursor_counts() -> None:
+def test_pending_callback_that_landed_behind_cursor_counts() -> None:
     """[WP-8] Each record that owes one is deleted once the ledger has it, so one that is seen is new wherever it lies."""
     record = record_of_cancel(CANCELED, now=NOW, random_bits=5)
 

@@ -30,7 +30,7 @@ USED = Memory(
 )
 
 
-def test_memory_of_a_new_holder_doubts_what_is_not_confirmed_and_nothing_else() -> None:
+def test_memory_of_new_holder_doubts_what_is_not_confirmed_and_nothing_else() -> None:
     """[WP-21]"""
     memory = Memory.of(LEDGER)
 
@@ -38,7 +38,7 @@ def test_memory_of_a_new_holder_doubts_what_is_not_confirmed_and_nothing_else() 
     assert memory.unconfirmed == {UNSEEN}
 
 
-def test_memory_that_adopts_a_ledger_keeps_its_doubts_and_reads_the_config_again() -> None:
+def test_memory_that_adopts_ledger_keeps_its_doubts_and_reads_config_again() -> None:
     """[WP-13] [WP-21]"""
     memory = USED.adopting(LEDGER)
 
@@ -46,14 +46,14 @@ def test_memory_that_adopts_a_ledger_keeps_its_doubts_and_reads_the_config_again
     assert (memory.checked, memory.config_read_at, memory.deep_read_at) == ({}, None, NOW)
 
 
-def test_memory_that_adopts_a_ledger_does_not_doubt_what_it_has_sent_itself() -> None:
+def test_memory_that_adopts_ledger_does_not_doubt_what_it_has_sent_itself() -> None:
     """[WP-4] Sent a second time, a start could run twice."""
     memory = Memory(ledger=EMPTY, sent=frozenset({UNSEEN})).adopting(LEDGER)
 
     assert memory.unconfirmed == frozenset()
 
 
-def test_memory_in_the_next_generation_begins_as_a_new_holders() -> None:
+def test_memory_in_next_generation_begins_as_new_holders() -> None:
     memory = USED.in_next_generation(LEDGER)
 
     assert memory.unconfirmed == {UNSEEN}

@@ -27,14 +27,14 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:told"
         ("not a name", "not a name", False),
     ],
 )
-def test_a_listed_function_is_known_by_name_or_arn_whatever_its_alias(
+def test_listed_function_is_known_by_name_or_arn_whatever_its_alias(
     listed: str, target: str, *, same: bool
 ) -> None:
     assert names_function(listed, target) is same
 
 
 @pytest.mark.parametrize(("pattern", "longest"), [(POOL, 40), (TABLE, 255)])
-def test_the_longest_name_is_allowed_and_no_longer_one(pattern, longest: int) -> None:
+def test_longest_name_is_allowed_and_no_longer_one(pattern, longest: int) -> None:
     assert (
         bool(pattern.fullmatch("n" * longest)),
         bool(pattern.fullmatch("n" * (longest + 1))),
@@ -42,7 +42,7 @@ def test_the_longest_name_is_allowed_and_no_longer_one(pattern, longest: int) ->
 
 
 @pytest.mark.parametrize("name", ["", "a#b", "a b", "ü", "a\n"])
-def test_what_could_break_a_key_is_no_pools_name(name: str) -> None:
+def test_pool_name_has_nothing_that_could_break_key(name: str) -> None:
     assert POOL.fullmatch(name) is None
 
 
@@ -55,5 +55,5 @@ def test_what_could_break_a_key_is_no_pools_name(name: str) -> None:
         "arn:aws:lambda:eu-west-1:123:function:told",
     ],
 )
-def test_what_is_not_quite_an_arn_is_none(arn: str) -> None:
+def test_text_that_is_not_quite_arn_is_none(arn: str) -> None:
     assert FUNCTION_ARN.fullmatch(arn) is None

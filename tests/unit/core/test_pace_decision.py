@@ -66,13 +66,13 @@ def decide(
     return decide_pause(pace, passed, memory, began=NOW, now=EpochMs(NOW + took_ms))
 
 
-def test_a_pass_that_achieved_something_is_followed_by_the_next_at_the_floor() -> None:
+def test_pass_that_achieved_something_is_followed_by_next_at_floor() -> None:
     pause = decide(QUIET, moved(3), entries=slots(10), took_ms=30)
 
     assert pause == Pause(Pace(active_at=NOW, changed_at=NOW), limits.PASS_FLOOR_MS - 30)
 
 
-def test_a_pass_longer_than_its_length_is_followed_at_once() -> None:
+def test_pass_longer_than_its_length_is_followed_at_once() -> None:
     assert decide(QUIET, moved(3), entries=slots(10), took_ms=5_000).wait_ms == 1
 
 
@@ -87,7 +87,7 @@ def test_a_pass_longer_than_its_length_is_followed_at_once() -> None:
         (500, 60, 195),
     ],
 )
-def test_a_commit_waits_until_it_is_worth_its_size(
+def test_commit_waits_until_it_is_worth_its_size(
     entries: int, a_second: int, length_ms: int
 ) -> None:
     """At a steady rate of actions, each of them two changes, the length of a pass settles here."""
@@ -100,7 +100,9 @@ def test_a_commit_waits_until_it_is_worth_its_size(
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(1, 30), st.integers(1, 1_000), st.integers(0, 10**9))
-def test_no_length_keeps_due_work_waiting(units: int, changes: int, since_ms: int) -> None:
+def test_ledger_of_any_length_keeps_no_due_work_waiting(
+    units: int, changes: int, since_ms: int
+) -> None:
     """[WP-20]"""
     length = pass_length_ms(units, changes, since_ms=since_ms)
 
@@ -112,16 +114,16 @@ def test_no_length_keeps_due_work_waiting(units: int, changes: int, since_ms: in
     )
 
 
-def test_a_burst_after_a_quiet_hour_is_not_taken_for_a_trickle() -> None:
+def test_burst_after_quiet_hour_is_not_taken_for_trickle() -> None:
     assert pass_length_ms(commit_units(300, 0), 200, since_ms=3_600_000) <= 2 * limits.PASS_FLOOR_MS
 
 
-def test_a_commit_without_a_change_of_slots_pays_for_its_size_too() -> None:
+def test_commit_without_change_of_slots_pays_for_its_size_too() -> None:
     """A callback moved: of 300 slots, that is five units."""
     assert decide(FRESH, moved(1), entries=slots(300)).wait_ms == limits.PASS_LENGTH_MS_MAX
 
 
-def test_owed_callbacks_are_part_of_the_size() -> None:
+def test_owed_callbacks_are_part_of_size() -> None:
     assert [
         commit_units(0, 0),
         commit_units(50, 0),
@@ -131,18 +133,18 @@ def test_owed_callbacks_are_part_of_the_size() -> None:
     ] == [1, 2, 5, 8, 27]
 
 
-def test_a_pass_that_wrote_nothing_keeps_the_floor() -> None:
+def test_pass_that_wrote_nothing_keeps_floor() -> None:
     assert decide(FRESH, done(busy=True), entries=slots(500)).wait_ms == limits.PASS_FLOOR_MS
 
 
-def test_what_was_written_last_is_what_the_next_rate_counts_from() -> None:
+def test_rate_counts_from_what_was_written_last() -> None:
     pace = decide(FRESH, moved(1), entries=slots(300)).pace
 
     assert pace.changed_at == NOW
     assert decide(QUIET, done(), entries=slots(300)).pace.changed_at == QUIET.changed_at
 
 
-def test_a_poll_after_a_commit_waits_until_that_was_worth_its_size() -> None:
+def test_poll_after_commit_waits_until_that_was_worth_its_size() -> None:
     """From the beginning of the pass."""
     assert (
         decide(FRESH, done(changes=1), entries=slots(300), took_ms=30).wait_ms
@@ -154,7 +156,7 @@ def test_a_poll_after_a_commit_waits_until_that_was_worth_its_size() -> None:
 @pytest.mark.parametrize(
     ("in_ms", "wait_ms"), [(-5, 1), (0, 1), (40, 40), (90, 90), (5_000, limits.POLL_MIN_MS)]
 )
-def test_a_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
+def test_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
     what: str, in_ms: int, wait_ms: int
 ) -> None:
     """[WP-20]"""
@@ -164,7 +166,7 @@ def test_a_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
     assert decide(FRESH, passed, entries=slots(3), took_ms=500, **more).wait_ms == wait_ms
 
 
-def test_polls_grow_to_a_second() -> None:
+def test_polls_grow_to_second() -> None:
     """[WP-20] [WP-23]"""
     waits = []
     pace = FRESH
@@ -177,7 +179,7 @@ def test_polls_grow_to_a_second() -> None:
     assert next_poll_ms(limits.POLL_MAX_MS) == limits.POLL_MAX_MS
 
 
-def test_a_pass_that_found_something_begins_the_polls_anew() -> None:
+def test_pass_that_found_something_begins_polls_anew() -> None:
     pace = Pace(active_at=NOW, changed_at=NOW, poll_ms=1_000)
 
     assert decide(pace, moved(1)).pace.poll_ms == limits.POLL_MIN_MS
@@ -192,7 +194,7 @@ def test_a_pass_that_found_something_begins_the_polls_anew() -> None:
         (done(), {"callback_at": NOW - 5}, limits.PASS_FLOOR_MS),
     ],
 )
-def test_a_poll_is_awake_for_what_comes(
+def test_poll_is_awake_for_what_comes(
     passed: PassResult, more: dict[str, int], wait_ms: int
 ) -> None:
     """[WP-20] Without a free slot, what is due next does not matter."""
@@ -201,13 +203,13 @@ def test_a_poll_is_awake_for_what_comes(
     assert decide(pace, passed, **more).wait_ms == wait_ms
 
 
-def test_a_loop_with_nothing_left_rests_after_it_lingered() -> None:
+def test_loop_with_nothing_left_rests_after_it_lingered() -> None:
     """[WP-22]"""
     assert decide(FRESH, done(), took_ms=limits.LINGER_MS - 1).wait_ms is not None
     assert decide(FRESH, done(), took_ms=limits.LINGER_MS).wait_ms is None
 
 
-def test_a_promise_keeps_the_loop_up() -> None:
+def test_promise_keeps_loop_up() -> None:
     promised = decide(QUIET, moved(1, promise_until=EpochMs(NOW + 5_000))).pace
 
     assert promised.promise_until == NOW + 5_000
@@ -230,14 +232,14 @@ def test_passes_that_achieve_nothing_slow_down() -> None:
     assert decide(pace, moved(1)).pace.stalled == 0
 
 
-def test_a_pass_with_nothing_to_do_neither_adds_to_the_stalled_ones_nor_ends_them() -> None:
+def test_pass_with_nothing_to_do_neither_adds_to_stalled_ones_nor_ends_them() -> None:
     """[WP-23]"""
     pace = Pace(active_at=NOW, changed_at=NOW, stalled=4)
 
     assert decide(pace, done(), entries=slots(1)).pace.stalled == 4
 
 
-def test_passes_without_an_answer_wait_longer_and_then_give_up() -> None:
+def test_passes_without_answer_wait_longer_and_then_give_up() -> None:
     pace, waits = FRESH, []
     for _ in range(limits.FAILED_PASSES_MAX):
         pause = after_failure(pace)

@@ -89,7 +89,7 @@ def finished(key: EntryKey) -> Notice:
     )
 
 
-def test_a_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_memory() -> None:
+def test_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_memory() -> None:
     before = ledger(KEY)
     idle = replace(NOTHING, reads=(WorkRead((), None, ()),))
 
@@ -111,19 +111,19 @@ def test_a_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_mem
     ],
     ids=["start", "settled", "callback", "bulk cancel"],
 )
-def test_a_pass_that_moves_something_is_committed_and_is_progress(plan: PassPlan) -> None:
+def test_pass_that_moves_something_is_committed_and_is_progress(plan: PassPlan) -> None:
     assert plan.changes_ledger
     assert result_of(plan, Memory(ledger=plan.ledger)).progress
 
 
-def test_a_bulk_cancel_that_is_under_way_does_not_raise_the_ledgers_epoch() -> None:
+def test_bulk_cancel_that_is_under_way_does_not_raise_ledgers_epoch() -> None:
     """[WP-13] Raised too early, the next holder would not go on with it."""
     plan = plan_of(ledger(), bulk_cancel=BulkCancel(1, ("",)))
 
     assert (plan.ledger.epoch, plan.changes_ledger, plan.progress) == (0, False, True)
 
 
-def test_starts_are_those_never_sent_and_then_the_chosen() -> None:
+def test_starts_are_those_never_sent_and_then_chosen() -> None:
     begun = a_work(id=KEY.work_id)
     checked = Checked({KEY: Entry(LATER)}, begins=((KEY, begun),))
 
@@ -133,7 +133,7 @@ def test_starts_are_those_never_sent_and_then_the_chosen() -> None:
     assert (plan.moved, plan.lags_ms) == (1, (40,))
 
 
-def test_a_loop_with_a_backlog_promises_to_stay_unless_its_end_is_near() -> None:
+def test_loop_with_backlog_promises_to_stay_unless_its_end_is_near() -> None:
     """[WP-20]"""
     backlog = replace(ONE, left=(DUE,))
     until = EpochMs(NOW + limits.PROMISE_MS)
@@ -150,7 +150,7 @@ def test_recoveries_of_one_pass_are_bounded() -> None:
     assert len(plan_of(ledger(), checked=many).recovers) == limits.RECOVERIES_MAX
 
 
-def test_due_work_items_that_a_bulk_cancel_covers_are_canceled_and_are_progress() -> None:
+def test_due_work_items_that_bulk_cancel_covers_are_canceled_and_are_progress() -> None:
     off = Choice((), (), (WorkRead((), None, (), bulk_canceled=(DUE,)),))
 
     plan = plan_of(ledger(), choice=off)
@@ -168,7 +168,7 @@ def test_pointers_are_spent_once_their_start_was_sent() -> None:
     assert spent_pointers(plan, ()) == (Tidy(stale),)
 
 
-def test_memory_after_a_start_confirms_what_ran_and_doubts_what_did_not() -> None:
+def test_memory_after_start_confirms_what_ran_and_doubts_what_did_not() -> None:
     """[WP-1] A slot whose start is not certain stays taken."""
     plan = plan_of(ledger(KEY, OTHER), choice=ONE)
     results = Results(
@@ -185,7 +185,7 @@ def test_memory_after_a_start_confirms_what_ran_and_doubts_what_did_not() -> Non
     assert (memory.sent, memory.unconfirmed) == ({KEY}, {STARTED})
 
 
-def test_memory_forgets_what_has_left_the_ledger() -> None:
+def test_memory_forgets_what_has_left_ledger() -> None:
     plan = plan_of(ledger(KEY), records=(finished(KEY),))
     before = Memory(
         ledger=plan.ledger,
@@ -199,7 +199,7 @@ def test_memory_forgets_what_has_left_the_ledger() -> None:
     assert (memory.unconfirmed, memory.sent, memory.checked) == (frozenset(), frozenset(), {})
 
 
-def test_memory_has_the_next_check_of_a_recovered_start() -> None:
+def test_memory_has_next_check_of_recovered_start() -> None:
     """[WP-23] A recovery without an answer is not made again by the next pass."""
     plan = plan_of(ledger(KEY))
     again = Entry(EpochMs(NOW + 9_000), confirmed=True)
@@ -222,7 +222,7 @@ def test_memory_lets_go_of_callbacks_that_need_nothing_more() -> None:
     assert result_of(plan, memory).busy
 
 
-def test_a_refused_pass_is_to_be_made_again_and_is_no_progress() -> None:
+def test_refused_pass_is_to_be_made_again_and_is_no_progress() -> None:
     result = refused_result(plan_of(ledger(), choice=ONE))
 
     assert (result.busy, result.progress, result.changes) == (True, False, 0)

@@ -45,7 +45,7 @@ def test_started_by_this_loop_but_never_sent_is_sent_once() -> None:
     assert judge(a_running_work(), sent=True) == Keep(EpochMs(NOW + 60_000))
 
 
-def test_started_by_another_loop_is_kept_with_the_deadline_of_the_item() -> None:
+def test_started_by_another_loop_is_kept_with_deadline_of_item() -> None:
     assert judge(a_running_work(), token="loop-2") == Keep(EpochMs(NOW + 60_000))
 
 
@@ -57,7 +57,7 @@ def test_recovery_waits_for_deadline_and_margin_and_names_what_it_judged() -> No
     assert judge(work, sent=True, now=LATE) == Recover(work, Judged(EpochMs(NOW + 60_000), "c"))
 
 
-def test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers() -> None:
+def test_running_work_item_that_lost_its_deadline_is_recovered_by_ledgers() -> None:
     """[WP-12] A deadline that moved with the clock would keep the loop up, polling, for ever."""
     work = a_running_work(deadline=None)
     late = EpochMs(NOW + 90_000 + limits.RECOVERY_MARGIN_MS + 1)
@@ -75,11 +75,11 @@ def test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers(
         Unreadable("p", "s", "bad"),
     ],
 )
-def test_a_start_that_is_over_frees_its_slot(work: WorkItem | Unreadable | None) -> None:
+def test_start_that_is_over_frees_its_slot(work: WorkItem | Unreadable | None) -> None:
     assert judge(work) == Drop(None)
 
 
-def test_a_work_that_is_pending_again_gets_a_fresh_pointer() -> None:
+def test_work_that_is_pending_again_gets_fresh_pointer() -> None:
     """Its report was not seen, so its pointer may be behind the cursor."""
     due = EpochMs(NOW + 500)
 
@@ -102,7 +102,7 @@ def test_a_work_that_is_pending_again_gets_a_fresh_pointer() -> None:
         (a_running_work(claimed=False), True, ReportKind.FAILED),
     ],
 )
-def test_only_a_start_that_surely_never_ran_is_put_back(
+def test_put_back_is_for_starts_that_surely_never_ran(
     work: WorkItem, kind: ReportKind, *, target_claims: bool
 ) -> None:
     """[WP-5] What may have run, and may not be repeated, fails as `no_report`."""

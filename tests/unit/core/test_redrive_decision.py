@@ -55,7 +55,7 @@ def redriven(old: WorkItem, origin: str | None = None, epoch: int = 0) -> Redriv
     return decision
 
 
-def test_the_new_work_asks_for_the_same_and_begins_anew() -> None:
+def test_new_work_asks_for_same_and_begins_anew() -> None:
     old = a_failure()
 
     new = redriven(old).work
@@ -77,7 +77,7 @@ def test_the_new_work_asks_for_the_same_and_begins_anew() -> None:
     }
 
 
-def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
+def test_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
     decision = redriven(a_failure())
 
     assert decision.mark.ref == WorkRef("email", an_id())
@@ -87,11 +87,11 @@ def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
     )
 
 
-def test_whoever_redrives_is_the_link() -> None:
+def test_link_is_that_of_redrive() -> None:
     assert redriven(a_failure(), origin="request=2").work.spec.origin == "request=2"
 
 
-def test_a_failure_is_redriven_once() -> None:
+def test_failure_is_redriven_once() -> None:
     first = an_id(n=9)
 
     assert decide_redrive(
@@ -108,11 +108,11 @@ def test_a_failure_is_redriven_once() -> None:
         (a_failure(outcome=Outcome.CANCELED), "canceled"),
     ],
 )
-def test_what_did_not_fail_is_left_alone(work: WorkItem, what: str) -> None:
+def test_work_that_did_not_fail_is_left_alone(work: WorkItem, what: str) -> None:
     assert decide_redrive(work, new_id=NEW, now=LATER, origin=None, epoch=0) == NoFailure(what)
 
 
-def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
+def test_new_work_belongs_to_epoch_of_now() -> None:
     """A `cancel_all` from between the enqueue and the redrive means the old work, not the new one."""
     assert redriven(a_failure(epoch=1), epoch=4).work.epoch == 4
 
@@ -126,7 +126,7 @@ def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
         ({"outcome": Outcome.CANCELED}, None),
     ],
 )
-def test_a_dead_callback_is_owed_again_and_the_work_never_runs_again(
+def test_dead_callback_is_owed_again_and_work_never_runs_again(
     changes: dict[str, object], dead: str | None
 ) -> None:
     """[WP-6] [WP-8] A failure that nobody redrove stays among the dead letters."""

@@ -19,7 +19,7 @@ NOTHING = Taken((), ())
 
 
 @pytest.mark.peer("LP15", "OL01")
-def test_with_nothing_left_at_all_the_loop_is_idle() -> None:
+def test_loop_with_nothing_left_is_idle() -> None:
     """[WP-22]"""
     assert decide_rest({}, None, free=1, now=NOW) == Rest(
         LoopState.IDLE, None, saturated=False, timer_at=None
@@ -27,18 +27,18 @@ def test_with_nothing_left_at_all_the_loop_is_idle() -> None:
 
 
 @pytest.mark.peer("LP17")
-def test_what_is_due_soon_keeps_it_up() -> None:
+def test_work_due_soon_keeps_loop_up() -> None:
     assert decide_rest({}, NEAR, free=1, now=NOW) is None
 
 
-def test_what_is_due_later_is_waited_for_with_a_wake_a_minute_early() -> None:
+def test_work_due_later_is_waited_for_with_wake_minute_early() -> None:
     assert decide_rest({}, FAR, free=1, now=NOW) == Rest(
         LoopState.WAITING, FAR, saturated=False, timer_at=EpochMs(FAR - 60_000)
     )
 
 
 @pytest.mark.peer("LP20")
-def test_a_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
+def test_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
     assert decide_rest(RUNNING, None, free=1, now=NOW) == Rest(
         LoopState.WAITING, RECOVER_AT, saturated=False, timer_at=None
     )
@@ -49,7 +49,7 @@ def test_a_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
 
 
 @pytest.mark.peer("LP16", "OL04")
-def test_without_a_free_slot_due_work_does_not_keep_it_up() -> None:
+def test_due_work_without_free_slot_does_not_keep_loop_up() -> None:
     assert decide_rest(RUNNING, NOW, free=0, now=NOW) == Rest(
         LoopState.WAITING, RECOVER_AT, saturated=True, timer_at=None
     )
@@ -58,7 +58,7 @@ def test_without_a_free_slot_due_work_does_not_keep_it_up() -> None:
     )
 
 
-def test_a_row_is_due_later_or_nothing_to_this_pass() -> None:
+def test_row_is_due_later_or_nothing_to_this_pass() -> None:
     work = a_work()
     assert classify(work.id, work, taken=NOTHING, now=NOW) is Look.DUE
     future = a_work(due_at=EpochMs(NOW + 1))
@@ -68,7 +68,7 @@ def test_a_row_is_due_later_or_nothing_to_this_pass() -> None:
     )
 
 
-def test_rows_that_a_pass_cannot_start_are_skipped() -> None:
+def test_rows_that_pass_cannot_start_are_skipped() -> None:
     work = a_work()
     assert classify(work.id, work, taken=Taken({EntryKey(work.id, 1)}, ()), now=NOW) is Look.SKIP
     assert classify(work.id, work, taken=Taken((), {work.id}), now=NOW) is Look.SKIP
@@ -80,7 +80,7 @@ def test_rows_that_a_pass_cannot_start_are_skipped() -> None:
         assert classify(work.id, a_work(state=state), taken=NOTHING, now=NOW) is Look.SKIP
 
 
-def test_what_must_be_recovered_soon_keeps_it_up() -> None:
+def test_recovery_due_soon_keeps_loop_up() -> None:
     soon = EpochMs(NOW + limits.RECOVER_NEAR_MS - limits.RECOVERY_MARGIN_MS - 1)
 
     assert decide_rest({EntryKey(an_id(), 1): Entry(soon)}, None, free=1, now=NOW) is None

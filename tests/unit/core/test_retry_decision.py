@@ -17,7 +17,7 @@ YEAR_MS = 366 * 24 * 3600 * 1000
 FAILED = Report(kind=ReportKind.FAILED)
 
 
-def test_the_default_policy_tries_after_250_500_1000_2000_ms() -> None:
+def test_default_policy_tries_after_250_500_1000_2000_ms() -> None:
     delays = [
         retry_delay_ms(a_policy(), FAILED, attempts_made=made, jitter=0.5) for made in range(1, 6)
     ]
@@ -26,18 +26,18 @@ def test_the_default_policy_tries_after_250_500_1000_2000_ms() -> None:
 
 
 @pytest.mark.parametrize(("jitter", "expected"), [(0.0, 125), (0.5, 250), (0.999_999, 375)])
-def test_jitter_is_a_factor_from_a_half_to_one_and_a_half(jitter: float, expected: int) -> None:
+def test_jitter_is_factor_from_half_to_one_and_half(jitter: float, expected: int) -> None:
     assert backoff_ms(RetryPolicy(), retries=0, jitter=jitter) == expected
 
 
-def test_the_cap_holds_before_jitter() -> None:
+def test_cap_holds_before_jitter() -> None:
     policy = RetryPolicy(max_backoff=timedelta(seconds=1))
 
     assert backoff_ms(policy, retries=20, jitter=0.0) == 500
     assert backoff_ms(policy, retries=20, jitter=0.999_999) == 1500
 
 
-def test_a_policy_of_many_attempts_never_overflows() -> None:
+def test_policy_of_many_attempts_never_overflows() -> None:
     policy = RetryPolicy(max_attempts=1000, base=100, jitter=False)
 
     assert backoff_ms(policy, retries=999, jitter=0.5) == YEAR_MS
@@ -46,7 +46,7 @@ def test_a_policy_of_many_attempts_never_overflows() -> None:
 @pytest.mark.parametrize("retries", [0, 1, 308, 310, 998])
 @pytest.mark.parametrize("base", [1, 1.000_001, 2, 10, 100])
 @pytest.mark.parametrize("jitter", [True, False])
-def test_no_backoff_stays_none_however_large_the_power(
+def test_backoff_of_none_stays_none_for_any_power(
     base: float, retries: int, *, jitter: bool
 ) -> None:
     policy = RetryPolicy(max_attempts=1000, initial_backoff=timedelta(0), base=base, jitter=jitter)
@@ -59,7 +59,7 @@ def test_no_backoff_stays_none_however_large_the_power(
     "initial_backoff", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=366)]
 )
 @pytest.mark.parametrize("retries", [40, 400, 998])
-def test_jitter_does_not_lead_beyond_a_year(
+def test_jitter_does_not_lead_beyond_year(
     initial_backoff: timedelta, retries: int, max_backoff: timedelta | None
 ) -> None:
     policy = RetryPolicy(
@@ -69,7 +69,7 @@ def test_jitter_does_not_lead_beyond_a_year(
     assert backoff_ms(policy, retries=retries, jitter=0.999_999) == YEAR_MS
 
 
-def test_a_year_is_the_same_for_backoff_and_due_times() -> None:
+def test_year_is_same_for_backoff_and_due_times() -> None:
     assert timedelta(milliseconds=limits.DELAY_MS_MAX) == DELAY_MAX == timedelta(days=366)
 
 
@@ -83,14 +83,14 @@ def test_a_year_is_the_same_for_backoff_and_due_times() -> None:
         (Report(kind=ReportKind.FAILED, delay_ms=30_000), 2, None),
     ],
 )
-def test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts(
+def test_workers_delay_beats_policy_but_not_its_attempts(
     report: Report, made: int, delay: int | None
 ) -> None:
     """[WP-5]"""
     assert retry_delay_ms(a_policy(max_attempts=2), report, attempts_made=made, jitter=0.5) == delay
 
 
-def test_without_a_policy_nothing_follows() -> None:
+def test_failure_without_policy_is_followed_by_nothing() -> None:
     assert (
         retry_delay_ms(
             None, Report(kind=ReportKind.FAILED, delay_ms=10), attempts_made=1, jitter=0.5
@@ -99,7 +99,7 @@ def test_without_a_policy_nothing_follows() -> None:
     )
 
 
-def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> None:
+def test_undelivered_start_waits_longer_and_longer_to_half_hour() -> None:
     assert [put_back_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [
         1_000,
         2_000,
@@ -126,7 +126,7 @@ def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> No
         ({"jitter": 1}, "jitter must be True or False; got 1"),
     ],
 )
-def test_a_bad_policy_is_refused_with_field_value_and_what_is_allowed(
+def test_bad_policy_is_refused_with_field_value_and_what_is_allowed(
     options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError) as refused:

@@ -31,7 +31,7 @@ def done(work_id: str, start: int, pointer: str | None = None) -> Notice:
     )
 
 
-def test_a_report_frees_the_slot_of_its_very_start_only() -> None:
+def test_report_frees_slot_of_its_very_start_only() -> None:
     """[WP-1] A duplicate of start 1 must not free the slot of start 2."""
     entries = {EntryKey(A, 2): ENTRY, EntryKey(B, 1): ENTRY}
 
@@ -41,7 +41,7 @@ def test_a_report_frees_the_slot_of_its_very_start_only() -> None:
     assert settled.gone == (EntryKey(B, 1),)
 
 
-def test_settling_a_retry_names_the_pointer_that_the_cursor_must_go_back_to() -> None:
+def test_settling_retry_names_pointer_that_cursor_must_go_back_to() -> None:
     early, late = make_id(EpochMs(NOW - 500), random_bits=1), make_id(NOW, random_bits=1)
     entries = {EntryKey(A, 1): ENTRY, EntryKey(B, 1): ENTRY}
 
@@ -49,7 +49,7 @@ def test_settling_a_retry_names_the_pointer_that_the_cursor_must_go_back_to() ->
     assert settle({}, [done(A, 1, early)]).back_to is None
 
 
-def test_the_done_cursor_follows_what_was_seen_but_never_past_now() -> None:
+def test_done_cursor_follows_what_was_seen_but_never_past_now() -> None:
     seen, future = (
         make_id(EpochMs(NOW - 10), random_bits=1),
         make_id(EpochMs(NOW + 2_000), random_bits=1),
@@ -61,7 +61,7 @@ def test_the_done_cursor_follows_what_was_seen_but_never_past_now() -> None:
     assert done_cursor_after(id_floor(EpochMs(NOW + 1)), [seen], NOW) == id_floor(EpochMs(NOW + 1))
 
 
-def test_a_deep_read_goes_back_over_the_buffer_from_the_last_one() -> None:
+def test_deep_read_goes_back_over_buffer_from_last_one() -> None:
     cursor = id_floor(NOW)
 
     assert deep_low("") == ""
@@ -71,7 +71,7 @@ def test_a_deep_read_goes_back_over_the_buffer_from_the_last_one() -> None:
     assert deep_low(behind, NOW) == behind
 
 
-def test_the_work_cursor_never_passes_what_was_not_chosen() -> None:
+def test_work_cursor_never_passes_what_was_not_chosen() -> None:
     blocked = make_id(EpochMs(NOW - 9_000), random_bits=1)
     ahead = id_floor(EpochMs(NOW + 5_000))
 
@@ -80,7 +80,7 @@ def test_the_work_cursor_never_passes_what_was_not_chosen() -> None:
     assert cursor_after(ahead, None, NOW) == ahead
 
 
-def test_a_request_for_a_look_frees_nothing() -> None:
+def test_request_for_look_frees_nothing() -> None:
     look = Notice(
         pool="email", at=make_id(NOW, random_bits=9), work_id=A, start=1, kind=NoticeKind.CHECK
     )
@@ -95,7 +95,7 @@ def test_a_request_for_a_look_frees_nothing() -> None:
     assert settle({}, [look]).asked == {}
 
 
-def test_the_statistics_count_each_entry_that_went_once() -> None:
+def test_statistics_count_each_entry_that_went_once() -> None:
     """Not its duplicate, and not a record of a start that has no entry."""
     counts = Notice(
         pool="email",

@@ -26,7 +26,7 @@ def snoozed(work: WorkItem, report: Report = LATER) -> WorkItem | None:
     return stored_after(work, decision.write)
 
 
-def test_a_snooze_is_pending_again_and_spends_nothing() -> None:
+def test_snooze_is_pending_again_and_spends_nothing() -> None:
     """[WP-5]"""
     after = snoozed(a_running_work(attempts_made=0, snoozes=3, undelivered=2, refused_since=NOW))
 
@@ -69,14 +69,14 @@ def test_its_delay_is_bounded_and_grows_where_it_names_none(
     ("snoozes", "again"),
     [(limits.SNOOZES_MAX - 1, True), (limits.SNOOZES_MAX, False), (10**6, False)],
 )
-def test_a_hundred_in_a_row_are_the_most(snoozes: int, *, again: bool) -> None:
+def test_hundred_in_row_are_most(snoozes: int, *, again: bool) -> None:
     """[WP-5]"""
     assert (
         decide_snooze(an_assignment(), a_running_work(snoozes=snoozes), LATER, now=NOW) is not None
     ) is again
 
 
-def test_one_more_is_a_failure_for_good_that_says_so() -> None:
+def test_snooze_beyond_last_is_final_failure_that_says_so() -> None:
     """[WP-5] Whatever attempts are left: code that asked for later a hundred times is not waited for with a policy."""
     end = snoozed_too_often(LATER)
     after = stored_after(
@@ -93,7 +93,7 @@ def test_one_more_is_a_failure_for_good_that_says_so() -> None:
     assert after.error == "snoozed more than 100 times in a row, the most that is allowed: not yet"
 
 
-def test_an_attempt_that_failed_begins_the_row_anew() -> None:
+def test_attempt_that_failed_begins_row_anew() -> None:
     decision = decide_report(
         an_assignment(retry=a_policy(), claimed=False),
         Report(kind=ReportKind.FAILED, error="no"),
@@ -108,9 +108,7 @@ def test_an_attempt_that_failed_begins_the_row_anew() -> None:
 
 
 @pytest.mark.parametrize(("claim", "counts"), [("mine", True), ("other", False), (None, False)])
-def test_a_claimed_start_is_snoozed_by_its_claimer_alone(
-    claim: str | None, *, counts: bool
-) -> None:
+def test_claimed_start_is_snoozed_by_its_claimer_alone(claim: str | None, *, counts: bool) -> None:
     """[WP-5] A duplicate that snoozes must not end the start of the one that runs."""
     after = snoozed(
         a_running_work(claim="mine"), Report(kind=ReportKind.SNOOZED, delay_ms=1, claim=claim)
@@ -119,7 +117,7 @@ def test_a_claimed_start_is_snoozed_by_its_claimer_alone(
     assert (after is not None) is counts
 
 
-def test_what_was_asked_to_be_canceled_is_not_snoozed_and_ends_without_an_attempt() -> None:
+def test_snooze_after_cancel_request_ends_without_attempt() -> None:
     """[WP-7]"""
     asked = a_running_work(cancel_requested=True)
 

@@ -45,11 +45,11 @@ def told_of(work: WorkItem | None, *names: str) -> tuple[object, ...]:
     return tuple(told(work)[name] for name in names)
 
 
-def test_a_moment_is_told_in_utc_to_the_millisecond() -> None:
+def test_moment_is_told_in_utc_to_millisecond() -> None:
     assert instant(LATER) == datetime(2026, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
 
 
-def test_an_unknown_work_is_told_as_such() -> None:
+def test_unknown_work_is_told_as_such() -> None:
     names = (
         "state",
         "previous_attempts",
@@ -87,7 +87,7 @@ def test_an_unknown_work_is_told_as_such() -> None:
         ),
     ],
 )
-def test_a_work_is_told_by_where_it_is(
+def test_work_is_told_by_where_it_is(
     work: WorkItem,
     state: str,
     next_run_at: datetime,
@@ -112,19 +112,19 @@ def test_a_work_is_told_by_where_it_is(
         (a_finished_work(attempts_made=3, outcome=Outcome.CANCELED, cancel_requested=True), 2),
     ],
 )
-def test_previous_attempts_are_those_before_the_one_that_ended_it(
+def test_previous_attempts_are_those_before_one_that_ended_it(
     work: WorkItem, attempts: int
 ) -> None:
     assert told_of(work, "previous_attempts") == (attempts,)
 
 
 @pytest.mark.parametrize("requested", [False, True])
-def test_a_requested_cancel_is_told(requested: bool) -> None:
+def test_requested_cancel_is_told(requested: bool) -> None:
     assert told_of(a_running_work(cancel_requested=requested), "cancel_requested") == (requested,)
 
 
 @pytest.mark.parametrize("state", CallbackState)
-def test_a_callback_is_told_by_the_name_of_its_state(state: CallbackState) -> None:
+def test_callback_is_told_by_name_of_its_state(state: CallbackState) -> None:
     assert told_of(a_finished_work(callback=state), "callback") == (state.name.lower(),)
 
 
@@ -144,7 +144,7 @@ def test_a_callback_is_told_by_the_name_of_its_state(state: CallbackState) -> No
         (a_finished_work(outcome=Outcome.CANCELED), Result(kind="canceled")),
     ],
 )
-def test_only_a_finished_work_has_a_result(work: WorkItem, result: Result | None) -> None:
+def test_result_is_for_finished_work(work: WorkItem, result: Result | None) -> None:
     assert result_of(work) == result
 
 
@@ -166,13 +166,13 @@ def test_only_a_finished_work_has_a_result(work: WorkItem, result: Result | None
         (None, None),
     ],
 )
-def test_a_callbacks_result_is_read_and_what_is_none_is_none(
+def test_callbacks_result_is_read_and_what_is_none_is_none(
     event: object, result: Result | None
 ) -> None:
     assert result_from_callback(event) == result
 
 
-def test_a_return_value_that_is_no_json_is_refused_by_its_path() -> None:
+def test_return_value_that_is_no_json_is_refused_by_its_path() -> None:
     with pytest.raises(UsageError) as refused:
         result_from_callback({"kind": "success", "return_value": {"a": {1}}})
 
@@ -195,7 +195,7 @@ def a_config(**changes: Any) -> Config:
 BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))
 
 
-def test_a_pool_that_nobody_configured_has_the_default() -> None:
+def test_pool_that_nobody_configured_has_default() -> None:
     base = BaseLimit(max_parallelism=10, by=None, at=None)
     assert config_of(None, max_parallelism_default=10) == PoolConfig(
         max_parallelism=10, paused=False, base=base, override=None
@@ -262,5 +262,5 @@ def test_a_pool_that_nobody_configured_has_the_default() -> None:
         ),
     ],
 )
-def test_the_limit_in_force_is_told_with_who_said_it(config: Config, expected: PoolConfig) -> None:
+def test_limit_in_force_is_told_with_who_said_it(config: Config, expected: PoolConfig) -> None:
     assert config_of(config, max_parallelism_default=10) == expected

@@ -39,7 +39,7 @@ def test_each_record_counts_as_what_it_tells() -> None:
     )
 
 
-def test_nothing_that_counts_leaves_the_tally_as_it_is() -> None:
+def test_tally_stays_as_it_is_if_nothing_counts() -> None:
     before = MinuteTally(since=NOW, failed=1)
 
     assert added(None, [], [], NOW) is None
@@ -47,7 +47,7 @@ def test_nothing_that_counts_leaves_the_tally_as_it_is() -> None:
     assert added(before, [], [], EpochMs(NOW + 5)) == before
 
 
-def test_counts_add_up_since_the_first() -> None:
+def test_counts_add_up_since_first() -> None:
     before = MinuteTally(since=NOW, succeeded=1, lags=((0, 1), (3, 2)))
 
     after = added(before, [a_done(outcome=Outcome.SUCCESS)], [40, 10**12], EpochMs(NOW + 5))
@@ -57,7 +57,7 @@ def test_counts_add_up_since_the_first() -> None:
     )
 
 
-def test_a_tally_is_full_after_its_minute() -> None:
+def test_tally_is_full_after_its_minute() -> None:
     tally = MinuteTally(since=NOW)
 
     full = [
@@ -75,7 +75,7 @@ def test_rates_as_they_are_defined() -> None:
     assert (executions(tally), error_rate(tally), permanent_failure_rate(tally)) == (10, 0.4, 0.25)
 
 
-def test_nothing_completed_has_no_rates() -> None:
+def test_rates_are_none_if_nothing_completed() -> None:
     assert (
         error_rate(MinuteTally(since=NOW)),
         permanent_failure_rate(MinuteTally(since=NOW)),
@@ -88,7 +88,7 @@ def test_nothing_completed_has_no_rates() -> None:
     ("share", "lag_ms"),
     [(0.01, 10), (0.5, 10), (0.51, 30), (0.95, 30), (0.96, 86_400_000), (1.0, 86_400_000)],
 )
-def test_a_share_of_the_starts_was_no_later_than_its_class(share: float, lag_ms: int) -> None:
+def test_share_of_starts_was_no_later_than_its_class(share: float, lag_ms: int) -> None:
     tally = MinuteTally(since=NOW, lags=((0, 50), (2, 45), (len(LAG_CLASSES_MS) - 1, 5)))
 
     assert lag_ms_at(tally, share) == lag_ms

@@ -28,21 +28,21 @@ def rested(
 
 
 @pytest.mark.parametrize("state", [LoopState.IDLE, LoopState.WAITING])
-def test_a_burst_is_not_read_again_for_ever(state: LoopState) -> None:
+def test_burst_is_not_read_again_for_ever(state: LoopState) -> None:
     assert looks_back(rested(limits.WATCHDOG_BACK_MS, state=state), TICK)
     assert not looks_back(rested(limits.WATCHDOG_BACK_MS + 1, state=state), TICK)
 
 
-def test_once_an_hour_it_is() -> None:
+def test_hourly_look_is_due_once_hour() -> None:
     assert audit_due(HOUR)
     assert looks_back(rested(24 * 3_600_000), HOUR)
 
 
-def test_a_loop_that_rested_without_a_free_slot_has_not_looked() -> None:
+def test_loop_that_rested_without_free_slot_has_not_looked() -> None:
     assert looks_back(rested(24 * 3_600_000, state=LoopState.WAITING, saturated=True), TICK)
 
 
-def test_a_tick_looks_for_due_work_a_few_minutes_back_and_never_before_the_cursor() -> None:
+def test_tick_looks_for_due_work_few_minutes_back_and_never_before_cursor() -> None:
     recent = id_floor(EpochMs(TICK - limits.WATCHDOG_BACK_MS))
     old, young = (
         ShardCursors(work_cursor=id_floor(EpochMs(TICK - ms)), deep_at=EpochMs(TICK - ms))

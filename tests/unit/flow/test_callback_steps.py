@@ -64,7 +64,7 @@ def chunk_expiry(world: World) -> int | None:
     return getattr(chunk, "expires_at", None)
 
 
-def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_configuration(
+def test_queue_has_callback_when_it_accepted_and_is_not_asked_for_configuration(
     world: World,
 ) -> None:
     work = a_told_work(world)
@@ -77,7 +77,7 @@ def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_config
 @pytest.mark.parametrize(
     ("says", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)]
 )
-def test_a_function_that_acknowledges_was_only_sent_it(
+def test_function_that_acknowledges_was_only_sent_it(
     world: World, says: bool, state: CallbackState
 ) -> None:
     acknowledges(world, says)
@@ -89,7 +89,7 @@ def test_a_function_that_acknowledges_was_only_sent_it(
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_given_up(
+def test_function_that_serves_other_pools_is_sent_nothing_and_callback_is_given_up(
     world: World, says: bool
 ) -> None:
     acknowledges(world, says, serves=frozenset({"billing"}))
@@ -102,7 +102,7 @@ def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.DEAD])
-def test_what_is_over_is_not_sent_again(world: World, callback: CallbackState) -> None:
+def test_callback_that_is_over_is_not_sent_again(world: World, callback: CallbackState) -> None:
     assert deliver(world.ports, a_told_work(world, callback=callback)) is callback
     assert world.messenger.sent == []
 
@@ -115,7 +115,7 @@ def test_what_is_over_is_not_sent_again(world: World, callback: CallbackState) -
         InvokeRefused("no such queue", lasting=False),
     ],
 )
-def test_what_may_succeed_later_stays_owed(world: World, error: Exception) -> None:
+def test_callback_that_may_succeed_later_stays_owed(world: World, error: Exception) -> None:
     world.messenger.refuses = error
     work = a_told_work(world)
 
@@ -124,7 +124,7 @@ def test_what_may_succeed_later_stays_owed(world: World, error: Exception) -> No
     assert len(world.telemetry.of(CallbackFailed)) == 1
 
 
-def test_what_will_always_be_refused_is_dead_and_kept(world: World) -> None:
+def test_callback_that_will_always_be_refused_is_dead_and_kept(world: World) -> None:
     world.messenger.refuses = InvokeRefused("too large", lasting=True)
     work = a_told_work(world)
 
@@ -144,7 +144,7 @@ def test_giving_up_what_was_acknowledged_meanwhile_gives_up_nothing(world: World
     assert world.telemetry.of(CallbackDead) == []
 
 
-def test_a_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
+def test_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
 
     def unanswered(_: object) -> object:
@@ -156,7 +156,7 @@ def test_a_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
     assert world.messenger.sent == []
 
 
-def test_a_context_that_somebody_removed_can_never_be_told(world: World) -> None:
+def test_context_that_somebody_removed_can_never_be_told(world: World) -> None:
     """[WP-12]"""
     work = a_told_work(world, context="c" * 5_000)
     world.memory.delete(ChunkRef("email", an_id(), Part.CONTEXT, 0))
@@ -165,7 +165,7 @@ def test_a_context_that_somebody_removed_can_never_be_told(world: World) -> None
     assert world.messenger.sent == []
 
 
-def test_a_context_in_chunks_is_told_whole_and_expires_with_its_work(world: World) -> None:
+def test_context_in_chunks_is_told_whole_and_expires_with_its_work(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
 
     assert deliver(world.ports, work) is CallbackState.DELIVERED
@@ -173,7 +173,7 @@ def test_a_context_in_chunks_is_told_whole_and_expires_with_its_work(world: Worl
     assert chunk_expiry(world) == EXPIRY
 
 
-def test_a_mark_without_an_answer_leaves_it_owed(world: World) -> None:
+def test_mark_without_answer_leaves_it_owed(world: World) -> None:
     """It is sent again: better twice than never."""
     work = a_told_work(world)
     world.store.plan(every, lost_before, times=None)
@@ -190,7 +190,7 @@ def test_chunks_that_could_not_be_told_to_expire_are_looked_at_once_more(world: 
     assert chunk_expiry(world) is None
 
 
-def test_a_handler_that_was_faster_than_the_mark_is_believed_and_the_chunks_expire(
+def test_handler_that_was_faster_than_mark_is_believed_and_chunks_expire(
     world: World,
 ) -> None:
     """So is one's own mark, which the SDK repeated after a lost answer."""
@@ -203,14 +203,14 @@ def test_a_handler_that_was_faster_than_the_mark_is_believed_and_the_chunks_expi
     assert chunk_expiry(world) == EXPIRY
 
 
-def test_a_work_that_is_gone_by_then_owes_nothing(world: World) -> None:
+def test_work_that_is_gone_by_then_owes_nothing(world: World) -> None:
     work = a_told_work(world)
     world.memory.delete(WorkRef(work.pool, work.id))
 
     assert deliver(world.ports, work) is None
 
 
-def test_a_second_acknowledgement_changes_nothing_and_tells_nothing(world: World) -> None:
+def test_second_acknowledgement_changes_nothing_and_tells_nothing(world: World) -> None:
     work = a_told_work(world, FUNCTION, callback=CallbackState.SENT)
     ticket = CallbackTicket(table="jobs", pool=work.pool, work_id=work.id, retention_s=86_400)
     acknowledge(world.ports, ticket)

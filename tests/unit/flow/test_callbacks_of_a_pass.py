@@ -132,7 +132,7 @@ def pass_over(
     return callbacks
 
 
-def test_an_entry_that_was_dropped_hands_its_works_callback_over(world: World) -> None:
+def test_entry_that_was_dropped_hands_its_works_callback_over(world: World) -> None:
     pending, sent = a_told_work(world, 1), a_told_work(world, 2, FUNCTION, CallbackState.SENT)
     over, unwanted = (
         a_told_work(world, 3, callback=CallbackState.DELIVERED),
@@ -146,7 +146,7 @@ def test_an_entry_that_was_dropped_hands_its_works_callback_over(world: World) -
     assert callbacks.owed[1].at == NOW + limits.CALLBACK_LOOK_MS
 
 
-def test_what_the_ledger_holds_already_keeps_its_tries_and_its_time(world: World) -> None:
+def test_callback_in_ledger_keeps_its_tries_and_its_time(world: World) -> None:
     work = a_told_work(world)
     held = PendingCallback(work.id, LATER, tries=3)
 
@@ -155,7 +155,7 @@ def test_what_the_ledger_holds_already_keeps_its_tries_and_its_time(world: World
     )
 
 
-def test_what_is_not_due_yet_is_left_alone(world: World) -> None:
+def test_callback_not_due_yet_is_left_alone(world: World) -> None:
     work = a_told_work(world)
 
     callbacks = pass_over(a_hold(world, PendingCallback(work.id, EpochMs(NOW + 1))))
@@ -164,7 +164,7 @@ def test_what_is_not_due_yet_is_left_alone(world: World) -> None:
     assert callbacks.owed == (PendingCallback(work.id, EpochMs(NOW + 1)),)
 
 
-def test_a_pass_sends_the_earliest_first_and_no_more_than_it_may(world: World) -> None:
+def test_pass_sends_earliest_first_and_no_more_than_it_may(world: World) -> None:
     works = [a_told_work(world, n) for n in range(1, limits.CALLBACKS_A_PASS + 3)]
     owed = [PendingCallback(work.id, EpochMs(NOW - n)) for n, work in enumerate(works)]
 
@@ -175,7 +175,7 @@ def test_a_pass_sends_the_earliest_first_and_no_more_than_it_may(world: World) -
     assert len(callbacks.owed) == len(works)
 
 
-def test_what_finds_no_room_beside_what_is_held_stays_in_its_record(world: World) -> None:
+def test_callback_without_room_stays_in_its_record(world: World) -> None:
     full = [
         PendingCallback(WorkId(an_id(n=100 + n)), LATER)
         for n in range(limits.CALLBACKS_OWED_MAX - 1)
@@ -188,7 +188,7 @@ def test_what_finds_no_room_beside_what_is_held_stays_in_its_record(world: World
     assert callbacks.forgets == (Forget(NoticeRef("email", fits.at)),)
 
 
-def test_what_was_delivered_leaves_the_ledger_and_lets_its_chunks_expire(world: World) -> None:
+def test_delivered_callback_leaves_ledger_and_lets_its_chunks_expire(world: World) -> None:
     """The handler has acknowledged: whoever sees that lets the chunks expire."""
     work = a_told_work(
         world,
@@ -207,7 +207,7 @@ def test_what_was_delivered_leaves_the_ledger_and_lets_its_chunks_expire(world: 
     assert (callbacks.owed, callbacks.sends, chunk.expires_at) == ((), (), NOW // 1000 + 60)
 
 
-def test_what_is_gone_or_damaged_leaves_the_ledger(world: World) -> None:
+def test_callback_of_lost_or_damaged_work_leaves_ledger(world: World) -> None:
     """[WP-12]"""
     damaged = key_of(WorkRef("email", an_id(n=2)))
     world.memory.inject(damaged.pk, damaged.sk, {"kind": "no such thing"})
@@ -219,7 +219,7 @@ def test_what_is_gone_or_damaged_leaves_the_ledger(world: World) -> None:
     assert (callbacks.owed, callbacks.sends) == ((), ())
 
 
-def test_before_a_send_the_ledger_has_the_time_of_the_next_try(world: World) -> None:
+def test_ledger_has_time_of_next_try_before_send(world: World) -> None:
     """So who dies in between leaves a callback that is tried again a little later, and counted."""
     work = a_told_work(world)
 
@@ -228,7 +228,7 @@ def test_before_a_send_the_ledger_has_the_time_of_the_next_try(world: World) -> 
     )
 
 
-def test_what_was_accepted_is_let_go_or_looked_at_soon(world: World) -> None:
+def test_accepted_callback_is_let_go_or_looked_at_soon(world: World) -> None:
     queue, function = a_told_work(world, 1), a_told_work(world, 2, FUNCTION)
     hold = a_hold(world, PendingCallback(queue.id, NOW), PendingCallback(function.id, NOW))
 
@@ -240,7 +240,7 @@ def test_what_was_accepted_is_let_go_or_looked_at_soon(world: World) -> None:
     assert world.work(queue.id).callback is CallbackState.DELIVERED
 
 
-def test_what_was_not_accepted_stays_with_its_next_try(world: World) -> None:
+def test_refused_callback_stays_with_its_next_try(world: World) -> None:
     work = a_told_work(world)
     world.messenger.refuses = InvokeRefused("no such queue", lasting=False)
     hold = a_hold(world, PendingCallback(work.id, NOW, tries=2))
@@ -251,9 +251,7 @@ def test_what_was_not_accepted_stays_with_its_next_try(world: World) -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(
-    world: World, answered: bool
-) -> None:
+def test_callback_tried_often_enough_is_given_up_once_stored(world: World, answered: bool) -> None:
     work = a_told_work(world)
     hold = a_hold(world, PendingCallback(work.id, NOW, tries=limits.CALLBACK_TRIES_MAX))
     world.store.plan(lambda _: not answered, lost_before, times=None)
@@ -266,7 +264,7 @@ def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(
     assert world.messenger.sent == []
 
 
-def test_a_record_is_deleted_when_the_ledger_stands_for_it(world: World) -> None:
+def test_record_is_deleted_when_ledger_stands_for_it(world: World) -> None:
     a_told_work(world, 1)
     record = a_record(1, CallbackState.PENDING)
     world.memory.write(Put(record))
@@ -280,7 +278,7 @@ def test_a_record_is_deleted_when_the_ledger_stands_for_it(world: World) -> None
 
 
 @pytest.mark.parametrize(("looks", "sends"), [(4, False), (5, True)])
-def test_a_sent_callback_is_sent_again_when_its_handlers_whole_time_is_over(
+def test_sent_callback_is_sent_again_when_its_handlers_whole_time_is_over(
     world: World, looks: int, sends: bool
 ) -> None:
     """Event age, timeout and margin together, 78 s, are just not over at the fourth look, after 77.5 s."""

@@ -46,7 +46,7 @@ def expires_at(world: World, ref: Ref) -> int | None:
     return chunk.expires_at
 
 
-def test_a_chunk_that_is_gone_is_left_out_and_the_others_are_written(world: World) -> None:
+def test_chunk_that_is_gone_is_left_out_and_others_are_written(world: World) -> None:
     world.put(a_running_work())
     put_payload(world, Part.ARGS, "a" * 800_000)
     world.memory.delete(ref_of(Part.ARGS, 1))
@@ -58,7 +58,7 @@ def test_a_chunk_that_is_gone_is_left_out_and_the_others_are_written(world: Worl
     assert world.memory.peek(ref_of(Part.ARGS, 1)) is None
 
 
-def test_with_every_chunk_gone_the_work_ends_all_the_same(world: World) -> None:
+def test_work_whose_chunks_are_gone_ends_all_same(world: World) -> None:
     world.put(a_running_work())
 
     write_with(world.ports.store, FINISH, [expiry(Part.ARGS, 0)])
@@ -66,7 +66,7 @@ def test_with_every_chunk_gone_the_work_ends_all_the_same(world: World) -> None:
     assert world.work(an_id()).state is State.FINISHED
 
 
-def test_a_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(world: World) -> None:
+def test_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(world: World) -> None:
     pending = world.put(changed(a_running_work(), state=State.PENDING))
     put_payload(world, Part.ARGS, "a" * 5_000)
 
@@ -87,7 +87,7 @@ def a_finished_work(world: World) -> WorkItem:
     )
 
 
-def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:
+def test_payload_in_chunks_is_read_whole(world: World) -> None:
     whole = with_payloads(world.ports, a_finished_work(world))
 
     assert whole is not None
@@ -95,14 +95,14 @@ def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize("part", [Part.CONTEXT, Part.RESULT])
-def test_what_has_a_hole_is_not_told_in_part(world: World, part: Part) -> None:
+def test_payload_with_hole_is_not_read_in_part(world: World, part: Part) -> None:
     work = a_finished_work(world)
     world.memory.delete(ref_of(part, 1))
 
     assert with_payloads(world.ports, work) is None
 
 
-def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
+def test_damaged_chunk_is_told_of_and_is_hole(world: World) -> None:
     count = put_payload(world, Part.ARGS, "a" * 400_000)
     key = key_of(ref_of(Part.ARGS, 1))
     world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
@@ -120,7 +120,7 @@ def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
         a_running_work(args=Chunked(1), context=Chunked(2)),
     ],
 )
-def test_all_that_a_work_was_enqueued_with_expires_with_it(of: WorkItem) -> None:
+def test_chunks_of_enqueue_expire_with_their_work(of: WorkItem) -> None:
     assert [write.ref for write in input_expiries(of, expires_at=EXPIRY)] == [
         ref_of(Part.ARGS, 0),
         ref_of(Part.CONTEXT, 0),

@@ -47,7 +47,7 @@ def held(stage: Stage) -> LoopSession:
 
 
 @pytest.mark.parametrize(("free", "requests"), [(0, 1), (100, 1), (limits.QUERY_LIMIT_MIN - 1, 1)])
-def test_what_free_slots_can_take_comes_in_one_page(stage: Stage, free: int, requests: int) -> None:
+def test_read_for_free_slots_is_one_page(stage: Stage, free: int, requests: int) -> None:
     """One work more is read, to know of it; and with few slots, as many rows as cost no more than one."""
     over = [
         a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n, state=State.FINISHED)
@@ -64,7 +64,7 @@ def test_what_free_slots_can_take_comes_in_one_page(stage: Stage, free: int, req
 @pytest.mark.parametrize(
     ("row_at", "due_at"), [(NOW + 5_000, NOW + 9_000), (NOW + 9_000, NOW + 5_000)]
 )
-def test_a_work_that_is_not_due_is_waited_for_until_its_row_and_its_time_have_come(
+def test_work_that_is_not_due_is_waited_for_until_its_row_and_its_time_have_come(
     stage: Stage, row_at: int, due_at: int
 ) -> None:
     work = a_work(id=an_id(NOW - 50_000), due_at=due_at)
@@ -73,7 +73,7 @@ def test_a_work_that_is_not_due_is_waited_for_until_its_row_and_its_time_have_co
     assert read(stage).next_due == NOW + 9_000
 
 
-def test_rows_ahead_that_are_over_are_read_up_to_a_bound(stage: Stage) -> None:
+def test_rows_ahead_that_are_over_are_read_up_to_bound(stage: Stage) -> None:
     """[WP-23] And it is said that no more was read."""
     many = limits.LOOKAHEAD_ROWS_MAX + 1
     stage.place(*(a_work(id=an_id(NOW + 1_000 + n, n), state=State.FINISHED) for n in range(many)))
@@ -83,7 +83,7 @@ def test_rows_ahead_that_are_over_are_read_up_to_a_bound(stage: Stage) -> None:
     assert (found.cut, found.next_due) == (True, NOW + 1_000 + limits.LOOKAHEAD_ROWS_MAX - 1)
 
 
-def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
+def test_works_to_cancel_are_read_part_at_time(stage: Stage) -> None:
     """[WP-20] What is due behind them waits for no more than a part."""
     config = Config(
         pool=POOL,
@@ -108,7 +108,7 @@ def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
     assert (len(found.bulk_canceled), found.due) == (limits.DRAIN_ROWS, ())
 
 
-def test_a_work_that_is_met_twice_is_found_once_with_the_pointer_to_remove(stage: Stage) -> None:
+def test_work_that_is_met_twice_is_found_once_with_pointer_to_remove(stage: Stage) -> None:
     """By its first row. Its own row is never removed."""
     work = a_work(id=an_id(NOW - 5_000), due_at=NOW - 5_000)
     stage.place(work, Pointer(pool=POOL, at=an_id(NOW - 3_000), work_id=work.id))
@@ -130,7 +130,7 @@ def test_damaged_rows_are_not_among_what_is_read(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_all_pages_of_a_range_are_read_in_either_direction(stage: Stage, *, reverse: bool) -> None:
+def test_all_pages_of_range_are_read_in_either_direction(stage: Stage, *, reverse: bool) -> None:
     stage.place(*(a_work(id=an_id(NOW, n)) for n in range(7)))
     read_pages = list(
         pages(
@@ -145,7 +145,7 @@ def test_all_pages_of_a_range_are_read_in_either_direction(stage: Stage, *, reve
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_where_nothing_may_start_no_work_is_read(stage: Stage, reason: Reason) -> None:
+def test_read_without_free_slots_reads_no_work(stage: Stage, reason: Reason) -> None:
     """A pass of a full pool costs nothing for the backlog behind it."""
     hold = held(stage)
     stage.place(a_work())
@@ -160,7 +160,7 @@ def test_where_nothing_may_start_no_work_is_read(stage: Stage, reason: Reason) -
     [(True, False, False), (True, True, True), (False, False, True)],
     ids=["unconfirmed", "understood", "gone"],
 )
-def test_a_work_whose_entry_is_not_understood_is_not_chosen(
+def test_work_whose_entry_is_not_understood_is_not_chosen(
     stage: Stage, *, has_entry: bool, understood: bool, chosen: bool
 ) -> None:
     """[WP-4] One that was just looked at, or has no entry any more, waits for no further look."""

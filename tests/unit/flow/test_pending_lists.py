@@ -23,7 +23,7 @@ def pending(world: World) -> list[str]:
     return [work.work_id for work in world.pool().list(None, state="pending").items]
 
 
-def test_history_before_the_cursor_is_not_read(world: World) -> None:
+def test_history_before_cursor_is_not_read(world: World) -> None:
     put_ledger(world)
     for n in range(500):
         world.put(a_work(id=an_id(n=n + 1), state=State.FINISHED))
@@ -36,7 +36,7 @@ def test_history_before_the_cursor_is_not_read(world: World) -> None:
     assert world.memory.meter.snapshot().read_units - before <= 3
 
 
-def test_a_work_behind_the_cursor_is_found_by_what_points_at_it(world: World) -> None:
+def test_work_behind_cursor_is_found_by_what_points_at_it(world: World) -> None:
     put_ledger(world)
     late = world.put(a_work())
     world.memory.write(Put(Pointer(pool="email", at=an_id(at=CURSOR + 5), work_id=late.id)))
@@ -44,7 +44,7 @@ def test_a_work_behind_the_cursor_is_found_by_what_points_at_it(world: World) ->
     assert pending(world) == [late.id]
 
 
-def test_a_work_with_two_rows_in_sight_is_listed_once(world: World) -> None:
+def test_work_with_two_rows_in_sight_is_listed_once(world: World) -> None:
     put_ledger(world)
     work = world.put(a_work(due_at=CURSOR + 1))
     for n in (1, 700_000):
@@ -57,7 +57,7 @@ def test_a_work_with_two_rows_in_sight_is_listed_once(world: World) -> None:
     assert first.next is None
 
 
-def test_a_work_that_is_about_to_start_is_still_pending(world: World) -> None:
+def test_work_that_is_about_to_start_is_still_pending(world: World) -> None:
     put_ledger(world, n1=Entry(CURSOR), n2=Entry(CURSOR, confirmed=True))
     about = world.put(a_work(id=an_id(n=1)))
     world.put(a_running_work(id=an_id(n=2)))
@@ -66,7 +66,7 @@ def test_a_work_that_is_about_to_start_is_still_pending(world: World) -> None:
     assert [work.work_id for work in world.pool().list(None, state="running").items] == [an_id(n=2)]
 
 
-def test_one_page_reads_a_bounded_number_of_rows(world: World) -> None:
+def test_page_reads_bounded_number_of_rows(world: World) -> None:
     for n in range(limits.LIST_ROWS_MAX + 10):
         world.put(a_work(id=an_id(n=n + 1), state=State.FINISHED))
     wanted = world.put(

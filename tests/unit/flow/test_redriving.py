@@ -43,7 +43,7 @@ def a_failure(world: World, n: int = 1, **changes: object) -> WorkItem:
     return world.put(a_work(**{**ended, "id": work_id, "dead": dead_key(NOW, work_id), **changes}))
 
 
-def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
+def test_transaction_without_answer_is_asked_again(world: World) -> None:
     old = a_failure(world)
     world.store.plan(every, lost_before, times=None)
     with pytest.raises(StoreUnavailable):
@@ -57,7 +57,7 @@ def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
     assert len(world.telemetry.of(Redriven)) == 1
 
 
-def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
+def test_second_call_makes_up_for_kick_that_was_lost(world: World) -> None:
     old = a_failure(world)
 
     def is_status(write: Write) -> bool:
@@ -78,7 +78,7 @@ def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
     assert pointer.work_id == made
 
 
-def test_a_late_write_is_pointed_at_anew(world: World) -> None:
+def test_late_write_is_pointed_at_anew(world: World) -> None:
     old = a_failure(world)
     transact = world.store.transact
 
@@ -95,7 +95,7 @@ def test_a_late_write_is_pointed_at_anew(world: World) -> None:
     assert world.work(new).due_at == EpochMs(NOW)
 
 
-def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
+def test_redrives_at_one_time_make_one_work(world: World) -> None:
     old = a_failure(world)
     transact = world.store.transact
     others: list[str] = []
@@ -111,7 +111,7 @@ def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
     assert len(world.works()) == 2
 
 
-def test_all_at_once_kick_as_well(world: World) -> None:
+def test_redrive_all_kicks_as_well(world: World) -> None:
     """[WP-24]"""
     a_failure(world)
 
@@ -129,7 +129,7 @@ def test_dead_letters_whose_time_is_over_are_none(world: World) -> None:
     assert (before, dead_letters(world.ports, "email", lambda _: True)) == ([old.id], [])
 
 
-def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
+def test_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
     old = a_failure(world)
     world.put(changed(old, on_complete="done", context=Chunked(2)))
     with pytest.raises(NotFound, match="context"):
@@ -139,7 +139,7 @@ def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world
     assert world.work(old.id).redriven_as is None
 
 
-def test_no_pointer_is_put_to_a_redriven_work_that_was_canceled(world: World) -> None:
+def test_redriven_work_that_was_canceled_gets_no_pointer(world: World) -> None:
     """It would lie there for ever."""
     old = a_failure(world)
     new = world.pool().redrive(None, old.id)
@@ -149,7 +149,7 @@ def test_no_pointer_is_put_to_a_redriven_work_that_was_canceled(world: World) ->
     assert world.pointers() == []
 
 
-def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) -> None:
+def test_work_redriven_or_removed_meanwhile_counts_as_nothing(world: World) -> None:
     """The index that the ids came from lags behind."""
     mine, theirs = a_failure(world, 1), a_failure(world, 2)
     world.pool().redrive(None, theirs.id)
@@ -160,14 +160,14 @@ def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) 
     assert len(world.works()) == 4
 
 
-def test_redriving_many_wakes_the_loop_once(world: World) -> None:
+def test_redriving_many_wakes_loop_once(world: World) -> None:
     ids = [a_failure(world, n).id for n in (1, 2, 3)]
 
     assert redrive_each(world.ports, "email", ids, origin=None) == 3
     assert len(world.invoker.loops) == 1
 
 
-def test_what_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
+def test_work_that_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
     success = a_failure(world, outcome=Outcome.SUCCESS)
 
     assert redrive_each(world.ports, "email", [success.id], origin=None) == 0
@@ -185,7 +185,7 @@ def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: Worl
     assert world.work(over.id) == over
 
 
-def test_a_damaged_dead_letter_hides_no_other(world: World) -> None:
+def test_damaged_dead_letter_hides_no_other(world: World) -> None:
     """[WP-12]"""
     sound = a_failure(world)
     page = world.memory.query(KeyRange(shelf=Collection.DEAD, pool="email"))
@@ -195,7 +195,7 @@ def test_a_damaged_dead_letter_hides_no_other(world: World) -> None:
     assert dead_letters(world.ports, "email", everything) == [sound.id]
 
 
-def test_an_id_that_is_taken_is_not_written_over(world: World) -> None:
+def test_id_that_is_taken_is_not_written_over(world: World) -> None:
     old = a_failure(world)
     stranger = world.put(a_work(id=WorkId(make_id(EpochMs(NOW), random_bits=5))))
     draws = iter([5, 6, 7])
@@ -208,7 +208,7 @@ def test_an_id_that_is_taken_is_not_written_over(world: World) -> None:
 
 
 @pytest.mark.parametrize("part", [Part.ARGS, Part.CONTEXT])
-def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part: Part) -> None:
+def test_failure_whose_inputs_were_removed_is_not_redriven(world: World, part: Part) -> None:
     whole = changed(
         a_failure(world), args='{"pad":"' + "a" * 5_000 + '"}', context='"' + "c" * 5_000 + '"'
     )
@@ -224,7 +224,7 @@ def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part:
     assert world.works() == [stored]
 
 
-def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
+def test_second_call_points_at_what_waits_from_now_on(world: World) -> None:
     old = a_failure(world)
     made = world.pool().redrive(None, old.id)
     world.clock.at += 60_000
@@ -244,7 +244,7 @@ def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
         {"state": State.PENDING, "starts": 1, "attempts_made": 1},
     ],
 )
-def test_a_second_call_points_at_nothing_that_was_started_or_is_over(
+def test_second_call_points_at_nothing_that_was_started_or_is_over(
     world: World, changes: dict[str, object]
 ) -> None:
     old = a_failure(world)
@@ -255,7 +255,7 @@ def test_a_second_call_points_at_nothing_that_was_started_or_is_over(
     assert world.pointers() == []
 
 
-def test_a_second_call_answers_although_the_first_ones_work_is_gone(world: World) -> None:
+def test_second_call_answers_although_first_ones_work_is_gone(world: World) -> None:
     old = a_failure(world)
     made = world.pool().redrive(None, old.id)
     world.memory.delete(WorkRef("email", made))

@@ -28,7 +28,7 @@ def reports(world: World) -> list[object]:
     ]
 
 
-def test_within_its_minute_nothing_is_written(world: World) -> None:
+def test_tally_is_not_written_within_its_minute(world: World) -> None:
     tally = carry_on(
         world.ports, "email", MinuteTally(since=NOW, succeeded=1), [DONE], [5], EpochMs(LATER - 1)
     )
@@ -37,7 +37,7 @@ def test_within_its_minute_nothing_is_written(world: World) -> None:
     assert world.requests == 0
 
 
-def test_a_minute_that_is_over_is_reported_and_a_new_one_begins(world: World) -> None:
+def test_minute_that_is_over_is_reported_and_new_one_begins(world: World) -> None:
     full = MinuteTally(since=NOW, succeeded=1)
 
     assert carry_on(world.ports, "email", full, [DONE], [], LATER) == MinuteTally(
@@ -50,7 +50,7 @@ def test_a_minute_that_is_over_is_reported_and_a_new_one_begins(world: World) ->
     ]
 
 
-def test_a_report_whose_commit_was_lost_is_written_over_itself(world: World) -> None:
+def test_report_whose_commit_was_lost_is_written_over_itself(world: World) -> None:
     full = MinuteTally(since=NOW, succeeded=1)
     carry_on(world.ports, "email", full, [DONE], [], LATER)
 
@@ -59,7 +59,7 @@ def test_a_report_whose_commit_was_lost_is_written_over_itself(world: World) -> 
     assert len(reports(world)) == 1
 
 
-def test_a_report_that_cannot_be_written_is_counted_on(world: World) -> None:
+def test_report_that_cannot_be_written_is_counted_on(world: World) -> None:
     world.store.plan(every, lost_before, times=None)
 
     tally = carry_on(world.ports, "email", MinuteTally(since=NOW, succeeded=1), [DONE], [], LATER)

@@ -25,7 +25,7 @@ from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
     ],
     ids=str,
 )
-def test_watchdog_refuses_an_event_without_a_table(event: dict[str, Any]) -> None:
+def test_watchdog_refuses_event_without_table(event: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as refused:
         watchdog.handler(event, cast("Any", None))
 
@@ -37,7 +37,7 @@ def test_watchdog_refuses_an_event_without_a_table(event: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("event", [None, "text", 1, ["workpool_watchdog"]], ids=str)
-def test_refuse_work_item_names_the_type_of_an_event_that_is_no_object(event: object) -> None:
+def test_refuse_work_item_names_type_of_event_that_is_no_object(event: object) -> None:
     with pytest.raises(UsageError) as refused:
         refuse_work_item(cast("Any", event))
 
@@ -45,7 +45,7 @@ def test_refuse_work_item_names_the_type_of_an_event_that_is_no_object(event: ob
     assert str(refused.value).startswith("event must be a JSON object; got ")
 
 
-def test_refuse_work_item_refuses_the_event_of_a_work_item() -> None:
+def test_refuse_work_item_refuses_event_of_work_item() -> None:
     with pytest.raises(UsageError) as refused:
         refuse_work_item({"_workpool": {}})
 
@@ -63,7 +63,7 @@ def test_refuse_other_table_names_both_tables(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("table", ["jobs", "arn:aws:dynamodb:eu-west-1:123456789012:table/jobs"])
-def test_refuse_other_table_takes_the_own_one(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuse_other_table_takes_own_one(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKPOOL_TABLE", "jobs")
 
     refuse_other_table(table)

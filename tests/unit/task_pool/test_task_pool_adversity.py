@@ -65,7 +65,7 @@ class Untold:
         (Untold, ValueError),
     ],
 )
-def test_an_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make, kind):
+def test_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make, kind):
     pool, ran = TaskPool(max_workers=1), []
     pool.add(make(), partial(ran.append, 1))
     assert [type(error) for error in failures_of(pool.drain)] == [kind]
@@ -73,7 +73,7 @@ def test_an_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make,
     pool.done()
 
 
-def test_what_is_no_exception_is_told_by_how_it_shows_itself_or_else_by_its_class():
+def test_raised_value_that_is_no_exception_is_shown_or_named_by_class():
     told = []
     pool = TaskPool(max_workers=1, on_error=lambda failure: told.append(failure.error))
     pool.add(
@@ -100,7 +100,7 @@ def test_on_error_may_raise_what_cannot_be_noted():
     assert failures_of(pool.done) == (Frozen(1), Frozen(2))
 
 
-def test_an_error_of_the_block_that_cannot_be_noted_goes_out_all_the_same():
+def test_error_of_block_that_cannot_be_noted_goes_out_all_same():
     def use():
         with TaskPool() as pool:
             pool.add(partial(fail, ValueError()))
@@ -110,7 +110,7 @@ def test_an_error_of_the_block_that_cannot_be_noted_goes_out_all_the_same():
         use()
 
 
-def test_a_generator_function_is_reported_since_nothing_of_it_ran():
+def test_generator_function_is_reported_since_nothing_of_it_ran():
     ran = []
 
     def generator():
@@ -130,7 +130,7 @@ def test_a_generator_function_is_reported_since_nothing_of_it_ran():
     pool.done()
 
 
-def test_a_generator_that_is_a_coroutine_is_awaited():
+def test_generator_that_is_coroutine_is_awaited():
     ran = []
 
     @types.coroutine
@@ -145,7 +145,7 @@ def test_a_generator_that_is_a_coroutine_is_awaited():
 
 @pytest.mark.parametrize("option", ["idle_timeout", "runtime_limit", "reserve"])
 @pytest.mark.parametrize("forever", [timedelta.max, 1e300], ids=str)
-def test_a_time_that_no_platform_can_count_is_a_long_time(option, forever):
+def test_time_that_no_platform_can_count_is_long_time(option, forever):
     pool, gate = TaskPool(max_workers=1, **{option: forever}), Gate()
     if option == "reserve":
         pool.follow(LambdaContext())
@@ -161,7 +161,7 @@ def test_a_time_that_no_platform_can_count_is_a_long_time(option, forever):
     assert Caller(pool.done).result() is None
 
 
-def test_an_invocation_that_has_more_time_than_can_be_waited_is_followed():
+def test_invocation_that_has_more_time_than_can_be_waited_is_followed():
     pool, gate = TaskPool(), Gate()
     pool.add(gate)
     gate.wait_begun()
@@ -174,7 +174,7 @@ def test_an_invocation_that_has_more_time_than_can_be_waited_is_followed():
 @pytest.mark.parametrize(
     "left", [None, "1000", True, MagicMock()], ids=lambda left: type(left).__name__
 )
-def test_a_context_whose_time_is_no_number_is_refused_and_the_pool_goes_on(left):
+def test_context_whose_time_is_no_number_is_refused_and_pool_goes_on(left):
     pool, ran = TaskPool(max_workers=1), []
     with pytest.raises(UsageError, match="get_remaining_time_in_millis"):
         pool.follow(LambdaContext(left))
@@ -183,7 +183,7 @@ def test_a_context_whose_time_is_no_number_is_refused_and_the_pool_goes_on(left)
     assert ran == [1]
 
 
-def test_on_error_cannot_wait_for_the_pool_that_leaves_its_task_running():
+def test_on_error_cannot_wait_for_pool_that_leaves_its_task_running():
     told, gate = [], Gate()
 
     def on_error(failure):
@@ -219,7 +219,7 @@ class Leaves:
 
 
 @pytest.mark.parametrize("keeps", ["task", "context"])
-def test_what_is_let_go_of_with_a_task_may_add_another(keeps):
+def test_object_freed_with_task_may_add_another(keeps):
     pool, ran = TaskPool(max_workers=1, idle_timeout=None), threading.Event()
 
     def leave():
@@ -237,7 +237,7 @@ def test_what_is_let_go_of_with_a_task_may_add_another(keeps):
     assert Caller(pool.done).result() is None
 
 
-def test_what_is_let_go_of_with_a_context_may_add_a_task_also_while_others_follow():
+def test_object_freed_with_context_may_add_task_while_others_follow():
     pool, gate, ran = TaskPool(max_workers=1), Gate(), threading.Event()
     pool.add(gate)
 
@@ -253,7 +253,7 @@ def test_what_is_let_go_of_with_a_context_may_add_a_task_also_while_others_follo
     assert Caller(pool.done).result() is None
 
 
-def test_what_is_let_go_of_with_a_task_that_was_not_started_may_look_at_the_pool():
+def test_object_freed_with_unstarted_task_may_look_at_pool():
     pool, seen = TaskPool(max_workers=1, on_error=lambda failure: None), []
     pool.follow(LambdaContext(0))
     pool.add(Leaves(lambda: seen.append(pool.stats().queued)))
@@ -271,7 +271,7 @@ class Falling:
         return 0 if self.over.is_set() else 400
 
 
-def test_done_does_not_wait_beyond_its_time_for_a_thread_of_asyncios_that_a_canceled_coroutine_left():
+def test_done_does_not_wait_beyond_its_time_for_thread_of_asyncios_that_canceled_coroutine_left():
     context, blocked, begun = Falling(), threading.Event(), threading.Event()
 
     def block():
@@ -296,7 +296,7 @@ def test_done_does_not_wait_beyond_its_time_for_a_thread_of_asyncios_that_a_canc
     assert not threads[0].is_alive()
 
 
-def test_done_at_rest_has_the_whole_runtime_limit_to_end_its_threads(monkeypatch):
+def test_done_at_rest_has_whole_runtime_limit_to_end_its_threads(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("workpool_aws.task_pool.pool.stopwatch_ms", lambda: now[0])
 
@@ -313,7 +313,7 @@ def test_done_at_rest_has_the_whole_runtime_limit_to_end_its_threads(monkeypatch
     assert [thread for thread in threading.enumerate() if thread.name.startswith("rested")] == []
 
 
-def test_an_interrupted_hand_over_is_reported_by_the_next_drain(monkeypatch):
+def test_interrupted_hand_over_is_reported_by_next_drain(monkeypatch):
     pool, gate = TaskPool(max_workers=1), Gate()
     pool.add(gate)
     gate.wait_begun()
@@ -331,12 +331,12 @@ def test_an_interrupted_hand_over_is_reported_by_the_next_drain(monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [TaskPool(), "pool"])
-def test_the_decorator_refuses_what_is_no_handler(wrong):
+def test_decorator_refuses_what_is_no_handler(wrong):
     with pytest.raises(UsageError, match="handler"):
         with_task_pool(wrong)
 
 
-def test_the_decorator_refuses_what_is_no_pool():
+def test_decorator_refuses_what_is_no_pool():
     with pytest.raises(UsageError, match="pool"):
         with_task_pool(pool="pool")
 
@@ -381,7 +381,7 @@ tell(f"status {status}")
 
 
 @needs_fork
-def test_a_forked_process_begins_with_threads_and_tasks_of_its_own():
+def test_forked_process_begins_with_threads_and_tasks_of_its_own():
     done = subprocess.run(
         [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False
     )

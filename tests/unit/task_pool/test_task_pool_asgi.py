@@ -47,7 +47,7 @@ def starlette_app(endpoint, **options):
     return app
 
 
-def test_fastapi_tasks_of_sync_and_async_endpoints_end_before_the_answer():
+def test_fastapi_tasks_of_sync_and_async_endpoints_end_before_answer():
     app = FastAPI()
     app.add_middleware(TaskPoolMiddleware)
     pools = []
@@ -75,7 +75,7 @@ def test_fastapi_tasks_of_sync_and_async_endpoints_end_before_the_answer():
 
 
 @pytest.mark.peer("TP09")
-def test_no_part_of_the_answer_goes_out_before_its_tasks_are_over():
+def test_answer_goes_out_when_its_tasks_are_over():
     gate, sent = Gate(), []
 
     async def app(scope, receive, send):
@@ -97,7 +97,7 @@ def test_no_part_of_the_answer_goes_out_before_its_tasks_are_over():
     assert sent == [("http.response.start", True), ("http.response.body", True)]
 
 
-def test_a_stream_goes_out_as_it_comes_but_for_its_end():
+def test_stream_goes_out_as_it_comes_but_for_its_end():
     gate, sent = Gate(), []
 
     async def endpoint(request):
@@ -132,7 +132,7 @@ def test_a_stream_goes_out_as_it_comes_but_for_its_end():
     assert gate.ended.is_set()
 
 
-def test_failing_tasks_make_the_answer_an_error():
+def test_failing_tasks_make_answer_error():
     async def endpoint(request):
         request.state.task_pool.add(partial(fail, ValueError("of a task")))
         return PlainTextResponse("fine")
@@ -143,7 +143,7 @@ def test_failing_tasks_make_the_answer_an_error():
         get(app, "/x", raises=True)
 
 
-def test_with_on_error_the_answer_goes_out():
+def test_answer_goes_out_with_on_error():
     async def endpoint(request):
         request.state.task_pool.add(partial(fail, ValueError("of a task")))
         return PlainTextResponse("fine")
@@ -156,7 +156,7 @@ def test_with_on_error_the_answer_goes_out():
 
 
 @pytest.mark.peer("TP09")
-def test_tasks_end_also_when_the_endpoint_raises(capsys):
+def test_tasks_end_also_when_endpoint_raises(capsys):
     async def endpoint(request):
         request.state.task_pool.add(partial(events.append, "ran"), partial(fail, ValueError()))
         raise LookupError("the endpoint's")
@@ -168,7 +168,7 @@ def test_tasks_end_also_when_the_endpoint_raises(capsys):
     assert '"task_failed"' in capsys.readouterr().out
 
 
-def test_what_starlettes_own_background_tasks_add_is_drained_too():
+def test_tasks_of_starlettes_background_tasks_are_drained_too():
     async def endpoint(request):
         return PlainTextResponse(
             "fine",
@@ -179,7 +179,7 @@ def test_what_starlettes_own_background_tasks_add_is_drained_too():
     assert events == ["ran"]
 
 
-def test_a_pool_for_all_requests_bounds_them_together_and_stays_open():
+def test_pool_for_all_requests_bounds_them_together_and_stays_open():
     lock, together = threading.Lock(), threading.Barrier(2)
     running, most = 0, 0
     pool = TaskPool(max_workers=2)
@@ -203,7 +203,7 @@ def test_a_pool_for_all_requests_bounds_them_together_and_stays_open():
     pool.done()
 
 
-def test_a_canceled_request_waits_for_its_tasks():
+def test_canceled_request_waits_for_its_tasks():
     gate = Gate()
 
     async def app(scope, receive, send):
@@ -228,7 +228,7 @@ def test_a_canceled_request_waits_for_its_tasks():
     assert events == []
 
 
-def test_a_websocket_drains_at_its_end_and_other_scopes_pass():
+def test_websocket_drains_at_its_end_and_other_scopes_pass():
     async def app(scope, receive, send):
         if scope["type"] == "websocket":
             scope["state"]["task_pool"].add(partial(events.append, "ran"))
@@ -244,7 +244,7 @@ def test_a_websocket_drains_at_its_end_and_other_scopes_pass():
     assert scope == {"type": "lifespan"}
 
 
-def test_an_answer_without_a_body_keeps_its_start():
+def test_answer_without_body_keeps_its_start():
     async def app(scope, receive, send):
         await send({"type": "http.response.start"})
 
@@ -255,13 +255,13 @@ def test_an_answer_without_a_body_keeps_its_start():
     assert events == ["http.response.start"]
 
 
-def test_a_pool_that_is_none_is_refused():
+def test_pool_that_is_none_is_refused():
     with pytest.raises(UsageError, match="pool"):
         TaskPoolMiddleware(lambda *_: None, pool="pool")
 
 
 @pytest.mark.parametrize("made", [None, "pool", 0])
-def test_a_maker_that_makes_no_pool_is_refused_with_what_it_made(made):
+def test_maker_that_makes_no_pool_is_refused_with_what_it_made(made):
     async def app(scope, receive, send):
         events.append("called")
 
@@ -272,7 +272,7 @@ def test_a_maker_that_makes_no_pool_is_refused_with_what_it_made(made):
 
 
 @pytest.mark.parametrize("kind", ["http.response.body", "http.response.zerocopysend"])
-def test_it_waits_before_the_last_part_only_whatever_parts_are_made_of(kind):
+def test_middleware_waits_before_last_part_of_any_kind(kind):
     gate, sent = Gate(), []
 
     async def app(scope, receive, send):
@@ -294,7 +294,7 @@ def test_it_waits_before_the_last_part_only_whatever_parts_are_made_of(kind):
     ]
 
 
-def test_a_websocket_whose_client_goes_away_waits_for_its_tasks():
+def test_websocket_whose_client_goes_away_waits_for_its_tasks():
     gate = Gate()
 
     async def app(scope, receive, send):

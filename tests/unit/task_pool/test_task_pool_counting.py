@@ -21,7 +21,7 @@ NOTHING = {
 }
 
 
-def test_a_pool_that_did_nothing_has_no_times():
+def test_pool_that_did_nothing_has_no_times():
     assert asdict(TaskCounts().stats(queued=0, running=0, workers=0)) == NOTHING
 
 
@@ -56,7 +56,7 @@ def test_waits_are_those_of_what_was_started_and_runs_those_of_what_ended():
     }
 
 
-def test_what_only_failed_has_times_too():
+def test_failed_tasks_have_times_too():
     tally = TaskCounts()
     tally.start(2.0)
     tally.end(3.0, failed=True)
@@ -66,7 +66,7 @@ def test_what_only_failed_has_times_too():
     assert (stats.failed, stats.completed, stats.run_ms_mean, stats.run_ms_max) == (1, 0, 3.0, 3.0)
 
 
-def test_what_was_not_started_is_handed_over_or_given_up_and_has_no_times():
+def test_unstarted_tasks_are_spilled_or_given_up_and_have_no_times():
     tally = TaskCounts()
     for spilled in (True, True, False):
         tally.unstarted(spilled=spilled)

@@ -19,7 +19,7 @@ from workpool_aws.executor.executor import Executor, unfinished
 
 
 @pytest.mark.peer("TP03")
-def test_a_drain_waits_for_what_was_added_before_and_not_for_what_others_add_later():
+def test_drain_waits_for_what_was_added_before_and_not_for_what_others_add_later():
     pool = TaskPool(max_workers=2)
     first, second = Gate(), Gate()
     pool.add(first)
@@ -38,7 +38,7 @@ def test_a_drain_waits_for_what_was_added_before_and_not_for_what_others_add_lat
 
 
 @pytest.mark.peer("TP04")
-def test_an_earlier_drain_waits_for_what_its_tasks_add_after_a_later_one_began():
+def test_earlier_drain_waits_for_what_its_tasks_add_after_later_one_began():
     pool = TaskPool(max_workers=2)
     parent, child, other = Gate(), Gate(), Gate()
 
@@ -64,7 +64,7 @@ def test_an_earlier_drain_waits_for_what_its_tasks_add_after_a_later_one_began()
 
 
 @pytest.mark.peer("TP03")
-def test_many_threads_may_drain_at_one_time():
+def test_drain_may_be_called_by_many_threads():
     pool = TaskPool(max_workers=3)
     gates = [Gate() for _ in range(3)]
     pool.add(*gates)
@@ -102,7 +102,7 @@ def test_done_by_two_threads_makes_both_wait():
 
 
 @pytest.mark.parametrize("wait", ["drain", "done"])
-def test_a_task_that_waits_for_its_own_pool_is_told_so(wait):
+def test_task_that_waits_for_its_own_pool_is_told_so(wait):
     pool = TaskPool(max_workers=1)
     pool.add(getattr(pool, wait))
     with pytest.raises(TasksFailed) as failed:
@@ -114,7 +114,7 @@ def test_a_task_that_waits_for_its_own_pool_is_told_so(wait):
     pool.done()
 
 
-def test_a_task_may_wait_for_another_pool():
+def test_task_may_wait_for_another_pool():
     ran = []
 
     def task():
@@ -126,7 +126,7 @@ def test_a_task_may_wait_for_another_pool():
     assert ran == [1]
 
 
-def test_draining_is_a_block_that_leaves_the_pool_open():
+def test_draining_is_block_that_leaves_pool_open():
     pool = TaskPool()
     ran = []
     with pool.draining():
@@ -151,7 +151,7 @@ def no_shared_pool():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
-def test_the_shared_pool_is_one_and_reset_by_a_drain():
+def test_shared_pool_is_one_and_reset_by_drain():
     pool = TaskPool.shared()
     pool.add(int, int)
     assert TaskPool.shared() is pool
@@ -169,7 +169,7 @@ def test_the_shared_pool_is_one_and_reset_by_a_drain():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
-def test_the_shared_pool_is_not_reset_by_a_drain_that_leaves_a_task_running():
+def test_shared_pool_is_not_reset_by_drain_that_leaves_task_running():
     TaskPool.shared().done()
     pool, gate = TaskPool.shared(max_workers=1), Gate()
     pool.add(int, gate)
@@ -183,7 +183,7 @@ def test_the_shared_pool_is_not_reset_by_a_drain_that_leaves_a_task_running():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
-def test_the_shared_pool_keeps_the_options_that_it_was_made_with():
+def test_shared_pool_keeps_options_that_it_was_made_with():
     TaskPool.shared().done()
     pool = TaskPool.shared(max_workers=1)
     assert TaskPool.shared() is pool
@@ -228,7 +228,7 @@ del pool
 
 
 @pytest.mark.parametrize(("last", "told"), [("int", False), ("fail", True)])
-def test_what_nobody_waited_for_runs_before_the_process_ends_and_failures_are_told(last, told):
+def test_tasks_without_drain_run_before_process_ends_and_failures_are_logged(last, told):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(last=last)],
         capture_output=True,
@@ -292,7 +292,7 @@ if __name__ == "__main__":
         ("forkserver", "return", 0, 1),
     ],
 )
-def test_what_nobody_waited_for_runs_before_a_process_of_multiprocessing_ends(
+def test_tasks_without_drain_run_before_multiprocessing_process_ends(
     method, end, code, fails, tmp_path
 ):
     if method not in multiprocessing.get_all_start_methods():
@@ -311,7 +311,7 @@ def test_what_nobody_waited_for_runs_before_a_process_of_multiprocessing_ends(
 
 
 @pytest.mark.peer("TP07")
-def test_a_task_that_nobody_waited_for_cannot_add_to_a_pool_that_is_done():
+def test_task_that_nobody_waited_for_cannot_add_to_pool_that_is_done():
     gate, told, ended = Gate(), [], threading.Event()
     pool = TaskPool()
 
@@ -332,7 +332,7 @@ def test_a_task_that_nobody_waited_for_cannot_add_to_a_pool_that_is_done():
     assert len(told) == 1
 
 
-def test_a_drain_that_ends_leaves_the_followed_invocation_to_those_that_still_wait():
+def test_drain_that_ends_leaves_followed_invocation_to_those_that_still_wait():
     pool, clock, ran = TaskPool(max_workers=2), LambdaContext(), []
     first, second = Gate(), Gate()
     pool.follow(clock)
@@ -353,7 +353,7 @@ def test_a_drain_that_ends_leaves_the_followed_invocation_to_those_that_still_wa
     assert ran == []
 
 
-def test_only_pools_with_something_left_to_do_or_to_tell_are_kept_for_the_end_of_the_process():
+def test_pools_with_something_left_are_kept_for_end_of_process():
     pool, gate = TaskPool(max_workers=1), Gate()
     assert pool._crew not in unfinished()
     pool.add(partial(int, "x"), gate)
@@ -373,7 +373,7 @@ def test_only_pools_with_something_left_to_do_or_to_tell_are_kept_for_the_end_of
     assert pool._crew not in unfinished()
 
 
-def test_a_pool_whose_tasks_are_over_is_not_kept_although_nobody_waited():
+def test_pool_whose_tasks_are_over_is_not_kept_although_nobody_waited():
     pool, workers = TaskPool(max_workers=1, idle_timeout=0.01), []
     begun = threading.Event()
     pool.add(lambda: workers.append(threading.current_thread()), begun.set)

@@ -63,7 +63,7 @@ def held_elsewhere(queue: Queue) -> Iterator[None]:
         assert holder.result() is None
 
 
-def test_what_is_put_is_queued_at_once_under_the_lock(queue: Queue) -> None:
+def test_task_that_is_put_is_queued_at_once_under_lock(queue: Queue) -> None:
     queue.put("a", "b")
 
     assert (queue.queued, queue.was_mine) == (["a", "b"], [True, True])
@@ -72,7 +72,7 @@ def test_what_is_put_is_queued_at_once_under_the_lock(queue: Queue) -> None:
         assert not queue.entrance.is_mine
 
 
-def test_what_is_put_while_another_thread_holds_the_lock_is_queued_by_that_thread(
+def test_task_put_under_anothers_lock_is_queued_by_that_thread(
     queue: Queue,
 ) -> None:
     with held_elsewhere(queue):
@@ -82,7 +82,7 @@ def test_what_is_put_while_another_thread_holds_the_lock_is_queued_by_that_threa
     assert queue.queued == ["a", "b"]
 
 
-def test_what_a_holder_puts_is_queued_when_it_takes_in_or_leaves(queue: Queue) -> None:
+def test_task_put_by_holder_is_queued_when_it_takes_in_or_leaves(queue: Queue) -> None:
     entrance = queue.entrance
     with entrance.settling, entrance.lock:
         queue.put("a")
@@ -95,7 +95,7 @@ def test_what_a_holder_puts_is_queued_when_it_takes_in_or_leaves(queue: Queue) -
     assert (before, taken_in, put_later, queue.queued) == ([], ["a"], ["a"], ["a", "b"])
 
 
-def test_a_thread_that_changes_the_executor_knows_it_and_another_does_not(queue: Queue) -> None:
+def test_thread_that_changes_executor_knows_it_and_another_does_not(queue: Queue) -> None:
     entrance, elsewhere = queue.entrance, []
     before = entrance.is_mine
     with entrance.settling:
@@ -112,7 +112,7 @@ def test_a_thread_that_changes_the_executor_knows_it_and_another_does_not(queue:
 
 
 @pytest.mark.parametrize("nested", [0, 1, 2])
-def test_a_thread_that_has_let_go_as_often_as_it_began_changes_nothing_any_more(
+def test_thread_that_has_let_go_as_often_as_it_began_changes_nothing_any_more(
     queue: Queue, nested: int
 ) -> None:
     entrance = queue.entrance
@@ -125,7 +125,7 @@ def test_a_thread_that_has_let_go_as_often_as_it_began_changes_nothing_any_more(
         assert not entrance.is_mine
 
 
-def test_the_lock_is_let_go_in_a_block_and_taken_again(queue: Queue) -> None:
+def test_lock_is_let_go_in_block_and_taken_again(queue: Queue) -> None:
     entrance = queue.entrance
     with entrance.settling, entrance.lock:
         queue.put("before")
@@ -144,7 +144,7 @@ def test_the_lock_is_let_go_in_a_block_and_taken_again(queue: Queue) -> None:
     assert not entrance.lock.locked()
 
 
-def test_what_is_not_queued_yet_can_be_taken_back_once(queue: Queue) -> None:
+def test_task_not_queued_yet_can_be_taken_back_once(queue: Queue) -> None:
     with held_elsewhere(queue):
         queue.put("a", "b")
         answers = [queue.take_back(name) for name in ("a", "a", "never put")]
@@ -152,7 +152,7 @@ def test_what_is_not_queued_yet_can_be_taken_back_once(queue: Queue) -> None:
     assert (answers, queue.queued) == ([True, False, False], ["b"])
 
 
-def test_what_is_taken_back_in_the_moment_it_is_taken_in_is_passed_over(queue: Queue) -> None:
+def test_task_taken_back_while_taken_in_is_passed_over(queue: Queue) -> None:
     class Emptied(deque[Any]):
         def popleft(self) -> Any:
             self.clear()
@@ -165,7 +165,7 @@ def test_what_is_taken_back_in_the_moment_it_is_taken_in_is_passed_over(queue: Q
     assert queue.queued == []
 
 
-def test_a_caller_learns_that_nothing_can_run_its_own_tasks_alone(queue: Queue) -> None:
+def test_caller_learns_that_nothing_can_run_its_own_tasks_alone(queue: Queue) -> None:
     queue.refused = {"theirs", "mine"}
     with queue.entrance.lock:
         queue.put("theirs", "fine")
@@ -178,7 +178,7 @@ def test_a_caller_learns_that_nothing_can_run_its_own_tasks_alone(queue: Queue) 
     assert not queue.entrance.lock.locked()
 
 
-def test_a_seal_takes_in_what_is_there_and_nothing_later(queue: Queue) -> None:
+def test_seal_takes_in_what_is_there_and_nothing_later(queue: Queue) -> None:
     entrance = queue.entrance
     with entrance.lock:
         queue.put("early")
@@ -192,7 +192,7 @@ def test_a_seal_takes_in_what_is_there_and_nothing_later(queue: Queue) -> None:
     assert queue.take_back("late")
 
 
-def test_a_seal_on_an_empty_inbox_says_so(queue: Queue) -> None:
+def test_seal_on_empty_inbox_says_so(queue: Queue) -> None:
     with queue.entrance.lock:
         assert queue.entrance.seal() is False
 

@@ -25,7 +25,7 @@ def failures_of(call):
 
 
 @pytest.mark.peer("TP05")
-def test_every_failure_is_raised_with_the_name_of_its_task():
+def test_every_failure_is_raised_with_name_of_its_task():
     pool = TaskPool(max_workers=2)
     errors = [ValueError(n) for n in range(5)]
     pool.add(*[partial(fail, error) for error in errors], int)
@@ -36,7 +36,7 @@ def test_every_failure_is_raised_with_the_name_of_its_task():
     pool.done()
 
 
-def test_the_group_is_an_error_of_the_package_and_can_be_picked_from():
+def test_group_is_error_of_package_and_can_be_picked_from():
     pool = TaskPool()
     pool.add(partial(fail, ValueError(1)), partial(fail, OSError(2)))
     picked = []
@@ -85,7 +85,7 @@ class HasNoName:
     ],
     ids=["notes", "attributes", "text", "name"],
 )
-def test_an_error_that_cannot_even_be_described_ends_no_thread(task):
+def test_error_that_cannot_even_be_described_ends_no_thread(task):
     """A drain would wait for the task of a dead thread without end."""
     pool = TaskPool(max_workers=1)
     ran = threading.Event()
@@ -100,7 +100,7 @@ def test_an_error_that_cannot_even_be_described_ends_no_thread(task):
     pool.done()
 
 
-def test_a_failure_is_reported_once_and_the_pool_goes_on():
+def test_failure_is_reported_once_and_pool_goes_on():
     pool = TaskPool()
     pool.add(partial(fail, ValueError()))
     assert len(failures_of(pool.drain)) == 1
@@ -111,7 +111,7 @@ def test_a_failure_is_reported_once_and_the_pool_goes_on():
     assert ran.is_set()
 
 
-def test_a_failure_before_any_drain_waits_for_the_next():
+def test_failure_before_any_drain_waits_for_next():
     pool = TaskPool(max_workers=1)
     gate = Gate()
     pool.add(partial(fail, ValueError()), gate)
@@ -121,7 +121,7 @@ def test_a_failure_before_any_drain_waits_for_the_next():
     pool.done()
 
 
-def test_every_drain_that_waits_for_a_task_reports_its_failure():
+def test_every_drain_that_waits_for_task_reports_its_failure():
     pool = TaskPool()
     gate = Gate()
 
@@ -151,7 +151,7 @@ def test_on_error_is_told_of_each_failure_with_its_task_and_then_nothing_is_rais
     assert all(isinstance(failure, TaskFailure) for failure in told)
 
 
-def test_what_on_error_raises_is_reported_with_what_it_was_told_of():
+def test_error_of_on_error_is_reported_with_its_cause():
     pool = TaskPool(on_error=lambda failure: fail(OSError("full")))
     pool.add(partial(fail, ValueError(1)))
     raised = failures_of(pool.done)
@@ -160,13 +160,13 @@ def test_what_on_error_raises_is_reported_with_what_it_was_told_of():
     assert raised[1].__context__ is raised[0]
 
 
-def test_on_error_may_raise_what_it_was_told_of_which_is_then_reported_once():
+def test_on_error_may_raise_its_own_argument_which_is_reported_once():
     pool = TaskPool(on_error=lambda failure: fail(failure.error))
     pool.add(partial(fail, ValueError(1)))
     assert [str(error) for error in failures_of(pool.done)] == ["1"]
 
 
-def test_a_drain_waits_for_on_error():
+def test_drain_waits_for_on_error():
     gate, told = Gate(), []
 
     def on_error(failure):
@@ -184,7 +184,7 @@ def test_a_drain_waits_for_on_error():
     pool.done()
 
 
-def test_on_error_may_add_a_task():
+def test_on_error_may_add_task():
     ran = []
     pool = TaskPool(on_error=lambda failure: pool.add(partial(ran.append, failure.name)))
     pool.add(partial(fail, ValueError()))
@@ -197,7 +197,7 @@ def test_on_error_may_add_a_task():
     [SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_no_exception_ends_neither_process_nor_pool(error):
+def test_raised_value_that_is_no_exception_ends_neither_process_nor_pool(error):
     pool = TaskPool(max_workers=1)
     ran = threading.Event()
     pool.add(partial(fail, error), ran.set)
@@ -207,7 +207,7 @@ def test_what_is_no_exception_ends_neither_process_nor_pool(error):
     assert ran.is_set()
 
 
-def test_a_coroutine_reports_as_any_task():
+def test_coroutine_reports_as_any_task():
     async def coroutine(error):
         await asyncio.sleep(0)
         raise error
@@ -232,14 +232,14 @@ def test_a_coroutine_reports_as_any_task():
     assert ran == ["after"]
 
 
-def test_an_error_that_two_tasks_share_is_reported_for_both():
+def test_error_that_two_tasks_share_is_reported_for_both():
     error = ValueError("shared")
     pool = TaskPool()
     pool.add(partial(fail, error), partial(fail, error))
     assert failures_of(pool.done) == (error, error)
 
 
-def test_the_block_of_a_pool_raises_what_its_tasks_raised():
+def test_block_of_pool_raises_what_its_tasks_raised():
     def use():
         with TaskPool() as pool:
             pool.add(partial(fail, ValueError(1)))
@@ -247,7 +247,7 @@ def test_the_block_of_a_pool_raises_what_its_tasks_raised():
     assert [str(error) for error in failures_of(use)] == ["1"]
 
 
-def test_the_error_of_the_block_goes_out_first_with_those_of_tasks_noted_and_logged(capsys):
+def test_error_of_block_goes_out_first_with_those_of_tasks_noted_and_logged(capsys):
     ran = threading.Event()
 
     def use():
@@ -265,7 +265,7 @@ def test_the_error_of_the_block_goes_out_first_with_those_of_tasks_noted_and_log
     assert "a secret" not in said
 
 
-def test_an_interrupted_drain_keeps_its_failures_for_the_next(monkeypatch):
+def test_interrupted_drain_keeps_its_failures_for_next(monkeypatch):
     pool = TaskPool(max_workers=1)
     gate = Gate()
     pool.add(partial(fail, ValueError(1)), gate)

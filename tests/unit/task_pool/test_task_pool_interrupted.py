@@ -165,7 +165,7 @@ def output_of(scene: str) -> str:
     return done.stdout
 
 
-def test_finalizers_add_wherever_the_collector_runs():
+def test_finalizers_add_wherever_collector_runs():
     ran, different, made, workers = map(int, output_of(FINALIZERS).split())
 
     assert (ran, different) == (made, made)
@@ -173,7 +173,7 @@ def test_finalizers_add_wherever_the_collector_runs():
     assert workers == 0
 
 
-def test_finalizers_find_the_shared_pool_wherever_the_collector_runs():
+def test_finalizers_find_shared_pool_wherever_collector_runs():
     ran, different, made = map(int, output_of(SHARED).split())
 
     assert (ran, different, made) == (600, 600, 600)
@@ -184,5 +184,5 @@ def test_signal_handlers_add_wherever_they_strike():
     assert output_of(SIGNALS).split() == ["True", "True"]
 
 
-def test_a_finalizer_may_want_a_lock_whose_holder_adds():
+def test_finalizer_may_want_lock_whose_holder_adds():
     assert output_of(LOCKS).split() == ["12000"]

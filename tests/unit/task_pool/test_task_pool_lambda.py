@@ -23,7 +23,7 @@ def fail(error):
 
 
 @pytest.mark.peer("TP09")
-def test_the_shared_pool_is_drained_before_the_answer():
+def test_shared_pool_is_drained_before_answer():
     ran = []
 
     @with_task_pool
@@ -41,7 +41,7 @@ def test_the_shared_pool_is_drained_before_the_answer():
     assert (TaskPool.shared().stats().queued, TaskPool.shared().stats().running) == (0, 0)
 
 
-def test_a_pool_of_ones_own_is_drained():
+def test_pool_of_ones_own_is_drained():
     ran = []
     pool = TaskPool(max_workers=1)
 
@@ -56,7 +56,7 @@ def test_a_pool_of_ones_own_is_drained():
 
 
 @pytest.mark.peer("TP09")
-def test_it_is_drained_also_when_the_handler_raises_whose_error_goes_out(capsys):
+def test_pool_is_drained_when_handler_raises_and_its_error_goes_out(capsys):
     ran = threading.Event()
 
     @with_task_pool
@@ -71,7 +71,7 @@ def test_it_is_drained_also_when_the_handler_raises_whose_error_goes_out(capsys)
     assert '"task_failed"' in capsys.readouterr().out
 
 
-def test_failures_fail_the_invocation_unless_somebody_is_told():
+def test_failures_fail_invocation_unless_somebody_is_told():
     told = []
     pool = TaskPool()
     telling = TaskPool(on_error=told.append)
@@ -93,7 +93,7 @@ def test_failures_fail_the_invocation_unless_somebody_is_told():
     telling.done()
 
 
-def test_the_invocations_time_holds_from_its_beginning_and_for_it_alone():
+def test_invocations_time_holds_from_its_beginning_and_for_it_alone():
     ran = []
     pool = TaskPool(max_workers=1)
 
@@ -109,7 +109,7 @@ def test_the_invocations_time_holds_from_its_beginning_and_for_it_alone():
     pool.done()
 
 
-def test_the_handler_keeps_its_name():
+def test_handler_keeps_its_name():
     @with_task_pool
     def handler(event, context):
         """What it does."""
@@ -146,7 +146,7 @@ def hides(handler):
     [waits, yields, streams, Waiting(), partial(waits), update_wrapper(hides(waits), waits)],
 )
 @pytest.mark.parametrize("with_brackets", [False, True])
-def test_what_would_run_after_the_drain_is_refused_where_it_is_decorated(handler, with_brackets):
+def test_handler_that_runs_after_drain_is_refused_where_it_is_decorated(handler, with_brackets):
     decorator = with_task_pool(pool=TaskPool()) if with_brackets else with_task_pool
 
     with pytest.raises(UsageError, match="would run after the drain") as caught:
@@ -156,7 +156,7 @@ def test_what_would_run_after_the_drain_is_refused_where_it_is_decorated(handler
 
 
 @pytest.mark.parametrize("handler", [waits, yields, streams])
-def test_what_hides_it_is_refused_when_it_was_called(handler):
+def test_handler_that_hides_coroutine_is_refused_when_called(handler):
     with pytest.raises(UsageError, match="nothing of it ran"):
         with_task_pool(hides(handler))({}, LambdaContext())
 
@@ -168,5 +168,5 @@ def test_what_hides_it_is_refused_when_it_was_called(handler):
         type("Handler", (), {"__call__": lambda *_: "answer"})(),
     ],
 )
-def test_any_other_callable_is_a_handler(handler):
+def test_any_other_callable_is_handler(handler):
     assert with_task_pool(handler)({}, LambdaContext()) == "answer"

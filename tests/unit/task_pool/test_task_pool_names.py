@@ -10,7 +10,7 @@ from workpool_aws import task_pool
 
 
 @pytest.mark.parametrize("name", task_pool.__all__)
-def test_a_name_loads_once_and_is_the_one_of_its_home(name):
+def test_name_loads_once_and_is_one_of_its_home(name):
     vars(task_pool).pop(name, None)
 
     found = getattr(task_pool, name)
@@ -20,10 +20,10 @@ def test_a_name_loads_once_and_is_the_one_of_its_home(name):
     assert getattr(sys.modules[found.__module__], name) is found
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error_that_names_it():
+def test_name_that_is_not_there_is_attribute_error_that_names_it():
     with pytest.raises(AttributeError, match=r"workpool_aws\.task_pool.*'Nothing'"):
         _ = task_pool.Nothing
 
 
-def test_dir_lists_the_public_names():
+def test_dir_lists_public_names():
     assert dir(task_pool) == sorted(task_pool.__all__)

@@ -48,7 +48,7 @@ def test_every_recipe_that_is_marked_is_found():
 
 
 @pytest.mark.parametrize(("code", "printed"), RECIPES)
-def test_a_recipe_prints_what_stands_below_it(code, printed):
+def test_recipe_prints_what_stands_below_it(code, printed):
     said = io.StringIO()
     names = {
         "__name__": "recipe",

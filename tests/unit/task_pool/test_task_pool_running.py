@@ -32,7 +32,7 @@ def test_every_task_runs_once():
 
 
 @pytest.mark.peer("TP02")
-def test_tasks_start_in_the_order_of_adding():
+def test_tasks_start_in_order_of_adding():
     ran = []
     with TaskPool(max_workers=1) as pool:
         pool.add(*[partial(ran.append, n) for n in range(10)])
@@ -42,7 +42,7 @@ def test_tasks_start_in_the_order_of_adding():
 
 
 @pytest.mark.peer("TP02")
-def test_the_oldest_task_is_the_next_to_start_on_any_worker():
+def test_oldest_task_is_next_to_start_on_any_worker():
     gates = [Gate() for _ in range(5)]
     with TaskPool(max_workers=2) as pool:
         pool.add(*gates)
@@ -60,7 +60,7 @@ def test_the_oldest_task_is_the_next_to_start_on_any_worker():
 
 @pytest.mark.peer("TP01")
 @pytest.mark.parametrize("limit", [1, 2, 7])
-def test_the_limit_is_used_and_not_exceeded(limit):
+def test_limit_is_used_and_not_exceeded(limit):
     everyone = threading.Barrier(limit)
     lock = threading.Lock()
     running, most = 0, 0
@@ -83,7 +83,7 @@ def test_the_limit_is_used_and_not_exceeded(limit):
 
 
 @pytest.mark.peer("TP01")
-def test_the_limit_holds_for_coroutines_and_callables_together():
+def test_limit_holds_for_coroutines_and_callables_together():
     gates = [Gate() for _ in range(2)]
     begun = threading.Event()
 
@@ -102,7 +102,7 @@ def test_the_limit_holds_for_coroutines_and_callables_together():
     pool.done()
 
 
-def test_a_worker_that_rests_is_called_for_the_next_task():
+def test_worker_that_rests_is_called_for_next_task():
     pool = TaskPool(max_workers=4, idle_timeout=None)
     seen = []
     for _ in range(5):
@@ -142,7 +142,7 @@ class LateBell:
         return rung
 
 
-def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_and_listens_again(
+def test_worker_that_is_called_in_moment_after_it_stopped_listening_comes_and_listens_again(
     monkeypatch,
 ):
     silent, came = [], threading.Event()
@@ -164,7 +164,7 @@ def test_done_leaves_no_thread_behind():
     assert pool.stats().workers == 0
 
 
-def test_a_pool_without_a_task_has_no_thread():
+def test_pool_without_task_has_no_thread():
     pool = TaskPool(name="empty")
     pool.add()
     pool.drain()
@@ -172,7 +172,7 @@ def test_a_pool_without_a_task_has_no_thread():
     pool.done()
 
 
-def test_each_task_has_a_copy_of_the_context_in_which_it_was_added():
+def test_each_task_has_copy_of_context_in_which_it_was_added():
     seen = []
 
     def task(name):
@@ -193,7 +193,7 @@ def test_each_task_has_a_copy_of_the_context_in_which_it_was_added():
     assert NAME.get() == "the second's"
 
 
-def test_coroutine_functions_and_what_returns_an_awaitable_are_awaited():
+def test_coroutine_functions_and_what_returns_awaitable_are_awaited():
     ended = []
 
     async def coroutine(name):
@@ -215,7 +215,7 @@ def test_coroutine_functions_and_what_returns_an_awaitable_are_awaited():
     assert ended == ["a partial", "a lambda", "an object", "an awaitable"]
 
 
-def test_coroutines_run_at_one_time_up_to_the_limit():
+def test_coroutines_run_at_one_time_up_to_limit():
     everyone = threading.Barrier(3)
 
     async def coroutine():
@@ -226,7 +226,7 @@ def test_coroutines_run_at_one_time_up_to_the_limit():
     assert pool.stats().completed == 3
 
 
-def test_no_event_loop_is_left_behind_and_a_worker_keeps_its_own():
+def test_event_loop_is_workers_own_and_not_left_behind():
     loops = []
 
     async def coroutine():
@@ -241,7 +241,7 @@ def test_no_event_loop_is_left_behind_and_a_worker_keeps_its_own():
     assert loops[0].is_closed()
 
 
-def test_what_a_coroutine_leaves_behind_on_its_loop_is_canceled_with_it():
+def test_tasks_left_by_coroutine_are_canceled_with_its_loop():
     told = []
 
     async def forgotten():
@@ -263,7 +263,7 @@ def test_what_a_coroutine_leaves_behind_on_its_loop_is_canceled_with_it():
 
 
 @pytest.mark.peer("TP04")
-def test_a_task_may_add_tasks_and_the_drain_waits_for_them():
+def test_task_may_add_tasks_and_drain_waits_for_them():
     ran = []
     pool = TaskPool(max_workers=2)
 
@@ -278,7 +278,7 @@ def test_a_task_may_add_tasks_and_the_drain_waits_for_them():
     pool.done()
 
 
-def test_a_coroutine_may_add_tasks_while_the_pool_is_being_closed():
+def test_coroutine_may_add_tasks_while_pool_is_being_closed():
     ran = []
     pool = TaskPool(max_workers=1)
 
@@ -321,7 +321,7 @@ def test_statistics_count_what_is_where_and_how_long_it_took():
     pool.done()
 
 
-def test_a_task_is_let_go_of_when_it_is_over():
+def test_task_is_let_go_of_when_it_is_over():
     pool = TaskPool(max_workers=1, idle_timeout=None)
 
     class Held:
@@ -338,7 +338,7 @@ def test_a_task_is_let_go_of_when_it_is_over():
     pool.done()
 
 
-def test_when_no_thread_can_be_started_nothing_is_added(monkeypatch):
+def test_add_without_startable_thread_adds_nothing(monkeypatch):
     pool = TaskPool()
     ran = []
 
@@ -410,7 +410,7 @@ def test_something_not_callable_is_refused_with_all_that_came_with_it():
 
 
 @pytest.mark.peer("TP07")
-def test_adding_after_done_is_an_error_and_adds_nothing():
+def test_adding_after_done_is_error_and_adds_nothing():
     ran = []
     pool = TaskPool()
     pool.done()

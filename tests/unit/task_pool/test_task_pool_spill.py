@@ -48,7 +48,7 @@ def spilled(pool, *tasks, context=None):
 
 
 @pytest.mark.peer("TP08")
-def test_what_could_not_be_started_is_enqueued_in_order_by_target_and_policy():
+def test_unstarted_tasks_are_enqueued_in_order_by_target_and_policy():
     durable = Enqueued()
     pool = TaskPool(spill_to=durable, max_workers=1)
     policy = RetryPolicy(max_attempts=2)
@@ -69,7 +69,7 @@ def test_what_could_not_be_started_is_enqueued_in_order_by_target_and_policy():
     pool.done()
 
 
-def test_a_context_that_names_no_caller_is_not_handed_on():
+def test_context_that_names_no_caller_is_not_handed_on():
     class OnlyTime:
         def get_remaining_time_in_millis(self):
             return 0
@@ -80,14 +80,14 @@ def test_a_context_that_names_no_caller_is_not_handed_on():
     assert [batch[0] for batch in durable.batches] == [None]
 
 
-def test_what_is_started_is_not_handed_over():
+def test_started_task_is_not_spilled():
     durable, ran = Enqueued(), []
     with TaskPool(spill_to=durable) as pool:
         pool.add(DurableTask(ARN, lambda **args: ran.append(args["n"]), {"n": 1}))
     assert (ran, durable.batches) == ([1], [])
 
 
-def test_what_names_no_target_is_reported_by_name():
+def test_task_without_target_is_reported_by_name():
     durable = Enqueued()
     pool = TaskPool(spill_to=durable)
     with pytest.raises(TasksFailed) as failed:
@@ -108,7 +108,7 @@ def test_what_names_no_target_is_reported_by_name():
         SystemExit(),
     ],
 )
-def test_what_the_durable_pool_did_not_acknowledge_is_reported_with_its_answer(error):
+def test_spill_that_is_not_acknowledged_is_reported_with_its_answer(error):
     pool = TaskPool(spill_to=Enqueued(error))
     with pytest.raises(TasksFailed) as failed:
         spilled(pool, DurableTask(ARN, never, {}), DurableTask(ARN, never, {}))
@@ -118,7 +118,7 @@ def test_what_the_durable_pool_did_not_acknowledge_is_reported_with_its_answer(e
     pool.done()
 
 
-def test_the_reserve_is_three_seconds_when_calls_have_to_fit_in():
+def test_reserve_is_three_seconds_when_calls_have_to_fit_in():
     durable, ran = Enqueued(), []
     with TaskPool(spill_to=durable) as pool:
         spilled(pool, DurableTask(ARN, lambda: ran.append(1), {}), context=LambdaContext(2_900))
@@ -126,7 +126,7 @@ def test_the_reserve_is_three_seconds_when_calls_have_to_fit_in():
     assert (len(durable.batches), ran) == (1, [2])
 
 
-def test_arguments_are_those_that_the_other_place_would_get():
+def test_arguments_are_those_that_other_place_would_get():
     got = []
     given = {"items": (1, 2), "name": "x"}
     task = DurableTask(ARN, lambda **args: got.append(args), given)
@@ -135,7 +135,7 @@ def test_arguments_are_those_that_the_other_place_would_get():
     assert got == [task.args] == [{"items": [1, 2], "name": "x"}]
 
 
-def test_a_task_shows_no_arguments():
+def test_task_shows_no_arguments():
     assert repr(DurableTask(ARN, never, {"password": "secret"})) == f"DurableTask({ARN!r}, never)"
 
 
@@ -149,7 +149,7 @@ def test_a_task_shows_no_arguments():
         (lambda: DurableTask(ARN, never, {}, retry=3), "retry"),
     ],
 )
-def test_what_could_never_be_enqueued_is_refused_when_it_is_made(make, field):
+def test_durable_task_that_could_never_be_enqueued_is_refused(make, field):
     with pytest.raises(UsageError) as refused:
         make()
     assert refused.value.field == field
@@ -160,7 +160,7 @@ def test_arguments_that_are_too_large_are_refused_when_it_is_made():
         DurableTask(ARN, never, {"text": "x" * 1_000_000})
 
 
-def test_a_decorated_worker_validates_here_as_it_does_there():
+def test_decorated_worker_validates_here_as_it_does_there():
     ran = []
 
     @Workpool("table").action
@@ -175,7 +175,7 @@ def test_a_decorated_worker_validates_here_as_it_does_there():
     assert [type(error) for error in failed.value.exceptions] == [UsageError]
 
 
-def test_a_wrapper_of_a_worker_is_called_as_a_handler():
+def test_wrapper_of_worker_is_called_as_handler():
     ran = []
 
     @Workpool("table").action
@@ -192,7 +192,7 @@ def test_a_wrapper_of_a_worker_is_called_as_a_handler():
     assert ran == [7]
 
 
-def test_a_worker_that_must_have_its_work_fails_here():
+def test_worker_that_must_have_its_work_fails_here():
     @Workpool("table").action
     def upload(work: Work) -> None:
         raise AssertionError(work)
@@ -205,7 +205,7 @@ def test_a_worker_that_must_have_its_work_fails_here():
 
 
 @pytest.mark.peer("TP08")
-def test_in_a_local_cloud_tasks_see_the_cloud_and_what_is_left_over_is_done_by_its_workers():
+def test_tasks_in_local_cloud_see_it_and_spill_to_its_workers():
     done = []
 
     with LocalCloud(clock="virtual", engine="memory") as cloud:

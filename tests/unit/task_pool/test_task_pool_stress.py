@@ -144,7 +144,7 @@ def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
 @pytest.mark.peer("TP01", "TP03", "TP04", "TP05", "TP06")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
-def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):
+def test_tasks_are_neither_lost_nor_doubled_under_threads(seed):
     print(f"WORKPOOL_STRESS_SEED={seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(seed)
     scene = Scene(chance)
@@ -171,7 +171,7 @@ def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
-def test_whatever_is_added_while_the_pool_is_closed_is_refused_or_run(seed):
+def test_task_added_while_pool_closes_is_refused_or_run(seed):
     print(f"WORKPOOL_STRESS_SEED={seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(seed)
     pool = TaskPool(max_workers=chance.randint(1, 4), idle_timeout=chance.choice([0, None]))

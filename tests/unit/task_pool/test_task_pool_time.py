@@ -35,7 +35,7 @@ from workpool_aws.executor.deadline import Phase, TimeLeft, time_left
         (900, 100, Phase.CLOSING, 400),
     ],
 )
-def test_the_phases_follow_from_the_time_left_with_a_reserve_of_a_second(
+def test_phases_follow_from_time_left_with_reserve_of_second(
     context_ms, limit_ms, phase, ends_in_ms
 ):
     assert time_left(context_ms=context_ms, limit_ms=limit_ms, reserve_ms=1_000) == TimeLeft(
@@ -43,7 +43,7 @@ def test_the_phases_follow_from_the_time_left_with_a_reserve_of_a_second(
     )
 
 
-def test_without_a_reserve_everything_ends_at_once():
+def test_pool_without_reserve_ends_at_once():
     assert time_left(context_ms=1, limit_ms=None, reserve_ms=0) == TimeLeft(Phase.OPEN, 1)
     assert time_left(context_ms=0, limit_ms=None, reserve_ms=0) == TimeLeft(Phase.OVER, None)
 
@@ -55,7 +55,7 @@ def failures_of(call):
 
 
 @pytest.mark.peer("TP08")
-def test_near_the_end_no_task_is_started_and_each_is_reported():
+def test_near_end_no_task_is_started_and_each_is_reported():
     clock, ran = LambdaContext(), []
     pool = TaskPool(max_workers=1)
     pool.follow(clock)
@@ -89,7 +89,7 @@ def test_on_error_is_told_of_what_was_not_started():
     pool.done()
 
 
-def test_what_is_added_after_the_end_is_not_started_either():
+def test_task_added_after_end_is_not_started():
     pool = TaskPool()
     pool.follow(LambdaContext(10))
     pool.add(int)
@@ -99,7 +99,7 @@ def test_what_is_added_after_the_end_is_not_started_either():
     assert len(failures_of(pool.done)) == 1
 
 
-def test_a_drain_gives_up_what_is_queued_while_every_worker_is_busy():
+def test_drain_gives_up_what_is_queued_while_every_worker_is_busy():
     clock, gate = LambdaContext(1_005), Gate()
     pool = TaskPool(max_workers=1)
     pool.add(gate)
@@ -122,7 +122,7 @@ def test_a_drain_gives_up_what_is_queued_while_every_worker_is_busy():
     pool.done()
 
 
-def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
+def test_drain_returns_when_time_is_over_and_names_what_still_runs():
     gate = Gate()
     pool = TaskPool(max_workers=1, name="left-alone")
     pool.add(gate, int)
@@ -138,7 +138,7 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
     assert pool.stats().completed == 1
 
 
-def test_a_drain_whose_time_is_over_names_only_what_it_waited_for():
+def test_drain_whose_time_is_over_names_only_what_it_waited_for():
     clock, mine, others = LambdaContext(1_005), Gate(), Gate()
     pool = TaskPool(max_workers=2)
     pool.add(mine)
@@ -156,7 +156,7 @@ def test_a_drain_whose_time_is_over_names_only_what_it_waited_for():
     pool.done()
 
 
-def test_what_still_runs_is_waited_for_by_the_next_drain_and_its_failure_reported():
+def test_next_drain_waits_for_running_tasks_and_reports_their_failures():
     gate = Gate()
 
     def task():
@@ -173,7 +173,7 @@ def test_what_still_runs_is_waited_for_by_the_next_drain_and_its_failure_reporte
     assert str(second) == "late"
 
 
-def test_done_does_not_wait_for_a_thread_whose_task_never_ends():
+def test_done_does_not_wait_for_thread_whose_task_never_ends():
     gate = Gate()
     pool = TaskPool(max_workers=2, idle_timeout=None, name="not-waited-for")
     pool.add(gate, int)
@@ -189,7 +189,7 @@ def test_done_does_not_wait_for_a_thread_whose_task_never_ends():
     assert not left.is_alive()
 
 
-def test_a_drain_waits_for_what_another_thread_is_just_giving_up_though_time_is_over():
+def test_drain_waits_for_what_another_thread_is_just_giving_up_though_time_is_over():
     stuck, telling, events = Gate(), Gate(), []
 
     def on_error(failure):
@@ -212,7 +212,7 @@ def test_a_drain_waits_for_what_another_thread_is_just_giving_up_though_time_is_
     pool.done()
 
 
-def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
+def test_coroutines_are_canceled_when_half_of_reserve_is_left():
     begun, told = threading.Event(), []
 
     async def coroutine():
@@ -240,7 +240,7 @@ def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
     assert ran == ["not canceled"]
 
 
-def test_a_coroutine_is_canceled_once_so_that_it_can_clean_up():
+def test_coroutine_is_canceled_once_so_that_it_can_clean_up():
     begun, cleaning, told = threading.Event(), Gate(), []
 
     async def coroutine():
@@ -265,7 +265,7 @@ def test_a_coroutine_is_canceled_once_so_that_it_can_clean_up():
     pool.done()
 
 
-def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
+def test_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
     gate, told = Gate(), []
 
     async def coroutine():
@@ -290,7 +290,7 @@ def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
     assert told == ["canceled"]
 
 
-def test_a_coroutine_may_answer_a_cancellation_with_success():
+def test_coroutine_may_answer_cancellation_with_success():
     begun = threading.Event()
 
     async def coroutine():
@@ -308,7 +308,7 @@ def test_a_coroutine_may_answer_a_cancellation_with_success():
     pool.done()
 
 
-def test_an_invocation_is_followed_until_the_drain_ends():
+def test_invocation_is_followed_until_drain_ends():
     clock, ran = LambdaContext(), []
     pool = TaskPool()
     pool.follow(clock)
@@ -325,7 +325,7 @@ def test_something_that_tells_no_time_cannot_be_followed():
         pool.follow(object())
 
 
-def test_on_error_cannot_wait_for_the_pool_that_gives_up_its_task():
+def test_on_error_cannot_wait_for_pool_that_gives_up_its_task():
     pool = TaskPool(on_error=lambda failure: pool.drain())
     pool.follow(LambdaContext(0))
     gate = Gate()
@@ -351,7 +351,7 @@ def stopwatch(monkeypatch):
     return clock
 
 
-def test_the_limit_of_the_pool_counts_from_its_first_task_at_rest(stopwatch):
+def test_limit_of_pool_counts_from_its_first_task_at_rest(stopwatch):
     ran = []
     pool = TaskPool(max_workers=1, runtime_limit=10, reserve=1)
 
@@ -369,7 +369,7 @@ def test_the_limit_of_the_pool_counts_from_its_first_task_at_rest(stopwatch):
     pool.done()
 
 
-def test_a_limit_that_was_over_once_counts_anew_though_a_task_never_ended(stopwatch):
+def test_limit_that_was_over_once_counts_anew_though_task_never_ended(stopwatch):
     gate, ran = Gate(), []
     pool = TaskPool(max_workers=2, runtime_limit=10, reserve=0)
     pool.add(gate)

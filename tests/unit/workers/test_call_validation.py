@@ -329,7 +329,7 @@ def problems_of(error: ValidationError) -> list[str]:
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
 @settings(max_examples=40, print_blob=True, deadline=None)
 @given(event=EVENTS)
-def test_a_worker_validates_as_pydantic_validates_a_call(
+def test_worker_validates_as_pydantic_validates_call(
     function: Callable[..., object], event: dict[str, object]
 ) -> None:
     expected = theirs(function, event)
@@ -348,7 +348,7 @@ def test_a_worker_validates_as_pydantic_validates_a_call(
     max_examples=15, derandomize=True, deadline=None
 )  # the same each time: of Python values pydantic takes a few more than of JSON
 @given(event=EVENTS)
-def test_what_validate_call_accepts_of_python_is_accepted_of_json(
+def test_json_is_accepted_as_validate_call_accepts_python(
     function: Callable[..., object], event: dict[str, object]
 ) -> None:
     try:
@@ -358,7 +358,7 @@ def test_what_validate_call_accepts_of_python_is_accepted_of_json(
     assert repr(ours(function, event)) == repr(expected)
 
 
-def test_the_comparison_sees_both_ends() -> None:
+def test_comparison_sees_both_ends() -> None:
     assert ours(field_default, {}) == (3, [])
     assert ours(field_default, {"a": -1}) == "a: Input should be greater than 0"
     assert ours(aliased, {"b": 1}) == (1, 1)

@@ -49,7 +49,7 @@ def record_of(assignment: Assignment) -> dict[str, object]:
     }
 
 
-def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_loop(
+def test_record_completes_its_start_in_table_that_it_names_and_wakes_loop(
     world: World, asked: list[str]
 ) -> None:
     world.put(LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=NOW))
@@ -75,15 +75,13 @@ def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_l
         {"requestPayload": {"to": "a@example.com"}, "responsePayload": 7},
     ],
 )
-def test_what_is_no_record_of_a_start_asks_for_no_table(
-    asked: list[str], event: dict[str, object]
-) -> None:
+def test_record_of_no_start_asks_for_no_table(asked: list[str], event: dict[str, object]) -> None:
     handler(event, LambdaContext())
 
     assert asked == []
 
 
-def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(
+def test_completion_without_answer_raises_so_that_lambda_delivers_again(
     world: World, asked: list[str]
 ) -> None:
     assignment = world.start(a_work(claimed=False))
@@ -98,7 +96,7 @@ def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(
     assert asked == [TABLE] * 2
 
 
-def test_what_is_said_of_an_unreadable_record_can_be_reported_and_logged(asked: list[str]) -> None:
+def test_message_about_unreadable_record_can_be_reported_and_logged(asked: list[str]) -> None:
     """Lambda's runtime ends the process over half a surrogate pair, and writes the rest to the log as it is."""
     own = {"version": 1, "table": TABLE, "pool": "email", "work_id": "\ud800\x1b[31m\nforged line"}
     record = {

@@ -47,7 +47,7 @@ ONE_DECORATOR = "a plain function, decorated once and with this decorator outerm
 BY_NAME = "one whose parameters are all given by name (no positional-only ones, no *args)"
 
 
-def test_the_handler_is_known_by_the_function_it_was_made_of() -> None:
+def test_handler_is_known_by_function_it_was_made_of() -> None:
     assert (send_email.__name__, send_email.__qualname__, send_email.__doc__) == (
         "send_email",
         "send_email",
@@ -57,11 +57,11 @@ def test_the_handler_is_known_by_the_function_it_was_made_of() -> None:
     assert send_email.__workpool__ is True
 
 
-def test_the_plain_function_is_at_hand() -> None:
+def test_plain_function_is_at_hand() -> None:
     assert send_email.function("a@example.com") == {"to": "a@example.com", "template": "welcome"}
 
 
-def test_a_query_is_decorated_the_same() -> None:
+def test_query_is_decorated_same() -> None:
     count = pool.query(lambda: 3)
 
     assert count({}, None) == 3
@@ -105,7 +105,7 @@ def test_a_query_is_decorated_the_same() -> None:
         "nothing",
     ],
 )
-def test_what_cannot_be_a_worker(function: Any, shown: str, allowed: str) -> None:
+def test_decorator_refuses_what_cannot_be_worker(function: Any, shown: str, allowed: str) -> None:
     with pytest.raises(UsageError) as caught:
         pool.action(function)
 
@@ -123,7 +123,7 @@ def test_names_that_are_defined_later_may_be_used_in_annotations() -> None:
 Later = tuple[int, int]
 
 
-def test_an_annotation_that_means_nothing_is_told_on_the_call() -> None:
+def test_annotation_that_means_nothing_is_told_on_call() -> None:
     @pool.action
     def lost(point: NeverDefined) -> None:  # noqa: F821 - the point of the test
         assert point
@@ -135,7 +135,7 @@ def test_an_annotation_that_means_nothing_is_told_on_the_call() -> None:
         lost({"point": 1}, None)
 
 
-def test_a_decorator_below_keeps_the_signature() -> None:
+def test_decorator_below_keeps_signature() -> None:
     def traced(function: Callable[..., str]) -> Callable[..., str]:
         @functools.wraps(function)
         def wrapper(*args: object, **kwargs: object) -> str:
@@ -187,9 +187,7 @@ def none() -> None: ...
     [for_lambda, by_other_names, Logger(service="t").inject_lambda_context, with_task_pool],
 )
 @pytest.mark.parametrize("function", [of_lambda, two, none, send_email.function])
-def test_a_decorator_of_handlers_below_is_refused_with_advice(
-    decorator: Any, function: Any
-) -> None:
+def test_decorator_of_handlers_below_is_refused_with_advice(decorator: Any, function: Any) -> None:
     with pytest.raises(UsageError, match=r"Put that decorator above this one") as caught:
         pool.action(decorator(function))
 
@@ -200,7 +198,7 @@ def told(event: OnCompleteEvent) -> None:
     assert event
 
 
-def test_so_it_is_below_a_handler_of_callbacks() -> None:
+def test_so_it_is_below_handler_of_callbacks() -> None:
     with pytest.raises(UsageError, match=r"Put that decorator above this one"):
         pool.on_complete(Logger(service="t").inject_lambda_context(told))
 
@@ -211,7 +209,7 @@ def noting(handler: Callable[[object, object], object], event: object, context: 
 
 
 @pytest.mark.parametrize("decorator", [for_lambda, by_other_names, with_task_pool])
-def test_a_decorator_of_handlers_above_wraps_a_worker(decorator: Any) -> None:
+def test_decorator_of_handlers_above_wraps_worker(decorator: Any) -> None:
     handler = decorator(send_email)
 
     assert handler({"to": "a"}, PlainContext()) == {"to": "a", "template": "welcome"}
@@ -219,7 +217,7 @@ def test_a_decorator_of_handlers_above_wraps_a_worker(decorator: Any) -> None:
     assert handler.__name__ == "send_email"
 
 
-def test_powertools_middleware_wraps_the_plain_handler() -> None:
+def test_powertools_middleware_wraps_plain_handler() -> None:
     handler = noting(send_email.handler)
 
     assert handler({"to": "a"}, None) == ["noted", {"to": "a", "template": "welcome"}]
@@ -227,7 +225,7 @@ def test_powertools_middleware_wraps_the_plain_handler() -> None:
     assert (send_email.handler.__name__, send_email.handler.__module__) == ("send_email", __name__)
 
 
-def test_what_powertools_says_of_a_worker_names_the_way_out() -> None:
+def test_powertools_refusal_of_worker_names_way_out() -> None:
     with pytest.raises(
         Exception, match=r"<worker send_email; as a plain function: send_email\.handler>"
     ):
@@ -239,11 +237,11 @@ class Mailer:
         return [type(self).__name__, to]
 
 
-def test_a_bound_method_is_a_worker_too() -> None:
+def test_bound_method_is_worker_too() -> None:
     assert pool.action(Mailer().send)({"to": "a"}, None) == ["Mailer", "a"]
 
 
-def test_a_bound_coroutine_method_is_none() -> None:
+def test_bound_coroutine_method_is_none() -> None:
     class Slow:
         async def send(self) -> None: ...
 

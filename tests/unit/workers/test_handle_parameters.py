@@ -76,7 +76,7 @@ RECEIVES = [
 
 
 @pytest.mark.parametrize("function", RECEIVES, ids=lambda function: function.__name__)
-def test_the_handle_is_received(world: World, function: Callable[..., object]) -> None:
+def test_handle_is_received(world: World, function: Callable[..., object]) -> None:
     kept: list[object] = []
     assignment = world.start(a_work())
 
@@ -94,7 +94,7 @@ def test_the_handle_is_received(world: World, function: Callable[..., object]) -
     "function",
     [annotated_choice, choice_of_annotated, old_choice, nested_choice, in_quotes, with_field],
 )
-def test_without_a_pool_a_handle_has_its_default(function: Callable[..., object]) -> None:
+def test_handle_without_pool_has_its_default(function: Callable[..., object]) -> None:
     assert pool.action(function)({}, None) is None
 
 
@@ -128,7 +128,7 @@ NEVER_FILLED = [
 
 
 @pytest.mark.parametrize("annotation", NEVER_FILLED, ids=str)
-def test_a_shape_that_cannot_be_filled_is_refused_when_decorating(annotation: object) -> None:
+def test_shape_that_cannot_be_filled_is_refused_when_decorating(annotation: object) -> None:
     with pytest.raises(
         UsageError, match=r"^work\b.*annotated Work, or with None as the other choice"
     ):
@@ -144,7 +144,7 @@ def many(work: list[Work]) -> None:
     assert not work
 
 
-def test_a_shape_in_quotes_is_refused_at_the_first_call_and_never_retried(world: World) -> None:
+def test_shape_in_quotes_is_refused_at_first_call_and_never_retried(world: World) -> None:
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
     world.pool().action(many)(event_of(assignment, work=[]), LambdaContext())
@@ -189,7 +189,7 @@ UNUSABLE = [for_checkers, nested_name, unbuildable, not_a_type, wrong_default, l
 
 
 @pytest.mark.parametrize("function", UNUSABLE, ids=lambda function: function.__name__)
-def test_an_annotation_that_means_nothing_ends_the_work_and_is_named(
+def test_annotation_that_means_nothing_ends_work_and_is_named(
     world: World, function: Callable[..., object]
 ) -> None:
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
@@ -206,7 +206,7 @@ def test_an_annotation_that_means_nothing_ends_the_work_and_is_named(
     assert "https://" not in str(stored.error)
 
 
-def test_a_name_that_is_defined_after_the_first_call_is_found_then(
+def test_name_that_is_defined_after_first_call_is_found_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker = pool.action(for_checkers)

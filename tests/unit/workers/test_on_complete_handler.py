@@ -57,7 +57,7 @@ def handler(world: World, received: list[OnCompleteEvent]) -> CallbackHandler[No
     return ended
 
 
-def test_the_function_is_told_and_the_work_is_marked(
+def test_function_is_told_and_work_is_marked(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     """[WP-8]"""
@@ -86,7 +86,7 @@ def test_the_function_is_told_and_the_work_is_marked(
         ({"kind": "canceled"}, Result(kind="canceled")),
     ],
 )
-def test_every_outcome_is_told_as_a_result(
+def test_every_outcome_is_told_as_result(
     world: World,
     handler: CallbackHandler[None],
     received: list[OnCompleteEvent],
@@ -99,7 +99,7 @@ def test_every_outcome_is_told_as_a_result(
 
 
 @pytest.mark.parametrize("decorator", ["on_complete", "action"])
-def test_a_callback_of_a_pool_that_the_function_does_not_serve_is_refused(
+def test_callback_of_pool_that_function_does_not_serve_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch, decorator: str
 ) -> None:
     """Its sender asked Lambda, and may not have been allowed to."""
@@ -122,7 +122,7 @@ def test_a_callback_of_a_pool_that_the_function_does_not_serve_is_refused(
     assert world.work(work.id) == work
 
 
-def test_without_a_ticket_nothing_is_marked(
+def test_event_without_ticket_marks_nothing(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     work = a_told_work(world)
@@ -135,7 +135,7 @@ def test_without_a_ticket_nothing_is_marked(
     assert world.work(work.id) == work
 
 
-def test_a_second_delivery_is_told_again_and_changes_nothing(
+def test_second_delivery_is_told_again_and_changes_nothing(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     work = a_told_work(world)
@@ -150,7 +150,7 @@ def test_a_second_delivery_is_told_again_and_changes_nothing(
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DEAD, CallbackState.DELIVERED])
-def test_what_was_given_up_or_delivered_stays_so(
+def test_callback_given_up_or_delivered_stays_so(
     world: World, handler: CallbackHandler[None], callback: CallbackState
 ) -> None:
     work = a_told_work(world, callback)
@@ -160,7 +160,7 @@ def test_what_was_given_up_or_delivered_stays_so(
     assert world.work(work.id) == work
 
 
-def test_what_the_function_raises_is_raised_and_nothing_is_marked(world: World) -> None:
+def test_error_of_handler_is_raised_and_marks_nothing(world: World) -> None:
     work = a_told_work(world)
 
     @world.pool().on_complete
@@ -173,7 +173,7 @@ def test_what_the_function_raises_is_raised_and_nothing_is_marked(world: World) 
     assert world.work(work.id) == work
 
 
-def test_a_mark_that_is_not_written_is_told_to_lambda(
+def test_mark_that_is_not_written_is_told_to_lambda(
     world: World, handler: CallbackHandler[None]
 ) -> None:
     work = a_told_work(world)
@@ -194,7 +194,7 @@ def test_a_mark_that_is_not_written_is_told_to_lambda(
         {"_workpool": None},
     ],
 )
-def test_what_is_no_callback_is_refused_before_the_function_runs(
+def test_event_that_is_no_callback_is_refused_before_handler_runs(
     world: World,
     handler: CallbackHandler[None],
     received: list[OnCompleteEvent],
@@ -210,12 +210,12 @@ def test_what_is_no_callback_is_refused_before_the_function_runs(
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"Records": []}])
-def test_another_triggers_event_is_refused(handler: CallbackHandler[None], event: object) -> None:
+def test_event_of_another_trigger_is_refused(handler: CallbackHandler[None], event: object) -> None:
     with pytest.raises(UsageError, match=r"^event"):
         handler(event, LambdaContext())
 
 
-def test_a_handler_keeps_the_name_and_words_of_its_function(handler: CallbackHandler[None]) -> None:
+def test_handler_keeps_name_and_words_of_its_function(handler: CallbackHandler[None]) -> None:
     assert (handler.__name__, handler.__doc__) == ("ended", "Remember.")
 
 
@@ -234,12 +234,12 @@ def any_number(*_arguments: object) -> None: ...
     "function",
     [print, int, waits, lambda: None, lambda a, b: (a, b), none_at_all, any_number],
 )
-def test_what_cannot_be_a_handler_is_refused(world: World, function: Any) -> None:
+def test_decorator_refuses_what_cannot_be_handler(world: World, function: Any) -> None:
     with pytest.raises(UsageError, match=r"^function"):
         world.pool().on_complete(function)
 
 
-def test_a_handler_of_the_wrong_shape_is_refused_with_its_signature(world: World) -> None:
+def test_handler_of_wrong_shape_is_refused_with_its_signature(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         world.pool().on_complete(lambda one, two: (one, two))
 
@@ -248,7 +248,7 @@ def test_a_handler_of_the_wrong_shape_is_refused_with_its_signature(world: World
     )
 
 
-def test_a_refused_event_is_described_by_its_keys_or_its_type(
+def test_refused_event_is_described_by_its_keys_or_its_type(
     handler: CallbackHandler[None],
 ) -> None:
     shape = "what a pool sends to an on_complete target: work_id, context, result"
@@ -268,7 +268,7 @@ def test_a_refused_event_is_described_by_its_keys_or_its_type(
     ]
 
 
-def test_the_surroundings_go_on_after_the_function_and_before_the_mark(
+def test_surroundings_go_on_after_function_and_before_mark(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     work, seen = a_told_work(world), []
@@ -284,7 +284,7 @@ def test_the_surroundings_go_on_after_the_function_and_before_the_mark(
     assert world.work(work.id).callback is CallbackState.DELIVERED
 
 
-def test_a_handler_is_known_as_one_also_where_it_is_wrapped(
+def test_handler_is_known_as_one_also_where_it_is_wrapped(
     handler: CallbackHandler[None],
 ) -> None:
     @wraps(handler)

@@ -189,7 +189,7 @@ def class_of(error: Exception) -> str:
 
 
 @pytest.mark.parametrize("error", [error for error, _ in HOSTILE], ids=class_of)
-def test_it_is_retried_by_the_policy_and_its_place_is_told(world: World, error: Exception) -> None:
+def test_raised_error_is_retried_by_policy_with_its_place(world: World, error: Exception) -> None:
     stored = stored_after(world, raising(error))
 
     assert (stored.state, stored.attempts_made, stored.due_at) == (State.PENDING, 1, NOW + 250)
@@ -201,7 +201,7 @@ def test_it_is_retried_by_the_policy_and_its_place_is_told(world: World, error: 
 @pytest.mark.parametrize(
     ("error", "text"), HOSTILE, ids=lambda value: "" if isinstance(value, str) else class_of(value)
 )
-def test_it_ends_a_work_without_policy_with_its_class_and_text(
+def test_raised_error_ends_work_without_policy_with_class_and_text(
     world: World, error: Exception, text: str
 ) -> None:
     assignment = world.start(a_work())
@@ -249,7 +249,7 @@ def group(*errors: Exception) -> ExceptionGroup[Exception]:
     ],
     ids=repr,
 )
-def test_a_final_error_anywhere_ends_the_work(world: World, error: Exception) -> None:
+def test_final_error_anywhere_ends_work(world: World, error: Exception) -> None:
     assert stored_after(world, raising(error)).state is State.FINISHED
 
 
@@ -265,15 +265,13 @@ def test_a_final_error_anywhere_ends_the_work(world: World, error: Exception) ->
     ],
     ids=repr,
 )
-def test_the_longest_delay_of_a_group_is_taken(
-    world: World, error: Exception, delay_ms: int
-) -> None:
+def test_longest_delay_of_group_is_taken(world: World, error: Exception, delay_ms: int) -> None:
     stored = stored_after(world, raising(error))
 
     assert (stored.state, stored.due_at) == (State.PENDING, NOW + delay_ms)
 
 
-def test_the_text_of_a_group_lists_its_first_causes(world: World) -> None:
+def test_text_of_group_lists_its_first_causes(world: World) -> None:
     assignment = world.start(a_work())
     error = group(
         *[ValueError(f"number {n}") for n in range(3)],
@@ -287,7 +285,7 @@ def test_the_text_of_a_group_lists_its_first_causes(world: World) -> None:
     )
 
 
-def test_the_text_of_a_large_group_is_bounded(world: World) -> None:
+def test_text_of_large_group_is_bounded(world: World) -> None:
     assignment = world.start(a_work())
     error = group(*[ValueError("é" * 1_000_000) for _ in range(8)])
 
@@ -306,7 +304,7 @@ def test_groups_that_share_groups_and_deep_ones_are_looked_through(world: World)
     assert stored_after(world, raising(shared)).state is State.FINISHED
 
 
-def test_a_task_pool_in_a_worker_passes_on_what_its_tasks_say(world: World) -> None:
+def test_task_pool_in_worker_passes_on_what_its_tasks_say(world: World) -> None:
     def body() -> None:
         with TaskPool(max_workers=1) as tasks:
             tasks.add(raising(ValueError("busy")), raising(NonRetryableError("no such address")))

@@ -46,14 +46,14 @@ def run(
     return value
 
 
-def test_it_names_the_work_and_the_attempt(world: World) -> None:
+def test_handle_names_work_and_attempt(world: World) -> None:
     assert run(world, lambda work: (work.work_id, work.attempt), attempts_made=2, starts=4) == (
         a_work().id,
         3,
     )
 
 
-def test_it_knows_when_the_invocation_ends(world: World) -> None:
+def test_handle_knows_when_invocation_ends(world: World) -> None:
     deadline, remaining = (
         AT + timedelta(milliseconds=TIME_LEFT_MS),
         timedelta(milliseconds=TIME_LEFT_MS),
@@ -62,7 +62,7 @@ def test_it_knows_when_the_invocation_ends(world: World) -> None:
     assert run(world, lambda work: (work.deadline, work.remaining)) == (deadline, remaining)
 
 
-def test_it_sees_a_request_to_cancel_that_comes_meanwhile(world: World) -> None:
+def test_handle_sees_request_to_cancel_that_comes_meanwhile(world: World) -> None:
     def look_twice(work: Work) -> list[bool]:
         before = work.cancel_requested()
         world.memory.write(
@@ -73,7 +73,7 @@ def test_it_sees_a_request_to_cancel_that_comes_meanwhile(world: World) -> None:
     assert run(world, look_twice) == [False, True]
 
 
-def test_the_pool_is_the_one_that_decorated_if_it_is_the_same(world: World) -> None:
+def test_pool_is_one_that_decorated_if_it_is_same(world: World) -> None:
     kept: list[Workpool] = []
     pool = world.pool()
     assignment = world.start(a_work())
@@ -86,7 +86,7 @@ def test_the_pool_is_the_one_that_decorated_if_it_is_the_same(world: World) -> N
     assert kept == [pool]
 
 
-def test_another_pool_of_the_event_is_reached_too(world: World) -> None:
+def test_handle_reaches_another_pool_of_event(world: World) -> None:
     def enqueue_more(work: Work) -> object:
         return (work.pool.table, work.pool.name, work.pool.enqueue_action(None, "next", {}))
 
@@ -110,7 +110,7 @@ def enqueue_each(work: Work) -> list[WorkId]:
     ]
 
 
-def test_another_pool_has_the_options_that_this_program_gave_it(world: World) -> None:
+def test_handles_other_pool_has_options_of_this_program(world: World) -> None:
     elsewhere = World()
     made = [
         Workpool(TABLE, "newsletter", ports=world.ports),
@@ -135,7 +135,7 @@ def test_another_pool_has_the_options_that_this_program_gave_it(world: World) ->
     assert len(made) == 4
 
 
-def test_a_pool_that_made_a_handle_is_not_taken_for_one_that_the_program_made(world: World) -> None:
+def test_pool_that_made_handle_is_not_taken_for_one_that_program_made(world: World) -> None:
     kept: list[Workpool] = []
     run(world, lambda work: kept.append(work.pool), pool="forgotten", retention_s=60)
 
@@ -153,7 +153,7 @@ def test_a_pool_that_made_a_handle_is_not_taken_for_one_that_the_program_made(wo
     assert len(kept) == 1
 
 
-def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_policy_is_the_librarys(
+def test_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_policy_is_librarys(
     world: World,
 ) -> None:
     ids: Any = run(world, enqueue_each, pool="unknown-to-this-program", retention_s=3_600)
@@ -164,7 +164,7 @@ def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_
     assert world.telemetry.of(OptionsUnknown) == [OptionsUnknown(pool="unknown-to-this-program")]
 
 
-def test_nothing_is_said_where_no_default_is_used(world: World) -> None:
+def test_handle_says_nothing_where_no_default_is_used(world: World) -> None:
     def enqueue(work: Work) -> None:
         work.pool.enqueue_mutation(None, "next", {})
         work.pool.enqueue_action(None, "next", {}, retry=False)
@@ -179,7 +179,7 @@ def test_nothing_is_said_where_no_default_is_used(world: World) -> None:
     ("duration", "slept_ms"),
     [(timedelta(milliseconds=1500), 1500), (0.25, 250), (2, 2000), (0, 0), (1e-9, 1)],
 )
-def test_it_sleeps_by_the_clock_of_its_ports(
+def test_handle_sleeps_by_clock_of_its_ports(
     world: World, duration: timedelta | float, slept_ms: int
 ) -> None:
     run(world, lambda work: work.sleep(duration))
@@ -188,7 +188,7 @@ def test_it_sleeps_by_the_clock_of_its_ports(
     assert world.clock.at == NOW + slept_ms
 
 
-def test_it_sleeps_as_its_surroundings_say(world: World) -> None:
+def test_handle_sleeps_as_its_surroundings_say(world: World) -> None:
     slept_s: list[float] = []
     token = invocation.sleeper.set(slept_s.append)
 
@@ -202,7 +202,7 @@ def test_it_sleeps_as_its_surroundings_say(world: World) -> None:
 @pytest.mark.parametrize(
     "duration", [-1, timedelta(seconds=-1), float("nan"), float("inf"), True, "5", None]
 )
-def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
+def test_handle_refuses_what_it_cannot_sleep(world: World, duration: Any) -> None:
     def sleep(work: Work) -> str:
         with pytest.raises(UsageError) as caught:
             work.sleep(duration)
@@ -216,7 +216,7 @@ def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
     )
 
 
-def test_an_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_answer(ref: object) -> object:
         raise StoreUnavailable(f"no answer about {ref}")
 

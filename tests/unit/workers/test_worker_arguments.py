@@ -102,7 +102,7 @@ def tell(  # one parameter a kind of type
         ("_hidden", 4, 4),
     ],
 )
-def test_json_becomes_what_the_annotation_says(name: str, given: object, received: object) -> None:
+def test_json_becomes_what_annotation_says(name: str, given: object, received: object) -> None:
     told: list[object] = []
 
     @functools.wraps(tell)
@@ -143,7 +143,7 @@ def may_have_work(url: str, work: Work | None = None) -> str:
         (may_have_work, {"url": "u"}, "None u"),
     ],
 )
-def test_an_event_without_an_assignment_is_answered_directly(
+def test_event_without_assignment_is_answered_directly(
     function: Any, event: dict[str, object], returned: object
 ) -> None:
     assert pool.action(function)(event, None) == returned
@@ -184,7 +184,9 @@ def test_an_event_without_an_assignment_is_answered_directly(
         ),
     ],
 )
-def test_what_does_not_fit_is_named(function: Any, event: dict[str, object], problems: str) -> None:
+def test_argument_that_does_not_fit_is_named(
+    function: Any, event: dict[str, object], problems: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         pool.action(function)(event, None)
 
@@ -193,7 +195,7 @@ def test_what_does_not_fit_is_named(function: Any, event: dict[str, object], pro
 
 
 @pytest.mark.parametrize("event", [None, [], "text", 5])
-def test_an_event_that_is_no_object_is_refused(event: object) -> None:
+def test_event_that_is_no_object_is_refused(event: object) -> None:
     with pytest.raises(
         UsageError, match=r"^event must be a JSON object with the function's arguments; got .*$"
     ):
@@ -201,7 +203,7 @@ def test_an_event_that_is_no_object_is_refused(event: object) -> None:
 
 
 @pytest.mark.parametrize("assignment", [None, {}, {"version": 1}, "x"])
-def test_a_damaged_assignment_is_refused_and_nothing_runs(assignment: object) -> None:
+def test_damaged_assignment_is_refused_and_nothing_runs(assignment: object) -> None:
     ran: list[str] = []
     worker = pool.action(lambda: ran.append("ran"))
 
@@ -213,7 +215,7 @@ def test_a_damaged_assignment_is_refused_and_nothing_runs(assignment: object) ->
     assert ran == []
 
 
-def test_what_the_function_raises_is_raised_to_other_callers() -> None:
+def test_error_of_function_is_raised_to_other_callers() -> None:
     def fails() -> None:
         raise KeyError("x")
 
@@ -236,7 +238,7 @@ def with_options(**options: Unpack[More]) -> object:
     return options
 
 
-def test_the_standard_librarys_typed_dicts_are_validated_on_any_python() -> None:
+def test_standard_librarys_typed_dicts_are_validated_on_any_python() -> None:
     worker = pool.action(with_options)
 
     assert worker({"size": "3", "name": "a"}, None) == {"size": 3, "name": "a"}

@@ -61,7 +61,7 @@ def retried(world: World) -> Assignment:
     return world.start(a_work(claimed=False, retry=a_policy()))
 
 
-def test_a_success_is_recorded_with_its_value(world: World, claimed: Assignment) -> None:
+def test_success_is_recorded_with_its_value(world: World, claimed: Assignment) -> None:
     spy = Spy(world, lambda: {"n": [1, 2]})
 
     answer = spy(claimed)
@@ -77,7 +77,7 @@ def test_a_success_is_recorded_with_its_value(world: World, claimed: Assignment)
     )
 
 
-def test_a_failure_without_policy_ends_the_work(world: World, claimed: Assignment) -> None:
+def test_failure_without_policy_ends_work(world: World, claimed: Assignment) -> None:
     answer = Spy(world, raising(ValueError("boom")))(claimed)
 
     stored = world.work(claimed.work_id)
@@ -90,7 +90,7 @@ def test_a_failure_without_policy_ends_the_work(world: World, claimed: Assignmen
 
 
 @pytest.mark.peer("ER04", "CP03")
-def test_a_failure_with_attempts_left_is_tried_again(world: World, retried: Assignment) -> None:
+def test_failure_with_attempts_left_is_tried_again(world: World, retried: Assignment) -> None:
     Spy(world, raising(ValueError("boom")))(retried)
 
     stored = world.work(retried.work_id)
@@ -103,7 +103,7 @@ class MarkedError(Exception):
 
 @pytest.mark.parametrize("error", [NonRetryableError("no"), MarkedError("no")])
 @pytest.mark.peer("ER01", "ER03", "CP04")
-def test_an_error_may_end_the_work_whatever_is_left(
+def test_error_may_end_work_whatever_is_left(
     world: World, retried: Assignment, error: Exception
 ) -> None:
     Spy(world, raising(error))(retried)
@@ -126,7 +126,7 @@ def test_an_error_may_end_the_work_whatever_is_left(
         (timedelta.max, NOW + 366 * 86_400_000),
     ],
 )
-def test_an_error_may_name_its_own_delay(
+def test_error_may_name_its_own_delay(
     world: World, retried: Assignment, delay: timedelta, due_at: int
 ) -> None:
     Spy(world, raising(RetryLater(delay)))(retried)
@@ -135,7 +135,7 @@ def test_an_error_may_name_its_own_delay(
     assert (stored.state, stored.attempts_made, stored.due_at) == (State.PENDING, 1, due_at)
 
 
-def test_asking_for_later_without_a_policy_is_a_failure(world: World, claimed: Assignment) -> None:
+def test_asking_for_later_without_policy_is_failure(world: World, claimed: Assignment) -> None:
     Spy(world, raising(RetryLater(timedelta(seconds=30))))(claimed)
 
     stored = world.work(claimed.work_id)
@@ -160,7 +160,7 @@ class UnprintableError(Exception):
         (ValueError("é" * 5000), "é" * 4095 + "…"),
     ],
 )
-def test_an_error_can_always_be_told(
+def test_error_can_always_be_told(
     world: World, claimed: Assignment, error: Exception, text: str
 ) -> None:
     Spy(world, raising(error))(claimed)
@@ -179,7 +179,7 @@ def test_an_error_can_always_be_told(
         ("x" * 921_600, "result must be at most 921600 bytes as JSON; got 921602 bytes"),
     ],
 )
-def test_a_value_that_cannot_be_kept_is_not_tried_again(
+def test_value_that_cannot_be_kept_is_not_tried_again(
     world: World, retried: Assignment, value: object, error: str
 ) -> None:
     spy = Spy(world, lambda: value)
@@ -195,7 +195,7 @@ def test_a_value_that_cannot_be_kept_is_not_tried_again(
     assert spy.runs == 1
 
 
-def test_the_largest_inline_arguments_result_and_error_fit_into_one_item(world: World) -> None:
+def test_largest_inline_arguments_result_and_error_fit_into_one_item(world: World) -> None:
     most = a_work(
         args="a" * limits.ARGS_INLINE_BYTES_MAX,
         result="a" * limits.RESULT_INLINE_BYTES_MAX,
@@ -205,7 +205,7 @@ def test_the_largest_inline_arguments_result_and_error_fit_into_one_item(world: 
     assert item_size(encode(most)) < ITEM_BYTES_MAX
 
 
-def test_the_largest_result_lies_beside_its_work(world: World) -> None:
+def test_largest_result_lies_beside_its_work(world: World) -> None:
     assignment = world.start(a_work())
     worker = world.pool().action(lambda: "a" * (limits.PAYLOAD_BYTES_MAX - 2))
 
@@ -215,7 +215,7 @@ def test_the_largest_result_lies_beside_its_work(world: World) -> None:
     assert (stored.outcome, stored.result) == (Outcome.SUCCESS, Chunked(3))
 
 
-def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(
+def test_raised_error_tells_where_it_was_raised_and_not_what_it_said(
     world: World, retried: Assignment
 ) -> None:
     quoted = "a secret".upper()
@@ -246,7 +246,7 @@ def test_bad_arguments_fail_at_once_and_run_nothing(world: World, retried: Assig
     )
 
 
-def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(
+def test_annotation_that_pydantic_cannot_use_ends_work_at_once(
     world: World, retried: Assignment
 ) -> None:
     def odd(to: str, n: World) -> None:
@@ -261,9 +261,7 @@ def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(
     )
 
 
-def test_a_second_delivery_of_claimed_work_is_turned_away(
-    world: World, claimed: Assignment
-) -> None:
+def test_second_delivery_of_claimed_work_is_turned_away(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
     told: list[str] = []
     spy(claimed)
@@ -279,7 +277,7 @@ def test_a_second_delivery_of_claimed_work_is_turned_away(
     assert len(world.telemetry.of(DuplicateRefused)) == 1
 
 
-def test_the_claim_holds_before_the_function_runs_and_lasts_as_long_as_the_invocation(
+def test_claim_holds_before_function_runs_and_lasts_as_long_as_invocation(
     world: World, claimed: Assignment
 ) -> None:
     seen: list[WorkItem] = []
@@ -305,7 +303,7 @@ def _claims(write: Write) -> bool:
 
 
 @pytest.mark.parametrize("applies", [False, True])
-def test_no_user_code_runs_while_its_claim_is_uncertain(
+def test_user_code_does_not_run_while_its_claim_is_uncertain(
     world: World, claimed: Assignment, applies: bool
 ) -> None:
     spy = Spy(world)
@@ -326,7 +324,7 @@ def test_no_user_code_runs_while_its_claim_is_uncertain(
 
 
 @pytest.mark.parametrize("applies", [False, True])
-def test_an_uncertain_claim_leaves_the_work_with_its_start(
+def test_uncertain_claim_leaves_work_with_its_start(
     world: World, claimed: Assignment, applies: bool
 ) -> None:
     spy = Spy(world)
@@ -338,7 +336,9 @@ def test_an_uncertain_claim_leaves_the_work_with_its_start(
     assert world.work(claimed.work_id).state is State.RUNNING
 
 
-def test_what_begins_too_late_is_put_back_without_a_run(world: World, claimed: Assignment) -> None:
+def test_start_that_begins_too_late_is_put_back_without_run(
+    world: World, claimed: Assignment
+) -> None:
     spy = Spy(world)
     world.clock.at = claimed.start_by + 1
 
@@ -353,7 +353,7 @@ def test_what_begins_too_late_is_put_back_without_a_run(world: World, claimed: A
     ]
 
 
-def test_what_begins_at_the_last_moment_runs(world: World, claimed: Assignment) -> None:
+def test_start_that_begins_at_last_moment_runs(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
     world.clock.at = claimed.start_by
 
@@ -369,7 +369,7 @@ def test_what_begins_at_the_last_moment_runs(world: World, claimed: Assignment) 
         (raising(ValueError("boom")), ReportKind.FAILED, None, "ValueError"),
     ],
 )
-def test_a_report_that_cannot_be_written_is_carried_by_the_exception(
+def test_report_that_cannot_be_written_is_carried_by_exception(
     world: World,
     claimed: Assignment,
     body: Callable[[], object],
@@ -389,7 +389,7 @@ def test_a_report_that_cannot_be_written_is_carried_by_the_exception(
 
 
 @pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_the_end_of_the_process_is_reported_by_nobody_here(
+def test_end_of_process_is_reported_by_nobody_here(
     world: World, claimed: Assignment, end: BaseException
 ) -> None:
     with pytest.raises(type(end)):
@@ -399,7 +399,7 @@ def test_the_end_of_the_process_is_reported_by_nobody_here(
 
 
 @pytest.mark.parametrize("body", [lambda: 1, raising(ValueError())])
-def test_the_surroundings_are_told_between_the_body_and_the_report(
+def test_surroundings_are_told_between_body_and_report(
     world: World,
     claimed: Assignment,
     body: Callable[[], object],
@@ -415,7 +415,7 @@ def test_the_surroundings_are_told_between_the_body_and_the_report(
     assert world.work(claimed.work_id).state is State.FINISHED
 
 
-def test_the_surroundings_may_end_the_invocation_before_the_report(
+def test_surroundings_may_end_invocation_before_report(
     world: World, claimed: Assignment, after_body: list[Callable[[], None]]
 ) -> None:
     class KilledError(BaseException):
@@ -443,7 +443,7 @@ def after_body() -> Iterator[list[Callable[[], None]]]:
     invocation.after_body.reset(token)
 
 
-def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
+def test_event_and_not_decorator_says_who_is_told(world: World) -> None:
     other = Workpool("another-table", "another", ports=World().ports)
     assignment = world.start(a_work(pool="newsletter", kind=Kind.QUERY, claimed=False))
     worker = Workpool(world.ports.table, "email", ports=world.ports).action(lambda: other.name)
@@ -453,9 +453,7 @@ def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
     assert world.work(assignment.work_id, pool="newsletter").result == Inline('"another"')
 
 
-def test_claimed_work_needs_the_context_that_tells_its_end(
-    world: World, claimed: Assignment
-) -> None:
+def test_claimed_work_needs_context_that_tells_its_end(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
 
     with pytest.raises(
@@ -466,7 +464,7 @@ def test_claimed_work_needs_the_context_that_tells_its_end(
     assert spy.runs == 0
 
 
-def test_one_worker_serves_many_deliveries(world: World) -> None:
+def test_worker_serves_many_deliveries(world: World) -> None:
     spy = Spy(world)
     ids = world.pool().enqueue_action_batch(None, "f", [{"n": n} for n in range(5)])
 
@@ -481,7 +479,7 @@ def test_one_worker_serves_many_deliveries(world: World) -> None:
 @pytest.mark.parametrize(
     ("serves", "runs"), [("email", 1), ("billing,email", 1), ("", 1), ("billing", 0), ("emails", 0)]
 )
-def test_a_worker_runs_for_the_pools_that_its_deployment_names(
+def test_worker_runs_for_pools_that_its_deployment_names(
     world: World, claimed: Assignment, monkeypatch: pytest.MonkeyPatch, serves: str, runs: int
 ) -> None:
     monkeypatch.setenv("WORKPOOL_SERVES", serves)
