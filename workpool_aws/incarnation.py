@@ -70,7 +70,7 @@ class PerIncarnation(Generic[T]):
         made = self._made
         if made is not None and made[0] == _count.now:
             return made[1]
-        with _making:
+        with _count.making:
             made = self._made
             if made is None or made[0] != _count.now:
                 made = self._made = (_count.now, self._make())
@@ -81,31 +81,28 @@ class _Count:
     """The number of copies that lie between the first process and this one."""
 
     now = 0
+    making = threading.RLock()
+    """Lock of this copy, for making values."""
 
 
 _count: Final = _Count()
 _locks: Final[WeakSet[ForkSafeLock]] = WeakSet()
-_making = threading.RLock()
 
 
-def _begin_anew() -> None:
+def _begin_copy() -> None:
     _count.now += 1
 
 
 def _begin_in_child() -> None:
-    global _making  # noqa: PLW0603 - the thread that held the parent's lock does not exist here
-    _making = threading.RLock()
+    # The thread that held the parent's lock does not exist here.
+    _count.making = threading.RLock()
     for lock in list(_locks):
         lock.open_anew()
-    _begin_anew()
-
-
-def _register_restore() -> None:
-    # Part of Lambda's Python runtimes; elsewhere there are no snapshots.
-    with suppress(ImportError, AttributeError):
-        import_module("snapshot_restore_py").register_after_restore(_begin_anew)
+    _begin_copy()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
-_register_restore()
+# Part of Lambda's Python runtimes. Elsewhere there are no snapshots.
+with suppress(ImportError, AttributeError):
+    import_module("snapshot_restore_py").register_after_restore(_begin_copy)

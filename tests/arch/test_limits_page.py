@@ -10,7 +10,7 @@ import pytest
 from workpool_aws.adapters import system
 from workpool_aws.adapters.aws import clients as aws
 from workpool_aws.adapters.aws import invoke
-from workpool_aws.core import limits, payload
+from workpool_aws.core import limits
 from workpool_aws.model import bounds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
@@ -19,7 +19,6 @@ MODULES: dict[str, ModuleType] = {
     "aws": aws,
     "invoke": invoke,
     "limits": limits,
-    "payload": payload,
     "bounds": bounds,
     "system": system,
 }

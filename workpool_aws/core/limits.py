@@ -18,6 +18,8 @@ PARALLELISM_MAX: Final = 500
 PARALLELISM_DEFAULT: Final = 10
 DELAY_MS_MAX: Final = bounds.DELAY_MAX // timedelta(milliseconds=1)
 """A year: of `run_after`, `run_at`, backoff, `RetryLater` and `Snooze`, jitter included."""
+PAYLOAD_DEPTH_MAX: Final = 100
+"""Levels of nested objects and lists in a payload. A cycle ends here, too."""
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
 """Arguments, context and result, each: the arguments travel in one asynchronous event."""
 ARGS_INLINE_BYTES_MAX: Final = 4 * 1024

@@ -10,16 +10,23 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import date, time, timedelta
-from decimal import Decimal
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
+from workpool_aws.core import limits
+from workpool_aws.core.pydantic_values import (
+    HIDDEN,
+    dumped,
+    is_secret,
+    is_word,
+    path_to,
+    serializer_of,
+    word,
+)
 from workpool_aws.errors import PayloadTooLarge, UsageError
 from workpool_aws.text import Words, kind_of
 
 __all__ = [
-    "DEPTH_MAX",
     "RESERVED_KEY",
     "JsonValue",
     "checked_json",
@@ -31,8 +38,6 @@ __all__ = [
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 """A JSON value, as Python has it after decoding."""
 
-DEPTH_MAX: Final = 100
-"""Levels of nested objects and lists. A cycle ends here, too."""
 RESERVED_KEY: Final = "_workpool"
 """The only top-level argument that users cannot have. The assignment travels under it."""
 
@@ -43,10 +48,6 @@ _GIVE_UP_FACTOR: Final = 16
 _ANY_SIZE: Final = 6 * 1024 * 1024
 """More than any event that Lambda takes."""
 _PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
-_HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
-_WORDS: Final = (date, time, timedelta, Decimal)
-"""Types with a JSON form that pydantic writes and reads. They are allowed in a result, and in
-arguments inside of a model or a dataclass."""
 
 
 def encode_object(value: object, field: str, limit: int) -> str:
@@ -121,14 +122,14 @@ class _Walk:
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, int):
-            return _whole(value, path)
+            return self._whole(value, path)
         if isinstance(value, float):
-            return _finite(value, path)
-        if depth >= DEPTH_MAX:
+            return self._finite(value, path)
+        if depth >= limits.PAYLOAD_DEPTH_MAX:
             raise UsageError(
                 path,
                 Words(type(value).__name__),
-                f"nested at most {DEPTH_MAX} levels deep, and free of what contains itself",
+                f"nested at most {limits.PAYLOAD_DEPTH_MAX} levels deep, and free of what contains itself",
             )
         if isinstance(value, Mapping):
             return self._object(value.items(), path, depth)
@@ -146,16 +147,14 @@ class _Walk:
                     f"{path} key", kind_of(key), "a str, as every key of a JSON object"
                 )
             checked[self._text(key, f"{path} key")] = self.visit(
-                item, _path_to(path, key), depth + 1
+                item, path_to(path, key), depth + 1
             )
         return checked
 
     def _other(self, value: object, path: str, depth: int) -> JsonValue:
-        # Of its very class: a subclass of a pydantic dataclass that is none itself has fields that
-        # the inherited serializer leaves out.
-        serializer: _Serializer | None = vars(type(value)).get("__pydantic_serializer__")
+        serializer = serializer_of(value)
         if serializer is not None:
-            return self.visit(_dumped(serializer, value, path), path, depth + 1)
+            return self.visit(dumped(serializer, value, path), path, depth + 1)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
             outside, self._opens_words = self._opens_words, True
@@ -164,9 +163,9 @@ class _Walk:
             return plain
         if self._opens_words and isinstance(value, Enum):
             return self.visit(value.value, path, depth + 1)
-        if self._opens_words and (isinstance(value, _WORDS) or _is_uuid(value)):
-            return _word(value, path)
-        raise UsageError(path, kind_of(value), _HIDDEN if _is_secret(value) else _PLAIN)
+        if self._opens_words and is_word(value):
+            return word(value, path)
+        raise UsageError(path, kind_of(value), HIDDEN if is_secret(value) else _PLAIN)
 
     def _text(self, value: str, path: str) -> str:
         try:
@@ -177,92 +176,24 @@ class _Walk:
             ) from None
         return value
 
+    @staticmethod
+    def _whole(value: int, path: str) -> int:
+        if value.bit_length() > _INT_BITS_MAX:
+            raise UsageError(
+                path,
+                Words(f"an int of {value.bit_length()} bits"),
+                f"an int of at most {_INT_BITS_MAX} bits (4,300 digits)",
+            )
+        return value
+
+    @staticmethod
+    def _finite(value: float, path: str) -> float:
+        if not math.isfinite(value):
+            raise UsageError(path, value, "a finite number")
+        return value
+
     def _count(self, size_bytes: int) -> None:
         # A few lists that hold each other many times over unfold to more than memory can hold.
         self._size_min += size_bytes
         if self._size_min > self._limit * _GIVE_UP_FACTOR:
             raise PayloadTooLarge(self._field, self._size_min, self._limit)
-
-
-class _Serializer(Protocol):
-    """The part of pydantic's serializer that is used here."""
-
-    def to_python(self, value: object, *, mode: str, by_alias: bool, warnings: bool) -> object: ...
-
-
-def _dumped(serializer: _Serializer, value: object, path: str) -> object:
-    """Returns a pydantic model or dataclass as plain values, by alias, as validation reads them."""
-    try:
-        plain = serializer.to_python(value, mode="json", by_alias=True, warnings=True)
-        shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
-    except Exception as error:
-        # Without its text, which may quote the value: the class of the error, and the error itself
-        # as the cause.
-        raise UsageError(
-            path,
-            kind_of(value),
-            f"something that pydantic can write as JSON (it raised {type(error).__name__})",
-        ) from error
-    _refuse_secrets(shown, plain, path, 0)
-    return plain
-
-
-def _refuse_secrets(shown: object, plain: object, path: str, depth: int) -> None:
-    """Raises if pydantic wrote asterisks for a secret; `shown` is the value, `plain` its JSON."""
-    if depth > DEPTH_MAX:
-        return
-    if _is_secret(shown):
-        if isinstance(plain, str) and plain and not plain.strip("*"):
-            raise UsageError(path, kind_of(shown), _HIDDEN)
-    elif isinstance(shown, Mapping) and isinstance(plain, dict):
-        for inner, (key, written) in zip(shown.values(), plain.items(), strict=False):
-            _refuse_secrets(inner, written, _path_to(path, str(key)), depth + 1)
-    elif isinstance(shown, Iterable) and isinstance(plain, list):
-        for index, (inner, written) in enumerate(zip(shown, plain, strict=False)):
-            _refuse_secrets(inner, written, f"{path}[{index}]", depth + 1)
-
-
-def _is_secret(value: object) -> bool:
-    return callable(getattr(type(value), "get_secret_value", None))
-
-
-def _is_uuid(value: object) -> bool:
-    # By name: making ids is forbidden here, and the module that holds the class makes them.
-    return any(
-        kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__
-    )
-
-
-def _word(value: object, path: str) -> JsonValue:
-    if isinstance(value, Decimal) and not value.is_finite():
-        raise UsageError(path, value, "a finite number")
-    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - slow to load, and few values need it
-
-    try:
-        return str(to_jsonable_python(value))
-    except Exception as error:  # a time zone of the user's own, say
-        raise UsageError(
-            path,
-            kind_of(value),
-            f"something that pydantic can write as JSON (it raised {type(error).__name__})",
-        ) from error
-
-
-def _whole(value: int, path: str) -> int:
-    if value.bit_length() > _INT_BITS_MAX:
-        raise UsageError(
-            path,
-            Words(f"an int of {value.bit_length()} bits"),
-            f"an int of at most {_INT_BITS_MAX} bits (4,300 digits)",
-        )
-    return value
-
-
-def _finite(value: float, path: str) -> float:
-    if not math.isfinite(value):
-        raise UsageError(path, value, "a finite number")
-    return value
-
-
-def _path_to(path: str, key: str) -> str:
-    return f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
@@ -124,18 +123,14 @@ def hand_over(
             batches.setdefault((task.target, task.retry), []).append(index)
     for (target, retry), indexes in batches.items():
         args = [task.args for index in indexes if isinstance(task := tasks[index], DurableTask)]
-        refusal = _refusal_of(partial(pool.enqueue_action_batch, ctx, target, args, retry=retry))
+        refusal: BaseException | None = None
+        try:
+            pool.enqueue_action_batch(ctx, target, args, retry=retry)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, each task of the batch has to be reported
+            refusal = error
         for index in indexes:
             answers[index] = None if refusal is None else _refused(refusal)
     return answers
-
-
-def _refusal_of(enqueue: Callable[[], object]) -> BaseException | None:
-    try:
-        enqueue()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, each task of the batch has to be reported
-        return error
-    return None
 
 
 def _refused(error: BaseException) -> TaskNotStarted:

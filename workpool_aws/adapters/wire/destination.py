@@ -15,7 +15,7 @@ from workpool_aws.adapters.wire.fields import WORKPOOL_KEY, Fields
 from workpool_aws.adapters.wire.report import CARRIED_MARKER, REPORTED, read_carried
 from workpool_aws.core import limits
 from workpool_aws.core.error_text import kept_text, kept_type
-from workpool_aws.core.payload import DEPTH_MAX, encode_result
+from workpool_aws.core.payload import encode_result
 from workpool_aws.core.splice import decoded
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.messages import Assignment, CallbackTicket, Report, ReportKind
@@ -181,7 +181,7 @@ def _without_assignment(payload: object, depth: int = 0) -> object:
 
     The function may return its event, or a value that contains it.
     """
-    if depth > DEPTH_MAX:
+    if depth > limits.PAYLOAD_DEPTH_MAX:
         return payload  # nothing so deep is kept
     if isinstance(payload, list):
         return [_without_assignment(item, depth + 1) for item in payload]
