@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import keep_from_aws, use_ports
-from workpool_aws.core.callback.targets import FUNCTION, target_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
 from workpool_aws.local.faults.faults import Faults, NoFaults
@@ -16,6 +15,7 @@ from workpool_aws.local.faults.rates import Rates
 from workpool_aws.local.faults.seeded import SeededFaults
 from workpool_aws.local.kernel.chance import SeededChooser
 from workpool_aws.local.kernel.kernel import LocalCloudError
+from workpool_aws.local.observed import ObservedCloud
 from workpool_aws.local.options import (
     ClockName,
     CloudOptions,
@@ -34,10 +34,8 @@ from workpool_aws.local.services.functions import (
     name_of,
 )
 from workpool_aws.local.services.platform import (
-    COMPLETION_NAME,
     LOOP_NAME,
     OWN_TABLE,
-    WATCHDOG_NAME,
     Engine,
     Platform,
 )
@@ -45,15 +43,11 @@ from workpool_aws.local.unfinished import described, unfinished_work
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from types import TracebackType
 
-    from workpool_aws.adapters.items.capacity import Capacity
     from workpool_aws.api.pool import Workpool
-    from workpool_aws.local.kernel.kernel import TraceLine
-    from workpool_aws.local.services.invocations import Invocation
     from workpool_aws.local.services.schedules import Precision
-    from workpool_aws.model.events import Event
     from workpool_aws.ports import Ports
 
 __all__ = ["LocalCloud"]
@@ -66,7 +60,7 @@ _OTHER_THREAD: Final = (
 )
 
 
-class LocalCloud:
+class LocalCloud(ObservedCloud):
     """An in-process Lambda, EventBridge Scheduler and DynamoDB, to be used in a `with`.
 
     The same code runs here as in AWS.
@@ -113,15 +107,17 @@ class LocalCloud:
         faults: Faults | None = None,
         stall_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
-        self._options = CloudOptions(
-            clock=clock,
-            speed=speed,
-            engine=engine,
-            scheduler=scheduler,
-            seed=seed,
-            call_latency=call_latency,
-            stall_timeout=stall_timeout,
-            faults=faults,
+        super().__init__(
+            CloudOptions(
+                clock=clock,
+                speed=speed,
+                engine=engine,
+                scheduler=scheduler,
+                seed=seed,
+                call_latency=call_latency,
+                stall_timeout=stall_timeout,
+                faults=faults,
+            )
         )
         self._rates = Rates(
             duplicate_deliveries=duplicate_deliveries,
@@ -129,9 +125,6 @@ class LocalCloud:
             lost_destinations=lost_destinations,
             crash_rate=crash_rate,
         )
-        self._platform: Platform | None = None
-        self._engine: Engine | None = None
-        self._ports: dict[str, Ports] = {}
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
@@ -194,52 +187,6 @@ class LocalCloud:
         return (
             OWN_TABLE if self._options.engine in ("memory", "moto") else self._engine_open.own_table
         )
-
-    @property
-    def now(self) -> datetime:
-        """The cloud's time: aware, UTC."""
-        return datetime.fromtimestamp(self._open.kernel.now() / 1000, UTC)
-
-    @property
-    def capacity(self) -> Capacity:
-        """Units that the requests to pools' tables have cost so far, by AWS's rules.
-
-        Nothing on an endpoint.
-        """
-        return self._open.meter.snapshot()
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """The events that the library emitted so far, in order."""
-        return tuple(self._open.telemetry.events)
-
-    @property
-    def facts(self) -> Sequence[Event]:
-        """The same as `events`, by its earlier name."""
-        return self.events
-
-    @property
-    def trace(self) -> Sequence[TraceLine]:
-        """The last service calls: when, who, what.
-
-        On the virtual clock the same seed gives the same lines.
-        """
-        return tuple(self._open.kernel.trace)
-
-    @property
-    def loop_arn(self) -> str:
-        """The main loop's function."""
-        return function_arn(LOOP_NAME)
-
-    @property
-    def completion_arn(self) -> str:
-        """The completion function, which destinations lead to."""
-        return function_arn(COMPLETION_NAME)
-
-    @property
-    def watchdog_arn(self) -> str:
-        """The watchdog's function."""
-        return function_arn(WATCHDOG_NAME)
 
     def workpool(self, name: str = "default", **options: Any) -> Workpool:  # noqa: ANN401 - Workpool's own options, which it checks
         """Return a pool of this cloud, with the options of `Workpool`."""
@@ -316,35 +263,6 @@ class LocalCloud:
             raise UsageError("event", event, "a JSON object") from error
         self._open.send(function_arn(self._name_of(fn)), payload)
 
-    def invocations(self, fn: object) -> list[Invocation]:
-        """Return the deliveries to a function (its ARN, name or handler), in order of their start.
-
-        Raises UsageError: there is none.
-        """
-        return self._open.diary.of(self._name_of(fn))
-
-    def messages(self, arn: str) -> list[object]:
-        """Return the messages that pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
-
-        Any ARN of one exists.
-
-        Raises:
-            UsageError: this is no ARN of a queue or topic. Or it is one on engine "moto", where
-                queues are real ones: create, subscribe and read them through boto3.
-        """
-        if self._options.engine == "moto":
-            raise UsageError("arn", arn, "read through boto3 on engine 'moto'")
-        if not isinstance(arn, str) or target_of(arn) is FUNCTION:
-            raise UsageError("arn", arn, "the ARN of an SQS queue or SNS topic")
-        return self._open.mailbox.of(arn)
-
-    def max_concurrency(self, fn: object) -> int:
-        """Return the most that ran at one time, refused duplicates not counted.
-
-        Raises UsageError: there is no such function.
-        """
-        return self._open.diary.most_at_once(self._name_of(fn))
-
     def advance(self, delta: timedelta) -> None:
         """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.
 
@@ -387,18 +305,6 @@ class LocalCloud:
                 )
         return "".join(told)
 
-    @property
-    def _open(self) -> Platform:
-        if self._platform is None:
-            raise LocalCloudError("a LocalCloud is to be used in a `with`")
-        return self._platform
-
-    @property
-    def _engine_open(self) -> Engine:
-        if self._engine is None:
-            raise LocalCloudError("a LocalCloud is to be used in a `with`")
-        return self._engine
-
     def _ports_of(self, table: str) -> Ports:
         """Ports on a table of this cloud, which is made when it is first named."""
         platform, engine = self._open, self._engine_open
@@ -409,14 +315,6 @@ class LocalCloud:
                 record(engine.quiet(table), platform.deployment)
                 self._ports[table] = engine.ports(table)
             return self._ports[table]
-
-    def _name_of(self, fn: object) -> str:
-        functions = self._open.functions
-        resolved = functions.resolve(fn) if isinstance(fn, str) else None
-        function = resolved.function if resolved is not None else functions.of_handler(fn)
-        if function is None:
-            raise UsageError("fn", fn, "a function of this cloud: its ARN, name or handler")
-        return function.name
 
 
 def _engine_for(name: str, platform: Platform) -> Engine:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.callback.ending import is_owed
-from workpool_aws.model.ids import SHARDS_MAX, EpochMs
-from workpool_aws.model.loop import Registration
-from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, readable
-from workpool_aws.model.work import State, WorkItem
+from workpool_aws.local.stored_work import pools_in, work_items_in
+from workpool_aws.model.refs import ConfigRef, LedgerRef, readable
+from workpool_aws.model.work import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Store
 
 __all__ = ["Unfinished", "described", "unfinished_work"]
-
-R = TypeVar("R", Registration, WorkItem)
 
 _SHOWN: Final = 10
 
@@ -48,15 +47,15 @@ def unfinished_work(store: Store, until: EpochMs) -> Iterator[Unfinished]:
 
     A pool that is paused owes nothing but callbacks. A callback counts that is to be tried by then.
     """
-    for pool in _records(store, KeyRange(shelf=Collection.REGISTRY), Registration):
-        yield from _of_pool(store, pool.pool, until)
+    for pool in pools_in(store):
+        yield from _of_pool(store, pool, until)
 
 
 def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Unfinished]:
     config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
     paused = config is not None and config.limit == 0
     seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
-    for work in _work_items(store, pool, shards=1 if ledger is None else len(ledger.shards)):
+    for work in work_items_in(store, pool):
         if work.state is State.RUNNING:
             yield Unfinished(work, f"start {work.starts} has not reported")
         elif work.state is State.PENDING and work.due_at <= until and not paused:
@@ -65,17 +64,3 @@ def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Unfinished]:
             yield Unfinished(
                 work, f"its callback to {work.spec.callback_target} is {work.callback}"
             )
-
-
-def _work_items(store: Store, pool: str, shards: int) -> Iterator[WorkItem]:
-    for shard in range(min(shards, SHARDS_MAX)):
-        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
-        yield from _records(store, span, WorkItem)
-
-
-def _records(store: Store, span: KeyRange, kind: type[R]) -> Iterator[R]:
-    low: str | None = span.low
-    while low is not None:
-        page = store.query(replace(span, low=low))
-        yield from (row.record for row in page.rows if isinstance(row.record, kind))
-        low = page.next_low

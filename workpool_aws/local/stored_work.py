@@ -1,0 +1,105 @@
+"""Reads the work items that a cloud's tables hold, with their arguments, as tests look at them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from workpool_aws.core.chunks import chunk_refs, joined
+from workpool_aws.core.views.status import instant
+from workpool_aws.model.ids import SHARDS_MAX
+from workpool_aws.model.loop import Registration
+from workpool_aws.model.payload import Inline, Part, Payload
+from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, WorkRef, readable
+from workpool_aws.model.work import WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.ports import Store
+
+__all__ = ["EnqueuedWork", "enqueued_work", "pools_in", "work_items_in"]
+
+R = TypeVar("R", Registration, WorkItem)
+
+StateName = Literal["pending", "running", "finished"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueuedWork:
+    """A work item of a `LocalCloud`, as tests look at it. Times are aware, in UTC."""
+
+    work_id: WorkId
+    pool: str
+    target: str
+    """The function: an ARN, or a name as it was enqueued."""
+    args: dict[str, JsonValue]
+    """The arguments, after JSON. Those that were left out are not among them."""
+    kind: str
+    """action, query or mutation."""
+    state: StateName
+    run_at: datetime
+    """The time at which it was or will be due: of the next attempt while it waits for one."""
+    retry: RetryPolicy | None
+    """The retry policy; `None` means a single attempt."""
+    on_complete: str | None
+    """Target of the callback; `None` means no callback."""
+    context: JsonValue = field(default=None)
+    """The callback's context. `None` also means that there is none."""
+
+
+def pools_in(store: Store) -> Iterator[str]:
+    """Yield the names of a table's pools."""
+    for registration in _records(store, KeyRange(shelf=Collection.REGISTRY), Registration):
+        yield registration.pool
+
+
+def work_items_in(store: Store, pool: str) -> Iterator[WorkItem]:
+    """Yield the work items of a pool, finished ones too, each shard by due time."""
+    ledger = readable(store.get(LedgerRef(pool)))
+    shards = 1 if ledger is None else len(ledger.shards)
+    for shard in range(min(shards, SHARDS_MAX)):
+        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
+        yield from _records(store, span, WorkItem)
+
+
+def enqueued_work(store: Store, work: WorkItem) -> EnqueuedWork:
+    """Return the view of a work item for tests. Arguments whose chunks are gone are empty."""
+    args = _payload(store, work, Part.ARGS, work.args)
+    return EnqueuedWork(
+        work_id=work.id,
+        pool=work.pool,
+        target=work.target,
+        args=args if isinstance(args, dict) else {},
+        kind=work.kind.value,
+        state=work.state.value,
+        run_at=instant(work.due_at),
+        retry=work.retry,
+        on_complete=work.on_complete,
+        context=_payload(store, work, Part.CONTEXT, work.context),
+    )
+
+
+def _payload(store: Store, work: WorkItem, part: Part, payload: Payload | None) -> JsonValue:
+    if payload is None:
+        return None
+    if isinstance(payload, Inline):
+        text: str | None = payload.text
+    else:
+        refs = chunk_refs(WorkRef(work.pool, work.id), part, payload.count)
+        text = joined(refs, store.get_many(refs))
+    value: JsonValue = None if text is None else json.loads(text)
+    return value
+
+
+def _records(store: Store, span: KeyRange, kind: type[R]) -> Iterator[R]:
+    low: str | None = span.low
+    while low is not None:
+        page = store.query(replace(span, low=low))
+        yield from (row.record for row in page.rows if isinstance(row.record, kind))
+        low = page.next_low
