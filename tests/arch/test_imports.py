@@ -36,6 +36,7 @@ def test_loaded_package_would_be_seen() -> None:
         "import workpool_aws.compose",
         "import workpool_aws.local",
         "import workpool_aws.local.pytest_plugin",
+        "import workpool_aws.testing",
     ],
 )
 def test_heavy_packages_are_loaded_when_they_are_needed(statement: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.services.schedules import Precision
     from workpool_aws.ports import Ports
 
-__all__ = ["LocalCloud"]
+__all__ = ["LocalCloud", "current_cloud"]
 
 _LAMBDA_MS_MAX: Final = 900_000
 _EVENT_AGE_MS_MAX: Final = 21_600_000
@@ -58,6 +59,12 @@ _OTHER_THREAD: Final = (
     "a thread that sees the LocalCloud: one of its own or of its test, or one that user code starts with contextvars.copy_context().run "
     "(a pool made by cloud.workpool() may be used in any)"
 )
+_current: Final[ContextVar[LocalCloud | None]] = ContextVar("workpool_local_cloud", default=None)
+
+
+def current_cloud() -> LocalCloud | None:
+    """Return the innermost `LocalCloud` that this context is in. `None` means that it is in none."""
+    return _current.get()
 
 
 class LocalCloud(ObservedCloud):
@@ -166,6 +173,7 @@ class LocalCloud(ObservedCloud):
             )
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
+            undo.callback(_current.reset, _current.set(self))
             self._undo = undo.pop_all()
         return self
 

@@ -10,6 +10,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.functions import function_arn
 from workpool_aws.local.services.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME
+from workpool_aws.local.stored_work import enqueued_work, pools_in, work_items_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.options import CloudOptions
     from workpool_aws.local.services.invocations import Invocation
     from workpool_aws.local.services.platform import Engine, Platform
+    from workpool_aws.local.stored_work import EnqueuedWork
     from workpool_aws.model.events import Event
     from workpool_aws.ports import Ports
 
@@ -109,6 +111,28 @@ class ObservedCloud:
         """
         return self._open.diary.most_at_once(self._name_of(fn))
 
+    def enqueued(self, *fns: object) -> list[EnqueuedWork]:
+        """Return the work items of all pools in order of their enqueue, finished ones too.
+
+        Those past their retention are left out. Taking this look costs neither time nor units.
+
+        Args:
+            fns: Only those of these functions, by their ARNs, names or handlers. A version or
+                alias names the function. Without any, those of all functions.
+
+        Raises:
+            UsageError: there is no such function.
+        """
+        names = {name for fn in fns for name in self._names_of(fn)}
+        found = [
+            (work.enqueued_at, work.id, enqueued_work(store, work))
+            for store in map(self._engine_open.quiet, tuple(self._ports))
+            for pool in pools_in(store)
+            for work in work_items_in(store, pool)
+            if not fns or self._function_of(work.spec.target) in names
+        ]
+        return [shown for *_, shown in sorted(found, key=lambda each: each[:2])]
+
     @property
     def _open(self) -> Platform:
         if self._platform is None:
@@ -122,9 +146,17 @@ class ObservedCloud:
         return self._engine
 
     def _name_of(self, fn: object) -> str:
+        """Return the name of a function, of several with one handler that of the last."""
+        return self._names_of(fn)[-1]
+
+    def _names_of(self, fn: object) -> tuple[str, ...]:
         functions = self._open.functions
-        resolved = functions.resolve(fn) if isinstance(fn, str) else None
-        function = resolved.function if resolved is not None else functions.of_handler(fn)
-        if function is None:
+        named = self._function_of(fn) if isinstance(fn, str) else None
+        names = functions.names_of_handler(fn) if named is None else (named,)
+        if not names:
             raise UsageError("fn", fn, "a function of this cloud: its ARN, name or handler")
-        return function.name
+        return names
+
+    def _function_of(self, target: str) -> str | None:
+        resolved = self._open.functions.resolve(target)
+        return None if resolved is None else resolved.function.name

@@ -70,18 +70,18 @@ def work_items_in(store: Store, pool: str) -> Iterator[WorkItem]:
 
 def enqueued_work(store: Store, work: WorkItem) -> EnqueuedWork:
     """Return the view of a work item for tests. Arguments whose chunks are gone are empty."""
-    args = _payload(store, work, Part.ARGS, work.args)
+    args = _payload(store, work, Part.ARGS, work.spec.args)
     return EnqueuedWork(
         work_id=work.id,
         pool=work.pool,
-        target=work.target,
+        target=work.spec.target,
         args=args if isinstance(args, dict) else {},
-        kind=work.kind.value,
+        kind=work.spec.kind.value,
         state=work.state.value,
         run_at=instant(work.due_at),
-        retry=work.retry,
-        on_complete=work.on_complete,
-        context=_payload(store, work, Part.CONTEXT, work.context),
+        retry=work.spec.retry,
+        on_complete=work.spec.callback_target,
+        context=_payload(store, work, Part.CONTEXT, work.spec.context),
     )
 
 

@@ -127,7 +127,6 @@ class Functions:
             qualifier or "$LATEST",
         )
 
-    def of_handler(self, handler: object) -> Function | None:
-        """Return the function that runs this handler, the last one registered."""
-        found = [function for function in self._by_name.values() if function.handler is handler]
-        return found[-1] if found else None
+    def names_of_handler(self, handler: object) -> tuple[str, ...]:
+        """Return the names of the functions that run this handler, in order of their registration."""
+        return tuple(name for name, each in self._by_name.items() if each.handler is handler)
