@@ -14,7 +14,9 @@ from datetime import timedelta
 from workpool_aws import Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
-from workpool_aws.model.work import Kind, Outcome, State, WorkItem
+from workpool_aws.model.payload import Inline
+from workpool_aws.model.spec import Kind, Outcome, Spec
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put
 
 __all__ = ["FLAT_WITHIN", "SCALES", "Cost", "Scale", "cost_at"]
@@ -114,19 +116,22 @@ def _fill(cloud: LocalCloud, fn: str, count: int, *, finished: bool, chance: ran
     ids = make_ids(
         EpochMs(now - 86_400_000 if finished else now), random_bits=chance.getrandbits(70)
     )
+    spec = Spec(
+        target=fn,
+        args=Inline('{"note":"' + "x" * 150 + '"}'),
+        kind=Kind.QUERY,
+        retry=None,
+        claimed=False,
+        retention_s=7 * 86_400,
+    )
     for _ in range(count):
         work = WorkItem(
             pool="benchmark",
             id=WorkId(next(ids)),
-            target=fn,
-            args='{"note":"' + "x" * 150 + '"}',
-            kind=Kind.QUERY,
-            retry=None,
-            claimed=False,
+            spec=spec,
             state=State.FINISHED if finished else State.PENDING,
             due_at=now,
             enqueued_at=now,
-            retention_s=7 * 86_400,
             outcome=Outcome.SUCCESS if finished else None,
         )
         store.write(Put(work))

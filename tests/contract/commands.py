@@ -31,8 +31,8 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import Spec
-from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, Pointer, WorkItem
+from workpool_aws.model.spec import Outcome, Spec
+from workpool_aws.model.work import AttemptEnd, PastAttempt, Pointer, WorkItem
 from workpool_aws.model.writes import (
     Above,
     All,

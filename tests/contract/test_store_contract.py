@@ -50,7 +50,8 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 

@@ -36,7 +36,8 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, Pointer, State
 
 __all__ = ["ITEMS", "events", "hostile_values", "records", "run_beside"]
 

@@ -27,7 +27,8 @@ from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.model.payload import inline_text
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 
 EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "25"))
 FUZZ = settings(

@@ -13,7 +13,8 @@ from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState, LoopStatus
 from workpool_aws.model.refs import ConfigRef, StatusRef
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 
 
 def worn_in(stage: Stage) -> None:

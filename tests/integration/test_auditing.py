@@ -29,7 +29,8 @@ from workpool_aws.model.refs import (
     LedgerRef,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, Pointer, State
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 

@@ -20,7 +20,8 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Notice
 from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import InvokeThrottled
 

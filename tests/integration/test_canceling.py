@@ -36,7 +36,8 @@ from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import Ref, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed
 

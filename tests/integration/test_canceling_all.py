@@ -31,7 +31,8 @@ from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, Watch
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState, LoopStatus
 from workpool_aws.model.refs import Collection, ConfigRef, Ref, StatusRef, WorkRef
-from workpool_aws.model.work import Outcome, Pointer, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)

@@ -21,7 +21,8 @@ from workpool_aws.model.loop import LoopState, Notice
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 
 CLAIM = updates(WorkRef, "claim", state=State.RUNNING)
 FINISH = updates(WorkRef, state=State.FINISHED)

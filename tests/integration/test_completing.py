@@ -13,7 +13,8 @@ from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import PutBack, ReportIgnored
 from workpool_aws.model.messages import Report
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 

@@ -17,7 +17,8 @@ from workpool_aws.model.events import Enqueued
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, Pointer, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
 WORK = a_work()

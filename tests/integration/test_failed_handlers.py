@@ -27,7 +27,8 @@ from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import LoopState, Notice, NoticeKind
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Written
 
 SECRET = "card 4111"

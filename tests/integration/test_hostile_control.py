@@ -40,7 +40,8 @@ from workpool_aws.model.refs import (
     RowPage,
     StatusRef,
 )
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State
 
 HOUR = 3_600_000
 STATUS: list[Mapping[str, object]] = [

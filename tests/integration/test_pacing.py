@@ -24,7 +24,8 @@ from workpool_aws.model.events import (
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import Collection, LedgerRef, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State
 
 START = updates(WorkRef, "starts")
 

@@ -17,7 +17,7 @@ from workpool_aws.core.views.stats import Queued, stats_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 

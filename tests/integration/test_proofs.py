@@ -21,7 +21,8 @@ from workpool_aws.model.events import DuplicateRefused, ReportUnproven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put
 
 F = TypeVar("F")

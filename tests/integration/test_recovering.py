@@ -20,7 +20,8 @@ from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Recovered,
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Notice, ShardCursors
 from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 
 FINISH = updates(WorkRef, state=State.FINISHED)
 PENDING_AGAIN = updates(WorkRef, state=State.PENDING)

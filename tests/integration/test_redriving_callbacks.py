@@ -20,7 +20,8 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import CallbackRedriven
 from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import InvokeRefused
 

@@ -12,7 +12,8 @@ from tests.kit.stores import Apply, puts
 from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.loop import LoopState
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Written
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)

@@ -13,8 +13,8 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import NO_ARGS, Inline, Part
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import CallbackSpec, Spec
-from workpool_aws.model.work import Kind, State, WorkItem
+from workpool_aws.model.spec import CallbackSpec, Kind, Spec
+from workpool_aws.model.work import State, WorkItem
 
 POOL = "email"
 NOW = EpochMs(1_767_225_600_000)

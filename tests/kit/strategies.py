@@ -30,8 +30,8 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Record
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import Spec
-from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, WorkItem
+from workpool_aws.model.spec import Outcome, Spec
+from workpool_aws.model.work import AttemptEnd, PastAttempt, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)

@@ -14,7 +14,8 @@ from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model import events
 from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, LoopStatus, NoticeKind
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
 
 Property = Callable[[History], int]
 """Asserts something wherever the case occurs in a history; how often it did."""

@@ -64,7 +64,7 @@ from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Chunked, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 __all__ = ["DECORATED", "Actors"]
 

@@ -10,7 +10,8 @@ from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 
 NOTHING = Use(
     pools=0,

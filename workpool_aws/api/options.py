@@ -25,8 +25,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
 from workpool_aws.model.payload import NO_ARGS, Inline
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import CallbackSpec, Spec
-from workpool_aws.model.work import Kind, Outcome
+from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
 from workpool_aws.text import kind_of
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from workpool_aws.flow.work import enqueue
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind
+from workpool_aws.model.spec import Kind
 from workpool_aws.text import NOTHING
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from workpool_aws.cli.work_texts import (
     work_row,
 )
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 from workpool_aws.text import NOTHING, Words
 
 if TYPE_CHECKING:

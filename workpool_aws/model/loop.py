@@ -13,7 +13,8 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
-    from workpool_aws.model.work import CallbackState, Outcome
+    from workpool_aws.model.spec import Outcome
+    from workpool_aws.model.work import CallbackState
 
 __all__ = [
     "NOBODY",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.retry import RetryPolicy
-    from workpool_aws.model.work import Kind, Outcome, WorkItem
+    from workpool_aws.model.spec import Kind, Outcome
+    from workpool_aws.model.work import WorkItem
 
 __all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopRequest", "Report", "ReportKind"]
 

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
     from workpool_aws.model.retry import RetryPolicy
-    from workpool_aws.model.work import Kind, Outcome
 
-__all__ = ["CallbackSpec", "Spec"]
+__all__ = ["CallbackSpec", "Kind", "Outcome", "Spec"]
+
+
+class Kind(StrEnum):
+    """Kind of work item: the caller's statement about the effects of its function."""
+
+    ACTION = "action"
+    QUERY = "query"
+    MUTATION = "mutation"
+
+
+class Outcome(StrEnum):
+    """Outcome of a finished work item."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELED = "canceled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

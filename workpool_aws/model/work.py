@@ -11,13 +11,11 @@ from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
-    from workpool_aws.model.spec import Spec
+    from workpool_aws.model.spec import Outcome, Spec
 
 __all__ = [
     "AttemptEnd",
     "CallbackState",
-    "Kind",
-    "Outcome",
     "PastAttempt",
     "Pointer",
     "State",
@@ -32,14 +30,6 @@ class State(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
     FINISHED = "finished"
-
-
-class Outcome(StrEnum):
-    """Outcome of a finished work item."""
-
-    SUCCESS = "success"
-    FAILED = "failed"
-    CANCELED = "canceled"
 
 
 class AttemptEnd(StrEnum):
@@ -82,14 +72,6 @@ class CallbackState(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"
     """Given up. The work item is kept among the dead letters, with no time to live."""
-
-
-class Kind(StrEnum):
-    """Kind of work item: the caller's statement about the effects of its function."""
-
-    ACTION = "action"
-    QUERY = "query"
-    MUTATION = "mutation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

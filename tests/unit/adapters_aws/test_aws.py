@@ -34,7 +34,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.refs import DeploymentRef
-from workpool_aws.model.work import Kind
+from workpool_aws.model.spec import Kind
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import FunctionLimits, InvokeRefused
 from workpool_aws.settings import Settings

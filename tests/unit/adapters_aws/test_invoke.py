@@ -25,7 +25,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, LoopRequest
-from workpool_aws.model.work import Kind
+from workpool_aws.model.spec import Kind
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"

@@ -18,7 +18,7 @@ from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"

@@ -30,7 +30,7 @@ from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest, Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome
+from workpool_aws.model.spec import Kind, Outcome
 
 ID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7))
 OTHER_ID = WorkId(make_id(EpochMs(1_700_000_000_001), random_bits=8))

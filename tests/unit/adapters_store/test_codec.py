@@ -42,8 +42,8 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Chunk, Chunked, Part
 from workpool_aws.model.refs import LedgerRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import Spec
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.spec import Outcome, Spec
+from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)

@@ -15,7 +15,8 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import Collection, KeyRange, StatusRef, Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, State, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, dead_key
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 

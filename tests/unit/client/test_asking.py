@@ -17,7 +17,8 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.payload import Chunked
 from workpool_aws.model.refs import StatusRef
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 UNKNOWN = Status(

@@ -11,7 +11,7 @@ from tests.kit.records import TARGET
 from tests.kit.world import World
 from workpool_aws import PayloadTooLarge, UsageError
 from workpool_aws.model.payload import Inline
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 DONE = "arn:aws:lambda:us-east-1:123456789012:function:done"
 

@@ -24,7 +24,8 @@ from workpool_aws import (
 )
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.payload import Chunked, Inline
-from workpool_aws.model.work import Kind, State, WorkItem
+from workpool_aws.model.spec import Kind
+from workpool_aws.model.work import State, WorkItem
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TARGETS = (

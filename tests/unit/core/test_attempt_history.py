@@ -25,7 +25,8 @@ from workpool_aws.core.report.history import attempts_of, last_error_of, with_at
 from workpool_aws.core.views.status import status_of
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, PastAttempt, State, WorkItem
 
 LATER = EpochMs(NOW + 1_234)
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")

@@ -54,7 +54,8 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Either, Is
 
 ALL = tuple(Outcome)

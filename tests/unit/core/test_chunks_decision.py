@@ -17,7 +17,8 @@ from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.payload import Chunk, Chunked, Inline, Part
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 from workpool_aws.model.writes import Update
 
 OWNER = WorkRef("email", an_id())

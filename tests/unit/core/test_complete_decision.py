@@ -35,7 +35,8 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import Unreadable
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Either, Is, Put, Update
 from workpool_aws.ports import ConditionFailed
 

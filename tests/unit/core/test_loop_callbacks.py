@@ -17,7 +17,8 @@ from workpool_aws.model.loop import (
     PendingCallback,
     ShardCursors,
 )
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State
 
 WORK_ID = an_id(NOW, 3)
 RECORD = record_of_cancel(a_work(id=WORK_ID), now=NOW, random_bits=5)

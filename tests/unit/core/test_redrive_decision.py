@@ -14,7 +14,8 @@ from workpool_aws.core.work.redrive import (
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Is
 
 LATER = EpochMs(NOW + 60_000)

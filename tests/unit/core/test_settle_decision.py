@@ -10,7 +10,7 @@ from workpool_aws.core.loop.choose import cursor_after
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, time_of
 from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 A, B = an_id(n=1), an_id(n=2)
 ENTRY = Entry(EpochMs(NOW + 60_000))

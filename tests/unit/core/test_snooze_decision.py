@@ -15,7 +15,8 @@ from workpool_aws.core.report.complete import (
     snoozed_too_often,
 )
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 
 LATER = Report(kind=ReportKind.SNOOZED, error="not yet", error_type="Snooze", delay_ms=5_000)
 

@@ -19,7 +19,8 @@ from workpool_aws.core.views.status import (
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 LATER = EpochMs(NOW + 1_500)
 

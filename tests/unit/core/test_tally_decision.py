@@ -16,7 +16,7 @@ from workpool_aws.core.loop.tally import (
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 
 def a_done(kind: NoticeKind = NoticeKind.FINISHED, outcome: Outcome | None = None) -> Notice:

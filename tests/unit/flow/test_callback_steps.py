@@ -17,7 +17,8 @@ from workpool_aws.model.events import CallbackAcknowledged, CallbackDead, Callba
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import ChunkRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"

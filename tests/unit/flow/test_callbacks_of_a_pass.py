@@ -26,7 +26,8 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
 from workpool_aws.model.payload import Chunk, Chunked, Part
 from workpool_aws.model.refs import ChunkRef, NoticeRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import FunctionLimits, InvokeRefused
 

@@ -23,7 +23,8 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.work import Outcome, Pointer, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put, Write
 
 

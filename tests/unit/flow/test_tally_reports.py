@@ -8,7 +8,7 @@ from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import MinuteReport, MinuteTally, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 LATER = EpochMs(NOW + limits.TALLY_MS)
 DONE = Notice(

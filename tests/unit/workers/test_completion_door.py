@@ -16,7 +16,8 @@ from workpool_aws.handlers.completion import RecordRejected, handler
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import inline_text
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 from workpool_aws.ports import Ports
 
 

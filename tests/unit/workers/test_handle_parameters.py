@@ -12,7 +12,8 @@ from tests.kit.lambdas import LambdaContext, event_of
 from tests.kit.records import a_policy, a_work
 from tests.kit.world import World
 from workpool_aws import UsageError, Work, Workpool
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForCheckers

@@ -14,7 +14,8 @@ from tests.kit.stores import every, lost_before
 from tests.kit.world import TABLE, World
 from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError, invocation
 from workpool_aws.api.on_complete import CallbackHandler
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 
 def a_told_work(world: World, callback: CallbackState = CallbackState.SENT) -> WorkItem:

@@ -22,7 +22,7 @@ from workpool_aws import (
 )
 from workpool_aws.model.events import OptionsUnknown
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 from workpool_aws.model.writes import Update
 
 OTHER = WorkId("01KDV8XQ0000000000000000ZZ")

@@ -21,7 +21,8 @@ from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import AttemptRaised, DuplicateRefused, PutBack
 from workpool_aws.model.messages import Assignment, ReportKind
 from workpool_aws.model.payload import Chunked, Inline, inline_text
-from workpool_aws.model.work import Kind, Outcome, State, WorkItem
+from workpool_aws.model.spec import Kind, Outcome
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Update, Write
 
 

@@ -19,7 +19,8 @@ from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import DeployedLimit, MinuteTally, PendingCallback, ShardCursors
 from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, PastAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

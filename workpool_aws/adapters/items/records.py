@@ -50,7 +50,8 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, Pointer, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

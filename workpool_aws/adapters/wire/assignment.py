@@ -12,7 +12,7 @@ from workpool_aws.core.splice import one_object
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome
+from workpool_aws.model.spec import Kind, Outcome
 
 __all__ = ["assignment_from_wire", "assignment_to_wire", "worker_event"]
 

@@ -10,7 +10,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import oversize
 from workpool_aws.core.splice import one_value
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 from workpool_aws.ports import InvokeRefused
 
 __all__ = ["callback_event", "event_for", "ticket_from_wire"]

@@ -30,7 +30,8 @@ from workpool_aws.model.loop import Notice, NoticeKind
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Condition, Either, Is, Update
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.ids import EpochMs, make_id, shard_of
 from workpool_aws.model.loop import Notice, NoticeKind
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

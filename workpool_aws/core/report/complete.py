@@ -31,7 +31,8 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import Part, stored_fields
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import AttemptEnd, Outcome, State, WorkItem, dead_key
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, State, WorkItem, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 if TYPE_CHECKING:

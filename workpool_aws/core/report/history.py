@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, PastAttempt, State, WorkItem
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

@@ -12,7 +12,7 @@ from workpool_aws.core.views.listing import ListedWork, listed
 from workpool_aws.core.views.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.model.loop import Config, LoopStatus
 from workpool_aws.model.payload import Chunked, Part, Payload, chunk_count, inline_text
-from workpool_aws.model.work import Outcome, WorkItem
+from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.model.work import WorkItem
 
 __all__ = ["PoolSummary", "StoredPayload", "WorkDetails", "details_of", "summary_of"]
 

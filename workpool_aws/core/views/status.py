@@ -11,7 +11,8 @@ from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.report.history import attempts_of, last_error_of
 from workpool_aws.model.loop import NOBODY, Config
 from workpool_aws.model.payload import inline_text
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

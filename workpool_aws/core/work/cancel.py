@@ -10,7 +10,8 @@ from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Condition, Update
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.payload import Inline
-from workpool_aws.model.work import Kind, State, WorkItem
+from workpool_aws.model.spec import Kind
+from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

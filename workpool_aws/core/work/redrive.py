@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.delivery import redeliver_write
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import All, Is, Update
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ Any process may call it, any number of times.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
@@ -46,9 +46,12 @@ from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, WorkItem
+from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
+
+if TYPE_CHECKING:
+    from workpool_aws.model.spec import Outcome
 
 __all__ = ["Reporter", "complete"]
 

@@ -12,11 +12,12 @@ from workpool_aws.core import limits
 from workpool_aws.flow.visibility import ensure_visible
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
 from workpool_aws.model.loop import Notice, NoticeKind
-from workpool_aws.model.work import CallbackState, Outcome
+from workpool_aws.model.work import CallbackState
 from workpool_aws.model.writes import Put, Written
 
 if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment
+    from workpool_aws.model.spec import Outcome
     from workpool_aws.ports import Ports
 
 __all__ = ["make_notice", "prove_notice", "write_notice"]

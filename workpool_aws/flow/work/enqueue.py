@@ -14,7 +14,8 @@ from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 

@@ -24,7 +24,7 @@ from workpool_aws.local.services.answers import (
 )
 from workpool_aws.local.services.context import SimulatedContext, context_of
 from workpool_aws.model import events
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
