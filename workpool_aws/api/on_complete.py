@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from workpool_aws import invocation
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
-from workpool_aws.api.parameters import check_function, plain_handler
+from workpool_aws.api.parameters import check_function, plain_handler, take_names
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.views.status import Result, result_from_callback
 from workpool_aws.errors import UsageError
@@ -84,11 +84,7 @@ class CallbackHandler(Generic[R]):
         """The plain function, for direct tests."""
         self.handler = plain_handler(self, function)
         """The handler as a plain function, as `Worker.handler`."""
-        vars(self)["__workpool__"] = True  # see Worker
-        self.__module__ = function.__module__
-        self.__name__ = function.__name__
-        self.__qualname__ = function.__qualname__
-        self.__doc__ = function.__doc__
+        take_names(self, function)
 
     def __repr__(self) -> str:
         name = self.__qualname__

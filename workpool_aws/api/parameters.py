@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from workpool_aws.api.validation import Validation
 
 
-__all__ = ["InvalidArgumentsError", "Parameters", "check_function", "plain_handler"]
+__all__ = [
+    "InvalidArgumentsError",
+    "Parameters",
+    "check_function",
+    "plain_handler",
+    "take_names",
+]
 
 _NO_DEFAULT: Final = inspect.Parameter.empty
 _LAMBDA_NAMES: Final = ["event", "context"]
@@ -150,12 +156,19 @@ def plain_handler(
     def plain(event: object, context: object) -> object:
         return handler(event, context)
 
-    plain.__module__ = function.__module__
-    plain.__name__ = function.__name__
-    plain.__qualname__ = function.__qualname__
-    plain.__doc__ = function.__doc__
-    vars(plain)["__workpool__"] = True
+    take_names(plain, function)
     return plain
+
+
+def take_names(handler: object, function: Callable[..., object]) -> None:
+    """Give a handler the names of its function, and mark it as made by a pool.
+
+    The mark stands on the instance, from which `functools.wraps` copies it. So a wrapper of a
+    handler is known as one.
+    """
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(handler, name, getattr(function, name))
+    vars(handler)["__workpool__"] = True
 
 
 def _wraps_for_lambda(function: Callable[..., object]) -> bool:

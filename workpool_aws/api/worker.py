@@ -12,7 +12,7 @@ from workpool_aws.adapters.wire.assignment import assignment_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome
-from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler
+from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler, take_names
 from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
@@ -89,13 +89,7 @@ class Worker(Generic[P, R]):
         self.handler = plain_handler(self, function)
         """The handler as a plain function, for decorators that wrap nothing else, such as
         Powertools' `lambda_handler_decorator`."""
-        # Also on the instance: `functools.wraps` copies it from there, which makes a wrapper of a
-        # worker known as one.
-        vars(self)["__workpool__"] = True
-        self.__module__ = function.__module__
-        self.__name__ = function.__name__
-        self.__qualname__ = function.__qualname__
-        self.__doc__ = function.__doc__
+        take_names(self, function)
 
     def __repr__(self) -> str:
         return f"<worker {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"

@@ -52,11 +52,8 @@ class Output:
             max(len(row[column]) for row in (header, *shown)) for column in range(len(header))
         ]
         for row in (header, *shown):
-            self.line(
-                "  ".join(
-                    text.ljust(width) for text, width in zip(row, widths, strict=True)
-                ).rstrip()
-            )
+            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+            self.line("  ".join(cells).rstrip())
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Names and values, with the further lines of a value below its first."""

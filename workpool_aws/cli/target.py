@@ -56,16 +56,11 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
         raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
     name: str = getattr(options, "pool", None) or settings.pool or "default"
     Workpool(table, name)  # refuses names that are none before anything is loaded
-    chosen = (
-        session_for(profile=options.profile, region=options.region)
-        if options.profile or options.region
-        else None
-    )
+    profile, region = options.profile, options.region
+    chosen = session_for(profile=profile, region=region) if profile or region else None
     ports = replace(ports_for(table, chosen), telemetry=_StderrTelemetry())
-    target = Target(
-        Workpool(table, name, ports=ports),
-        Output(sys.stdout, as_json=options.json or settings.json),
-    )
+    output = Output(sys.stdout, as_json=options.json or settings.json)
+    target = Target(Workpool(table, name, ports=ports), output)
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
     return target

@@ -332,7 +332,7 @@ def test_threads_make_each_client_once_and_one_at_time(counting):
 
 
 def test_sessions_do_not_make_clients_at_one_time():
-    assert incarnation._making.acquire(timeout=5)
+    assert incarnation._count.making.acquire(timeout=5)
     try:
         waiting = threading.Thread(
             target=lambda: aws_ports("t-1", CountingSession(), settings=Settings()), daemon=True
@@ -341,7 +341,7 @@ def test_sessions_do_not_make_clients_at_one_time():
         waiting.join(timeout=0.05)
         assert waiting.is_alive()
     finally:
-        incarnation._making.release()
+        incarnation._count.making.release()
     waiting.join(timeout=10)
     assert not waiting.is_alive()
 

@@ -144,12 +144,8 @@ def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Ex
             failed,
         )
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
-        return _refused(
-            table,
-            "; ".join(
-                filter(None, [message, *(str(reason.get("Message", "")) for reason in reasons)])
-            ),
-        )
+        texts = [message, *(str(reason.get("Message", "")) for reason in reasons)]
+        return _refused(table, "; ".join(filter(None, texts)))
     return TryAgain.CONFLICT
 
 

@@ -137,9 +137,8 @@ class DynamoStore:
                     lambda: self._client().update_item(**update, ReturnValues="ALL_NEW")
                 )
                 record = _decoded(changed["Attributes"])
-                return Written(
-                    server_time(changed), None if isinstance(record, Unreadable) else record
-                )
+                readable = None if isinstance(record, Unreadable) else record
+                return Written(server_time(changed), readable)
             case _:
                 assert_never(write)
 

@@ -136,17 +136,13 @@ def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, field in fields_of(kind).items():
         stored = item.get(field.attribute)
-        if stored is None:
-            # Most fields of most items are absent, and have a default.
-            if field.absent is None:
-                values[name] = None
-            elif field.required:
-                raise ValueError(f"{field.attribute} ({name}): missing")
-            else:
-                values[name] = field.absent
-            continue
-        try:
-            values[name] = field.form.decode(stored)
-        except (ValueError, OverflowError):
-            raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
+        if stored is not None:
+            try:
+                values[name] = field.form.decode(stored)
+            except (ValueError, OverflowError):
+                raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
+        elif field.absent is not None and field.required:
+            raise ValueError(f"{field.attribute} ({name}): missing")
+        else:
+            values[name] = field.absent
     return values

@@ -217,9 +217,8 @@ class MemoryStore:
                 raise ConditionFailed(
                     None if step.before is None else self._record(step.key, step.before)
                 )
-            units = capacity.write_units(step.old_bytes, step.new_bytes) + capacity.index_units(
-                step.before, step.after
-            )
+            units = capacity.write_units(step.old_bytes, step.new_bytes)
+            units += capacity.index_units(step.before, step.after)
             self.meter.count(label, write_units=units)
             self._place(step.key, step.after, step.new_bytes)
             record = write.record if isinstance(write, Put) else self._record(step.key, step.after)

@@ -28,6 +28,8 @@ from workpool_aws.cli.demo.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import JustifyMethod
+
     from workpool_aws.cli.demo.report import DemoReport, Plan, Progress
 
 __all__ = ["RichView", "can_show", "closing", "frame", "opening"]
@@ -152,12 +154,8 @@ def _table(
         pad_edge=False,
     )
     for place, name in enumerate(header):
-        justify = "right" if place in (right or set()) else "left"
-        table.add_column(
-            name,
-            justify="right" if justify == "right" else "left",
-            style=style if place == 0 else "",
-        )
+        justify: JustifyMethod = "right" if place in (right or set()) else "left"
+        table.add_column(name, justify=justify, style=style if place == 0 else "")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

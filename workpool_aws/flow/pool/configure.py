@@ -163,21 +163,25 @@ def _mended(ports: Ports, pool: str) -> Config | None:
     found = ports.store.get(ConfigRef(pool))
     if not isinstance(found, Unreadable):
         return found
-    # A version that no loop has seen: they compare it.
     now = ports.clock.now()
-    blank = Config(
-        pool=pool,
-        version=now // 1_000,
-        max_parallelism=limits.PARALLELISM_DEFAULT,
-        base_by=NOBODY,
-        base_at=now,
-    )
+    # Loops compare the version, and none has seen this one.
+    blank = _blank(pool, version=now // 1_000, now=now)
     ports.store.write(Put(blank))
     lost = "its limits, whether it was paused, and its epoch"
     ports.telemetry.emit(
         events.ControlRepaired(pool=pool, item="config", reason=found.reason, lost=lost)
     )
     return blank
+
+
+def _blank(pool: str, *, version: int, now: EpochMs) -> Config:
+    return Config(
+        pool=pool,
+        version=version,
+        max_parallelism=limits.PARALLELISM_DEFAULT,
+        base_by=NOBODY,
+        base_at=now,
+    )
 
 
 def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
@@ -208,15 +212,8 @@ def _write(
     """Returns the config as written; `None` means that another process changed it first."""
     try:
         if config is None:
-            blank = Config(
-                pool=pool,
-                version=0,
-                max_parallelism=limits.PARALLELISM_DEFAULT,
-                base_by=NOBODY,
-                base_at=ports.clock.now(),
-            )
-            config = blank
-            first = changed_config(blank, changes)
+            config = _blank(pool, version=0, now=ports.clock.now())
+            first = changed_config(config, changes)
             ports.store.write(Put(first, IsAbsent()))
             return first
         update = Update(
