@@ -23,7 +23,14 @@ import pytest
 
 from tests.mutation.confined import confined
 from tests.mutation.coverage_map import ENGINES, PACKAGE
-from tests.mutation.importing import code_of, dotted, functions_in, hand_out, replaced
+from tests.mutation.importing import (
+    code_of,
+    dotted,
+    functions_in,
+    hand_out,
+    rebound,
+    replaced,
+)
 from tests.mutation.serving import (
     COLLECTING,
     LOST,
@@ -108,6 +115,9 @@ class _Collected:
         path = self._package / module
         new = code_of(path, index)
         hand_out(module, new)
-        return dotted(module) not in sys.modules or replaced(
-            self._functions.get(str(path), ()), self._code(path), new
+        loaded = sys.modules.get(dotted(module))
+        return (
+            loaded is None
+            or replaced(self._functions.get(str(path), ()), self._code(path), new)
+            or rebound(loaded, path.read_text(encoding="utf-8"), index)
         )

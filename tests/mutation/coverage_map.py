@@ -75,7 +75,7 @@ class CoverageMap:
 
     def acts_at_import(self, edit: Edit) -> bool:
         """True if a line of the edit ran while modules of the library or of tests were imported."""
-        return bool(self.at_import[edit.module] & _lines_of(edit))
+        return edit.lines is None or bool(self.at_import[edit.module] & _lines_of(edit))
 
     def add(self, file: str, stored: Mapping[str, Any]) -> None:
         """Add one file of tests."""

@@ -1,7 +1,9 @@
 """Puts edited code where a module's own would be: by an import hook, or into the functions that are there already."""
 
 from __future__ import annotations
+import __future__
 
+import ast
 import gc
 import sys
 import warnings
@@ -15,7 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 from tests.mutation.coverage_map import PACKAGE
 from tests.mutation.edits import edited
 
-__all__ = ["code_of", "dotted", "functions_in", "hand_out", "replaced"]
+__all__ = ["code_of", "dotted", "functions_in", "hand_out", "rebound", "replaced"]
 
 
 class _EditedLoader(SourceFileLoader):
@@ -93,6 +95,34 @@ def replaced(functions: Sequence[FunctionType], old: CodeType, new: CodeType) ->
                 return False
             taken.add(place)
     return all(taken & chain for chain in _changed(old, new, frozenset()))
+
+
+def rebound(module: ModuleType, source: str, index: int) -> bool:
+    """Give a constant at the top of a module its edited value, in each module that imported it.
+
+    False if the edit is not of such a constant. Values that were computed from it stay as they
+    are, so a test that passes may fail where the module is loaded anew.
+    """
+    tree = edited(source, index)
+    changed = [
+        new
+        for old, new in zip(ast.parse(source).body, tree.body, strict=True)
+        if ast.dump(old) != ast.dump(new)
+    ]
+    match changed:
+        case [ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name))]:
+            before = vars(module)[name]
+            scope = dict(vars(module))
+            lazy = __future__.annotations.compiler_flag
+            code = compile(ast.Module(changed, []), module.__name__, "exec", lazy, True)
+            exec(code, scope)  # noqa: S102 - this is the edited module's own code
+        case _:
+            return False
+    for each in list(sys.modules.values()):
+        names = getattr(each, "__dict__", {})
+        if names.get(name) is before:
+            names[name] = scope[name]
+    return True
 
 
 _Place = tuple[str, int]

@@ -1,6 +1,7 @@
 """Edited code in functions that are there already, and when a module has to be loaded anew."""
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from tests.mutation.edits import edits_of
-from tests.mutation.importing import code_of, functions_in, replaced
+from tests.mutation.importing import code_of, functions_in, rebound, replaced
 
 SOURCE = """
     from contextlib import contextmanager
@@ -65,11 +66,15 @@ def module(tmp_path: Path) -> Iterator[ModuleType]:
     return found
 
 
-def edit(module: ModuleType, number: int) -> bool:
-    """Makes a constant one larger."""
-    path = Path(str(module.__file__))
-    edits = edits_of("shapes.py", path.read_text(encoding="utf-8"))
+def index_of(module: ModuleType, number: int) -> int:
+    """The index of the edit that makes a constant one larger."""
+    edits = edits_of("shapes.py", Path(str(module.__file__)).read_text(encoding="utf-8"))
     (index,) = (at for at, each in enumerate(edits) if each.after == str(number + 1))
+    return index
+
+
+def edit(module: ModuleType, number: int) -> bool:
+    path, index = Path(str(module.__file__)), index_of(module, number)
     functions = functions_in(path.parent)[str(path)]
     return replaced(functions, code_of(path, None), code_of(path, index))
 
@@ -98,3 +103,18 @@ def test_edit_that_acts_when_module_is_loaded_is_not_enough(
 ) -> None:
     """At the top, in a class, a default; and one of two lambdas of a line, which have one place."""
     assert not edit(module, number)
+
+
+def test_a_constant_is_edited_wherever_it_was_imported(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importer, other = ModuleType("importer"), ModuleType("other")
+    vars(importer)["TOP"], vars(other)["TOP"] = vars(module)["TOP"], "another"
+    for each in (module, importer, other):
+        monkeypatch.setitem(sys.modules, each.__name__, each)
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+
+    assert rebound(module, source, index_of(module, 120))
+    assert not rebound(module, source, index_of(module, 20))
+
+    assert [each.TOP for each in (module, importer, other)] == [121, 121, "another"]
