@@ -170,6 +170,58 @@ def test_page_of_one_outcome_goes_on_where_it_ended(
     assert found == [scene.ids[1], more[1], more[3], more[4]]
 
 
+def test_page_of_one_outcome_has_its_length_while_there_is_more(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bad", "bad", "good", "good", "bad"):
+        scene.pool.enqueue_action(None, scene.cloud.function(boom, name=name), {})
+    scene.cloud.advance(timedelta(minutes=1))
+    lengths, after = [], []
+    for _ in range(9):
+        main(["ls", "--state", "failed", "--limit", "2", "--json", *after])
+        page = json.loads(capsys.readouterr().out)
+        lengths.append(len(page["items"]))
+        if page["next"] is None:
+            break
+        after = ["--after", page["next"]]
+
+    assert set(lengths[:-1]) == {2}
+    assert lengths[-1] <= 2
+
+
+def test_page_of_one_outcome_looks_through_twenty_pages_at_most(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.pool.enqueue_action_batch(None, "good", [{} for _ in range(22)])
+    scene.cloud.advance(timedelta(minutes=1))
+    main(["ls", "--state", "finished", "--limit", "21", "--json"])
+    finished = [one["work_id"] for one in json.loads(capsys.readouterr().out)["items"]]
+
+    main(["ls", "--state", "canceled", "--limit", "1", "--json"])
+    page = json.loads(capsys.readouterr().out)
+    main(["ls", "--state", "finished", "--limit", "1", "--json", "--after", page["next"]])
+    following = json.loads(capsys.readouterr().out)["items"]
+
+    assert page["items"] == []
+    assert [one["work_id"] for one in following] == finished[20:]
+
+
+def test_work_that_waits_for_its_retry_shows_the_attempts_that_it_made(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalCloud(engine="memory") as cloud:
+        monkeypatch.setenv("WORKPOOL_TABLE", cloud.table)
+        pool = cloud.workpool("default")
+        hourly = RetryPolicy(initial_backoff=timedelta(hours=1), jitter=False)
+        work_id = pool.enqueue_action(None, cloud.function(boom, name="bad"), {}, retry=hourly)
+        cloud.advance(timedelta(minutes=1))
+
+        assert main(["ls"]) == 0
+
+    cells = re.split(r"\s{2,}", capsys.readouterr().out.splitlines()[1])
+    assert cells[:3] == [work_id, "pending", "1"]
+
+
 def test_unknown_state_is_refused_with_list(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
