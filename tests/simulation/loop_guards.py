@@ -158,7 +158,7 @@ _LEDGER: Final = (
         "",
     ),
     one_edit(
-        "order: by due time, not by key", "WP-1", "core.loop.choose:_turn", "found.work.due_at", "0"
+        "order: by due time, not by key", "WP-1", "core.loop.choose:choose", "one.work.due_at", "0"
     ),
     one_edit(
         "classify: due",
@@ -202,8 +202,8 @@ _ENTRIES: Final = (
         "no second invoke after no answer",
         "WP-4",
         "flow.loop.start:_invoke",
-        "            ports.telemetry.emit(told)\n            return",
-        "            ports.telemetry.emit(told)",
+        "            ports.telemetry.emit(unanswered)\n            return",
+        "            ports.telemetry.emit(unanswered)",
     ),
     one_edit(
         "another holder's start is kept",
@@ -236,15 +236,15 @@ _ENTRIES: Final = (
     one_edit(
         "drop: chunks expire",
         "WP-10",
-        "core.loop.recover:_before_drop",
-        "before.append(Expire(work))",
-        "pass",
+        "core.loop.recover:Drop.before",
+        "[] if work is None else [Expire(work)]",
+        "[]",
     ),
     one_edit(
         "drop: the callback is taken over",
         "WP-8",
         "core.loop.recover:check",
-        "dropped += [work] if isinstance(work, WorkItem) else []",
+        "dropped += [] if work is None else [work]",
         "pass",
     ),
     one_edit(

@@ -122,9 +122,11 @@ def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice
 
     Of those due together, first attempts come first.
     """
+    due = [found for read in reads if read is not None for found in read.due]
     chosen: list[Found] = []
     left: list[Found] = []
-    for found in sorted((one for read in reads if read is not None for one in read.due), key=_turn):
+    # Not by key: a pointer that was written late lies behind work items that are due later.
+    for found in sorted(due, key=lambda one: (one.work.due_at, one.work.starts, one.key)):
         after = room.admit(found.work)
         if isinstance(after, Refusal):
             left.append(found)
@@ -132,11 +134,6 @@ def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice
             chosen.append(found)
             room = after
     return Choice(tuple(chosen), tuple(left), tuple(reads))
-
-
-def _turn(found: Found) -> tuple[EpochMs, int, str]:
-    # Not by key: a pointer that was written late lies behind work items that are due later.
-    return found.work.due_at, found.work.starts, found.key
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:

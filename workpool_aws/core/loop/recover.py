@@ -77,6 +77,14 @@ class Drop:
 
     point_at: EpochMs | None
 
+    def before(self, pool: str, work_id: WorkId, work: WorkItem | None) -> list[Point | Expire]:
+        """Returns the effects without which the entry may not be dropped."""
+        # Its notice was not seen, so neither was its pointer. Without a fresh one the work item
+        # could stay out of sight.
+        point = [] if self.point_at is None else [Point(pool, work_id, self.point_at)]
+        expire = [] if work is None else [Expire(work)]
+        return [*point, *expire]
+
 
 Verdict = Begin | Keep | Recover | Drop
 
@@ -111,15 +119,15 @@ def suspects_among(
 def check(
     entries: Mapping[EntryKey, Entry],
     suspects: Sequence[EntryKey],
-    works: Mapping[WorkId, WorkItem | Unreadable],
+    works: Mapping[WorkId, WorkItem],
     memory: Memory,
     *,
     token: str,
     now: EpochMs,
 ) -> Checked:
-    """Judges each suspect by its work item, where there is one, and keeps the other entries.
+    """Judges each suspect by its work item, and keeps the other entries.
 
-    `token`: this loop invocation's.
+    `works`: the work items that exist and can be read. `token`: this loop invocation's.
     """
     left = dict(entries)
     begins: list[tuple[EntryKey, WorkItem]] = []
@@ -141,25 +149,12 @@ def check(
                 recovers.append(verdict)
             case Drop():
                 del left[key]
-                before += _before_drop(memory.ledger.pool, key, verdict, work)
-                dropped += [work] if isinstance(work, WorkItem) else []
+                before += verdict.before(memory.ledger.pool, key.work_id, work)
+                dropped += [] if work is None else [work]
             case _:
                 assert_never(verdict)
     understood = frozenset(suspects) - {key for key, _ in begins}
     return Checked(left, tuple(begins), tuple(recovers), tuple(before), understood, tuple(dropped))
-
-
-def _before_drop(
-    pool: str, key: EntryKey, verdict: Drop, work: WorkItem | Unreadable | None
-) -> list[Point | Expire]:
-    before: list[Point | Expire] = []
-    if verdict.point_at is not None:
-        # Its notice was not seen, so neither was its pointer. Without a fresh one the work item
-        # could stay out of sight.
-        before.append(Point(pool, key.work_id, verdict.point_at))
-    if isinstance(work, WorkItem):
-        before.append(Expire(work))
-    return before
 
 
 def judge_entry(

@@ -83,7 +83,8 @@ def added(
     results = Counter(name for record in records if (name := _counts_as(record)) is not None)
     if not results and not lags_ms:
         return tally
-    lags = Counter(_class_of(lag) for lag in lags_ms)
+    last = len(LAG_CLASSES_MS) - 1
+    lags = Counter(min(bisect_left(LAG_CLASSES_MS, lag), last) for lag in lags_ms)
     step = MinuteTally(since=now, **results, lags=tuple(sorted(lags.items())))
     return step if tally is None else together([tally, step], tally.since)
 
@@ -112,10 +113,6 @@ def _outcome_as(outcome: Outcome | None) -> str | None:
             return "canceled"
         case _:
             assert_never(outcome)
-
-
-def _class_of(lag_ms: int) -> int:
-    return min(bisect_left(LAG_CLASSES_MS, lag_ms), len(LAG_CLASSES_MS) - 1)
 
 
 def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:

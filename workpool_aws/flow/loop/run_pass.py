@@ -31,6 +31,7 @@ from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import read_notices, works_of
 from workpool_aws.model import events
+from workpool_aws.model.loop import MinuteTally
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.pace import PassResult
@@ -54,7 +55,7 @@ def run_pass(hold: LoopSession, now: EpochMs) -> PassResult:
     suspects = suspects_among(settled.entries, memory, now)
     works = works_of(ports.store, hold.pool, suspects)
     checked = check(settled.entries, suspects, works, memory, token=hold.token, now=now)
-    # Before due work items are read: a fresh pointer is one that this pass may find.
+    # Before due work items are read, since this pass may find a fresh pointer and start by it.
     apply_before(ports, checked.before)
 
     room = headroom_of(
@@ -70,12 +71,12 @@ def run_pass(hold: LoopSession, now: EpochMs) -> PassResult:
     plan = plan_pass(
         memory, inputs, settled, checked, choice, callbacks, deadlines, ends_at=hold.ends_at
     )
-    hold.memory = memory
+    hold.memory = memory  # true whether or not the commit succeeds
     if not _commit(hold, plan, now):
         return refused_result(plan)
     results = apply_after(hold, plan)
     hold.memory = remembered(hold.memory, plan, results)
-    clean_up(hold, plan)
+    clean_up(hold, plan)  # last, since it may raise and no start may be forgotten
     hold.passes += 1
     _report(hold, plan)
     return result_of(plan, hold.memory)
@@ -124,7 +125,8 @@ def _commit(hold: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
 def _report(hold: LoopSession, plan: PassPlan) -> None:
     if not plan.moved:
         return
-    ended = added(None, plan.notices, (), hold.ports.clock.now())
+    now = hold.ports.clock.now()
+    ended = added(None, plan.notices, (), now) or MinuteTally(since=now)
     event = events.PassReport(
         pool=hold.pool,
         generation=hold.generation,
@@ -132,9 +134,9 @@ def _report(hold: LoopSession, plan: PassPlan) -> None:
         started=len(plan.choice.chosen),
         in_flight=len(hold.entries),
         limit=plan.limit,
-        succeeded=0 if ended is None else ended.succeeded,
-        failed=0 if ended is None else ended.failed,
-        retried=0 if ended is None else ended.retried,
-        canceled=0 if ended is None else ended.canceled,
+        succeeded=ended.succeeded,
+        failed=ended.failed,
+        retried=ended.retried,
+        canceled=ended.canceled,
     )
     hold.ports.telemetry.emit(event)

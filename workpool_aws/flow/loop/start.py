@@ -136,13 +136,13 @@ def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str
         except InvokeUnanswered as error:
             # It may have been taken: a second event could run the work item twice, so recovery
             # decides.
-            told = events.StartUnanswered(
+            unanswered = events.StartUnanswered(
                 pool=running.pool,
                 work_id=running.id,
                 start=running.starts,
                 error=str(error) or "no answer",
             )
-            ports.telemetry.emit(told)
+            ports.telemetry.emit(unanswered)
             return
         except InvokeRefused as refused:
             now = ports.clock.now()
@@ -150,12 +150,12 @@ def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str
             complete(ports, assignment, report, by="loop", refused=True)
             return
         else:
-            _tell_started(ports, running, start)
+            _report_started(ports, running, start)
             return
     _put_back(ports, running, "Lambda throttled the invoke")
 
 
-def _tell_started(ports: Ports, running: WorkItem, start: Start) -> None:
+def _report_started(ports: Ports, running: WorkItem, start: Start) -> None:
     lag_ms = max(0, (running.started_at or 0) - start.work.due_at)
     ports.telemetry.emit(
         events.Started(
