@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import workpool_aws
+from tests.kit.functions import echo
 from workpool_aws import RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -33,10 +34,6 @@ PUBLIC = [
     "Workpool",
     "WorkpoolError",
 ]
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
 
 
 @both_engines

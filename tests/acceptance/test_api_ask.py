@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import boom, echo
 from workpool_aws import NotFound, Result, RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -24,14 +25,6 @@ NEVER_ENQUEUED = [
     "x" * 5_000,
     "a#b",
 ]
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
-
-
-def boom(event: dict[str, Any], _: object) -> None:
-    raise ValueError(f"boom {event['n']}")
 
 
 @both_engines

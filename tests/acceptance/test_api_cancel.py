@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import echo
 from workpool_aws import Result, RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -14,10 +15,6 @@ both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=Tru
 Answer = Callable[[Workpool, str], Result]
 
 PATIENT = RetryPolicy(max_attempts=4, initial_backoff=timedelta(minutes=10), base=1, jitter=False)
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
 
 
 @both_engines

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import echo
 from workpool_aws import OnCompleteEvent, Result, RetryPolicy, UsageError, Work, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -15,10 +16,6 @@ Answer = Callable[[Workpool, str], Result]
 
 SLOW = timedelta(seconds=20)
 NO_CONTEXT: Any = "now"
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
 
 
 def failing(_event: Any, _: object) -> None:

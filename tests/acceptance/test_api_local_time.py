@@ -7,16 +7,13 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.kit.functions import echo
 from workpool_aws import RetryPolicy, Work
 from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 SECOND = timedelta(seconds=1)
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
 
 
 def test_time_stands_still_between_calls(cloud: LocalCloud) -> None:

@@ -1,24 +1,16 @@
 """The section "See and understand": show, the pools of a table, the number of dead letters."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
+from tests.kit.functions import boom, echo
 from workpool_aws import NotFound, RetryPolicy, StoredPayload, UsageError
 from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 NOT_READ = {"json": None, "missing": False, "value": None}
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
-
-
-def boom(event: dict[str, Any], _: object) -> None:
-    raise ValueError(f"boom {event['n']}")
 
 
 def read(payload: StoredPayload | None) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The edges of the commands: unknown pools, hostile text, narrow terminals, outputs that cannot be written to."""
 
-import io
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import boto3
 import pytest
 
 from tests.kit.records import changed
+from tests.kit.terminals import Screen
 from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
@@ -31,13 +31,6 @@ class Scene:
     cloud: LocalCloud
     pool: Workpool
     ids: list[str]
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def boom(event: dict[str, Any], _: object) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.kit.terminals import Screen
 from workpool_aws import UsageError, cli
 from workpool_aws.cli.codes import UnknownPool
 from workpool_aws.cli.main import main
@@ -17,13 +18,6 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopEnded, Started, WatchdogActed
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 890_000, UTC)
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_answer_goes_to_its_stream_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,10 @@
 """Tables on a terminal: colours, and which columns are cut on a narrow one, in which order."""
 
-import io
 import re
 
 import pytest
 
+from tests.kit.terminals import Screen
 from workpool_aws.cli.output import Output
 from workpool_aws.cli.rich_table import _cut, _widths, draw
 
@@ -12,13 +12,6 @@ HEADER = ("id", "state", "attempts", "when", "function", "error", "set by")
 ROW = ("i" * 10, "s" * 20, "1", "2026-01-02 03:04:05Z", "f" * 30, "e" * 60, "b" * 15)
 WHOLE = [10, 20, 8, 20, 30, 60, 15]
 ROOM = sum(WHOLE) + 2 * 6
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(

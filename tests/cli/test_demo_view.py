@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.kit.terminals import Screen
 from workpool_aws.cli.demo.plain import PlainView
 from workpool_aws.cli.demo.report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
 from workpool_aws.cli.demo.rich import RichView
@@ -44,11 +45,6 @@ REPORT = DemoReport(
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def shown(view: View, stream: io.StringIO, *, steps: list[Progress]) -> str:
     with view:
         view.begin(PLAN)
@@ -70,13 +66,13 @@ def test_pipe_gets_plain_text() -> None:
 def test_terminal_gets_live_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
-    assert isinstance(view_for(Terminal()), RichView)
+    assert isinstance(view_for(Screen()), RichView)
 
 
 def test_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
 
-    assert isinstance(view_for(Terminal()), PlainView)
+    assert isinstance(view_for(Screen()), PlainView)
 
 
 def test_terminal_without_rich_gets_plain_text_and_hint(
@@ -90,7 +86,7 @@ def test_terminal_without_rich_gets_plain_text_and_hint(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
 
-    view = view_for(Terminal())
+    view = view_for(Screen())
 
     assert isinstance(view, PlainView)
     assert "workpool-aws[cli]" in capsys.readouterr().err
@@ -150,7 +146,7 @@ def test_plain_text_tells_whole_story() -> None:
 def test_terminal_shows_same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
-    stream = Terminal()
+    stream = Screen()
 
     text = shown(RichView(stream), stream, steps=[PROGRESS])
 
@@ -172,7 +168,7 @@ def test_terminal_gets_its_cursor_back_when_run_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    stream = Terminal()
+    stream = Screen()
 
     interrupted = RichView(stream)
     interrupted.begin(PLAN)

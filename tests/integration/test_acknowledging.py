@@ -9,7 +9,7 @@ import pytest
 from tests.kit.doubles import LOOP
 from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
 from tests.kit.stage import Stage
-from tests.kit.stores import first, lost_before, puts, repeated, updates
+from tests.kit.stores import first, lost_before, puts, repeated, unanswered, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.work.enqueue import enqueue
@@ -19,10 +19,6 @@ from workpool_aws.model.loop import Deployment, LoopState, LoopStatus, Registrat
 from workpool_aws.model.refs import StatusRef, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
-
-
-def unanswered() -> None:
-    raise StoreUnavailable("no answer")
 
 
 def resting(

@@ -9,21 +9,16 @@ import pytest
 
 from tests.kit.doubles import NotingMessenger
 from tests.kit.records import NOW, POOL, a_running_work, a_work, an_id
-from tests.kit.stage import Stage
+from tests.kit.stage import Stage, watched_stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.events import WatchdogActed
-from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import (
-    Config,
-    Entry,
     EntryKey,
-    Ledger,
     LoopState,
     Notice,
     NoticeKind,
-    Registration,
-    ShardCursors,
 )
 from workpool_aws.model.refs import (
     LedgerRef,
@@ -51,44 +46,6 @@ CANCELED: dict[str, Any] = {
 }
 
 
-def watched(
-    *,
-    entries: tuple[EntryKey, ...] = (),
-    limit: int = 2,
-    paused: bool | None = None,
-    cursor: str = "",
-    at: int = NOW,
-) -> Stage:
-    """A registered pool, idle. A minute after the hour, at which the hourly look is not due."""
-    stage = Stage()
-    stage.clock.at = at + 60_000 if at == NOW else at
-    ledger = Ledger(
-        pool=POOL,
-        holder="before",
-        generation=1,
-        version=1,
-        entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
-        shards=(
-            ShardCursors(
-                work_cursor=cursor,
-                done_cursor=cursor,
-                deep_at=time_of(cursor) if cursor else EpochMs(0),
-            ),
-        ),
-    )
-    config = Config(
-        pool=POOL,
-        version=1,
-        max_parallelism=limit,
-        base_by="t",
-        base_at=NOW,
-        override_paused=paused,
-    )
-    stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
-    stage.resting_as(LoopState.IDLE)
-    return stage
-
-
 def owed_record(at: int, work_id: WorkId, **changes: Any) -> Notice:
     return Notice(
         pool=POOL,
@@ -103,7 +60,7 @@ def owed_record(at: int, work_id: WorkId, **changes: Any) -> Notice:
 @pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
 def test_hourly_look_covers_last_hour(at: int, *, found: bool) -> None:
     """[WP-3] For the bug in the late rule: it leaves no such work."""
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     forgotten = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000)
     stage.place(forgotten)
     stage.watch()
@@ -122,7 +79,7 @@ def test_hourly_look_finds_callback_behind_cursor(
 
     A pool without a free slot owes it all the same.
     """
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
     canceled = a_work(
         id=an_id(NOW),
         due_at=NOW,
@@ -150,7 +107,7 @@ def test_hourly_look_finds_what_landed_late_across_hour_before(*, tick_lost: boo
     A look that is lost loses nothing either.
     """
     at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at + 60_000)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at + 60_000)), at=at)
     if not tick_lost:
         stage.watch()
     before, landed_at = at - 30_000, at + 45_000
@@ -175,7 +132,7 @@ def test_hourly_look_finds_what_landed_late_across_hour_before(*, tick_lost: boo
 def test_record_that_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
     """[WP-8] [WP-22]"""
     at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     told = a_work(
         id=an_id(NOW),
         due_at=NOW,
@@ -196,7 +153,7 @@ def test_record_that_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -
 
 def test_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(
         *(
             owed_record(at - 1_800_000 + n, an_id(NOW), callback=each)
@@ -227,7 +184,9 @@ def test_hourly_look_points_at_unstarted_work_where_due_work_may_wait(
     What was started before has its pointer.
     """
     at = NOW + HOUR_MS
-    stage = watched(entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(
+        entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at
+    )
     stage.resting_as(state, lease_until=EpochMs(at + 30_000))
     due = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000, starts=starts)
     stage.place(due)
@@ -240,7 +199,7 @@ def test_hourly_look_points_at_unstarted_work_where_due_work_may_wait(
 def test_hourly_look_points_at_nothing_that_is_known() -> None:
     at = NOW + HOUR_MS
     works = [a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2)]
-    stage = watched(entries=(EntryKey(works[0].id, 1),), cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(entries=(EntryKey(works[0].id, 1),), cursor=id_floor(EpochMs(at)), at=at)
     stage.place(works[0], replace(works[1], state=State.FINISHED))
     stage.watch()
 
@@ -251,7 +210,7 @@ def test_hourly_look_points_at_nothing_that_is_known() -> None:
 def test_hourly_look_removes_pointers_that_dead_loop_left_behind_its_cursor() -> None:
     """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
     at = NOW + HOUR_MS
-    stage = watched(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
     over, waits, damaged = (
         a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2, 3)
     )
@@ -274,7 +233,7 @@ def test_hourly_look_removes_pointers_that_dead_loop_left_behind_its_cursor() ->
 
 def test_hourly_look_starts_no_second_loop_beside_live_one() -> None:
     at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
     stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(at + 30_000))
     stage.watch()
@@ -288,7 +247,7 @@ def test_hourly_look_reads_latest_rows_and_no_more_than_it_may(
     monkeypatch.setattr(limits, "WATCHDOG_ROWS_MAX", 20)
     monkeypatch.setattr(limits, "WATCHDOG_PAGE", 10)
     at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     old, late = (a_work(id=an_id(at - ms), due_at=at - ms) for ms in (1_800_000, 600_000))
     between = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(1, 20)]
     in_the_second_page = replace(between[4], state=State.PENDING, due_at=EpochMs(at - 1_200_000))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import double
 from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
 from tests.kit.stage import Stage
 from tests.kit.stores import then, updates
@@ -40,10 +41,6 @@ CANCELED = a_work(
     callback_outcomes=(Outcome.CANCELED,),
     callback=CallbackState.PENDING,
 )
-
-
-def double(event: dict[str, Any], _context: object) -> int:
-    return event["n"] * 2
 
 
 def enqueue_all(cloud: LocalCloud, pool: Workpool, target: str, works: int = WORKS) -> list[WorkId]:

@@ -21,11 +21,10 @@ from tests.kit.records import (
     an_assignment,
     an_id,
 )
-from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage
-from tests.kit.stores import Apply, Fault, first, lost_after, lost_before, repeated, updates
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage, late
+from tests.kit.stores import Fault, first, lost_after, lost_before, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
-from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.report.claim import assignment_of
@@ -35,10 +34,9 @@ from workpool_aws.model.events import CancelAsked, Completed, KickFailed
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.refs import Ref, StatusRef, WorkRef
+from workpool_aws.model.refs import StatusRef, WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
-from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed
 
 POLICY = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=100))
@@ -46,9 +44,6 @@ LEAVES_RUNNING = updates(WorkRef, state=State.PENDING)
 
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
-
-
-LATE_MS = 20_000
 
 
 PLAIN = a_work()
@@ -64,24 +59,8 @@ def gone(stage: Stage) -> None:
     stage.remove(WorkRef(POOL, PLAIN.id))
 
 
-def damage(stage: Stage, ref: Ref) -> None:
-    key = key_of(ref)
-    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-
-
 def damaged(stage: Stage) -> None:
-    damage(stage, WorkRef(POOL, PLAIN.id))
-
-
-def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
-    """The request arrives late; `repeated`: twice, because its first answer was lost."""
-
-    def fault(apply: Apply) -> Written:
-        stage.clock.at += LATE_MS
-        written = apply()
-        return apply() if repeated else written
-
-    return fault
+    stage.damage(WorkRef(POOL, PLAIN.id))
 
 
 def test_pending_work_that_was_canceled_never_runs() -> None:

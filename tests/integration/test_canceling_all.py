@@ -25,22 +25,16 @@ from tests.kit.stores import (
     updates,
 )
 from workpool_aws import RetryPolicy, StoreUnavailable
-from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState, LoopStatus
-from workpool_aws.model.refs import Collection, ConfigRef, Ref, StatusRef, WorkRef
+from workpool_aws.model.refs import Collection, ConfigRef, StatusRef, WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)
-
-
-def damage(stage: Stage, ref: Ref) -> None:
-    key = key_of(ref)
-    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def raises_epoch(write: Write) -> bool:
@@ -525,7 +519,7 @@ def test_cancel_all_is_not_answered_when_status_it_made_is_gone_again(stage: Sta
 
 def test_cancel_all_is_not_answered_when_status_is_damaged(stage: Stage) -> None:
     """[WP-13] [WP-12]"""
-    damage(stage, StatusRef(POOL))
+    stage.damage(StatusRef(POOL))
 
     with pytest.raises(StoreUnavailable, match="damaged"):
         stage.pool().cancel_all(None)

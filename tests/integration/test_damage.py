@@ -41,19 +41,14 @@ def set_aside(sort: str) -> SetAside:
     return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
 
 
-def damage(stage: Stage, ref: Ref) -> None:
-    key = key_of(ref)
-    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-
-
 def test_damaged_row_of_works_is_told_and_passed_over() -> None:
     """[WP-12] Before and behind it, everything runs; it is neither removed nor repaired."""
     stage = Stage()
     pool = stage.pool(max_parallelism=1)
     before = pool.enqueue_action_batch(None, TARGET, [{}] * 3)
     bad = WorkRef(POOL, an_id(NOW, 5))
-    damage(stage, bad)
-    damage(stage, PointerRef(POOL, an_id(NOW - 50, 6)))
+    stage.damage(bad)
+    stage.damage(PointerRef(POOL, an_id(NOW - 50, 6)))
     after = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=3))
     stage.run()
 
@@ -115,7 +110,7 @@ def test_damaged_rows_hide_no_work() -> None:
     """[WP-12] More of them than a page holds."""
     stage = Stage()
     for n in range(40):
-        damage(stage, WorkRef(POOL, an_id(NOW - 1_000 + n, n + 1)))
+        stage.damage(WorkRef(POOL, an_id(NOW - 1_000 + n, n + 1)))
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     stage.run(10_000)
 
@@ -126,7 +121,7 @@ def test_damaged_report_hides_no_other() -> None:
     """[WP-12] [WP-21]"""
     stage = Stage()
     for n in range(3):
-        damage(stage, NoticeRef(POOL, an_id(NOW + 500 + n, n + 1)))
+        stage.damage(NoticeRef(POOL, an_id(NOW + 500 + n, n + 1)))
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run(30_000)
 
@@ -142,7 +137,7 @@ def test_pointer_to_damaged_work_hurts_nobody_else() -> None:
     stage.run(1_000)
     (a,) = stage.invoker.started
     stage.complete(a, FAILED)
-    damage(stage, WorkRef(POOL, work_id))
+    stage.damage(WorkRef(POOL, work_id))
     other = pool.enqueue_action(None, TARGET, {})
     stage.invoker.on_start = lambda started: stage.after(10, lambda: stage.complete(started))
     stage.run(60_000)
@@ -158,7 +153,7 @@ def test_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline() 
     stage.invoker.on_start = lambda a: (
         stage.after(10, lambda: stage.complete(a)) if a.work_id == good else None
     )
-    stage.after(5_000, lambda: damage(stage, WorkRef(POOL, bad)))
+    stage.after(5_000, lambda: stage.damage(WorkRef(POOL, bad)))
     stage.run(watchdog=True)
 
     assert stage.work(good).state is State.FINISHED
@@ -174,7 +169,7 @@ def test_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
     bad = Workpool(TABLE, "bad", ports=stage.ports)
     bad.enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    damage(stage, ref)
+    stage.damage(ref)
     with suppress(StoreUnavailable):
         bad.enqueue_action(None, TARGET, {})
     stage.pool().enqueue_action(None, TARGET, {})
@@ -208,7 +203,7 @@ def test_pointer_to_damaged_work_stays_for_who_repairs_it_and_one_to_work_that_i
     """[WP-12]"""
     stage = Stage()
     damaged, gone = an_id(NOW - 500, 5), an_id(NOW - 400, 6)
-    damage(stage, WorkRef(POOL, damaged))
+    stage.damage(WorkRef(POOL, damaged))
     kept, useless = (
         Pointer(pool=POOL, at=an_id(NOW - 50, n), work_id=work_id)
         for n, work_id in ((7, damaged), (8, gone))
@@ -290,7 +285,7 @@ def test_damaged_item_is_told_once_and_so_many_are_enough(
 def test_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
     """[WP-12] And the loop before, if it lives, commits nothing any more."""
     stage.resting_as(LoopState.RUNNING, generation=GENERATION)
-    damage(stage, LedgerRef(POOL))
+    stage.damage(LedgerRef(POOL))
     hold = acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
 
     assert hold is not None

@@ -39,7 +39,7 @@ from workpool_aws.model.events import (
     KickFailed,
     LimitDeployed,
 )
-from workpool_aws.model.loop import Config, DeployedLimit, Deployment
+from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
 from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import Put, Written
@@ -74,12 +74,6 @@ def told_in(item: object) -> object:
         if isinstance(item, Deployment)
         else item
     )
-
-
-def config_of(stage: Stage) -> Config:
-    found = stage.memory.peek(ConfigRef(POOL))
-    assert isinstance(found, Config)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -176,7 +170,7 @@ def test_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_more
     for limit in (3, 5, 5, None, 4):
         with_environment(stage, deployed(limit))
         stage.watch()
-        in_force.append(config_of(stage).deployed_parallelism)
+        in_force.append(stage.config().deployed_parallelism)
 
     assert in_force == [3, 5, 5, None, 4]
 
@@ -194,7 +188,7 @@ def test_watchdog_that_died_before_limit_was_felt_is_followed_by_one_that_makes_
     recorded = known_to(stage)
     stage.watch()
 
-    assert (config_of(stage).limit, recorded, known_to(stage)) == (1, None, deployed(1))
+    assert (stage.config().limit, recorded, known_to(stage)) == (1, None, deployed(1))
     assert stage.ledger().version == version + 1
 
 
@@ -228,7 +222,7 @@ def test_program_that_says_its_limit_later_changes_nothing() -> None:
     stage.watch()
     stage.pool(max_parallelism=8).enqueue_action(None, TARGET, {})
 
-    assert config_of(stage).limit == 3
+    assert stage.config().limit == 3
     assert [(event.ours, event.deployed) for event in stage.telemetry.of(BaseIgnored)] == [(8, 3)]
 
 
@@ -249,7 +243,7 @@ def test_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
     with_environment(stage, deployed(None))
     stage.watch()
 
-    assert config_of(stage).limit == 7
+    assert stage.config().limit == 7
     assert [event.max_parallelism for event in stage.telemetry.of(LimitDeployed)] == [3, None]
 
 
@@ -288,7 +282,7 @@ def test_limit_that_was_not_set_is_set_by_next_tick(step: object) -> None:
     missing = known_to(stage)
     stage.watch()
 
-    assert (missing, known_to(stage), config_of(stage).limit) == (deployed(), deployed(3), 3)
+    assert (missing, known_to(stage), stage.config().limit) == (deployed(), deployed(3), 3)
     assert [event.pool for event in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
 
 
@@ -300,7 +294,7 @@ def test_deployed_limit_that_is_dropped_is_remembered() -> None:
     stage.store.plan(updates(ConfigRef), lost_before)
     stage.watch()
 
-    assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
+    assert (known_to(stage), stage.config().limit) == (deployed(4), 4)
 
 
 def test_limit_that_cannot_be_set_costs_other_pools_nothing() -> None:
@@ -346,7 +340,7 @@ def test_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
         for deployment in (deployed(3), other(5)):
             with_environment(stage, deployment)
             stage.watch()
-        in_force.append(config_of(stage).limit)
+        in_force.append(stage.config().limit)
         stage.run(60_000)
     item = stage.memory.peek(DeploymentRef())
 
@@ -401,7 +395,7 @@ def test_deployment_that_changes_is_told_at_once_although_another_one_was_replac
         with_environment(stage, deployment)
         stage.watch()
 
-    assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
+    assert (known_to(stage), stage.config().limit) == (deployed(4), 4)
 
 
 def test_limits_in_force_are_those_of_deployment_in_item() -> None:
@@ -416,7 +410,7 @@ def test_limits_in_force_are_those_of_deployment_in_item() -> None:
     watch(ours)
 
     assert (met, known_to(stage)) == (other(5), deployed(3))
-    assert config_of(stage).limit == 3
+    assert stage.config().limit == 3
     assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [
         other(5).loop_arn,
         LOOP,
@@ -442,7 +436,7 @@ def test_deployment_that_is_overtaken_leaves_limits_that_item_names(
         watch(ports)
 
     assert [event.loop_arn for event in stage.telemetry.of(DeploymentReplaced)] == [LOOP + "-other"]
-    assert config_of(stage).deployed_parallelism == limit
+    assert stage.config().deployed_parallelism == limit
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_work, an_id, changed
-from tests.kit.stage import Stage
+from tests.kit.stage import LATE_MS, Stage, late
 from tests.kit.stores import Apply, lost_before, puts, then
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
@@ -22,18 +21,6 @@ from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
 WORK = a_work()
-LATE_MS = 20_000
-
-
-def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
-    """The request arrives late; `repeated`: twice, because its first answer was lost."""
-
-    def fault(apply: Apply) -> Written:
-        stage.clock.at += LATE_MS
-        written = apply()
-        return apply() if repeated else written
-
-    return fault
 
 
 def late_and_repeated(stage: Stage, apply: Apply) -> Written:

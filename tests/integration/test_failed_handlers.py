@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import double
 from tests.kit.records import NOW, POOL, a_running_work, an_assignment, an_id
-from tests.kit.stage import Stage
+from tests.kit.stage import LATE_MS, Stage
 from tests.kit.stores import Apply, puts
 from tests.kit.world import TABLE
 from workpool_aws import OnCompleteEvent, Workpool
@@ -35,9 +36,6 @@ SECRET = "card 4111"
 
 
 HANDLER = "arn:aws:lambda:us-east-1:123456789012:function:told"
-
-
-LATE_MS = 20_000
 
 
 SENT = a_running_work(
@@ -98,10 +96,6 @@ class Handler:
                 raise ConnectionError(SECRET)
 
         return cloud.function(Workpool(cloud.table, "email").on_complete(ended), **options)
-
-
-def double(event: dict[str, Any], _context: object) -> int:
-    return event["n"] * 2
 
 
 def test_handler_that_fails_is_called_again_soon_and_less_and_less_often() -> None:

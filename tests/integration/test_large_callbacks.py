@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.kit.functions import table_of
 from workpool_aws import OnCompleteEvent
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.ports import Store
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:done"
-
-
-@pytest.fixture
-def cloud() -> Iterator[LocalCloud]:
-    with LocalCloud(engine="memory") as cloud:
-        yield cloud
-
-
-def table_of(cloud: LocalCloud) -> Store:
-    return cloud._engine_open.quiet(cloud.table)
 
 
 def expiries_of(cloud: LocalCloud, work_id: str) -> dict[Part, int | None]:

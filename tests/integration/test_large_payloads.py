@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import table_of
 from workpool_aws import NotFound, PayloadTooLarge, RetryPolicy, Work
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.ports import Store
 
 SIZES = [4_000, 5_000, 100_000, 400_000, 921_600 - len('{"text":""}')]
 MOST = 921_600
@@ -25,10 +25,6 @@ both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=Tru
 def memory() -> Iterator[LocalCloud]:
     with LocalCloud(engine="memory") as cloud:
         yield cloud
-
-
-def table_of(cloud: LocalCloud) -> Store:
-    return cloud._engine_open.quiet(cloud.table)
 
 
 def chunk_of(cloud: LocalCloud, work_id: str, part: Part, number: int = 0) -> Chunk | None:

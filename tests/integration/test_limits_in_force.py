@@ -33,12 +33,6 @@ COMMIT = updates(LedgerRef, "entries")
 CONFIG = updates(ConfigRef)
 
 
-def config_of(stage: Stage) -> Config:
-    found = stage.memory.peek(ConfigRef(POOL))
-    assert isinstance(found, Config)
-    return found
-
-
 @pytest.mark.parametrize("limit", [1, 3])
 def test_limit_is_never_exceeded(limit: int) -> None:
     """[WP-1]"""
@@ -119,7 +113,7 @@ def test_config_is_written_before_fence() -> None:
     pool.enqueue_action(None, TARGET, {})
     stage.run(1_000)
     seen: list[int] = []
-    stage.store.plan(bumps, first(lambda: seen.append(config_of(stage).limit)))
+    stage.store.plan(bumps, first(lambda: seen.append(stage.config().limit)))
     pool.configure(None, max_parallelism=1)
 
     assert seen == [1]
@@ -152,7 +146,7 @@ def test_loop_that_takes_itself_back_reads_config_again() -> None:
     stage.store.plan(updates(LedgerRef, "holder"), first(lambda: pool.configure(None, paused=True)))
     stage.run()
 
-    assert config_of(stage).limit == 0
+    assert stage.config().limit == 0
     assert stage.work(enqueued_meanwhile.id).state is State.PENDING
 
 
@@ -212,8 +206,8 @@ def test_changes_at_same_time_both_hold() -> None:
     stage.store.plan(CONFIG, first(lambda: pool.configure(None, paused=True)))
     answer = pool.configure(None, max_parallelism=3)
 
-    assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
-    assert config_of(stage).version == 3
+    assert (stage.config().override_paused, stage.config().override_parallelism) == (True, 3)
+    assert stage.config().version == 3
     assert answer.paused
 
 
@@ -223,7 +217,7 @@ def test_first_changes_at_same_time_both_hold() -> None:
     stage.store.plan(puts(Config), first(lambda: pool.configure(None, paused=True)))
     pool.configure(None, max_parallelism=3)
 
-    assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
+    assert (stage.config().override_paused, stage.config().override_parallelism) == (True, 3)
 
 
 def test_change_that_sdk_repeated_is_its_own() -> None:
@@ -235,7 +229,7 @@ def test_change_that_sdk_repeated_is_its_own() -> None:
     answer = pool.configure(None, max_parallelism=3)
 
     assert answer.max_parallelism == 3
-    assert config_of(stage).version == 2
+    assert stage.config().version == 2
 
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
@@ -249,7 +243,7 @@ def test_change_without_answer_is_not_answered(fault: Fault) -> None:
         pool.configure(None, paused=True)
     pool.configure(None, paused=True)
 
-    assert config_of(stage).limit == 0
+    assert stage.config().limit == 0
 
 
 def test_fence_without_answer_is_not_answered() -> None:
@@ -290,11 +284,11 @@ def test_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool) -
     stage.notes.clear()
     before = stage.memory.meter.snapshot().requests
     configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="one")
-    written = config_of(stage)
+    written = stage.config()
     asked = stage.memory.meter.snapshot().requests - before
     configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="another")
 
-    assert (written.max_parallelism, written.base_by, config_of(stage)) == (4, "one", written)
+    assert (written.max_parallelism, written.base_by, stage.config()) == (4, "one", written)
     assert stage.notes.count("get ConfigRef") == len(["to write it", "to see that it stands"])
     assert asked == len(["config read", "config written", "fence"]) + (
         len(["status"]) if overridden else 0
@@ -308,19 +302,19 @@ def test_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
     stage.store.plan(CONFIG, first(lambda: stage.memory.delete(ConfigRef(POOL))))
     stage.pool().configure(None, max_parallelism=2)
 
-    assert (config_of(stage).limit, config_of(stage).version) == (2, 1)
+    assert (stage.config().limit, stage.config().version) == (2, 1)
 
 
 def test_epoch_that_config_has_is_not_moved_to_later_moment() -> None:
     """[WP-3] What was enqueued since then is not meant."""
     stage = Stage()
     configure.follow_epoch(stage.ports, POOL, 3)
-    written = config_of(stage)
+    written = stage.config()
     stage.clock.pass_to(NOW + 5_000)
     configure.follow_epoch(stage.ports, POOL, 3)
 
     assert (written.epoch, written.epoch_at) == (3, NOW)
-    assert config_of(stage) == written
+    assert stage.config() == written
 
 
 def test_first_base_of_pool_that_runs_by_default_is_minded() -> None:
@@ -350,10 +344,10 @@ def test_change_outlives_programs_base_until_it_is_reset() -> None:
     stage.pool(max_parallelism=4).enqueue_action(None, TARGET, {})
     stage.pool().configure(None, max_parallelism=9, paused=True)
     stage.pool(max_parallelism=5).enqueue_action(None, TARGET, {})
-    overridden = config_of(stage).limit
+    overridden = stage.config().limit
     stage.pool().configure(None, reset=True)
 
-    assert (overridden, config_of(stage).limit) == (0, 5)
+    assert (overridden, stage.config().limit) == (0, 5)
 
 
 def test_config_is_read_once_second_and_not_each_pass() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.functions import boom, echo
 from workpool_aws import RetryPolicy, UsageError, WorkId, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -14,14 +15,6 @@ both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=Tru
 SEND = "arn:aws:lambda:us-east-1:123456789012:function:send"
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
-
-
-def echo(event: dict[str, Any], _: object) -> Any:
-    return event.get("n")
-
-
-def boom(event: dict[str, Any], _: object) -> None:
-    raise ValueError(f"boom {event['n']}")
 
 
 def every_page(pool: Workpool, **question: Any) -> list[WorkId]:

@@ -12,14 +12,13 @@ import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, an_id
 from tests.kit.stage import LAMBDA_MS, Stage
-from tests.kit.stores import Apply, first, puts, updates
-from workpool_aws.adapters.items.records import key_of
+from tests.kit.stores import Apply, first, puts, unanswered, updates
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, PendingCallback
-from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
+from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.writes import Written
 
 GENERATION = 3
@@ -44,17 +43,8 @@ def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> LoopSession:
     return hold
 
 
-def damage(stage: Stage, ref: Ref) -> None:
-    key = key_of(ref)
-    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-
-
 def commit(hold: LoopSession) -> bool:
     return hold.commit(replace(hold.ledger, entries={}, callbacks=()))
-
-
-def unanswered() -> None:
-    raise StoreUnavailable("no answer")
 
 
 @pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
@@ -112,7 +102,7 @@ def test_start_sent_by_this_loop_is_sure_before_its_entry_is_confirmed(stage: St
         (lambda stage: stage.memory.delete(LedgerRef(POOL)), Fenced),
         (lambda stage: stage.place(replace(stage.ledger(), holder="another", version=9)), Fenced),
         (lambda stage: stage.place(replace(stage.ledger(), generation=9, version=9)), Fenced),
-        (lambda stage: damage(stage, LedgerRef(POOL)), StoreUnavailable),
+        (lambda stage: stage.damage(LedgerRef(POOL)), StoreUnavailable),
     ],
     ids=["gone", "another's", "another generation's", "damaged"],
 )

@@ -9,8 +9,7 @@ import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
 from tests.kit.stage import Stage
-from tests.kit.stores import lost_before, then, updates
-from workpool_aws import StoreUnavailable
+from tests.kit.stores import lost_before, then, unanswered, updates
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.local import LocalCloud
@@ -195,10 +194,6 @@ def test_passes_without_answer_count_only_in_row() -> None:
     assert len(stage.telemetry.of(PassFailed)) == 2 * limits.FAILED_PASSES_MAX
     assert stage.telemetry.of(LoopEnded) == []
     assert stage.work(work_id).state is State.FINISHED
-
-
-def unanswered() -> None:
-    raise StoreUnavailable("no answer")
 
 
 def test_long_wait_costs_loop_few_passes() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 
 from tests.kit.doubles import NotingMessenger
 from tests.kit.records import POOL, TARGET, a_work, an_id
-from tests.kit.stage import Stage
-from tests.kit.stores import Apply, Fault, lost_after, lost_before, repeated, updates
+from tests.kit.stage import Stage, late
+from tests.kit.stores import Fault, lost_after, lost_before, repeated, updates
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
@@ -22,16 +21,12 @@ from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State
-from workpool_aws.model.writes import Written
 from workpool_aws.ports import InvokeRefused
 
 HALF_A_DAY = timedelta(hours=12)
 
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
-
-
-LATE_MS = 20_000
 
 
 CANCELED = a_work(
@@ -42,24 +37,6 @@ CANCELED = a_work(
     callback_outcomes=(Outcome.CANCELED,),
     callback=CallbackState.PENDING,
 )
-
-
-def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
-    """The request arrives late; `repeated`: twice, because its first answer was lost."""
-
-    def fault(apply: Apply) -> Written:
-        stage.clock.at += LATE_MS
-        written = apply()
-        return apply() if repeated else written
-
-    return fault
-
-
-@pytest.fixture
-def cloud() -> Iterator[LocalCloud]:
-    """In memory: what the index of an engine shows is the contract suite's affair."""
-    with LocalCloud(engine="memory") as cloud:
-        yield cloud
 
 
 class Target:

@@ -1,43 +1,27 @@
 """Redrive through the public face: a failure runs again as a new work, once."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.kit.records import a_work
-from tests.kit.stage import Stage
-from tests.kit.stores import Apply, puts
+from tests.kit.stage import Stage, late
+from tests.kit.stores import puts
 from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
-from workpool_aws.model.writes import Written
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 NO_NAME: Any = 5
 
 
-LATE_MS = 20_000
-
-
 FAILED = a_work(
     state=State.FINISHED, outcome=Outcome.FAILED, error_type="X", attempts_made=1, starts=1
 )
-
-
-def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
-    """The request arrives late; `repeated`: twice, because its first answer was lost."""
-
-    def fault(apply: Apply) -> Written:
-        stage.clock.at += LATE_MS
-        written = apply()
-        return apply() if repeated else written
-
-    return fault
 
 
 class Mender:

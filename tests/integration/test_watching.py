@@ -7,17 +7,15 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
-from tests.kit.stage import Stage
-from tests.kit.stores import Died, dies_before, lost_before, puts
+from tests.kit.stage import Stage, watched_stage
+from tests.kit.stores import Died, dies_before, lost_before, puts, unanswered
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.model.events import KickFailed, WatchdogActed
-from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import (
-    Config,
-    Entry,
     EntryKey,
     Ledger,
     LoopState,
@@ -45,44 +43,6 @@ RUNNING = a_running_work(id=an_id(NOW - 60_000, 9))
 KEY = EntryKey(RUNNING.id, 1)
 
 
-def watched(
-    *,
-    entries: tuple[EntryKey, ...] = (),
-    limit: int = 2,
-    paused: bool | None = None,
-    cursor: str = "",
-    at: int = NOW,
-) -> Stage:
-    """A registered pool, idle. A minute after the hour, at which the hourly look is not due."""
-    stage = Stage()
-    stage.clock.at = at + 60_000 if at == NOW else at
-    ledger = Ledger(
-        pool=POOL,
-        holder="before",
-        generation=1,
-        version=1,
-        entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
-        shards=(
-            ShardCursors(
-                work_cursor=cursor,
-                done_cursor=cursor,
-                deep_at=time_of(cursor) if cursor else EpochMs(0),
-            ),
-        ),
-    )
-    config = Config(
-        pool=POOL,
-        version=1,
-        max_parallelism=limit,
-        base_by="t",
-        base_at=NOW,
-        override_paused=paused,
-    )
-    stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
-    stage.resting_as(LoopState.IDLE)
-    return stage
-
-
 def acted(stage: Stage) -> str | None:
     """Why the watchdog kicked; it either says so and starts a loop, or does neither."""
     foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
@@ -94,14 +54,14 @@ def acted(stage: Stage) -> str | None:
 
 
 def test_pool_at_rest_is_left_alone() -> None:
-    assert acted(watched()) is None
+    assert acted(watched_stage()) is None
 
 
 @pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop's lease ran out")])
 @pytest.mark.peer("BW20")
 def test_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) -> None:
     """[WP-20] And never one under a live lease."""
-    stage = watched()
+    stage = watched_stage()
     stage.place(a_work(id=an_id(NOW)))
     stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(stage.clock.at + left_ms))
 
@@ -111,7 +71,7 @@ def test_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) 
 @pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop did not wake in time")])
 def test_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> None:
     """[WP-20] Also while every slot is taken: it was a deadline, then."""
-    stage = watched(entries=(KEY,), limit=1)
+    stage = watched_stage(entries=(KEY,), limit=1)
     stage.resting_as(LoopState.WAITING, wake_at=EpochMs(stage.clock.at + left_ms), saturated=True)
 
     assert acted(stage) == reason
@@ -136,7 +96,7 @@ def test_due_work_is_found_where_slot_is_free(
     reason: str | None,
 ) -> None:
     """[WP-20] Worked out from config and ledger, never from `saturated`; paused and full pools are left alone."""
-    stage = watched(entries=entries, limit=limit, paused=paused)
+    stage = watched_stage(entries=entries, limit=limit, paused=paused)
     stage.place(a_work(id=an_id(NOW)))
     stage.resting_as(LoopState.WAITING, saturated=saturated)
 
@@ -154,7 +114,7 @@ def test_due_work_is_found_where_slot_is_free(
 )
 def test_work_that_pass_would_not_start_is_no_reason(work: object) -> None:
     """[WP-23] A kick a minute for nothing would be a loop a minute for nothing."""
-    stage = watched(entries=(KEY,))
+    stage = watched_stage(entries=(KEY,))
     assert isinstance(work, type(RUNNING))
     stage.place(work)
 
@@ -162,7 +122,7 @@ def test_work_that_pass_would_not_start_is_no_reason(work: object) -> None:
 
 
 def test_work_that_ledger_has_is_no_reason() -> None:
-    stage = watched(entries=(EntryKey(an_id(NOW), 1),))
+    stage = watched_stage(entries=(EntryKey(an_id(NOW), 1),))
     stage.place(a_work(id=an_id(NOW)))
 
     assert acted(stage) is None
@@ -170,7 +130,7 @@ def test_work_that_ledger_has_is_no_reason() -> None:
 
 def test_due_work_that_landed_little_late_is_found() -> None:
     """[WP-20] Inside the buffer behind the cursor."""
-    stage = watched(cursor=id_floor(EpochMs(NOW + 10_000)))
+    stage = watched_stage(cursor=id_floor(EpochMs(NOW + 10_000)))
     stage.place(a_work(id=an_id(NOW)))
 
     assert acted(stage) == "due work, free slots, no loop"
@@ -188,7 +148,7 @@ def test_due_work_of_pool_that_rests_for_long_is_found_by_next_ticks(
     If all ticks are lost for minutes, the hourly look finds it.
     """
     due_at = NOW + 2 * HOUR_MS + 600_000
-    stage = watched()
+    stage = watched_stage()
     stage.place(a_work(id=an_id(due_at), due_at=due_at, enqueued_at=NOW))
     stage.clock.at = due_at + waited_ms
 
@@ -207,7 +167,7 @@ def test_due_work_of_pool_that_rests_for_long_is_found_by_next_ticks(
 @pytest.mark.parametrize(("start", "reason"), [(1, "a report that nobody settled"), (2, None)])
 def test_report_of_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
-    stage = watched(entries=(KEY,), limit=1)
+    stage = watched_stage(entries=(KEY,), limit=1)
     stage.place(
         Notice(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=start, kind=NoticeKind.FINISHED)
     )
@@ -217,7 +177,7 @@ def test_report_of_entry_that_nobody_settled_is_found(start: int, reason: str | 
 
 def test_report_that_became_visible_little_late_is_found() -> None:
     """[WP-21] Inside the buffer behind the done cursor."""
-    stage = watched(entries=(KEY,), limit=1)
+    stage = watched_stage(entries=(KEY,), limit=1)
     stage.place(
         replace(stage.ledger(), shards=(ShardCursors(done_cursor=id_floor(EpochMs(NOW + 10_000))),))
     )
@@ -235,7 +195,7 @@ def test_report_that_became_visible_little_late_is_found() -> None:
 def test_owed_callback_is_watchdogs_affair_only_when_its_schedule_has_had_its_minute(
     late_ms: int, reason: str | None
 ) -> None:
-    stage = watched()
+    stage = watched_stage()
     owed = PendingCallback(an_id(NOW), EpochMs(stage.clock.at - late_ms))
     stage.place(replace(stage.ledger(), callbacks=(owed,)))
 
@@ -245,7 +205,7 @@ def test_owed_callback_is_watchdogs_affair_only_when_its_schedule_has_had_its_mi
 @pytest.mark.parametrize(("room", "reason"), [(0, None), (1, "a callback is owed")])
 def test_callback_for_which_ledger_has_no_room_is_no_reason(room: int, reason: str | None) -> None:
     """[WP-23] The loop could not take it over: it would be kicked once a minute for nothing."""
-    stage = watched()
+    stage = watched_stage()
     later = EpochMs(stage.clock.at + HOUR_MS)
     owed = tuple(
         PendingCallback(an_id(NOW, n), later)
@@ -278,7 +238,7 @@ def test_registered_pool_without_status_is_kicked() -> None:
 
 def test_trouble_with_one_pool_does_not_keep_it_from_others() -> None:
     """[WP-12]"""
-    stage = watched()
+    stage = watched_stage()
     stage.place(a_work(id=an_id(NOW)), Registration(pool="a", registered_at=NOW))
     stage.store.before_get(StatusRef, unanswered)
     stage.watch()
@@ -291,7 +251,7 @@ def test_trouble_with_one_pool_does_not_keep_it_from_others() -> None:
 @pytest.mark.parametrize("at", [NOW, NOW + HOUR_MS])
 def test_resting_pool_with_damaged_item_does_not_keep_it_from_others(at: int, ref: Ref) -> None:
     """[WP-12]"""
-    stage = watched(at=at)
+    stage = watched_stage(at=at)
     at_rest = LoopStatus(
         pool="a",
         state=LoopState.IDLE,
@@ -311,10 +271,6 @@ def test_resting_pool_with_damaged_item_does_not_keep_it_from_others(at: int, re
     stage.watch()
 
     assert POOL in [event.pool for event in stage.telemetry.of(WatchdogActed)]
-
-
-def unanswered() -> None:
-    raise StoreUnavailable("no answer")
 
 
 @pytest.mark.parametrize("killed_before", [WorkItem, LoopStatus])

@@ -1,16 +1,20 @@
-"""Events and barriers for tests of task pools: nothing here sleeps, and nothing waits for ever."""
+"""Events, barriers and failures for tests of task pools. Nothing here sleeps or waits for ever."""
 
 from __future__ import annotations
 
 import os
 import threading
 
+import pytest
+
+from workpool_aws.errors import TasksFailed
+
 WAIT_S = 20.0
 """Longer than any machine needs; a test that hangs fails after it."""
 
 
 class Gate:
-    """A task that tells when it has begun, and ends when it is let go."""
+    """A task that says when it has begun, and ends when it is let go."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -48,9 +52,22 @@ class Caller(threading.Thread):
 
 
 def wait_for_drains(pool, count: int) -> None:
-    """Until so many drains of the pool wait: what no event tells, since they are in the pool's own hands then."""
+    """Return when so many drains of the pool wait.
+
+    No event shows it, since they are in the pool's own hands then.
+    """
     for _ in range(10_000_000):
         if len(pool._crew._rounds.drains) == count:
             return
         os.sched_yield()
     raise AssertionError("they never came to wait")
+
+
+def fail(error):
+    raise error
+
+
+def failures_of(call):
+    with pytest.raises(TasksFailed) as failed:
+        call()
+    return failed.value.exceptions

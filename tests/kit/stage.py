@@ -9,18 +9,30 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tests.kit.doubles import TIMEOUT_MS, LoopsInvoker, NotingTimer
-from tests.kit.records import POOL
-from tests.kit.stores import Died
+from tests.kit.records import NOW, POOL
+from tests.kit.stores import Apply, Died
 from tests.kit.world import TABLE, World
 from workpool_aws.flow.loop.iterate import run_loop
 from workpool_aws.flow.report.claim import claim
 from workpool_aws.flow.report.complete import Reporter, complete
 from workpool_aws.flow.watchdog.watch import watch
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, LoopStatus
+from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.model.loop import (
+    Config,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Registration,
+    ShardCursors,
+)
 from workpool_aws.model.messages import Assignment, LoopRequest, Report, ReportKind
+from workpool_aws.model.writes import Written
 
 LAMBDA_MS = 900_000
+LATE_MS = 20_000
+"""Time by which a late request arrives too late for the cursors."""
 
 SUCCESS = Report(kind=ReportKind.SUCCESS, result='"ok"')
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
@@ -131,3 +143,55 @@ class Stage(World):
 
 def order(generation: int | None) -> LoopRequest:
     return LoopRequest(table=TABLE, pool=POOL, generation=generation)
+
+
+def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
+    """Return the fault of a request that arrives late, and twice if its first answer was lost."""
+
+    def fault(apply: Apply) -> Written:
+        stage.clock.at += LATE_MS
+        written = apply()
+        return apply() if repeated else written
+
+    return fault
+
+
+def watched_stage(
+    *,
+    entries: tuple[EntryKey, ...] = (),
+    limit: int = 2,
+    paused: bool | None = None,
+    cursor: str = "",
+    at: int = NOW,
+) -> Stage:
+    """Return the stage of a registered pool that is idle.
+
+    It is a minute after the hour, at which the hourly look is not due.
+    """
+    stage = Stage()
+    stage.clock.at = at + 60_000 if at == NOW else at
+    ledger = Ledger(
+        pool=POOL,
+        holder="before",
+        generation=1,
+        version=1,
+        entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
+        shards=(
+            ShardCursors(
+                work_cursor=cursor,
+                done_cursor=cursor,
+                deep_at=time_of(cursor) if cursor else EpochMs(0),
+            ),
+        ),
+    )
+    config = Config(
+        pool=POOL,
+        version=1,
+        max_parallelism=limit,
+        base_by="t",
+        base_at=NOW,
+        override_paused=paused,
+    )
+    stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
+    stage.resting_as(LoopState.IDLE)
+    return stage

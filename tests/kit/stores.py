@@ -201,3 +201,8 @@ def _name_of(write: Write) -> str:
     if isinstance(write.ref, WorkRef) and "starts" in write.set:
         return "start"
     return f"update {type(write.ref).__name__}"
+
+
+def unanswered() -> None:
+    """Fail a read as the store does that gets no answer."""
+    raise StoreUnavailable("no answer")

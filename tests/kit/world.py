@@ -9,20 +9,23 @@ from tests.kit.clocks import CountedEntropy, ManualClock, StoppedClock
 from tests.kit.doubles import LOOP, CallersInvoker, CallersTimer, NotingMessenger
 from tests.kit.records import POOL, PROOF, an_assignment, changed
 from tests.kit.stores import FaultyStore
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.api.pool import Workpool
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Ledger, LoopStatus, Notice
+from workpool_aws.model.loop import Config, Ledger, LoopStatus, Notice
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import (
     Collection,
+    ConfigRef,
     KeyRange,
     LedgerRef,
     NoticeRef,
     PointerRef,
     Record,
+    Ref,
     Row,
     StatusRef,
     WorkRef,
@@ -101,6 +104,11 @@ class World:
         assert isinstance(found, LoopStatus)
         return found
 
+    def config(self) -> Config:
+        found = self.memory.peek(ConfigRef(POOL))
+        assert isinstance(found, Config)
+        return found
+
     def ledger(self) -> Ledger:
         found = self.memory.peek(LedgerRef(POOL))
         assert isinstance(found, Ledger)
@@ -127,6 +135,11 @@ class World:
     def remove(self, *refs: NoticeRef | PointerRef | WorkRef) -> None:
         for ref in refs:
             self.memory.delete(ref)
+
+    def damage(self, ref: Ref) -> None:
+        """Make the item one that cannot be read."""
+        key = key_of(ref)
+        self.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
     def start(self, work: WorkItem) -> Assignment:
         """Store the next start of the work item as the loop would, and return its assignment."""

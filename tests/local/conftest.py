@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.rates import Rates
 from workpool_aws.local.kernel.chance import SeededChooser
 from workpool_aws.local.kernel.virtual import START, VirtualKernel
@@ -80,3 +81,10 @@ def make_bench() -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench()
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """One code serves boto3 on every engine: where the engine may matter all the same, a test has both."""
+    with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
+        yield cloud

@@ -23,13 +23,6 @@ both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=Tru
 
 
 @pytest.fixture
-def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    """One code serves boto3 on every engine: where the engine may matter nevertheless, a test has both."""
-    with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
-        yield cloud
-
-
-@pytest.fixture
 def moto_cloud() -> Iterator[LocalCloud]:
     with LocalCloud(engine="moto") as cloud:
         yield cloud

@@ -4,7 +4,6 @@ In memory, but for what shows that boto3 and moto are wired alike.
 """
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +16,6 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import Completed, Started
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
-
-
-@pytest.fixture
-def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
-        yield cloud
 
 
 @both_engines

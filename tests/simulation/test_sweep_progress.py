@@ -7,19 +7,15 @@ from multiprocessing.pool import ThreadPool
 
 import pytest
 
+from tests.kit.terminals import Screen
 from tests.simulation import sweep
 from tests.simulation.processes import in_order
 from tests.simulation.progress import Progress
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_terminal_hears_every_ten_seconds() -> None:
     now = 100.0
-    terminal = Terminal()
+    terminal = Screen()
     progress = Progress(terminal, lambda: now)
     for second in range(31):
         now = 100.0 + second

@@ -16,16 +16,12 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Gate
+from tests.kit.gates import WAIT_S, Caller, Gate, fail
 from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskExited, TaskNotStarted, TaskStillRunning
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-
-
-def fail(error):
-    raise error
 
 
 def failures_of(call):

@@ -14,7 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from tests.kit.gates import WAIT_S, Gate
+from tests.kit.gates import WAIT_S, Gate, fail
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.task_pool import TaskPoolMiddleware
 
@@ -24,10 +24,6 @@ events: list[str] = []
 @pytest.fixture(autouse=True)
 def fresh_events():
     events.clear()
-
-
-def fail(error):
-    raise error
 
 
 def get(app, *paths, raises=False):

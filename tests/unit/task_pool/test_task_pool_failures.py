@@ -8,20 +8,10 @@ from functools import partial
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Gate, fail, failures_of, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, WorkpoolError
 from workpool_aws.errors import TaskCanceled, TaskExited
 from workpool_aws.task_pool import TaskFailure
-
-
-def fail(error):
-    raise error
-
-
-def failures_of(call):
-    with pytest.raises(TasksFailed) as failed:
-        call()
-    return failed.value.exceptions
 
 
 @pytest.mark.peer("TP05")

@@ -7,6 +7,7 @@ from functools import partial, update_wrapper
 
 import pytest
 
+from tests.kit.gates import fail
 from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskNotStarted
@@ -16,10 +17,6 @@ from workpool_aws.errors import TaskNotStarted
 def no_shared_pool():
     yield
     TaskPool.shared().done()
-
-
-def fail(error):
-    raise error
 
 
 @pytest.mark.peer("TP09")

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Gate, failures_of, wait_for_drains
 from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskCanceled, TaskNotStarted, TaskStillRunning
@@ -46,12 +46,6 @@ def test_phases_follow_from_time_left_with_reserve_of_second(
 def test_pool_without_reserve_ends_at_once():
     assert time_left(context_ms=1, limit_ms=None, reserve_ms=0) == TimeLeft(Phase.OPEN, 1)
     assert time_left(context_ms=0, limit_ms=None, reserve_ms=0) == TimeLeft(Phase.OVER, None)
-
-
-def failures_of(call):
-    with pytest.raises(TasksFailed) as failed:
-        call()
-    return failed.value.exceptions
 
 
 @pytest.mark.peer("TP08")
