@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,22 @@ def test_configuration_of_terraform_has_settings_of_worker() -> None:
     assert "WORKPOOL_DECORATED" in str(resources["aws_lambda_function"]["environment"])
     parameters = str(resources["aws_cloudformation_stack"]["parameters"])
     assert {"CodeBucket", "CodeKey", "Workers"} <= set(re.findall(r"\w+", parameters))
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed here")
+def test_configuration_of_terraform_is_formatted(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(block("terraform"), encoding="utf-8")
+    terraform = shutil.which("terraform") or ""
+
+    done = subprocess.run(
+        [terraform, "fmt", "-check", "-diff"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_template_of_sam_is_well_formed() -> None:

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workpool_cdk.errors import ConfigurationError
+    from workpool_cdk.layer import WorkpoolLayer
     from workpool_cdk.monitoring import Monitoring
     from workpool_cdk.workpool import Workpool
 
-__all__ = ["ConfigurationError", "Monitoring", "Workpool"]
+__all__ = ["ConfigurationError", "Monitoring", "Workpool", "WorkpoolLayer"]
 
-_HOMES = {"ConfigurationError": "errors", "Monitoring": "monitoring", "Workpool": "workpool"}
+_HOMES = {
+    "ConfigurationError": "errors",
+    "Monitoring": "monitoring",
+    "Workpool": "workpool",
+    "WorkpoolLayer": "layer",
+}
 
 
 def __getattr__(name: str) -> object:

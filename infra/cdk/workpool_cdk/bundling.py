@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +27,13 @@ __all__ = [
     "ARCHITECTURE",
     "PLATFORM_CONTEXT",
     "RUNTIME",
+    "SDK",
     "Target",
     "bundle",
+    "lambda_target",
+    "layer_code",
     "library_code",
+    "lock_without",
     "target_of",
 ]
 
@@ -38,6 +44,11 @@ ARCHITECTURE: Final = lambda_.Architecture.ARM_64
 PLATFORM_CONTEXT: Final = "workpool:bundle-for"
 """Context key: `lambda` (default), or `host`: the platform of the synth, where an emulated AWS runs
 the functions as processes."""
+
+SDK: Final = frozenset(
+    {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
+)
+"""The locked packages that Lambda's Python runtimes contain as well."""
 
 _LOCK: Final = "lambda-requirements.txt"
 _NOT_DEPLOYED: Final = ("__pycache__", "local", "cli")
@@ -66,6 +77,24 @@ _LAMBDA: Final = Target(
     ),
 )
 _HOST: Final = Target("host", ())
+_AMAZON_LINUX_2: Final = frozenset({"python3.11"})
+"""The runtimes with glibc 2.26. Later ones have 2.34."""
+
+
+def lambda_target(runtime: lambda_.Runtime, architecture: lambda_.Architecture) -> Target:
+    """Returns the target for a runtime of Lambda, whose wheels pip can choose on any machine."""
+    python, machine = runtime.name, {"arm64": "aarch64"}.get(architecture.name, architecture.name)
+    newest = () if python in _AMAZON_LINUX_2 else (f"--platform=manylinux_2_28_{machine}",)
+    return Target(
+        f"lambda-{python}-{machine}",
+        (
+            "--implementation=cp",
+            f"--python-version={python.removeprefix('python')}",
+            *newest,
+            f"--platform=manylinux_2_17_{machine}",
+            f"--platform=manylinux2014_{machine}",
+        ),
+    )
 
 
 def target_of(scope: Construct) -> Target:
@@ -91,42 +120,82 @@ def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Co
     Raises:
         ConfigurationError: as `target_of`.
     """
-    target = target_of(scope)
+    return _asset(_Bundling(target_of(scope), beside=beside))
+
+
+def layer_code(target: Target, *, without: frozenset[str] = frozenset()) -> lambda_.Code:
+    """Returns the asset of a layer: the library and its dependencies, in the folder `python`.
+
+    Args:
+        target: The platform of the functions that use the layer.
+        without: Locked packages that are left out.
+    """
+    return _asset(_Bundling(target, folder="python", without=without))
+
+
+def _asset(bundling: _Bundling) -> lambda_.Code:
     return lambda_.Code.from_asset(
         str(_library()),
-        asset_hash=_fingerprint(target, beside),
+        asset_hash=bundling.fingerprint(),
         asset_hash_type=AssetHashType.CUSTOM,
         # Never pulled: CDK asks for an image even where the local bundling does all.
-        bundling=BundlingOptions(
-            image=DockerImage.from_registry("scratch"), local=_Bundling(target, beside)
-        ),
+        bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=bundling),
     )
 
 
 @jsii.implements(ILocalBundling)
 class _Bundling:
-    def __init__(self, target: Target, beside: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        beside: Sequence[Path] = (),
+        folder: str = "",
+        without: frozenset[str] = frozenset(),
+    ) -> None:
         self._target = target
         self._beside = beside
+        self._folder = folder
+        self._without = without
+
+    def fingerprint(self) -> str:
+        """Returns the hash of all inputs."""
+        return _fingerprint(self._target, self._beside, (self._folder, *sorted(self._without)))
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
-        bundle(Path(output_dir), self._target, beside=self._beside)
+        output = Path(output_dir) / self._folder
+        bundle(output, self._target, beside=self._beside, without=self._without)
         return True
 
 
-def bundle(output: Path, target: Target, *, beside: Sequence[Path] = ()) -> None:
+def bundle(
+    output: Path,
+    target: Target,
+    *,
+    beside: Sequence[Path] = (),
+    without: frozenset[str] = frozenset(),
+) -> None:
     """Put the library, its dependencies and the list of them into a directory; the same bytes on every machine and in every run.
 
     Raises:
         ConfigurationError: pip could not install what the lock names; its words are in the error.
     """
-    with as_file(files("workpool_cdk") / _LOCK) as lock:
+    lock = (files("workpool_cdk") / _LOCK).read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="workpool-lock-") as folder:
+        wanted = Path(folder) / _LOCK
+        wanted.write_text(lock_without(lock, without), encoding="utf-8")
         installed = install(
-            lock, output, purpose=f"bundling for {target.name}", options=target.pip_options
+            wanted, output, purpose=f"bundling for {target.name}", options=target.pip_options
         )
     _keep_what_lasts(output)
     _copy_sources(output, beside)
     (output / BILL).write_text(bill_of_materials(installed), encoding="utf-8")
+
+
+def lock_without(lock: str, names: frozenset[str]) -> str:
+    """Returns a lock without the pins of some packages."""
+    pins = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)
+    return "".join(each for each in pins if each.partition("==")[0] not in names)
 
 
 def _keep_what_lasts(output: Path) -> None:
@@ -159,10 +228,12 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _fingerprint(target: Target, beside: Sequence[Path]) -> str:
+def _fingerprint(target: Target, beside: Sequence[Path], form: tuple[str, ...]) -> str:
     root = _library()
     digest = hashlib.sha256(
-        repr((target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None)).encode()
+        repr(
+            (target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None, form)
+        ).encode()
     )
     digest.update((files("workpool_cdk") / _LOCK).read_bytes())
     digest.update((files("workpool_cdk") / INSTALLER_LOCK).read_bytes())
