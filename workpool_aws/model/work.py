@@ -1,4 +1,4 @@
-"""Stored work items, and the pointer: "look at this work item again at that time"."""
+"""Work items, and pointers, which are further places in time of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class State(StrEnum):
-    """State of a stored work item. The legal moves stand in `core/lifecycle.py`."""
+    """State of a stored work item. `core/lifecycle.py` has the legal moves."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,26 +33,25 @@ class State(StrEnum):
 
 
 class AttemptEnd(StrEnum):
-    """The end of an attempt.
+    """Ends of an attempt.
 
-    `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name.
+    `error_type` distinguishes failures: `timeout`, `crashed`, `no_report` or the name of a class.
     """
 
     SUCCESS = "success"
     FAILED = "failed"
-    """It raised, timed out, crashed, never reported, or could not be made at all."""
+    """It raised, timed out, crashed, never reported or could not be made at all."""
     CANCELED = "canceled"
-    """It failed, and no other follows, because a cancel was requested."""
+    """It failed, and no other follows, since a cancel was requested."""
     SNOOZED = "snoozed"
-    """Its code asked to be run again later: it is not spent, and will be made again under the same
-    number."""
+    """Its code asked to run again later. It is not spent, and is made again under its number."""
     NEVER_DELIVERED = "never_delivered"
-    """No code ran: it was put back, is not spent, and will be made again under the same number."""
+    """No code ran, and the start was requeued. It is not spent, and is made again under its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastAttempt:
-    """One attempt that ended, as the work item keeps it: texts are cut."""
+    """One attempt that ended, with its texts cut to a bound."""
 
     number: int
     started_at: EpochMs
@@ -63,25 +62,25 @@ class PastAttempt:
 
 
 class CallbackState(StrEnum):
-    """State of the callback of a finished work item. The moves stand in `core/callback/delivery.py`."""
+    """State of the callback of a finished work item. `core/callback/delivery.py` has the moves."""
 
     PENDING = "pending"
-    """Owed: not accepted by its target yet."""
+    """Its target has not accepted it yet."""
     SENT = "sent"
-    """Accepted by a target that says for itself when it ran, and has not said so yet."""
+    """A target that acknowledges has accepted it, and has not acknowledged it yet."""
     DELIVERED = "delivered"
     DEAD = "dead"
-    """Given up. The work item is kept among the dead letters, with no time to live."""
+    """Given up. The work item stays among the dead letters, with no time to live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem(Record):
-    """One request to run a function.
+    """One request to run a function, and its progress.
 
-    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated
-    worker (claim), whoever sends or acknowledges its callback. Read by: the loop (range), status,
-    result and completion (point). Removed by: TTL, set only once it is finished and its callback,
-    if one is wanted, was delivered. An item of its own, and the only one: its key is its place in
+    Written by: enqueue (put), the loop (start), completion (finish, retry, requeue), the decorated
+    worker (claim), the sender of its callback and the handler that acknowledges it. Read by: the
+    loop (range), status, result and completion (point). Removed by: TTL, set only once it is
+    finished and owes no callback. It is the only item of a small work item. Its key is its place in
     time, so it is its own pending index.
     """
 
@@ -95,35 +94,37 @@ class WorkItem(Record):
     attempts_made: int = 0
     """Spent attempts. A start that was never delivered spends none."""
     starts: int = 0
-    """Number of times it was started; the number of the current or last start."""
+    """Starts so far, which is the number of the current or last one."""
     undelivered: int = 0
+    """Starts in a row that were never delivered."""
     snoozes: int = 0
     """Snoozes in a row. A spent attempt resets the count."""
     history: tuple[PastAttempt, ...] = ()
-    """The last attempts that ended, the latest last, but for the one that ended the work item
+    """The last attempts that ended, the latest last, except the one that ended the work item
     (`core/report/history.py`)."""
     refused_since: EpochMs | None = None
-    """When invoking the target was first refused (no such function, no permission); None when it
-    was not."""
+    """Time of the first refused invoke (no such function, no permission). `None` means that the
+    last one was not refused."""
     started_by: str | None = None
     """Token of the loop invocation that made the current start."""
     started_at: EpochMs | None = None
     proof: str | None = None
-    """Digest of the nonce that the current or last start's worker was sent [WP-28]: a report counts
-    only with that nonce. `None` means that version 0.1 wrote the start, or that none was made."""
+    """Digest of the nonce that the worker of the current or last start was sent [WP-28]. A report
+    counts only with that nonce. `None` means that version 0.1 wrote the start, or that there was
+    none."""
     claim: str | None = None
-    """Token of the worker invocation that owns the current start; None until claimed."""
+    """Token of the worker invocation that owns the current start; `None` means not claimed."""
     deadline: EpochMs | None = None
-    """When the current start can no longer be running; recovery waits a margin longer."""
+    """Time from which the current start can no longer run. Recovery waits a margin longer."""
     cancel_requested: bool = False
     suspected_type: str | None = None
-    """Error type from a report without the claimer's token; counts only if nothing
-    better is heard by its deadline."""
+    """Error type of a report without the claimer's token. It counts only if no better report
+    arrives before the deadline."""
     suspected_error: str | None = None
     callback: CallbackState | None = None
-    """State of the callback; `None` means that the work item is not finished, or wants none."""
+    """State of the callback. `None` means that the work item is not finished, or wants none."""
     callback_nonce: str | None = None
-    """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is
+    """The secret that an acknowledgement must have [WP-28]. `None` means that no callback is
     wanted, or that version 0.1 wrote the end."""
     outcome: Outcome | None = None
     result: Payload | None = None
@@ -132,28 +133,28 @@ class WorkItem(Record):
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
-    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work item that owes no
-    callback [WP-10]."""
+    """TTL in epoch *seconds*, DynamoDB's unit. Only a finished work item that owes no callback has
+    one [WP-10]."""
     dead: str | None = None
-    """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or
-    its callback is dead. `None` means neither."""
+    """Its key among the dead letters (`dead_key`), if it failed for good and was not redriven, or
+    if its callback is dead. `None` means neither."""
     redrive_of: WorkId | None = None
-    """The failed work item that this one was made from; `None` means it was enqueued."""
+    """The failed work item that this one redrives; `None` means that it was enqueued."""
     redriven_as: WorkId | None = None
-    """The work item that was made from this failed one; `None` means that there is none was."""
+    """The work item that redrives this failed one; `None` means none."""
     epoch: int = 0
-    """Number of times its pool had been canceled as a whole when it was enqueued, as far as its
-    caller knew (`core/work/bulk_cancel.py`)."""
+    """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
+    (`core/work/bulk_cancel.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer(Record):
-    """A second place in time for a work item: after a retry or put back, or when its own key turned out to be late.
+    """A further place in time of a work item, after a retry, a requeue or a late write.
 
-    Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the
-    same range query as works. Removed by: the loop, when the work item it names has started or is
-    over; the watchdog's hourly look, if that loop died before. No TTL: a pool paused for longer
-    would lose its retries. An item of its own because a key cannot move.
+    Written by: completion (retry, requeue), late producers, recovery. Read by: the loop, in the
+    same range query as work items. Removed by: the loop, once its work item has started or ended;
+    the watchdog's hourly audit, if that loop died before. It has no TTL, since a pool that is
+    paused for longer would lose its retries. It is an item of its own because a key cannot move.
     """
 
     pool: str
@@ -163,5 +164,5 @@ class Pointer(Record):
 
 
 def dead_key(failed_at: EpochMs, work_id: WorkId) -> str:
-    """Return a work item's key among the dead letters: by the time at which it or its callback failed for good, then by its id."""
+    """Returns a work item's key among the dead letters, which sorts by the time of the failure."""
     return id_floor(failed_at)[:TIME_LENGTH] + work_id
