@@ -1,0 +1,110 @@
+"""Figures of clock, chance and threads: units, bits, and how many calls run at a time."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from workpool_aws.adapters.system import (
+    FAN_OUT_WORKERS,
+    SystemClock,
+    SystemEntropy,
+    ThreadFanOut,
+    stopwatch_ms,
+)
+from workpool_aws.executor.executor import Executor
+
+
+def test_clock_drops_what_is_no_whole_millisecond(monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_123_999_999)
+    assert SystemClock().now() == 1_800_000_000_123
+
+
+def test_stopwatch_keeps_what_is_no_whole_millisecond(monkeypatch):
+    monkeypatch.setattr("time.monotonic_ns", lambda: 9_000_000_000_500_000)
+    assert stopwatch_ms() == 9_000_000_000.5
+
+
+def test_shortest_sleep_is_a_millisecond(monkeypatch):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    for ms in (1, 0):
+        SystemClock().sleep(ms)
+    assert slept == [0.001]
+
+
+def test_fraction_has_the_bits_of_a_float(monkeypatch):
+    asked = []
+
+    def draw(bits):
+        asked.append(bits)
+        return 1 << (bits - 2)
+
+    monkeypatch.setattr("secrets.randbits", draw)
+    assert (SystemEntropy().fraction(), SystemEntropy().bits(7)) == (0.25, 32)
+    assert asked == [53, 7]
+
+
+def test_fan_out_makes_sixty_four_calls_at_a_time():
+    """The figure of docs/performance.md, to which the clients' connections are fitted."""
+    meeting = threading.Barrier(FAN_OUT_WORKERS)
+
+    def call(n):
+        meeting.wait(timeout=20)
+        return n
+
+    assert FAN_OUT_WORKERS == 64
+    assert ThreadFanOut()(call, range(64)) == list(range(64))
+
+
+def test_fan_out_takes_threads_of_its_own_for_more_than_one_call():
+    def name_of(_):
+        return threading.current_thread().name
+
+    own = threading.current_thread().name
+    assert ThreadFanOut()(name_of, [1]) == [own]
+    assert ThreadFanOut()(name_of, []) == []
+    assert all(name.startswith("workpool") for name in ThreadFanOut()(name_of, [1, 2]))
+
+
+def test_fan_out_raises_the_error_of_the_first_item_that_has_one():
+    seconds_first = threading.Event()
+
+    def call(n):
+        if n == 1:
+            assert seconds_first.wait(20)
+        seconds_first.set()
+        if n:
+            raise KeyError(n)
+
+    with pytest.raises(KeyError, match="1"):
+        ThreadFanOut()(call, [0, 1, 2])
+
+
+def test_calls_that_were_not_begun_are_left_out_when_the_caller_is_ended(monkeypatch):
+    """As by a signal, while it waits for the others."""
+    begun, let_go, done = threading.Event(), threading.Event(), []
+
+    class Ended(BaseException):
+        pass
+
+    def call(n):
+        done.append(n)
+        begun.set()
+        assert let_go.wait(20)
+
+    really_close, crews = Executor.close, []
+
+    def close(crew):
+        crews.append(crew)
+        assert begun.wait(20)
+        raise Ended
+
+    monkeypatch.setattr(Executor, "close", close)
+    with pytest.raises(Ended):
+        ThreadFanOut(max_workers=1)(call, [1, 2])
+    let_go.set()
+    really_close(crews[0])
+
+    assert done == [1]
