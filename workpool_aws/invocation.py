@@ -1,7 +1,8 @@
 """Hooks that the surroundings of one worker invocation may set.
 
 In Lambda none is set. `LocalCloud` sets them in every invocation that it runs, which makes
-durations virtual, and shows refused deliveries as such.
+durations virtual, lets tests plan and see the errors of user code, and shows refused deliveries as
+such.
 """
 
 from __future__ import annotations
@@ -12,13 +13,24 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_body", "refused", "sleeper"]
+__all__ = ["after_body", "before_body", "raised", "refused", "sleeper"]
 
 after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
     "workpool_after_body", default=None
 )
 """Called after the user's function returned or raised, before the report. It may take time, or end
 the invocation."""
+
+before_body: Final[ContextVar[Callable[[object], None] | None]] = ContextVar(
+    "workpool_before_body", default=None
+)
+"""Called with the worker before the user's function runs for a work item. What it raises counts as
+raised by the function, which does not run."""
+
+raised: Final[ContextVar[Callable[[BaseException], None] | None]] = ContextVar(
+    "workpool_raised", default=None
+)
+"""Called with the error by which an attempt fails, before it is reported. It must not raise."""
 
 refused: Final[ContextVar[Callable[[str], None] | None]] = ContextVar(
     "workpool_refused", default=None

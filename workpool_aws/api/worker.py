@@ -167,7 +167,7 @@ class Worker(Generic[P, R]):
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
         except Exception as error:  # noqa: BLE001 - a validator's failure is the attempt's
-            ports.telemetry.emit(_raised(assignment, error))
+            _show_raised(ports, assignment, error)
             return report_raised(error, claim=token)
         return self._run(ports, assignment, values, token=token)
 
@@ -179,13 +179,16 @@ class Worker(Generic[P, R]):
         *,
         token: str | None,
     ) -> Report:
+        before_body = invocation.before_body.get()
         try:
+            if before_body is not None:
+                before_body(self)
             returned = self._call(**values)
         # Any other BaseException ends the process, which Lambda reports.
         except Exception as error:  # noqa: BLE001 - an error is the attempt's failure
             report = report_raised(error, claim=token)
             if report.kind is not ReportKind.SNOOZED:
-                ports.telemetry.emit(_raised(assignment, error))
+                _show_raised(ports, assignment, error)
         else:
             report = report_returned(returned, claim=token)
         after_body = invocation.after_body.get()
@@ -230,6 +233,14 @@ def _encodable(returned: object) -> object:
     except Exception:  # noqa: BLE001 - the function ran; Lambda will reject the value
         return returned
     return plain
+
+
+def _show_raised(ports: Ports, assignment: Assignment, error: Exception) -> None:
+    """Log an error of user code, and show it to the surroundings of the invocation."""
+    raised = invocation.raised.get()
+    if raised is not None:
+        raised(error)
+    ports.telemetry.emit(_raised(assignment, error))
 
 
 def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:

@@ -6,15 +6,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workpool_aws.local.cloud import LocalCloud
+    from workpool_aws.local.failures import Failure, WorkFailed
     from workpool_aws.local.kernel.kernel import LocalCloudError
     from workpool_aws.local.services.invocations import Invocation
+    from workpool_aws.local.stored_work import EnqueuedWork
 
-__all__ = ["Invocation", "LocalCloud", "LocalCloudError"]
+__all__ = [
+    "EnqueuedWork",
+    "Failure",
+    "Invocation",
+    "LocalCloud",
+    "LocalCloudError",
+    "WorkFailed",
+]
 
 _HOMES = {
+    "EnqueuedWork": "stored_work",
+    "Failure": "failures",
     "Invocation": "services.invocations",
     "LocalCloud": "cloud",
     "LocalCloudError": "kernel.kernel",
+    "WorkFailed": "failures",
 }
 
 

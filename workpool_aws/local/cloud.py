@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
+from workpool_aws.local.failures import raise_failure
 from workpool_aws.local.faults.faults import Faults, NoFaults
 from workpool_aws.local.faults.rates import Rates
 from workpool_aws.local.faults.seeded import SeededFaults
@@ -42,6 +43,7 @@ from workpool_aws.local.services.platform import (
 )
 from workpool_aws.local.unfinished import described, unfinished_work
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.api.pool import Workpool
     from workpool_aws.local.services.schedules import Precision
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.ports import Ports
 
 __all__ = ["LocalCloud", "current_cloud"]
@@ -133,6 +136,7 @@ class LocalCloud(ObservedCloud):
             crash_rate=crash_rate,
         )
         self._undo = ExitStack()
+        self._failed: set[WorkId] = set()
 
     def __enter__(self) -> Self:
         """Begin: table, loop, completion and watchdog are there.
@@ -271,6 +275,28 @@ class LocalCloud(ObservedCloud):
             raise UsageError("event", event, "a JSON object") from error
         self._open.send(function_arn(self._name_of(fn)), payload)
 
+    def fail_next(self, fn: object, error: Exception, times: int = 1) -> None:
+        """Let the next runs of a function for a pool raise an error in place of running.
+
+        They claim, validate their arguments and report as usual. Of several plans for a function,
+        the oldest comes first.
+
+        Args:
+            fn: The function, by its worker, handler, ARN or name.
+            error: Raised as it is, without a traceback.
+            times: Number of runs, at least 1.
+
+        Raises:
+            UsageError: There is no such function, or a value is not allowed.
+        """
+        from workpool_aws.api.worker import Worker
+
+        if not isinstance(error, Exception):
+            raise UsageError("error", error, "an exception, as in TimeoutError('mail server')")
+        # A worker may run inside of another handler, which wraps it.
+        names = () if isinstance(fn, Worker) else self._names_of(fn)
+        self._open.runs.planned.add(names, fn, error, whole("times", times, at_least=1))
+
     def advance(self, delta: timedelta) -> None:
         """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.
 
@@ -281,25 +307,43 @@ class LocalCloud(ObservedCloud):
         kernel.run(end)
         kernel.pass_to(end)
 
-    def run_until_idle(self, timeout: timedelta = timedelta(hours=1)) -> None:
+    def run_until_idle(
+        self, timeout: timedelta = timedelta(hours=1), *, raise_failures: bool = False
+    ) -> None:
         """Let time pass until nothing is left that would act within `timeout`.
 
         A paused pool, and work items due later, count as rest.
 
-        Raises LocalCloudError: at the end of `timeout` a work item is running, or due and allowed
-        to start, or owes a callback that is not to be tried later; or a worker is stuck.
+        Args:
+            timeout: The cloud's time after which nothing may be left.
+            raise_failures: Raises the first failure since the last `run_until_idle`. An attempt
+                that will be tried again is none.
+
+        Raises:
+            LocalCloudError: At the end of `timeout` a work item is running, or due and allowed to
+                start, or owes a callback that is not to be tried later; or a worker is stuck.
+            Exception: With `raise_failures`, the error of the first work item that failed for good,
+                with its own traceback. `WorkFailed` stands for a failure without an error of the
+                function, as a timeout.
         """
+        __tracebackhide__ = True
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
         kernel.run(end)
-        left = [
-            each
-            for table in tuple(self._ports)
-            for each in unfinished_work(self._engine_open.quiet(table), end)
-        ]
+        found = self._read_works()
+        before, self._failed = (
+            self._failed,
+            {work.id for _, works in found for work in works if work.outcome is Outcome.FAILED},
+        )
+        if raise_failures:
+            for each in self.failures:
+                if each.work.work_id not in before:
+                    raise_failure(each)
+        left = [each for store, works in found for each in unfinished_work(store, works, end)]
         if left:
             raise LocalCloudError(
-                f"{described(left)}\nNothing more happened within {timeout}; it is {self.now.isoformat()}.{self._troubles()}"
+                f"{described(left)}\nNothing more happened within {timeout}; "
+                f"it is {self.now.isoformat()}.{self._troubles()}"
             )
 
     def _troubles(self) -> str:

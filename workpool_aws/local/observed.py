@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.targets import FUNCTION, target_of
 from workpool_aws.errors import UsageError
+from workpool_aws.local.failures import failed_attempts, in_order
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.functions import function_arn
 from workpool_aws.local.services.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME
-from workpool_aws.local.stored_work import enqueued_work, pools_in, work_items_in
+from workpool_aws.local.stored_work import enqueued_work, work_items_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workpool_aws.adapters.items.capacity import Capacity
+    from workpool_aws.local.failures import Failure
     from workpool_aws.local.kernel.kernel import TraceLine
     from workpool_aws.local.options import CloudOptions
     from workpool_aws.local.services.invocations import Invocation
     from workpool_aws.local.services.platform import Engine, Platform
     from workpool_aws.local.stored_work import EnqueuedWork
     from workpool_aws.model.events import Event
-    from workpool_aws.ports import Ports
+    from workpool_aws.model.work import WorkItem
+    from workpool_aws.ports import Ports, Store
 
 __all__ = ["ObservedCloud"]
 
@@ -126,12 +129,27 @@ class ObservedCloud:
         names = {name for fn in fns for name in self._names_of(fn)}
         found = [
             (work.enqueued_at, work.id, enqueued_work(store, work))
-            for store in map(self._engine_open.quiet, tuple(self._ports))
-            for pool in pools_in(store)
-            for work in work_items_in(store, pool)
+            for store, works in self._read_works()
+            for work in works
             if not fns or self._function_of(work.spec.target) in names
         ]
         return [shown for *_, shown in sorted(found, key=lambda each: each[:2])]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The work items that failed for good, with the errors of their functions, in order.
+
+        Taking this look costs neither time nor units.
+        """
+        return [each for each in self.failed_attempts() if each.work.state == "finished"]
+
+    def failed_attempts(self) -> list[Failure]:
+        """Return the work items whose last attempt failed, also those that will be tried again."""
+        return in_order(
+            failure
+            for store, works in self._read_works()
+            for failure in failed_attempts(store, works, self._open.runs.notes)
+        )
 
     @property
     def _open(self) -> Platform:
@@ -144,6 +162,11 @@ class ObservedCloud:
         if self._engine is None:
             raise LocalCloudError("a LocalCloud is to be used in a `with`")
         return self._engine
+
+    def _read_works(self) -> list[tuple[Store, tuple[WorkItem, ...]]]:
+        """Return the work items of each table, read without leaving a trace in the cloud."""
+        stores = [self._engine_open.quiet(table) for table in tuple(self._ports)]
+        return [(store, tuple(work_items_in(store))) for store in stores]
 
     def _name_of(self, fn: object) -> str:
         """Return the name of a function, of several with one handler that of the last."""

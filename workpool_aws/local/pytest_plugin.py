@@ -1,23 +1,28 @@
-"""Pytest fixture `workpool_cloud`.
+"""Pytest fixture `workpool_cloud`, and the failures of work items in the report of a failed test.
 
 Loading it loads no engine, so that tests without it do not pay for it.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
+from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from workpool_aws.local.cloud import LocalCloud
 
 __all__ = ["workpool_cloud"]
 
 _MARK: Final = "workpool"
+_SECTION: Final = "workpool: work items whose last attempt failed"
+_CLOUDS: Final = "workpool_aws.local.cloud"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,8 +49,45 @@ def workpool_cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
             f"@pytest.mark.{_MARK} must be an option of LocalCloud ({allowed}); got {name!r}",
             pytrace=False,
         )
-    with LocalCloud(**options) as cloud:
+    with LocalCloud(**options) as cloud, _logs_kept():
         yield cloud
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """Show, in the report of a failed test, the work items of its cloud that failed."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
+    if report.failed and _CLOUDS in sys.modules:
+        text = _failures_text()
+        if text:
+            report.sections.append((_SECTION, text))
+
+
+def _failures_text() -> str:
+    """Return the failures of the cloud that the test is in; empty if there are none."""
+    from workpool_aws.local.cloud import current_cloud
+    from workpool_aws.local.failures import describe_failures
+    from workpool_aws.text import type_name
+
+    cloud = current_cloud()
+    try:
+        return "" if cloud is None else describe_failures(cloud.failed_attempts())
+    except Exception as error:  # noqa: BLE001 - the test's own failure is to be reported all the same
+        return f"(they could not be read: {type_name(error)})"
+
+
+@contextmanager
+def _logs_kept() -> Iterator[None]:
+    """Keep the log of user code by work item, as far as the levels of its loggers let through."""
+    from workpool_aws.local.work_log import WorkLog
+
+    root, handler = logging.getLogger(), WorkLog()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:

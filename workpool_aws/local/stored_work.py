@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from workpool_aws.core.chunks import chunk_refs, joined
 from workpool_aws.core.views.status import instant
@@ -13,9 +13,10 @@ from workpool_aws.model.loop import Registration
 from workpool_aws.model.payload import Inline, Part, Payload
 from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, WorkRef, readable
 from workpool_aws.model.work import WorkItem
+from workpool_aws.text import as_line, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from workpool_aws.core.payload import JsonValue
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.ports import Store
 
-__all__ = ["EnqueuedWork", "enqueued_work", "pools_in", "work_items_in"]
+__all__ = ["EnqueuedWork", "call_text", "enqueued_work", "work_items_in"]
 
 R = TypeVar("R", Registration, WorkItem)
+
+_NAME_MAX: Final = 100
 
 StateName = Literal["pending", "running", "finished"]
 
@@ -49,23 +52,31 @@ class EnqueuedWork:
     """The retry policy; `None` means a single attempt."""
     on_complete: str | None
     """Target of the callback; `None` means no callback."""
-    context: JsonValue = field(default=None)
+    context: JsonValue
     """The callback's context. `None` also means that there is none."""
 
+    @property
+    def call(self) -> str:
+        """The function and the arguments on one line, as in `send_email(to='a@example.com')`."""
+        return call_text(self.target, self.args)
 
-def pools_in(store: Store) -> Iterator[str]:
-    """Yield the names of a table's pools."""
+
+def call_text(target: str, args: Mapping[str, object]) -> str:
+    """Return a call of a function, an ARN or a name, on one line for people."""
+    name = target.rpartition(":function:")[2]
+    given = (f"{as_line(each, limit=_NAME_MAX)}={shown(value)}" for each, value in args.items())
+    return f"{as_line(name, limit=_NAME_MAX)}({', '.join(given)})"
+
+
+def work_items_in(store: Store) -> Iterator[WorkItem]:
+    """Yield a table's work items, finished ones too, pool by pool, each shard by due time."""
     for registration in _records(store, KeyRange(shelf=Collection.REGISTRY), Registration):
-        yield registration.pool
-
-
-def work_items_in(store: Store, pool: str) -> Iterator[WorkItem]:
-    """Yield the work items of a pool, finished ones too, each shard by due time."""
-    ledger = readable(store.get(LedgerRef(pool)))
-    shards = 1 if ledger is None else len(ledger.shards)
-    for shard in range(min(shards, SHARDS_MAX)):
-        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
-        yield from _records(store, span, WorkItem)
+        pool = registration.pool
+        ledger = readable(store.get(LedgerRef(pool)))
+        shards = 1 if ledger is None else len(ledger.shards)
+        for shard in range(min(shards, SHARDS_MAX)):
+            span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
+            yield from _records(store, span, WorkItem)
 
 
 def enqueued_work(store: Store, work: WorkItem) -> EnqueuedWork:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.callback.ending import is_owed
-from workpool_aws.local.stored_work import pools_in, work_items_in
 from workpool_aws.model.refs import ConfigRef, LedgerRef, readable
 from workpool_aws.model.work import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.work import WorkItem
@@ -42,20 +42,24 @@ def described(left: Sequence[Unfinished]) -> str:
     return "\n".join(lines)
 
 
-def unfinished_work(store: Store, until: EpochMs) -> Iterator[Unfinished]:
+def unfinished_work(
+    store: Store, works: Iterable[WorkItem], until: EpochMs
+) -> Iterator[Unfinished]:
     """Yield work items that should be over: running ones, and those that are due by `until`.
 
     A pool that is paused owes nothing but callbacks. A callback counts that is to be tried by then.
     """
-    for pool in pools_in(store):
-        yield from _of_pool(store, pool, until)
+    for pool, own in groupby(works, key=lambda work: work.pool):
+        yield from _of_pool(store, pool, own, until)
 
 
-def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Unfinished]:
+def _of_pool(
+    store: Store, pool: str, works: Iterable[WorkItem], until: EpochMs
+) -> Iterator[Unfinished]:
     config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
     paused = config is not None and config.limit == 0
     seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
-    for work in work_items_in(store, pool):
+    for work in works:
         if work.state is State.RUNNING:
             yield Unfinished(work, f"start {work.starts} has not reported")
         elif work.state is State.PENDING and work.due_at <= until and not paused:

@@ -11,6 +11,7 @@ from workpool_aws.core.payload import encode_result
 from workpool_aws.local.cloud import current_cloud
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.functions import name_of
+from workpool_aws.local.stored_work import call_text
 from workpool_aws.text import answer_or, as_line, shown
 
 if TYPE_CHECKING:
@@ -89,7 +90,6 @@ class _Candidate:
     """A work item beside what was asked for."""
 
     work: EnqueuedWork
-    name: str
     other_function: bool
     differing: tuple[str, ...]
     """One line for each argument that differs."""
@@ -100,7 +100,7 @@ class _Candidate:
 
     def __str__(self) -> str:
         work = self.work
-        head = f"{self.name}({_spelled(work.args)}) {work.state}, pool {work.pool}, {work.work_id}"
+        head = f"{work.call} {work.state}, pool {work.pool}, {work.work_id}"
         lines = (*(("another function",) if self.other_function else ()), *self.differing)
         return "".join([f"\n  {head}", *(f"\n      {line}" for line in lines)])
 
@@ -122,7 +122,6 @@ def _candidates(cloud: LocalCloud, target: object, args: Mapping[str, object]) -
     found = [
         _Candidate(
             work,
-            _function_name(work.target),
             work.work_id not in asked_for,
             tuple(_differences(work.args, wanted)),
         )
@@ -163,20 +162,8 @@ def _plain(value: object) -> object:
     return answer_or(unencoded, lambda: json.loads(encode_result(value, limits.PAYLOAD_BYTES_MAX)))
 
 
-def _function_name(target: object) -> str:
-    if isinstance(target, str):
-        return as_line(target.rpartition(":function:")[2], limit=_NAME_MAX)
-    return name_of(target)
-
-
 def _asked(target: object, args: Mapping[str, object]) -> str:
-    return f"{_function_name(target)}({_spelled(args)})"
-
-
-def _spelled(args: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{as_line(name, limit=_NAME_MAX)}={shown(value)}" for name, value in args.items()
-    )
+    return call_text(target if isinstance(target, str) else name_of(target), args)
 
 
 def _listed(found: Sequence[_Candidate]) -> str:

@@ -22,6 +22,7 @@ from workpool_aws.local.services.answers import (
     timed_out,
     unreadable,
 )
+from workpool_aws.local.services.attempt_notes import AttemptNotes, PlannedErrors
 from workpool_aws.local.services.context import SimulatedContext, context_of
 from workpool_aws.model import events
 from workpool_aws.model.spec import Outcome
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from workpool_aws.local.kernel.chance import Chooser
-    from workpool_aws.local.services.functions import Event, Handler, Resolved
+    from workpool_aws.local.services.functions import Event, Resolved
     from workpool_aws.local.services.invocations import Ended, InvocationLog, LoggedInvocation
+    from workpool_aws.model.messages import Assignment
 
-__all__ = ["Runs", "Try"]
+__all__ = ["Runs", "Try", "note_line"]
 
 _CRASH_SOON: Final = 4
 _CRASH_LATER: Final = 64
@@ -66,19 +68,39 @@ class _Run:
     event: Event
     entry: LoggedInvocation
     context: SimulatedContext
+    notes: AttemptNotes
     alarm: Alarm | None = None
     over: bool = False
 
     @property
+    def assignment(self) -> Assignment | None:
+        """The start of a pool that it makes; `None` means another event."""
+        return assignment_from_wire(self.event.get(WORKPOOL_KEY))
+
+    @property
     def must_claim(self) -> bool:
         """True if the handler claims its start by its first service call."""
-        assignment = assignment_from_wire(self.event.get(WORKPOOL_KEY))
+        assignment = self.assignment
         decorated = self.this.resolved.function.decorated
         return decorated and assignment is not None and assignment.claimed
 
     def refuse(self, _reason: object) -> None:
         """Note that its claim was refused."""
         self.entry.outcome = "duplicate"
+
+    def note_error(self, error: BaseException) -> None:
+        """Keep the error by which its attempt fails."""
+        assignment = self.assignment
+        if assignment is not None:
+            self.notes.add_error(assignment.work_id, assignment.attempts_made + 1, error)
+
+
+def note_line(line: str) -> None:
+    """Keep a line that the user code of this thread logs for a work item."""
+    run = _current.get()
+    assignment = None if run is None else run.assignment
+    if run is not None and assignment is not None:
+        run.notes.add_line(assignment.work_id, line)
 
 
 class Runs:
@@ -99,6 +121,8 @@ class Runs:
         self._diary = diary
         self._surround = surround
         self._requests = 0
+        self.notes: Final = AttemptNotes()
+        self.planned: Final = PlannedErrors()
 
     def new_request_id(self) -> str:
         """In the form of a UUID; no two are the same."""
@@ -129,7 +153,7 @@ class Runs:
     def note(self, event: events.Event) -> None:
         """Keep the outcome that an event of this thread names for the running try's user code."""
         run = _current.get()
-        assignment = None if run is None else assignment_from_wire(run.event.get(WORKPOOL_KEY))
+        assignment = None if run is None else run.assignment
         if run is None or assignment is None:
             return
         outcome = _outcome_in(event, assignment.work_id)
@@ -172,9 +196,8 @@ class Runs:
         assignment = assignment_from_wire(shown.get(WORKPOOL_KEY))
         attempt = None if assignment is None else assignment.attempts_made + 1
         entry = self._diary.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
-        return _Run(
-            this, shown, entry, context_of(this.resolved, this.request_id, self._kernel.now)
-        )
+        context = context_of(this.resolved, this.request_id, self._kernel.now)
+        return _Run(this, shown, entry, context, self.notes)
 
     def _plan_crash(self, task: Task) -> None:
         reach = (_CRASH_SOON, _CRASH_LATER)[self._chooser.choose(2, "crash reach")]
@@ -200,18 +223,48 @@ class Runs:
         function, request_id = run.this.resolved.function, run.this.request_id
         invocation.sleeper.set(lambda seconds: self._kernel.sleep(round(seconds * 1000)))
         invocation.refused.set(run.refuse)
+        invocation.before_body.set(lambda worker: self._fail_as_planned(run, worker))
+        invocation.raised.set(run.note_error)
         invocation.after_body.set(lambda: self._take_time(run))
         try:
-            answer = _ran(function.handler, run)
+            answer = self._ran(run)
         except Killed:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
                 raise  # a person's, who wants the test to end
+            run.note_error(error)
             return ended_by(error, request_id)
         if not function.decorated:
             self._take_time(run)
         return answer
+
+    def _ran(self, run: _Run) -> Answer:
+        """Do as the runtime's bootstrap does: it survives an `Exception` of the handler, and reports that; nothing else."""
+        function, request_id = run.this.resolved.function, run.this.request_id
+        try:
+            event = json.loads(run.this.payload)
+        except (ValueError, RecursionError) as error:
+            return unreadable(error, request_id)
+        try:
+            if not function.decorated:
+                self._fail_as_planned(run, function.handler)
+            return answered(function.handler(event, run.context), request_id)
+        except Killed:
+            raise
+        except Exception as error:  # noqa: BLE001 - as the bootstrap does
+            if not function.decorated:
+                run.note_error(error)
+            return raised(error, sys.exc_info()[2], request_id)
+
+    def _fail_as_planned(self, run: _Run, worker: object) -> None:
+        """Raise the error that a test planned for this run of user code."""
+        if run.assignment is None:
+            return
+        with self._kernel.lock():
+            error = self.planned.take(run.this.resolved.function.name, worker)
+        if error is not None:
+            raise error
 
     def _take_time(self, run: _Run) -> None:
         """The user's code is over: now its duration passes, before anything comes of it."""
@@ -235,21 +288,6 @@ class Runs:
                 run.alarm.cancel()
             self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
-
-
-def _ran(handler: Handler, run: _Run) -> Answer:
-    """Do as the runtime's bootstrap does: it survives an `Exception` of the handler, and reports that; nothing else."""
-    request_id = run.this.request_id
-    try:
-        event = json.loads(run.this.payload)
-    except (ValueError, RecursionError) as error:
-        return unreadable(error, request_id)
-    try:
-        return answered(handler(event, run.context), request_id)
-    except Killed:
-        raise
-    except Exception as error:  # noqa: BLE001 - as the bootstrap does
-        return raised(error, sys.exc_info()[2], request_id)
 
 
 def _outcome_in(event: events.Event, work_id: str) -> Ended | None:

@@ -1,0 +1,117 @@
+"""Notes on the attempts of user code: the errors that it raised, its log, and the errors that tests planned."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.text import answer_or
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+__all__ = ["AttemptNotes", "PlannedErrors", "RaisedError"]
+
+_WORK_ITEMS_MAX: Final = 1_000
+_LINES_MAX: Final = 100
+_PACKAGE: Final = __name__.partition(".")[0]
+_TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)[
+    "__traceback__"
+].__get__
+"""Past a property of the same name, which may do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedError:
+    """An error by which an attempt failed."""
+
+    attempt: int
+    error: BaseException
+    trace: TracebackType | None
+    """Its traceback from the user's code on."""
+
+
+@dataclass(slots=True)
+class AttemptNotes:
+    """The latest error and the log of each work item. Those of the oldest are dropped.
+
+    Threads may share it.
+    """
+
+    _lock: Lock = field(default_factory=Lock)
+    _raised: dict[str, RaisedError] = field(default_factory=dict)
+    _lines: dict[str, deque[str]] = field(default_factory=dict)
+
+    def add_error(self, work_id: str, attempt: int, error: BaseException) -> None:
+        """Keep the error in place of those of earlier attempts."""
+        noted = RaisedError(attempt, error, _users_part(_TRACE_OF(error)))
+        with self._lock:
+            self._raised.pop(work_id, None)
+            self._raised[work_id] = noted
+            _trim(self._raised)
+
+    def add_line(self, work_id: str, line: str) -> None:
+        """Keep a line of its log, the last ones if there are many."""
+        with self._lock:
+            self._lines.setdefault(work_id, deque(maxlen=_LINES_MAX)).append(line)
+            _trim(self._lines)
+
+    def error_of(self, work_id: str) -> RaisedError | None:
+        """Return the latest error. `None` means that there was none, or that it was dropped."""
+        return self._raised.get(work_id)
+
+    def log_of(self, work_id: str) -> tuple[str, ...]:
+        """Return the last lines of its log, the latest last."""
+        return tuple(self._lines.get(work_id, ()))
+
+
+@dataclass(slots=True)
+class _Planned:
+    """Error that the next runs of some user code raise."""
+
+    names: tuple[str, ...]
+    worker: object
+    error: Exception
+    left: int
+
+    def concerns(self, name: str, worker: object) -> bool:
+        return self.left > 0 and (worker is self.worker or name in self.names)
+
+
+class PlannedErrors:
+    """The errors that tests planned for user code, in their order."""
+
+    def __init__(self) -> None:
+        self._plans: list[_Planned] = []
+
+    def add(self, names: tuple[str, ...], worker: object, error: Exception, times: int) -> None:
+        """Plan an error for the next runs of these functions, or of this worker in any of them."""
+        self._plans.append(_Planned(names, worker, error, times))
+
+    def take(self, name: str, worker: object) -> Exception | None:
+        """Return the error for the run that begins, without a traceback. `None` means none."""
+        for plan in self._plans:
+            if plan.concerns(name, worker):
+                plan.left -= 1
+                return BaseException.with_traceback(plan.error, None)
+        return None
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without the frames of this package at its top."""
+    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    name = answer_or("", lambda: str(trace.tb_frame.f_globals.get("__name__", "")))
+    return name.partition(".")[0] == _PACKAGE
+
+
+def _trim(kept: dict[str, RaisedError] | dict[str, deque[str]]) -> None:
+    if len(kept) > _WORK_ITEMS_MAX:
+        del kept[next(iter(kept))]
