@@ -1,16 +1,15 @@
-"""Edits the code at random, one place at a time, and says which edits no test notices.
+"""Edits the code at random, one place at a time, and reports the edits that no test notices.
 
-    python -m tests.mutation                              12 edits of each module at the edges, at
-    random python -m tests.mutation core/views/listing.py cli          all edits of a module, of a
-    folder with --all, else 12 of each module python -m tests.mutation --each 50 --seed 7
-    more, from another seed python -m tests.mutation --all                        every edit: some
-    hours
+* `python -m tests.mutation` judges 12 edits of each module at the edges, at random.
+* `python -m tests.mutation core/views/listing.py cli --all` judges all edits of a module and of a
+  folder.
+* `python -m tests.mutation --each 50 --seed 7` judges more, from another seed.
 
-Verdicts are kept under build/mutation. A run that was interrupted goes on where it stopped; an edit
-is judged again when its module changes, or the file of the test that noticed it; one that survived,
-whenever code or tests change. `--anew` forgets them.
+Verdicts are kept under build/mutation. A run that was interrupted goes on where it stopped. An edit
+is judged again when its module changes, or the file of the test that noticed it. One that survived
+is judged again whenever code or tests change. `--anew` forgets all verdicts.
 
-The exit code is 1 if less than the wanted share is noticed, 130 if the run was interrupted.
+The exit code is 1 if less than the wanted share is noticed, and 130 if the run was interrupted.
 """
 
 from __future__ import annotations
@@ -276,9 +275,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--budget",
         type=float,
-        default=60.0,
+        default=15.0,
         metavar="S",
-        help="run tests of at most so many seconds for one edit (60)",
+        help="run tests of at most so many seconds for one edit (15)",
     )
     parser.add_argument(
         "--tests",
