@@ -711,7 +711,7 @@ _HINTS: Final = (
         "order: only of the status's generation",
         "WP-2",
         "flow.loop.iterate:run_loop",
-        "not is_current(ports.store, order.pool, generation)",
+        "not is_current(ports.store, request.pool, generation)",
         "False",
     ),
     one_edit(

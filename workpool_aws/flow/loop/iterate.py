@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["run_loop"]
 
 
-def run_loop(ports: Ports, order: LoopRequest, remaining_ms: Callable[[], int]) -> None:
+def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]) -> None:
     """Serves one request: runs the loop of its generation, if the status names that one.
 
     This invocation must also become the holder. A far wake first wins a generation. A request of
@@ -38,38 +38,35 @@ def run_loop(ports: Ports, order: LoopRequest, remaining_ms: Callable[[], int]) 
     it ends, its lease expires, and the watchdog starts another. `remaining_ms`: time left of this
     Lambda invocation.
     """
-    generation = order.generation
+    generation = request.generation
     try:
         if generation is None:
-            generation = win_generation(ports, order.pool, KickReason.WAKE)
+            generation = win_generation(ports, request.pool, KickReason.WAKE)
             if generation is None:
                 return
-        elif not is_current(ports.store, order.pool, generation):
+        elif not is_current(ports.store, request.pool, generation):
             # A request is a hint that many roles can send. The status names the generation [WP-2].
-            ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation))
+            ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
-        hold = acquire_session(ports, order.pool, generation, remaining_ms)
+        hold = acquire_session(ports, request.pool, generation, remaining_ms)
         if hold is None:
-            ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation))
+            ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
         _run(hold)
     except Fenced:
-        ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation or 0))
+        ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation or 0))
     except StoreUnavailable as error:
-        ports.telemetry.emit(
-            events.LoopEnded(pool=order.pool, generation=generation or 0, error=str(error))
-        )
+        _report_end(ports, request.pool, generation, str(error))
     except Exception as error:
         # A defect, of ours or of an item. It is logged before Lambda counts it as a failure, or the
         # pool that stands still would not be known.
-        ports.telemetry.emit(
-            events.LoopEnded(
-                pool=order.pool,
-                generation=generation or 0,
-                error=f"{type(error).__name__}: {error}",
-            )
-        )
+        _report_end(ports, request.pool, generation, f"{type(error).__name__}: {error}")
         raise
+
+
+def _report_end(ports: Ports, pool: str, generation: int | None, error: str) -> None:
+    ended = events.LoopEnded(pool=pool, generation=generation or 0, error=error)
+    ports.telemetry.emit(ended)
 
 
 def _run(hold: LoopSession) -> None:
