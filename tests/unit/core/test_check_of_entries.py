@@ -1,0 +1,79 @@
+"""Check of suspect entries: which are read, what becomes of each, and what must come before a drop."""
+
+from __future__ import annotations
+
+from tests.kit.records import NOW, a_running_work, a_work, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.loop.effects import Expire, Point
+from workpool_aws.core.loop.memory import Memory
+from workpool_aws.core.loop.recover import Checked, check, suspects_among
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger
+from workpool_aws.model.work import State, WorkItem
+
+KEY, OTHER = EntryKey(an_id(n=1), 1), EntryKey(an_id(n=2), 1)
+RUNS = Entry(EpochMs(NOW + 60_000), confirmed=True)
+EMPTY = Ledger(pool="email", holder="h", generation=1, version=1)
+
+
+def check_one(*works: WorkItem, memory: Memory | None = None) -> Checked:
+    return check(
+        {KEY: RUNS, OTHER: RUNS},
+        (KEY,),
+        {work.id: work for work in works},
+        Memory(ledger=EMPTY) if memory is None else memory,
+        token="loop-1",
+        now=NOW,
+    )
+
+
+def test_suspects_are_unconfirmed_entries_and_those_past_deadline_and_margin() -> None:
+    """[WP-21]"""
+    over = Entry(EpochMs(NOW - limits.RECOVERY_MARGIN_MS - 1), confirmed=True)
+    almost = Entry(EpochMs(NOW - limits.RECOVERY_MARGIN_MS), confirmed=True)
+    memory = Memory(ledger=EMPTY, unconfirmed=frozenset({OTHER, EntryKey(an_id(n=9), 1)}))
+
+    assert suspects_among({KEY: over, OTHER: RUNS}, memory, NOW) == (KEY, OTHER)
+    assert suspects_among({KEY: almost}, memory, NOW) == ()
+
+
+def test_entry_that_was_never_sent_is_begun_and_stays_doubtful() -> None:
+    work = a_work(id=KEY.work_id)
+
+    checked = check_one(work)
+
+    assert (checked.begins, checked.understood) == (((KEY, work),), frozenset())
+    assert checked.entries == {KEY: RUNS, OTHER: RUNS}
+
+
+def test_entry_of_a_start_that_runs_takes_the_deadline_of_its_work_item() -> None:
+    running = a_running_work(id=KEY.work_id, deadline=EpochMs(NOW + 5_000))
+
+    checked = check_one(running, memory=Memory(ledger=EMPTY, sent=frozenset({KEY})))
+
+    assert checked.entries[KEY] == Entry(EpochMs(NOW + 5_000), confirmed=True)
+    assert checked.understood == {KEY}
+
+
+def test_entry_of_a_work_item_that_is_pending_again_is_dropped_after_a_fresh_pointer() -> None:
+    """[WP-3] Its notice and its pointer may both lie behind the cursors."""
+    again = a_work(id=KEY.work_id, starts=1)
+
+    checked = check_one(again)
+
+    assert checked.entries == {OTHER: RUNS}
+    assert checked.before == (Point("email", again.id, NOW), Expire(again))
+    assert checked.dropped == (again,)
+
+
+def test_entry_of_a_finished_work_item_is_dropped_after_its_chunks_may_expire() -> None:
+    """[WP-10]"""
+    over = a_work(id=KEY.work_id, starts=1, state=State.FINISHED)
+
+    assert check_one(over).before == (Expire(over),)
+
+
+def test_entry_without_a_work_item_is_dropped_and_asks_for_nothing() -> None:
+    checked = check_one()
+
+    assert (checked.entries, checked.before, checked.dropped) == ({OTHER: RUNS}, (), ())
