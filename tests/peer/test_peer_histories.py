@@ -627,8 +627,8 @@ def the_last_attempt_is_final(h: History) -> int:
     last = [
         each
         for each in h.ends
-        if each.before.retry is not None
-        and each.after.attempts_made == each.before.retry.max_attempts
+        if each.before.spec.retry is not None
+        and each.after.attempts_made == each.before.spec.retry.max_attempts
     ]
     assert all(
         each.after.outcome is not None and h.final(each.after.id).starts == each.after.starts
