@@ -43,6 +43,9 @@ def test_empty_file_means_defaults(tmp_path: Path) -> None:
         ("monitoring = 'lots'", "monitoring must be one of none, minimal, full; got 'lots'"),
         ("[pools]\nemail = 3", r"pools.email must be a table: write \[pools.email\]"),
         ("stack =", "Invalid value"),
+        ("stack = 'my stack'", "stack must be a name of CloudFormation: .*; got 'my stack'"),
+        ("stack = ''", "stack must be a name of CloudFormation: .*; got ''"),
+        (f"stack = '{'a' * 129}'", "stack must be a name of CloudFormation"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, says: str) -> None:

@@ -300,6 +300,10 @@ def test_template_of_sam_is_well_formed() -> None:
         (["--config", "{folder}/none.toml"], "none.toml: No such file or directory"),
         (["--config", "{folder}/bad.toml"], "monitoring must be one of none, minimal, full"),
         (["--out", "{folder}/bad.toml"], "--out must be a folder, or a path where one can be made"),
+        (
+            ["--out", "/proc/nothing/here"],
+            "can be made (No such file or directory); got '/proc/nothing/here'",
+        ),
         (["--bundle-for", "toaster"], "'toaster' is neither 'lambda' nor 'host'"),
     ],
 )
@@ -312,7 +316,7 @@ def test_command_refuses_what_it_cannot_do(
 
     code = main(["--config", f"{tmp_path}/good.toml", "--out", f"{tmp_path}/out", *given])
 
-    assert (code, (tmp_path / "out").exists()) == (1, False)
+    assert (code, list((tmp_path / "out").glob("*"))) == (1, [])
     assert says in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ __all__ = ["AppConfig", "read_config"]
 T = TypeVar("T")
 
 _KINDS: Final[Mapping[type, str]] = {str: "a text", bool: "true or false", dict: "a table"}
+_STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _KNOWN: Final = frozenset({"stack", "table", "keep_table", "monitoring", "pools"})
 
 
@@ -58,7 +60,7 @@ def read_config(path: Path) -> AppConfig:
             pools[strays[0]],
         )
     return AppConfig(
-        stack=_value(path, said, "stack", str, "Workpool"),
+        stack=_stack(path, _value(path, said, "stack", str, "Workpool")),
         table=_value(path, said, "table", str, "") or None,
         keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
         monitoring=member(
@@ -66,6 +68,16 @@ def read_config(path: Path) -> AppConfig:
         ),
         pools=pools,
     )
+
+
+def _stack(path: Path, name: str) -> str:
+    if not _STACK.fullmatch(name):
+        raise must_be(
+            f"{path}: stack",
+            "a name of CloudFormation: a letter, then up to 127 of A-Z a-z 0-9 -",
+            name,
+        )
+    return name
 
 
 def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], default: T) -> T:

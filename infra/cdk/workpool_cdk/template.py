@@ -50,11 +50,11 @@ class Written:
 
 
 def write(config: AppConfig, folder: Path, *, platform: str = "lambda") -> Written:
-    """Write both files into a folder, which is made if it is not there.
+    """Write both files into a folder.
 
     Args:
         config: The pools and their table.
-        folder: Files of the same names are replaced; zips of other versions stay.
+        folder: It exists. Files of the same names are replaced; zips of other versions stay.
         platform: `lambda`, or `host` for an emulated AWS whose functions are processes of this
             machine.
 
@@ -68,7 +68,6 @@ def write(config: AppConfig, folder: Path, *, platform: str = "lambda") -> Writt
         stack = PlainStack(app, config)
         template: dict[str, Any] = app.synth().get_stack_by_name(config.stack).template
         written = Written(folder / TEMPLATE, folder / stack.code_key)
-        folder.mkdir(parents=True, exist_ok=True)
         _zip(Path(output) / stack.code_folder, written.code)
         written.template.write_text(_text(template), encoding="utf-8")
     return written
@@ -92,6 +91,16 @@ def _zip(folder: Path, archive: Path) -> None:
                 opened.writestr(entry, path.read_bytes())
 
 
+def _folder(path: str) -> Path:
+    """Returns the folder that the command line names, which is made before the bundling takes its time."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = f"a folder, or a path where one can be made ({error.strerror})"
+        raise must_be("--out", allowed, path) from error
+    return Path(path)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command: 0, or 1 with the refusal on stderr."""
     parser = argparse.ArgumentParser(
@@ -109,9 +118,8 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     said = parser.parse_args(words)
     try:
-        if Path(said.out).exists() and not Path(said.out).is_dir():
-            raise must_be("--out", "a folder, or a path where one can be made", said.out)
-        written = write(read_config(Path(said.config)), Path(said.out), platform=said.bundle_for)
+        config = read_config(Path(said.config))
+        written = write(config, _folder(said.out), platform=said.bundle_for)
     except ConfigurationError as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
