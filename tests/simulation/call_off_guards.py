@@ -162,7 +162,7 @@ _DRAIN: Final = (
     one_edit(
         "watchdog: works to cancel",
         "WP-13",
-        "flow.watchdog.watch:needs_a_kick",
+        "flow.watchdog.watch:_PoolCheck.reason",
         "not is_settled(config, ledger)",
         "False",
     ),

@@ -206,8 +206,8 @@ _PASSES: Final = (
     _quiet(
         "watchdog: nothing that was over before",
         "WP-22",
-        "flow.watchdog.watch:_left_to_do",
-        "None if ever else now",
+        "flow.watchdog.watch:_PoolCheck._left_to_do",
+        "None if self.ever else self.now",
         "None",
         f"{_WATCHING}test_tick_over_pool_at_rest_reads_nothing_of_what_came_to_be_over",
     ),

@@ -6,6 +6,7 @@ kicks a pool at most once and never against a live lease. Each kick is logged as
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -122,70 +123,77 @@ def needs_a_kick(
     `None` means that it has one, or has nothing to do. `ever`: also finds work items that ticks
     before `now` would have found.
     """
-    status = store.get(StatusRef(pool))
-    if isinstance(status, Unreadable):
-        return "the status cannot be read"
-    if status is None:
-        # A row of the registry alone is no reason: a process that may write rows could start a loop
-        # for each.
-        return "the pool has no status" if _has_anything(store, pool) else None
-    overdue = loop_is_overdue(status, now)
-    if overdue is not None or status.state is LoopState.RUNNING:
-        return overdue
-    found = store.get(LedgerRef(pool))
-    if isinstance(found, Unreadable):
-        return "the ledger cannot be read"
-    ledger = readable(found)
-    # A loop of the next generation may have taken the ledger between the two reads. The status has
-    # changed then.
-    if (
-        ledger is not None
-        and ledger.generation > status.generation
-        and store.get(StatusRef(pool)) == status
-    ):
-        return "the ledger names a generation that never was"
-    config = in_force(store, telemetry, pool)
-    if not is_settled(config, ledger):
-        return "works to cancel, no loop"
-    return _left_to_do(store, telemetry, pool, status, ledger, config, now, ever=ever)
+    return _PoolCheck(store, telemetry, pool, now, ever=ever).reason()
 
 
-def _left_to_do(
-    store: Store,
-    telemetry: Telemetry,
-    pool: str,
-    status: LoopStatus,
-    ledger: Ledger | None,
-    config: Config | None,
-    now: EpochMs,
-    *,
-    ever: bool,
-) -> str | None:
-    """Names the first task that a loop would find in a resting pool; `None` means none."""
-    taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
-    for shard, mark in enumerate(marks_of(ledger)):
-        # Never further back than a new holder. For what it alone saw, the watchdog would kick once
-        # a minute, for ever [WP-22].
-        back = looks_back(status, now)
-        low = works_from(mark, back=back, now=None if ever else now)
-        span = work_range(pool, shard, low)
-        if may_start(config, ledger) and due_in(store, telemetry, span, taken=taken, now=now):
-            return "due work, free slots, no loop"
-        reports = read_notices(
-            store, telemetry, pool, shard, deep_low(mark.done_cursor) if back else mark.done_cursor
+@dataclass(frozen=True, slots=True)
+class _PoolCheck:
+    """The check of one pool. See `needs_a_kick`."""
+
+    store: Store
+    telemetry: Telemetry
+    pool: str
+    now: EpochMs
+    ever: bool
+
+    def reason(self) -> str | None:
+        """Returns the first reason for a kick; `None` means that there is none."""
+        status = self.store.get(StatusRef(self.pool))
+        if isinstance(status, Unreadable):
+            return "the status cannot be read"
+        if status is None:
+            # A row of the registry alone is no reason: a process that may write rows could start a
+            # loop for each.
+            return "the pool has no status" if self._has_anything() else None
+        overdue = loop_is_overdue(status, self.now)
+        if overdue is not None or status.state is LoopState.RUNNING:
+            return overdue
+        found = self.store.get(LedgerRef(self.pool))
+        if isinstance(found, Unreadable):
+            return "the ledger cannot be read"
+        ledger = readable(found)
+        # A loop of the next generation may have taken the ledger between the two reads. The status
+        # has changed then.
+        if (
+            ledger is not None
+            and ledger.generation > status.generation
+            and self.store.get(StatusRef(self.pool)) == status
+        ):
+            return "the ledger names a generation that never was"
+        config = in_force(self.store, self.telemetry, self.pool)
+        if not is_settled(config, ledger):
+            return "works to cancel, no loop"
+        return self._left_to_do(status, ledger, config)
+
+    def _left_to_do(
+        self, status: LoopStatus, ledger: Ledger | None, config: Config | None
+    ) -> str | None:
+        """Names the first task that a loop would find in a resting pool; `None` means none."""
+        taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
+        for shard, mark in enumerate(marks_of(ledger)):
+            # Never further back than a new holder. For what it alone saw, the watchdog would kick
+            # once a minute, for ever [WP-22].
+            back = looks_back(status, self.now)
+            low = works_from(mark, back=back, now=None if self.ever else self.now)
+            span = work_range(self.pool, shard, low)
+            if may_start(config, ledger) and due_in(
+                self.store, self.telemetry, span, taken=taken, now=self.now
+            ):
+                return "due work, free slots, no loop"
+            done_low = deep_low(mark.done_cursor) if back else mark.done_cursor
+            reports = read_notices(self.store, self.telemetry, self.pool, shard, done_low)
+            if ledger is not None and settle(ledger.entries, reports.records).gone:
+                return "a report that nobody settled"
+            if callback_is_overdue(ledger, reports.records, self.now):
+                return "a callback is owed"
+        return None
+
+    def _has_anything(self) -> bool:
+        """True if a pool without a status has a ledger, a config, or a row of its work items."""
+        store, pool = self.store, self.pool
+        if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
+            return True
+        return any(
+            store.query(KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
+            for shard in range(len(marks_of(None)))
         )
-        if ledger is not None and settle(ledger.entries, reports.records).gone:
-            return "a report that nobody settled"
-        if callback_is_overdue(ledger, reports.records, now):
-            return "a callback is owed"
-    return None
-
-
-def _has_anything(store: Store, pool: str) -> bool:
-    """True if a pool without a status has a ledger, a config, or a row of its work items."""
-    if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
-        return True
-    return any(
-        store.query(KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
-        for shard in range(len(marks_of(None)))
-    )
