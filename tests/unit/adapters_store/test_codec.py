@@ -246,6 +246,25 @@ def test_damaged_item_is_told(name):
     assert (found.partition, found.sort) == (item.get("pk"), item.get("sk")) or "key" in name
 
 
+def test_work_item_with_context_and_outcomes_but_no_target_wants_no_callback():
+    """[WP-12]"""
+    asked = changed(WORK, on_complete="done", context="1", callback_outcomes=tuple(Outcome))
+
+    found = decode(without(asked, "callback_target"))
+
+    assert isinstance(found, WorkItem)
+    assert found.spec == WORK.spec
+
+
+def test_payload_in_both_places_lies_in_chunks():
+    item = {**encode(changed(WORK, result="1")), attribute_of(WorkItem, "result_chunks"): 2}
+
+    found = decode(item)
+
+    assert isinstance(found, WorkItem)
+    assert found.result == Chunked(2)
+
+
 def test_reason_does_not_show_what_stood_there():
     found = decode(having(WORK, "state", "secret"))
 
