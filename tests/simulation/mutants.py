@@ -233,7 +233,6 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "pace: without answers it gives up": "test_loop_that_gets_no_answer_again_and_again_gives_up",
     },
     "tests/integration/test_payload_crashes.py": {
-        "drop: chunks expire": "test_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
         "chunks: of a second report": "test_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
     },
     "tests/integration/test_proofs.py": {
@@ -311,6 +310,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "callback: only what is owed": "test_callback_that_is_over_is_forgotten",
         "callback: sent counts beyond the cursor": "test_ledger_takes_over_what_records_owe_and_records_that_owe_are_spent",
         "callback: sent counts with its entry": "test_record_of_sent_callback_behind_cursor_counts_with_its_entry_only",
+    },
+    "tests/unit/core/test_check_of_entries.py": {
+        "drop: chunks expire": "test_entry_of_a_finished_work_item_is_dropped_after_its_chunks_may_expire",
     },
     "tests/unit/core/test_choose_decision.py": {
         "called off: the cursor waits for it": "test_called_off_work_keeps_cursor_until_it_is_canceled",
