@@ -312,7 +312,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "callback: sent counts with its entry": "test_record_of_sent_callback_behind_cursor_counts_with_its_entry_only",
     },
     "tests/unit/core/test_check_of_entries.py": {
-        "drop: chunks expire": "test_entry_of_a_finished_work_item_is_dropped_after_its_chunks_may_expire",
+        "drop: chunks expire": "test_entry_of_finished_work_item_is_dropped_after_its_chunks_may_expire",
     },
     "tests/unit/core/test_choose_decision.py": {
         "called off: the cursor waits for it": "test_called_off_work_keeps_cursor_until_it_is_canceled",

@@ -46,7 +46,7 @@ def test_entry_that_was_never_sent_is_begun_and_stays_doubtful() -> None:
     assert checked.entries == {KEY: RUNS, OTHER: RUNS}
 
 
-def test_entry_of_a_start_that_runs_takes_the_deadline_of_its_work_item() -> None:
+def test_entry_of_start_that_runs_takes_deadline_of_its_work_item() -> None:
     running = a_running_work(id=KEY.work_id, deadline=EpochMs(NOW + 5_000))
 
     checked = check_one(running, memory=Memory(ledger=EMPTY, sent=frozenset({KEY})))
@@ -55,7 +55,7 @@ def test_entry_of_a_start_that_runs_takes_the_deadline_of_its_work_item() -> Non
     assert checked.understood == {KEY}
 
 
-def test_entry_of_a_work_item_that_is_pending_again_is_dropped_after_a_fresh_pointer() -> None:
+def test_entry_of_pending_work_item_is_dropped_after_fresh_pointer() -> None:
     """[WP-3] Its notice and its pointer may both lie behind the cursors."""
     again = a_work(id=KEY.work_id, starts=1)
 
@@ -66,14 +66,14 @@ def test_entry_of_a_work_item_that_is_pending_again_is_dropped_after_a_fresh_poi
     assert checked.dropped == (again,)
 
 
-def test_entry_of_a_finished_work_item_is_dropped_after_its_chunks_may_expire() -> None:
+def test_entry_of_finished_work_item_is_dropped_after_its_chunks_may_expire() -> None:
     """[WP-10]"""
     over = a_work(id=KEY.work_id, starts=1, state=State.FINISHED)
 
     assert check_one(over).before == (Expire(over),)
 
 
-def test_entry_without_a_work_item_is_dropped_and_asks_for_nothing() -> None:
+def test_entry_without_work_item_is_dropped_and_asks_for_nothing() -> None:
     checked = check_one()
 
     assert (checked.entries, checked.before, checked.dropped) == ({OTHER: RUNS}, (), ())
