@@ -244,10 +244,13 @@ class Telemetry(Protocol):
 class FanOut(Protocol):
     """Does many independent calls at once."""
 
-    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    def __call__(
+        self, call: Callable[[A], B], items: Sequence[A], at_once: int | None = None
+    ) -> list[B]:
         """Call with every item, and return the results in order.
 
-        After all calls have ended, raise the first error, if any.
+        At most `at_once` calls are under way at a time. `None` means the number that is safe for
+        calls that carry 900 KB each. After all calls have ended, raise the first error, if any.
         """
 
 

@@ -12,9 +12,10 @@ from tests.kit.stage import LATE_MS, Stage, late
 from tests.kit.stores import Apply, lost_before, puts, then
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
+from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import Enqueued
 from workpool_aws.model.ids import EpochMs, time_of
-from workpool_aws.model.loop import LoopState
+from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import Pointer, State, WorkItem
@@ -142,3 +143,35 @@ def test_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> Non
     work_id = stage.pool().enqueue_action(None, TARGET, {})
 
     assert [pointer.work_id for pointer in stage.pointers()] == [work_id]
+
+
+@pytest.mark.parametrize(("count", "stored_before"), [(64, 64), (200, 64)])
+def test_large_batch_kicks_the_loop_after_its_first_part(count: int, stored_before: int) -> None:
+    with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
+        pool = cloud.workpool(max_parallelism=100)
+        fn = cloud.function(lambda _event, _context: None, name="work")
+
+        def caller(_event: object, _context: object) -> None:
+            pool.enqueue_action_batch(None, fn, [{}] * count)
+
+        cloud.invoke(cloud.function(caller, timeout=timedelta(minutes=1)), {})
+        cloud.run_until_idle()
+        calls = [line.label for line in cloud.trace if line.task.startswith("caller")]
+        kicked = next(n for n, label in enumerate(calls) if label.startswith("invoke "))
+        stored = [n for n, label in enumerate(calls) if label.startswith("put WorkItem")]
+        assert len(cloud.invocations(fn)) == count
+
+    assert len(stored) == count
+    assert sum(n < kicked for n in stored) == stored_before
+
+
+def test_batch_whose_first_kick_fails_is_acknowledged_by_the_last(stage: Stage) -> None:
+    """[WP-3] The first kick is a hint."""
+    works = [a_work(id=an_id(NOW, n + 1)) for n in range(100)]
+    stage.store.plan(puts(LoopStatus), lost_before)
+
+    acknowledged = enqueue(stage.ports, works)
+
+    assert acknowledged.ids == tuple(work.id for work in works)
+    stage.run(60_000)
+    assert {stage.work(work_id).state for work_id in acknowledged.ids} == {State.FINISHED}

@@ -260,3 +260,17 @@ def test_undecorated_function_whose_record_is_too_large_is_recovered(memory: Loc
         "no_report",
     ]
     assert len(memory.invocations(fn)) == 4
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(100, 64), (100_000, 16)])
+def test_a_loop_makes_fewer_starts_at_a_time_of_large_arguments(size: int, at_once: int) -> None:
+    """The loop holds the arguments of each start in several copies."""
+    with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
+        pool = cloud.workpool(max_parallelism=100)
+        fn = cloud.function(lambda _event, _context: None, name="work")
+        pool.enqueue_action_batch(None, fn, [{"text": "x" * size}] * 70)
+        cloud.run_until_idle()
+        lanes = {line.task for line in cloud.trace if line.task.startswith("workpool-loop#1/")}
+        assert len(cloud.invocations(fn)) == 70
+
+    assert len(lanes) == at_once

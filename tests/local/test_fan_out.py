@@ -40,6 +40,17 @@ def test_calls_take_their_time_together_and_answer_in_order(kernel: VirtualKerne
     assert kernel.now() - START == 10
 
 
+def test_caller_says_how_many_calls_run_at_one_time(kernel: VirtualKernel) -> None:
+    fan_out = TaskFanOut(kernel, lanes=4)
+
+    run_in_task(
+        kernel,
+        lambda: fan_out(lambda n: kernel.call("double", lambda: n * 2, writes=False), range(8), 8),
+    )
+
+    assert kernel.now() - START == 5
+
+
 def test_first_items_error_is_raised_when_all_have_ended(kernel: VirtualKernel) -> None:
     called: list[int] = []
     raised: list[str] = []

@@ -12,7 +12,7 @@ from typing import Final
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 __all__ = ["OpenTime", "Use", "reads_max", "writes_max"]
 
@@ -20,6 +20,8 @@ _NEAR_MS: Final = 120_000
 """A loop waits for work that is due so soon by itself, and without one by a schedule."""
 _LINGER_MS: Final = 5_000
 """While works run a loop has no reason to be awake, but for a moment in which a short one ends."""
+_OWED_MS: Final = 60_000
+"""A loop waits for the next try of a callback, which comes sooner than that after the first ones."""
 _ROOM_CALM: Final = 1.5
 _ROOM_FAULTY: Final = 3.0
 """Whoever dies or waits in vain leaves its requests to be made again."""
@@ -76,7 +78,11 @@ def _room(use: Use) -> float:
 
 
 class OpenTime:
-    """For how long, in all, each pool had a work that had just begun to run, or that was pending and due within two minutes."""
+    """For how long, in all, each pool had a reason to keep its loop awake.
+
+    That is a work item that had just begun to run, that was pending and due within two minutes, or
+    that owed a callback.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, dict[WorkId, tuple[EpochMs, EpochMs | None]]] = {}
@@ -98,6 +104,8 @@ class OpenTime:
             opened[record.id] = (now, EpochMs(now + _LINGER_MS))
         elif record.state is State.PENDING:
             opened[record.id] = (EpochMs(max(now, record.due_at - _NEAR_MS)), None)
+        elif record.callback in (CallbackState.PENDING, CallbackState.SENT):
+            opened[record.id] = (now, EpochMs(now + _OWED_MS))
 
     def total_ms(self) -> int:
         """The sum over all pools of what is over."""

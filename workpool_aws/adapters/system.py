@@ -30,9 +30,9 @@ __all__ = [
 A = TypeVar("A")
 B = TypeVar("B")
 
-FAN_OUT_WORKERS: Final = 64
-"""Calls at one time. A whole vCPU is nearly used up by as many (docs/performance.md); clients keep
-at least as many connections."""
+FAN_OUT_WORKERS: Final = 16
+"""Calls at one time, unless the caller says that more are safe: each may carry 900 KB, of which a
+request makes several copies."""
 
 _UNLIMITED: Final = TimeLeft(Phase.OPEN, None)
 _FRACTION_BITS: Final = 53
@@ -83,7 +83,9 @@ class ThreadFanOut:
     def __init__(self, max_workers: int = FAN_OUT_WORKERS) -> None:
         self._max_workers = max_workers
 
-    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    def __call__(
+        self, call: Callable[[A], B], items: Sequence[A], at_once: int | None = None
+    ) -> list[B]:
         """Call `call(item)` for every item, in a copy of this context. Returns results in order.
 
         After all have ended, raises the error of the first item that has one.
@@ -91,7 +93,7 @@ class ThreadFanOut:
         if len(items) <= 1:
             return [call(item) for item in items]
         job = _Job(call, items)
-        size = min(self._max_workers, len(items))
+        size = min(at_once or self._max_workers, len(items))
         crew = Executor(
             size, idle_s=None, name="workpool", read_ms=stopwatch_ms, overseer=_Indifferent()
         )
@@ -148,7 +150,9 @@ class SerialFanOut:
     It gives the same guarantees as `ThreadFanOut`.
     """
 
-    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    def __call__(
+        self, call: Callable[[A], B], items: Sequence[A], at_once: int | None = None
+    ) -> list[B]:
         """Call `call(item)` for every item. Returns results in order.
 
         After all have ended, raises the first error, if any. A BaseException that is no `Exception`

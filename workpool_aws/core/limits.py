@@ -109,11 +109,17 @@ CURSOR_OVERLAP_MS: Final = 250
 DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100
 POLL_MAX_MS: Final = 1_000
+POLL_ACTIVE_MAX_MS: Final = 400
+"""As long as the last start or end is at most `ACTIVE_FOR_MS` ago: more is likely to come soon."""
+ACTIVE_FOR_MS: Final = 5_000
 POLL_SATURATED_MS: Final = 200
 """Without a free slot a poll reads done records only, and due work waits for a slot."""
 FAILED_PASSES_MAX: Final = 6
 """So many passes in a row without an answer end the invocation: its lease runs out, and the
 watchdog starts another."""
+SMALL_AT_ONCE: Final = 64
+"""Work items without chunks that are stored, or started, at one time: a whole vCPU is nearly used
+up by as many (docs/performance.md)."""
 RECOVERIES_MAX: Final = 64
 """Recoveries of one pass: a pass must stay far below the lease."""
 POLL_GROWTH: Final = 1.6
@@ -266,7 +272,7 @@ assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, (
 )
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
-assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, (
+assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_ACTIVE_MAX_MS <= POLL_MAX_MS <= DUE_TO_START_MS, (
     "due work must start in time while the loop runs"
 )
 assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, (

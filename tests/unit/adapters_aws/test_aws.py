@@ -20,7 +20,6 @@ from workpool_aws.adapters.aws.clients import (
 from workpool_aws.adapters.dynamodb.table import create_table
 from workpool_aws.adapters.metrics import POOL_DIMENSION, TABLE_DIMENSION
 from workpool_aws.adapters.system import (
-    FAN_OUT_WORKERS,
     SerialFanOut,
     SystemClock,
     SystemEntropy,
@@ -95,7 +94,7 @@ def test_clients_have_time_limits(name):
         config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) * 1000
     )
     assert worst_ms < limits.HAND_OVER_MS < LAMBDA_S_MAX * 1000
-    assert config.max_pool_connections >= FAN_OUT_WORKERS
+    assert config.max_pool_connections >= limits.SMALL_AT_ONCE
     assert config.tcp_keepalive is True
     assert config.retries["mode"] == "standard"
 
@@ -122,7 +121,7 @@ def test_limits_of_each_client_are_these():
     assert {
         (config.connect_timeout, config.read_timeout, config.max_pool_connections)
         for config in CLIENT_CONFIGS.values()
-    } == {(1.5, 3.0, 2 * FAN_OUT_WORKERS)}
+    } == {(1.5, 3.0, 2 * limits.SMALL_AT_ONCE)}
 
 
 class SessionWithoutRegion(CountingSession):

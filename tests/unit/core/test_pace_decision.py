@@ -166,16 +166,26 @@ def test_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
     assert decide(FRESH, passed, entries=slots(3), took_ms=500, **more).wait_ms == wait_ms
 
 
-def test_polls_grow_to_second() -> None:
+@pytest.mark.parametrize(
+    ("active_ms_ago", "polls"),
+    [
+        (limits.ACTIVE_FOR_MS, [100, 160, 256, 400, 400, 400, 400]),
+        (limits.ACTIVE_FOR_MS + 1, [100, 160, 256, 410, 656, 1000, 1000]),
+    ],
+)
+def test_polls_grow_to_a_second_once_nothing_has_moved_for_a_while(
+    active_ms_ago: int, polls: list[int]
+) -> None:
     """[WP-20] [WP-23]"""
     waits = []
-    pace = FRESH
+    soon = EpochMs(NOW + 60_000)
+    pace = replace(FRESH, active_at=EpochMs(NOW - active_ms_ago))
     for _ in range(7):
-        pause = decide(pace, done(), entries=slots(3))
+        pause = decide(pace, done(next_due=soon), entries=slots(3))
         pace = pause.pace
         waits.append(pause.wait_ms)
 
-    assert waits == [100, 160, 256, 410, 656, 1000, 1000]
+    assert waits == polls
     assert next_poll_ms(limits.POLL_MAX_MS) == limits.POLL_MAX_MS
 
 

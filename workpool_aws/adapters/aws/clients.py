@@ -15,8 +15,9 @@ from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.aws.sdk_errors import made
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.metrics import MetricsTelemetry
-from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.system import SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.core import limits
 from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.refs import DeploymentRef, readable
@@ -49,7 +50,7 @@ def _config(attempts: int) -> Config:
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=2 * FAN_OUT_WORKERS,
+        max_pool_connections=2 * limits.SMALL_AT_ONCE,
         tcp_keepalive=True,
     )
 

@@ -84,6 +84,11 @@ class Memory:
         """True if a pass must read back over the buffer [WP-3]."""
         return self.deep_read_at is None or now - self.deep_read_at >= limits.DEEP_EVERY_MS
 
+    @property
+    def awaits_notices(self) -> bool:
+        """True if a notice may change anything: a start is in flight, or a callback is pending."""
+        return bool(self.entries or self.callbacks)
+
     def having_read(self, inputs: Inputs, settled: Settled) -> Memory:
         """Returns the memory of a pass that has read its inputs, whether or not it is committed.
 

@@ -130,8 +130,7 @@ def _passed(pace: Pace, done: PassResult, began: EpochMs) -> Pace:
 
 
 def _poll_ms(pace: Pace, done: PassResult, callback_at: EpochMs | None, now: EpochMs) -> int:
-    slowest = limits.POLL_SATURATED_MS if done.free <= 0 else limits.POLL_MAX_MS
-    wait_ms = min(pace.poll_ms, slowest)
+    wait_ms = min(pace.poll_ms, _slowest_ms(pace, done, now))
     if callback_at is not None:
         wait_ms = max(1, min(wait_ms, callback_at - now))
     # Awake in time for what is due: a due time holds to a second.
@@ -142,8 +141,15 @@ def _poll_ms(pace: Pace, done: PassResult, callback_at: EpochMs | None, now: Epo
     )
 
 
+def _slowest_ms(pace: Pace, done: PassResult, now: EpochMs) -> int:
+    if done.free <= 0:
+        return limits.POLL_SATURATED_MS
+    is_active = now - pace.active_at <= limits.ACTIVE_FOR_MS
+    return limits.POLL_ACTIVE_MAX_MS if is_active else limits.POLL_MAX_MS
+
+
 def next_poll_ms(poll_ms: int) -> int:
-    """Returns the next interval between polls, which grows to a second.
+    """Returns the next interval between polls, which grows up to a second.
 
     Due work items must start within that.
     """

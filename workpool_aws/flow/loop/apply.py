@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.loop.effects import Expire, Point, Results, Tidy
 from workpool_aws.core.loop.plan import spent_pointers
@@ -15,10 +17,12 @@ from workpool_aws.flow.loop.callbacks import deliver_callbacks
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.visibility import put_pointer
+from workpool_aws.model.payload import Chunked, Inline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from workpool_aws.core.loop.effects import Begun, Start
     from workpool_aws.core.loop.plan import PassPlan
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.ports import Ports
@@ -48,7 +52,7 @@ def apply_after(hold: LoopSession, plan: PassPlan) -> Results:
     Never raises: a result says what is not certain.
     """
     ports = hold.ports
-    begun = ports.fan_out(lambda start: begin(ports, hold.token, hold.secret, start), plan.starts)
+    begun = _begin_each(hold, plan.starts)
     recovered = ports.fan_out(lambda lost: recover(ports, lost), plan.recovers)
     sent = hold.memory.sent.union(each.key for each in begun if each.sent)
     ports.fan_out(lambda tidy: _tidy(ports, tidy), spent_pointers(plan, sent))
@@ -57,6 +61,15 @@ def apply_after(hold: LoopSession, plan: PassPlan) -> Results:
         recovered={lost.key: entry for lost, entry in zip(plan.recovers, recovered, strict=True)},
         callbacks=deliver_callbacks(ports, plan.callbacks),
     )
+
+
+def _begin_each(hold: LoopSession, starts: Sequence[Start]) -> list[Begun]:
+    """Makes many starts at a time, but few of those that read and send arguments in chunks."""
+    small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
+    large = [start for start in starts if isinstance(start.work.spec.args, Chunked)]
+    begin_one = partial(begin, hold.ports, hold.token, hold.secret)
+    begun = hold.ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE)
+    return [*begun, *hold.ports.fan_out(begin_one, large)]
 
 
 def clean_up(hold: LoopSession, plan: PassPlan) -> None:

@@ -21,7 +21,7 @@ from workpool_aws.core.loop.plan import (
     result_of,
 )
 from workpool_aws.core.loop.recover import check, suspects_among
-from workpool_aws.core.loop.settle import deep_low, settle
+from workpool_aws.core.loop.settle import Notices, deep_low, settle
 from workpool_aws.core.loop.tally import added
 from workpool_aws.flow.loop.apply import apply_after, apply_before, clean_up
 from workpool_aws.flow.loop.bulk_cancel import drain
@@ -105,6 +105,8 @@ def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
         deep=deep,
         notices=tuple(
             read_notices(ports.store, ports.telemetry, hold.pool, shard, low)
+            if deep or memory.awaits_notices
+            else Notices((), ())
             for shard, low in enumerate(lows)
         ),
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from workpool_aws.core import limits
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
@@ -13,6 +16,7 @@ from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
@@ -43,11 +47,7 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     """
     if not works:
         return Acknowledged((), 0)
-    failures = [
-        failure
-        for failure in ports.fan_out(lambda work: _store(ports, work), works)
-        if failure is not None
-    ]
+    failures = _store_each(ports, works)
     ids = tuple(work.id for work in works)
     if len(failures) == len(works):
         raise StoreUnavailable(
@@ -129,6 +129,34 @@ def _anew(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
         )
     except StoreUnavailable as error:
         return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
+
+
+def _store_each(ports: Ports, works: Sequence[WorkItem]) -> list[StoreUnavailable]:
+    """Stores many work items at a time, and returns the failures.
+
+    A large batch kicks after its first part, so that a resting loop starts that while the others
+    are stored. This kick is a hint: the acknowledgement rests on the one after the last.
+    """
+    store_one = partial(_store, ports)
+    first, others = works[: limits.SMALL_AT_ONCE], works[limits.SMALL_AT_ONCE :]
+    answers = ports.fan_out(store_one, first, _at_once(first))
+    if others:
+        with suppress(StoreUnavailable):
+            kick(ports, first[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in first))
+        answers += ports.fan_out(store_one, others, _at_once(others))
+    return [failure for failure in answers if failure is not None]
+
+
+def _at_once(works: Sequence[WorkItem]) -> int | None:
+    """Returns the number to store at one time; `None` means as for any call."""
+    largest = max(_length(work) for work in works)
+    return limits.SMALL_AT_ONCE if largest <= limits.ARGS_INLINE_BYTES_MAX else None
+
+
+def _length(work: WorkItem) -> int:
+    callback = work.spec.callback
+    context = None if callback is None else callback.context
+    return sum(len(inline_text(payload) or "") for payload in (work.spec.args, context))
 
 
 def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:

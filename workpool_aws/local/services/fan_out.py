@@ -33,7 +33,9 @@ class TaskFanOut:
         self._kernel = kernel
         self._lanes = lanes
 
-    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    def __call__(
+        self, call: Callable[[A], B], items: Sequence[A], at_once: int | None = None
+    ) -> list[B]:
         """See FanOut."""
         process = self._kernel.current() if len(items) > 1 else None
         if process is None:
@@ -43,7 +45,7 @@ class TaskFanOut:
             self._kernel.spawn(
                 f"{process.name}/{number}", partial(copy_context().run, job.work), process=process
             )
-            for number in range(min(self._lanes, len(items)))
+            for number in range(min(at_once or self._lanes, len(items)))
         ]
         try:
             self._kernel.join(lanes)
