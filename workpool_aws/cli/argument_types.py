@@ -6,8 +6,8 @@ import argparse
 import math
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
+from workpool_aws.model.names import is_endpoint
 from workpool_aws.text import shown
 
 if TYPE_CHECKING:
@@ -65,14 +65,7 @@ def share(text: str) -> float:
 
 def engine(text: str) -> str:
     """Read the name of an engine, or the URL of a DynamoDB endpoint."""
-    if text in _ENGINES:
-        return text
-    try:
-        parts = urlsplit(text)
-        is_endpoint = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_endpoint = False
-    if not is_endpoint:
+    if text not in _ENGINES and not is_endpoint(text):
         raise argparse.ArgumentTypeError(
             f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint "
             f"(http://host:port); got {shown(text)}"

@@ -43,7 +43,7 @@ class CoroutineHost:
             runner.run(self._host(awaitable), context=context)
         finally:
             if left := asyncio.all_tasks(runner.get_loop()):
-                runner.run(_end(left))
+                runner.run(self._end(left))
 
     def cancel(self) -> None:
         """Cancel the coroutine that runs, or the one that this thread's task is about to return.
@@ -84,10 +84,10 @@ class CoroutineHost:
             with self._lock:
                 self._task = None
 
+    @staticmethod
+    async def _end(tasks: set[asyncio.Task[object]]) -> None:
+        import asyncio
 
-async def _end(tasks: set[asyncio.Task[object]]) -> None:
-    import asyncio
-
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

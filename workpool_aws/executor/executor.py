@@ -316,7 +316,7 @@ class Executor:
                 if isawaitable(made):
                     seat.host.run(made, context)
                 else:
-                    _check_done(task, made)
+                    self._check_done(task, made)
         except BaseException as error:  # noqa: BLE001 - a task's end, whatever it is, is not the thread's
             failures = self._overseer.raised(task, error)
             with self._entrance.settling, self._entrance.lock:
@@ -327,6 +327,15 @@ class Executor:
             # Not where it is counted as over, since under the lock the last reference to it might
             # run a finalizer of the user's.
             seat.task = None
+
+    @staticmethod
+    def _check_done(task: Task, made: object) -> None:
+        if isinstance(made, GeneratorType | AsyncGeneratorType):
+            raise UsageError(
+                "task",
+                Words(f"{name_of(task)}, which made a generator: nothing of it ran"),
+                "a function that does its work when it is called",
+            )
 
     def _next(self, seat: WorkerThread) -> bool:
         """End the task before, if any, and take the oldest one. False ends this thread."""
@@ -461,12 +470,3 @@ def _seconds_of(left: TimeLeft) -> float | None:
         if left.phase_ends_in_ms is None
         else min(max(0.0, left.phase_ends_in_ms) / 1000, _LOOK_S_MAX)
     )
-
-
-def _check_done(task: Task, made: object) -> None:
-    if isinstance(made, GeneratorType | AsyncGeneratorType):
-        raise UsageError(
-            "task",
-            Words(f"{name_of(task)}, which made a generator: nothing of it ran"),
-            "a function that does its work when it is called",
-        )

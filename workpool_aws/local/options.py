@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from workpool_aws.errors import UsageError
 from workpool_aws.local.faults.faults import Faults
 from workpool_aws.local.kernel.real import RealKernel
 from workpool_aws.local.kernel.virtual import VirtualKernel
 from workpool_aws.local.services.functions import Event
-from workpool_aws.model.names import POOL
+from workpool_aws.model.names import POOL, is_endpoint
 
 if TYPE_CHECKING:
     from workpool_aws.local.faults.seeded import SeededFaults
@@ -86,7 +85,7 @@ class CloudOptions:
         self._check_faults(self.faults)
 
     def _check_engine(self, engine: object) -> None:
-        if engine in ("memory", "moto") or (isinstance(engine, str) and _is_endpoint(engine)):
+        if engine in ("memory", "moto") or (isinstance(engine, str) and is_endpoint(engine)):
             return
         raise UsageError(
             "engine",
@@ -147,14 +146,6 @@ def function_name(name: object) -> str:
     if not isinstance(name, str) or _FUNCTION_NAME.fullmatch(name) is None:
         raise UsageError("name", name, "a function's name: 1 to 64 of A-Z a-z 0-9 _ -")
     return name
-
-
-def _is_endpoint(engine: str) -> bool:
-    try:
-        parts = urlsplit(engine)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def milliseconds(

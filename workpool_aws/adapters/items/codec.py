@@ -19,9 +19,9 @@ from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.items.keys import PARTITION_KEY, SORT_KEY, Key, place_of
 from workpool_aws.adapters.items.records import (
     TAG,
+    RecordKind,
     encode_field,
     field_of,
-    fields_of,
     kind_in,
     kind_of,
     number_attribute_of,
@@ -117,24 +117,20 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
     try:
         place = place_of(key.pk)
         kind = kind_in(place.room, key.sk, item)
-        _check_size(item, kind.bytes_max)
         names = zip(kind.ref.__match_args__, kind.key.names(place, key.sk), strict=True)
-        record: Record = kind.make({**dict(names), **_fields(kind.record, item)})
+        record: Record = kind.make({**dict(names), **_fields(kind, item)})
     except (ValueError, OverflowError) as error:
         return Unreadable(key.pk, key.sk, str(error))
     return record
 
 
-def _check_size(item: Mapping[str, object], bytes_max: int) -> None:
-    # Attributes that no field reads count, too: an update that DynamoDB refuses for the size of its
+def _fields(kind: RecordKind[Any], item: Mapping[str, object]) -> dict[str, Any]:
+    # Attributes that no field reads count, too. An update that DynamoDB refuses for the size of its
     # item would stop the loop.
-    if item_size(item) > bytes_max:
-        raise ValueError(f"larger than {bytes_max} bytes, so that it could not be updated")
-
-
-def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
+    if item_size(item) > kind.bytes_max:
+        raise ValueError(f"larger than {kind.bytes_max} bytes, so that it could not be updated")
     values: dict[str, Any] = {}
-    for name, field in fields_of(kind).items():
+    for name, field in kind.fields.items():
         stored = item.get(field.attribute)
         if stored is not None:
             try:

@@ -82,10 +82,6 @@ TAG: Final = "t"
 """Distinguishes kinds of record that share a room apart by more than their keys: work items and pointers."""
 
 
-def _no_check(_: object) -> None:
-    pass
-
-
 def _check_shard(record: Pointer | Notice) -> None:
     # In another shard than its work item, it would move a cursor that never passes the work item.
     if shard_of(record.at) != shard_of(record.work_id):
@@ -106,7 +102,7 @@ class RecordKind(Generic[R]):
     """The value of `TAG`. `None` means that its items have none."""
     bytes_max: int = limits.STORED_ITEM_BYTES_MAX
     """Larger items are not read."""
-    check: Callable[[R], None] = _no_check
+    check: Callable[[R], None] = lambda _: None
     """Raises ValueError for a record whose fields contradict each other."""
     flatten: Callable[[R], Mapping[str, object]] | None = None
     """Returns the values of the fields. `None` means that they are the record's own attributes."""
