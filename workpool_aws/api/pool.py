@@ -473,14 +473,12 @@ class Workpool(PoolQueries):
         _made.drop((pool.table, pool.name), pool)
         known = _made.options_of(ports.table, name, ports.store)
         if known is None:
-            # The retention is stored with each work item; the pool's default policy is stored
-            # nowhere.
+            # The retention is stored with each work item, the pool's default policy nowhere.
             pool._options = replace(pool._options, retention_s=retention_s)
             pool._retry_is_known = False
         else:
             pool._options = known
-        # A pool that has started a work item is registered, and this object has no limit of its
-        # own.
+        # A pool that has started a work item is registered. This object has no limit of its own.
         pool._base_said_to = ports.store
         return pool
 

@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.model.names import is_endpoint
+from workpool_aws.local.urls import is_endpoint
 from workpool_aws.text import shown
 
 if TYPE_CHECKING:

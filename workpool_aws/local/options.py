@@ -17,7 +17,8 @@ from workpool_aws.local.faults.faults import Faults
 from workpool_aws.local.kernel.real import RealKernel
 from workpool_aws.local.kernel.virtual import VirtualKernel
 from workpool_aws.local.services.functions import Event
-from workpool_aws.model.names import POOL, is_endpoint
+from workpool_aws.local.urls import is_endpoint
+from workpool_aws.model.names import POOL
 
 if TYPE_CHECKING:
     from workpool_aws.local.faults.seeded import SeededFaults

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 __all__ = [
     "FUNCTION_ARN",
@@ -21,7 +20,6 @@ __all__ = [
     "SCHEDULE_GROUP",
     "TABLE",
     "TOPIC_ARN",
-    "is_endpoint",
     "names_function",
 ]
 
@@ -66,12 +64,3 @@ def names_function(listed: str, target: str) -> bool:
         )
     named, asked = one or FUNCTION_NAME.fullmatch(listed), other or FUNCTION_NAME.fullmatch(target)
     return named is not None and asked is not None and named["name"] == asked["name"]
-
-
-def is_endpoint(text: str) -> bool:
-    """True for the URL of a DynamoDB endpoint, such as `http://localhost:8000`."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

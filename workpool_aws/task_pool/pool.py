@@ -145,9 +145,8 @@ class TaskPool:
                 if cls._shared is pool:
                     cls._shared, cls._shared_options = made, options
             if pool is not made and options and options != cls._shared_options:
-                raise UsageError(
-                    "options", sorted(options), "those that the shared pool was made with, or none"
-                )
+                allowed = "those that the shared pool was made with, or none"
+                raise UsageError("options", sorted(options), allowed)
             return pool
 
     @classmethod

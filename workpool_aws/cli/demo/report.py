@@ -94,9 +94,8 @@ class DemoTally:
         self._seen = max(self._seen, len(events))
         if len(self._done) == self._items and self._all_done_s is None:
             self._all_done_s = seconds
-        running = sum(
-            1 for work_id, attempt in self._started.items() if attempt > self._ended.get(work_id, 0)
-        )
+        ended = self._ended
+        running = sum(attempt > ended.get(each, 0) for each, attempt in self._started.items())
         return Progress(
             items=self._items,
             enqueued=self._enqueued,

@@ -64,9 +64,8 @@ def designs(plan: Plan) -> list[str]:
     least, most = PAUSE_MIN / _SECOND, PAUSE_MAX / _SECOND
     sentences = [f"Each opens one model after a wait of {least:g} to {most:g} s, as for an answer."]
     if plan.fail_rate > 0:
-        failing = _failing(plan.fail_rate)
         sentences.append(
-            f"By design {failing}, and is retried; "
+            f"By design {_failing(plan.fail_rate)}, and is retried; "
             f"one in {FOR_GOOD_ONE_IN} of these failures is for good."
         )
     else:

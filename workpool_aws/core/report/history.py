@@ -60,12 +60,10 @@ def with_attempt(
 
 def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
     """Returns the last five attempts that ended, the latest last."""
-    ended = (
-        _ENDS.get(work.outcome)
-        if work.state is State.FINISHED and work.outcome is not None
-        else None
-    )
-    if ended is None or work.finished_at is None:
+    if work.state is not State.FINISHED or work.outcome is None or work.finished_at is None:
+        return work.history
+    ended = _ENDS.get(work.outcome)
+    if ended is None:
         return work.history
     last = PastAttempt(
         number=max(1, work.attempts_made),
@@ -75,9 +73,8 @@ def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
         error_type=work.error_type,
         error=work.error,
     )
-    return (*(each for each in work.history if each.number < last.number), last)[
-        -limits.ATTEMPTS_KEPT :
-    ]
+    earlier = (each for each in work.history if each.number < last.number)
+    return (*earlier, last)[-limits.ATTEMPTS_KEPT :]
 
 
 def last_error_of(work: WorkItem) -> str | None:

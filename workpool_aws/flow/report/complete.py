@@ -222,8 +222,7 @@ class _Completion:
             failure = never_delivered
         if decision is None:
             return replace(self, report=failure(self.report)).by_policy()
-        # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of
-        # 0.1 knows no other word for it.
+        # To the loop, which may be one of 0.1, a snooze is a put back that counts no attempt.
         moved = self._move_back(decision, NoticeKind.PUT_BACK, judged=None)
         if moved:
             self.ports.telemetry.emit(self._event_of(decision))

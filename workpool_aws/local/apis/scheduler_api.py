@@ -76,15 +76,12 @@ class SchedulerApi:
             message = f"Invalid Schedule Expression {expression}. LocalCloud fires at(yyyy-mm-ddThh:mm:ss) in UTC."
             raise ServiceError(HTTPStatus.BAD_REQUEST, "ValidationException", message)
         if not isinstance(target, dict) or not isinstance(target.get("Arn"), str):
-            raise ServiceError(
-                HTTPStatus.BAD_REQUEST, "ValidationException", "Target.Arn is missing"
-            )
+            message = "Target.Arn is missing"
+            raise ServiceError(HTTPStatus.BAD_REQUEST, "ValidationException", message)
         shown = {key: value for key, value in fields.items() if key != "ClientToken"}
-        payload = str(target.get("Input") or "{}")
+        arn, payload = target["Arn"], str(target.get("Input") or "{}")
         self._schedules.put(
-            Schedule(
-                group=group, name=name, at=at, target=target["Arn"], payload=payload, request=shown
-            )
+            Schedule(group=group, name=name, at=at, target=arn, payload=payload, request=shown)
         )
         return json_reply(HTTPStatus.OK, {"ScheduleArn": _arn(group, name)})
 

@@ -77,9 +77,8 @@ class MotoEngine:
                 # A cloud before this one left it, where a mock of user code outlives them.
                 client.delete_table(TableName=table)
                 create_table(client, table)
-        self._tables[table] = DynamoStore(
-            lambda: client, table, clock=self._platform.clock, entropy=self._platform.entropy
-        )
+        clock, entropy = self._platform.clock, self._platform.entropy
+        self._tables[table] = DynamoStore(lambda: client, table, clock=clock, entropy=entropy)
 
     def ports(self, table: str) -> Ports:
         """See Engine."""

@@ -27,8 +27,8 @@ def attributes_as_they_are() -> Iterator[None]:
 
     It looks for each of ten types under two names otherwise.
     """
-    serializer_class_of = _of_moto("moto.core.serialize", "get_serializer_class")
-    serializer = serializer_class_of and serializer_class_of("dynamodb", "json")
+    class_of = _of_moto("moto.core.serialize", "get_serializer_class")
+    serializer = class_of and class_of("dynamodb", "json")
     original: Any = getattr(serializer, _METHOD, None)
     if original is None:
         yield
