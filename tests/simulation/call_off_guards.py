@@ -149,7 +149,7 @@ _DRAIN: Final = (
         "called off: canceled when it is due",
         "WP-13",
         "flow.loop.apply:clean_up",
-        "cancel_works(hold, [cancel.work for cancel in plan.cancels], hold.memory.config)",
+        "cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)",
         "",
     ),
     one_edit(

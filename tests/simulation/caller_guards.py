@@ -313,8 +313,8 @@ _CALLBACKS: Final = (
                 "flow.loop.run_pass:run_pass",
                 (
                     (
-                        "hold.memory = memory",
-                        "hold.memory = memory\n[ports.store.delete(each.ref) for each in callbacks.forgets]",
+                        "session.memory = memory",
+                        "session.memory = memory\n[ports.store.delete(each.ref) for each in callbacks.forgets]",
                     ),
                 ),
             ),
@@ -324,7 +324,7 @@ _CALLBACKS: Final = (
         "callback: spent records are deleted",
         "WP-22",
         "flow.loop.apply:clean_up",
-        "hold.ports.store.delete(forget.ref)",
+        "session.ports.store.delete(forget.ref)",
         "pass",
     ),
     one_edit(

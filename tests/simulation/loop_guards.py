@@ -16,12 +16,12 @@ _LEDGER: Final = (
             Edit(
                 "flow.loop.run_pass:run_pass",
                 (
-                    ("results = apply_after(hold, plan)", ""),
+                    ("results = apply_after(session, plan)", ""),
                     (
-                        "hold.memory = memory",
+                        "session.memory = memory",
                         """
-                        hold.memory = memory
-                        results = apply_after(hold, plan)
+                        session.memory = memory
+                        results = apply_after(session, plan)
                         """,
                     ),
                 ),
@@ -460,7 +460,7 @@ _REST: Final = (
         "look after resting",
         "WP-20",
         "flow.loop.rest:rest",
-        "not _something_there(hold, decision, done.config_version)",
+        "not _something_there(session, decision, done.config_version)",
         "True",
     ),
     one_edit(
@@ -495,7 +495,7 @@ _REST: Final = (
         "look after resting: works",
         "WP-20",
         "flow.loop.rest:_works_there",
-        "live_in(hold.ports.store, hold.ports.telemetry, span, taken=taken, now=now)",
+        "live_in(session.ports.store, session.ports.telemetry, span, taken=taken, now=now)",
         "False",
     ),
     one_edit(
@@ -516,14 +516,14 @@ _REST: Final = (
         "wake before status",
         "WP-20",
         "flow.loop.rest:rest",
-        "_order_timer(hold, wake_at=decision.timer_at)",
+        "_order_timer(session, wake_at=decision.timer_at)",
         "",
     ),
     one_edit(
         "a loop gone idle forgets its wake",
         "WP-22",
         "flow.loop.rest:rest",
-        "        _order_timer(hold, wake_at=None)\n",
+        "        _order_timer(session, wake_at=None)\n",
         "        pass\n",
     ),
     one_edit(
@@ -537,7 +537,7 @@ _REST: Final = (
         "handed over before Lambda's end",
         "WP-20",
         "flow.loop.iterate:_run",
-        "began >= hold.ends_at",
+        "began >= session.ends_at",
         "False",
     ),
     one_edit(

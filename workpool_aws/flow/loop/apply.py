@@ -46,15 +46,15 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
                 assert_never(effect)
 
 
-def apply_after(hold: LoopSession, plan: PassPlan) -> Results:
+def apply_after(session: LoopSession, plan: PassPlan) -> Results:
     """Makes the starts, recoveries and deliveries of a committed plan, and deletes spent pointers.
 
     Never raises: a result says what is not certain.
     """
-    ports = hold.ports
-    begun = _begin_each(hold, plan.starts)
+    ports = session.ports
+    begun = _begin_each(session, plan.starts)
     recovered = ports.fan_out(lambda lost: recover(ports, lost), plan.recovers)
-    sent = hold.memory.sent.union(each.key for each in begun if each.sent)
+    sent = session.memory.sent.union(each.key for each in begun if each.sent)
     ports.fan_out(lambda tidy: _tidy(ports, tidy), spent_pointers(plan, sent))
     return Results(
         begun=tuple(begun),
@@ -63,23 +63,23 @@ def apply_after(hold: LoopSession, plan: PassPlan) -> Results:
     )
 
 
-def _begin_each(hold: LoopSession, starts: Sequence[Start]) -> list[Begun]:
+def _begin_each(session: LoopSession, starts: Sequence[Start]) -> list[Begun]:
     """Makes many starts at a time, but few of those that read and send arguments in chunks."""
     small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
     large = [start for start in starts if isinstance(start.work.spec.args, Chunked)]
-    begin_one = partial(begin, hold.ports, hold.token, hold.secret)
-    begun = hold.ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE)
-    return [*begun, *hold.ports.fan_out(begin_one, large)]
+    begin_one = partial(begin, session.ports, session.token, session.secret)
+    begun = session.ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE)
+    return [*begun, *session.ports.fan_out(begin_one, large)]
 
 
-def clean_up(hold: LoopSession, plan: PassPlan) -> None:
+def clean_up(session: LoopSession, plan: PassPlan) -> None:
     """Deletes notices that the committed ledger stands for, and cancels what is to be canceled.
 
     Raises StoreUnavailable: the next pass meets what is left.
     """
     for forget in plan.callbacks.forgets:
-        hold.ports.store.delete(forget.ref)
-    cancel_works(hold, [cancel.work for cancel in plan.cancels], hold.memory.config)
+        session.ports.store.delete(forget.ref)
+    cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
 
 
 def _tidy(ports: Ports, tidy: Tidy) -> None:

@@ -36,49 +36,49 @@ if TYPE_CHECKING:
 __all__ = ["cancel_works", "drain"]
 
 
-def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
+def drain(session: LoopSession, config: Config | None) -> BulkCancel | None:
     """Cancels the next page of a bulk cancel, and returns its progress; `None` means there is none.
 
     Raises StoreUnavailable: some are canceled, and the next pass goes on from there.
     """
-    under_way = drain_to_make(hold.memory.bulk_cancel, config, hold.ledger)
-    hold.memory = replace(hold.memory, bulk_cancel=under_way)
+    under_way = drain_to_make(session.memory.bulk_cancel, config, session.ledger)
+    session.memory = replace(session.memory, bulk_cancel=under_way)
     if under_way is None:
         return None
     # Each step is remembered at once. A pass that fails further on does not make it again.
     if not under_way.seen_running:
-        in_flight = works_of(hold.ports.store, hold.pool, hold.entries).values()
+        in_flight = works_of(session.ports.store, session.pool, session.entries).values()
         off = [work for work in in_flight if is_bulk_canceled(work, config)]
-        cancel_works(hold, off, config)
+        cancel_works(session, off, config)
         under_way = replace(under_way, seen_running=True)
-        hold.memory = replace(hold.memory, bulk_cancel=under_way)
+        session.memory = replace(session.memory, bulk_cancel=under_way)
     shard = under_way.next_shard
     if shard is not None:
-        under_way = _drain_page(hold, under_way, shard, config)
-        hold.memory = replace(hold.memory, bulk_cancel=under_way)
+        under_way = _drain_page(session, under_way, shard, config)
+        session.memory = replace(session.memory, bulk_cancel=under_way)
     return under_way
 
 
 def _drain_page(
-    hold: LoopSession, under_way: BulkCancel, shard: int, config: Config | None
+    session: LoopSession, under_way: BulkCancel, shard: int, config: Config | None
 ) -> BulkCancel:
-    ports = hold.ports
+    ports = session.ports
     span = KeyRange(
         shelf=Collection.WORK,
-        pool=hold.pool,
+        pool=session.pool,
         shard=shard,
         low=under_way.lows[shard] or "",
         limit=limits.DRAIN_ROWS,
     )
     rows = list(islice(resolved(ports.store, ports.telemetry, span), limits.DRAIN_ROWS))
-    canceled = cancel_works(hold, pending_among(rows, config), config)
+    canceled = cancel_works(session, pending_among(rows, config), config)
     ports.fan_out(ports.store.delete, pointers_to_ended(rows, canceled))
     more = len(rows) == limits.DRAIN_ROWS
     return after_read(under_way, shard, key_after(rows[-1][0].sort) if more else None)
 
 
 def cancel_works(
-    hold: LoopSession, works: Sequence[WorkItem], config: Config | None
+    session: LoopSession, works: Sequence[WorkItem], config: Config | None
 ) -> frozenset[WorkId]:
     """Cancels pending work items, and asks running ones to stop; returns those that it ended.
 
@@ -86,10 +86,12 @@ def cancel_works(
     """
     if not works or config is None:
         return frozenset()
-    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)
-    hold.ports.telemetry.emit(
+    answers = session.ports.fan_out(
+        lambda work: cancel_called_off(session.ports, work, config), works
+    )
+    session.ports.telemetry.emit(
         events.Drained(
-            pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)
+            pool=session.pool, generation=session.generation, canceled=sum(answers), met=len(works)
         )
     )
     return frozenset(work.id for work, ended in zip(works, answers, strict=True) if ended)

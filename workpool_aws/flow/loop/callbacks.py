@@ -29,7 +29,7 @@ __all__ = ["deliver_callbacks", "owed_callbacks"]
 
 
 def owed_callbacks(
-    hold: LoopSession,
+    session: LoopSession,
     notices: Sequence[Notices],
     settled: Sequence[EntryKey],
     dropped: Sequence[WorkItem],
@@ -40,15 +40,15 @@ def owed_callbacks(
     `dropped`: work items whose entry was found to be over without a notice. Raises
     StoreUnavailable.
     """
-    marks = zip(hold.ledger.shards, notices, strict=True)
+    marks = zip(session.ledger.shards, notices, strict=True)
     shards = [(mark.done_cursor, each.records) for mark, each in marks]
-    taken = take_over(hold.memory.callbacks, dropped, shards, settled, now)
+    taken = take_over(session.memory.callbacks, dropped, shards, settled, now)
     due = due_callbacks(taken.callbacks.values(), now)
-    refs = [WorkRef(hold.pool, owed.work_id) for owed in due]
-    found = (hold.ports.store.get_many(refs) if refs else {}).values()
+    refs = [WorkRef(session.pool, owed.work_id) for owed in due]
+    found = (session.ports.store.get_many(refs) if refs else {}).values()
     works = {work.id: work for work in found if isinstance(work, WorkItem)}
-    windows_ms = {work.id: _window_ms(hold.ports, work) for work in works.values()}
-    return plan_callbacks(hold.pool, taken, due, works, windows_ms, now)
+    windows_ms = {work.id: _window_ms(session.ports, work) for work in works.values()}
+    return plan_callbacks(session.pool, taken, due, works, windows_ms, now)
 
 
 def _window_ms(ports: Ports, work: WorkItem) -> int:

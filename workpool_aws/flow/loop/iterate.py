@@ -48,11 +48,11 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
             # A request is a hint that many roles can send. The status names the generation [WP-2].
             ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
-        hold = acquire_session(ports, request.pool, generation, remaining_ms)
-        if hold is None:
+        session = acquire_session(ports, request.pool, generation, remaining_ms)
+        if session is None:
             ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
-        _run(hold)
+        _run(session)
     except Fenced:
         ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation or 0))
     except StoreUnavailable as error:
@@ -69,25 +69,25 @@ def _report_end(ports: Ports, pool: str, generation: int | None, error: str) -> 
     ports.telemetry.emit(ended)
 
 
-def _run(hold: LoopSession) -> None:
-    clock = hold.ports.clock
+def _run(session: LoopSession) -> None:
+    clock = session.ports.clock
     pace = Pace(active_at=clock.now(), changed_at=clock.now())
     while True:
         began = clock.now()
-        if began >= hold.ends_at:
-            hand_over(hold)
+        if began >= session.ends_at:
+            hand_over(session)
             return
-        hold.renew_lease(began)
+        session.renew_lease(began)
         try:
             if pace.failures:
                 # Its commit may have gone through, and the look at it have failed, too.
-                hold.reload()
-            done = run_pass(hold, began)
+                session.reload()
+            done = run_pass(session, began)
         except StoreUnavailable as error:
-            pause = _after_failure(hold, pace, error)
+            pause = _after_failure(session, pace, error)
         else:
-            pause = _pause(hold, pace, done, began)
-            if pause.wait_ms is None and not rest(hold, done):
+            pause = _pause(session, pace, done, began)
+            if pause.wait_ms is None and not rest(session, done):
                 return
         pace = pause.pace
         clock.sleep(
@@ -97,7 +97,7 @@ def _run(hold: LoopSession) -> None:
         )
 
 
-def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pause:
+def _after_failure(session: LoopSession, pace: Pace, error: StoreUnavailable) -> Pause:
     """Returns the pause after a pass without an answer.
 
     The next pass finds its effects in the table. Raises the error after too many in a row.
@@ -105,16 +105,18 @@ def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pa
     pause = after_failure(pace)
     if pause.wait_ms is None:
         raise error
-    hold.ports.telemetry.emit(
-        events.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error))
+    session.ports.telemetry.emit(
+        events.PassFailed(pool=session.pool, generation=session.generation, error=str(error))
     )
     return pause
 
 
-def _pause(hold: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
-    pause = decide_pause(pace, done, hold.memory, began=began, now=hold.ports.clock.now())
+def _pause(session: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
+    pause = decide_pause(pace, done, session.memory, began=began, now=session.ports.clock.now())
     if pause.slowed:
-        hold.ports.telemetry.emit(
-            events.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled)
+        session.ports.telemetry.emit(
+            events.NoProgress(
+                pool=session.pool, generation=session.generation, passes=pause.pace.stalled
+            )
         )
     return pause

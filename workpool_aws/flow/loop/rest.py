@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["hand_over", "rest"]
 
 
-def rest(hold: LoopSession, done: PassResult) -> bool:
+def rest(session: LoopSession, done: PassResult) -> bool:
     """Rests after a pass that left nothing to do, then looks again.
 
     True means that there is something to do after all. The loop goes on then, under the next
     generation if the status already said that it rests. Raises Fenced, StoreUnavailable.
     """
-    now = hold.ports.clock.now()
-    next_due = _next_due(hold, now) if done.cut else done.next_due
-    callback_at = next_at(hold.memory.callbacks)
-    decision = decide_rest(hold.entries, next_due, free=done.free, now=now, callback_at=callback_at)
+    now = session.ports.clock.now()
+    next_due = _next_due(session, now) if done.cut else done.next_due
+    callback_at = next_at(session.memory.callbacks)
+    decision = decide_rest(
+        session.entries, next_due, free=done.free, now=now, callback_at=callback_at
+    )
     if decision is None:
         return True
     changes: dict[str, object] = {
@@ -50,72 +52,72 @@ def rest(hold: LoopSession, done: PassResult) -> bool:
     if decision.timer_at is not None:
         # Ordered before the status says so. A crash between leaves a wake too many, never one too
         # few.
-        _order_timer(hold, wake_at=decision.timer_at)
+        _order_timer(session, wake_at=decision.timer_at)
         changes["timer_at"] = decision.timer_at
-    status = hold.write_status(changes, expected=LoopState.RUNNING)
+    status = session.write_status(changes, expected=LoopState.RUNNING)
     if decision.state is LoopState.IDLE and status.timer_at is not None and status.timer_at > now:
-        _order_timer(hold, wake_at=None)
-    if not _something_there(hold, decision, done.config_version):
-        _tell_rest(hold, decision)
+        _order_timer(session, wake_at=None)
+    if not _something_there(session, decision, done.config_version):
+        _tell_rest(session, decision)
         return False
-    _take_back(hold, decision)
+    _take_back(session, decision)
     return True
 
 
-def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
+def _next_due(session: LoopSession, now: EpochMs) -> EpochMs | None:
     """Returns the next due time, however many rows of canceled work items lie before it.
 
     No pass has looked that far, and a pool must not wake for those [WP-22].
     """
     taken = Taken(
-        hold.entries,
-        frozenset(key.work_id for key in hold.memory.unconfirmed),
-        hold.memory.config,
+        session.entries,
+        frozenset(key.work_id for key in session.memory.unconfirmed),
+        session.memory.config,
     )
     earliest: list[EpochMs | None] = []
-    for shard, mark in enumerate(hold.ledger.shards):
-        span = work_range(hold.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
-        store, telemetry = hold.ports.store, hold.ports.telemetry
+    for shard, mark in enumerate(session.ledger.shards):
+        span = work_range(session.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
+        store, telemetry = session.ports.store, session.ports.telemetry
         read = read_works(store, telemetry, span, free=0, taken=taken, now=now, lookahead=None)
         earliest.append(now if read.due or read.bulk_canceled else read.next_due)
     return min((at for at in earliest if at is not None), default=None)
 
 
-def _order_timer(hold: LoopSession, *, wake_at: EpochMs | None) -> None:
+def _order_timer(session: LoopSession, *, wake_at: EpochMs | None) -> None:
     """Orders the far wake; `None` means that none is wanted any more. Only latency depends on it."""
-    timer = hold.ports.timer
+    timer = session.ports.timer
     try:
-        timer.forget(hold.pool) if wake_at is None else timer.wake_at(hold.pool, wake_at)
+        timer.forget(session.pool) if wake_at is None else timer.wake_at(session.pool, wake_at)
     except TimerUnavailable as error:
-        hold.ports.telemetry.emit(events.TimerFailed(pool=hold.pool, error=str(error)))
+        session.ports.telemetry.emit(events.TimerFailed(pool=session.pool, error=str(error)))
 
 
-def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> bool:
+def _something_there(session: LoopSession, decision: Rest, config_version: int) -> bool:
     """True if a pass would act on anything.
 
     It looks at just what a pass looks at, or the loop would spin [WP-23]: config (a resume),
     notices, and work items up to the wake-up. Work due only now is not enough, since a delayed one
     may have been enqueued.
     """
-    config = configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool)
+    config = configure.in_force(session.ports.store, session.ports.telemetry, session.pool)
     if (0 if config is None else config.version) != config_version:
         return True
-    now = hold.ports.clock.now()
-    doubtful = frozenset(key.work_id for key in hold.memory.unconfirmed)
-    taken = Taken(hold.entries, doubtful, config)
+    now = session.ports.clock.now()
+    doubtful = frozenset(key.work_id for key in session.memory.unconfirmed)
+    taken = Taken(session.entries, doubtful, config)
     return any(
-        _notices_there(hold, shard, now)
-        or (not decision.saturated and _works_there(hold, shard, decision.wake_at, taken, now))
-        for shard in range(len(hold.ledger.shards))
+        _notices_there(session, shard, now)
+        or (not decision.saturated and _works_there(session, shard, decision.wake_at, taken, now))
+        for shard in range(len(session.ledger.shards))
     )
 
 
-def _notices_there(hold: LoopSession, shard: int, now: EpochMs) -> bool:
+def _notices_there(session: LoopSession, shard: int, now: EpochMs) -> bool:
     """True if a notice of this shard frees a slot, asks for a check, or owes a callback."""
-    mark, memory = hold.ledger.shards[shard], hold.memory
+    mark, memory = session.ledger.shards[shard], session.memory
     low = deep_low(mark.done_cursor)
-    notices = read_notices(hold.ports.store, hold.ports.telemetry, hold.pool, shard, low)
-    settled = settle(hold.entries, notices.records)
+    notices = read_notices(session.ports.store, session.ports.telemetry, session.pool, shard, low)
+    settled = settle(session.entries, notices.records)
     if settled.gone or any(memory.checked.get(key) != at for key, at in settled.asked.items()):
         return True
     held = {owed.work_id: owed for owed in memory.callbacks}
@@ -125,51 +127,51 @@ def _notices_there(hold: LoopSession, shard: int, now: EpochMs) -> bool:
 
 
 def _works_there(
-    hold: LoopSession, shard: int, wake_at: EpochMs | None, taken: Taken, now: EpochMs
+    session: LoopSession, shard: int, wake_at: EpochMs | None, taken: Taken, now: EpochMs
 ) -> bool:
     """True if a work item of this shard is to start before the wake-up; `None` means ever."""
-    mark = hold.ledger.shards[shard]
+    mark = session.ledger.shards[shard]
     low = deep_low(mark.work_cursor, mark.deep_at)
     high = None if wake_at is None else id_floor(wake_at)
-    span = work_range(hold.pool, shard, low, high=high)
-    return live_in(hold.ports.store, hold.ports.telemetry, span, taken=taken, now=now)
+    span = work_range(session.pool, shard, low, high=high)
+    return live_in(session.ports.store, session.ports.telemetry, span, taken=taken, now=now)
 
 
-def _take_back(hold: LoopSession, decision: Rest) -> None:
-    lease_until = EpochMs(hold.ports.clock.now() + limits.LEASE_MS)
+def _take_back(session: LoopSession, decision: Rest) -> None:
+    lease_until = EpochMs(session.ports.clock.now() + limits.LEASE_MS)
     changes: dict[str, object] = {
         "state": LoopState.RUNNING,
-        "generation": hold.generation + 1,
+        "generation": session.generation + 1,
         "lease_until": lease_until,
     }
-    hold.write_status(changes, expected=decision.state)
-    hold.lease_until = lease_until
-    hold.next_generation()
+    session.write_status(changes, expected=decision.state)
+    session.lease_until = lease_until
+    session.next_generation()
 
 
-def _tell_rest(hold: LoopSession, decision: Rest) -> None:
-    wake_in_ms = None if decision.wake_at is None else decision.wake_at - hold.ports.clock.now()
+def _tell_rest(session: LoopSession, decision: Rest) -> None:
+    wake_in_ms = None if decision.wake_at is None else decision.wake_at - session.ports.clock.now()
     event = events.LoopRested(
-        pool=hold.pool,
-        generation=hold.generation,
+        pool=session.pool,
+        generation=session.generation,
         state=decision.state,
         wake_in_ms=wake_in_ms,
         saturated=decision.saturated,
-        passes=hold.passes,
-        set_aside=hold.damage.set_aside,
+        passes=session.passes,
+        set_aside=session.damage.set_aside,
     )
-    hold.ports.telemetry.emit(event)
+    session.ports.telemetry.emit(event)
 
 
-def hand_over(hold: LoopSession) -> None:
+def hand_over(session: LoopSession) -> None:
     """Hands over to a fresh invocation of the next generation, before Lambda ends this one.
 
     Raises Fenced if another one runs already.
     """
-    generation = hold.generation + 1
-    lease_until = EpochMs(hold.ports.clock.now() + limits.LEASE_MS)
-    hold.write_status(
+    generation = session.generation + 1
+    lease_until = EpochMs(session.ports.clock.now() + limits.LEASE_MS)
+    session.write_status(
         {"generation": generation, "lease_until": lease_until}, expected=LoopState.RUNNING
     )
-    hold.ports.telemetry.emit(events.HandedOver(pool=hold.pool, generation=generation))
-    invoke_loop(hold.ports, hold.pool, generation, reason="hand_over")
+    session.ports.telemetry.emit(events.HandedOver(pool=session.pool, generation=generation))
+    invoke_loop(session.ports, session.pool, generation, reason="hand_over")

@@ -41,20 +41,22 @@ if TYPE_CHECKING:
 __all__ = ["run_pass"]
 
 
-def run_pass(hold: LoopSession, now: EpochMs) -> PassResult:
+def run_pass(session: LoopSession, now: EpochMs) -> PassResult:
     """Reads, decides, commits the ledger once, then acts.
 
     A pass that raises before its commit is as if it had not been, apart from effects that are right
     without it. Raises Fenced, StoreUnavailable.
     """
-    ports = hold.ports
-    inputs = _read_inputs(hold, now)
-    settled = settle(hold.entries, [notice for each in inputs.notices for notice in each.records])
-    memory = hold.memory.having_read(inputs, settled)
+    ports = session.ports
+    inputs = _read_inputs(session, now)
+    settled = settle(
+        session.entries, [notice for each in inputs.notices for notice in each.records]
+    )
+    memory = session.memory.having_read(inputs, settled)
 
     suspects = suspects_among(settled.entries, memory, now)
-    works = works_of(ports.store, hold.pool, suspects)
-    checked = check(settled.entries, suspects, works, memory, token=hold.token, now=now)
+    works = works_of(ports.store, session.pool, suspects)
+    checked = check(settled.entries, suspects, works, memory, token=session.token, now=now)
     # Before due work items are read, since this pass may find a fresh pointer and start by it.
     apply_before(ports, checked.before)
 
@@ -64,35 +66,35 @@ def run_pass(hold: LoopSession, now: EpochMs) -> PassResult:
     due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
     choice = choose(due, room)
 
-    callbacks = owed_callbacks(hold, inputs.notices, settled.gone, checked.dropped, now)
+    callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
     apply_before(ports, callbacks.before)
 
     deadlines = deadlines_of(ports.invoker, choice, now)
     plan = plan_pass(
-        memory, inputs, settled, checked, choice, callbacks, deadlines, ends_at=hold.ends_at
+        memory, inputs, settled, checked, choice, callbacks, deadlines, ends_at=session.ends_at
     )
-    hold.memory = memory  # true whether or not the commit succeeds
-    if not _commit(hold, plan, now):
+    session.memory = memory  # true whether or not the commit succeeds
+    if not _commit(session, plan, now):
         return refused_result(plan)
-    results = apply_after(hold, plan)
-    hold.memory = remembered(hold.memory, plan, results)
-    clean_up(hold, plan)  # last, since it may raise and no start may be forgotten
-    hold.passes += 1
-    _report(hold, plan)
-    return result_of(plan, hold.memory)
+    results = apply_after(session, plan)
+    session.memory = remembered(session.memory, plan, results)
+    clean_up(session, plan)  # last, since it may raise and no start may be forgotten
+    session.passes += 1
+    _report(session, plan)
+    return result_of(plan, session.memory)
 
 
-def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
+def _read_inputs(session: LoopSession, now: EpochMs) -> Inputs:
     """Returns the config, the notices of each shard, and the progress of a bulk cancel.
 
     Cancels the next page of one that is under way. That needs neither a slot nor the ledger.
     """
-    ports, memory = hold.ports, hold.memory
+    ports, memory = session.ports, session.memory
     config, read_at = memory.config, memory.config_read_at
     if memory.config_is_old(now):
-        config = configure.in_force(ports.store, ports.telemetry, hold.pool)
+        config = configure.in_force(ports.store, ports.telemetry, session.pool)
         read_at = now
-    bulk_cancel = drain(hold, config)
+    bulk_cancel = drain(session, config)
     deep = memory.deep_read_is_due(now)
     lows = [
         deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.ledger.shards
@@ -104,7 +106,7 @@ def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
         bulk_cancel=bulk_cancel,
         deep=deep,
         notices=tuple(
-            read_notices(ports.store, ports.telemetry, hold.pool, shard, low)
+            read_notices(ports.store, ports.telemetry, session.pool, shard, low)
             if deep or memory.awaits_notices
             else Notices((), ())
             for shard, low in enumerate(lows)
@@ -112,33 +114,35 @@ def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
     )
 
 
-def _commit(hold: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
+def _commit(session: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
     """Commits the ledger of a plan, if it has to be; False means that the pass must be made again.
 
     The counts of a minute that is over are reported before the commit that drops them.
     """
     if not plan.changes_ledger:
-        hold.memory = replace(hold.memory, ledger=plan.ledger)
+        session.memory = replace(session.memory, ledger=plan.ledger)
         return True
-    tally = carry_on(hold.ports, hold.pool, plan.ledger.tally, plan.notices, plan.lags_ms, now)
-    return hold.commit(replace(plan.ledger, tally=tally))
+    tally = carry_on(
+        session.ports, session.pool, plan.ledger.tally, plan.notices, plan.lags_ms, now
+    )
+    return session.commit(replace(plan.ledger, tally=tally))
 
 
-def _report(hold: LoopSession, plan: PassPlan) -> None:
+def _report(session: LoopSession, plan: PassPlan) -> None:
     if not plan.moved:
         return
-    now = hold.ports.clock.now()
+    now = session.ports.clock.now()
     ended = added(None, plan.notices, (), now) or MinuteTally(since=now)
     event = events.PassReport(
-        pool=hold.pool,
-        generation=hold.generation,
+        pool=session.pool,
+        generation=session.generation,
         settled=len(plan.notices),
         started=len(plan.choice.chosen),
-        in_flight=len(hold.entries),
+        in_flight=len(session.entries),
         limit=plan.limit,
         succeeded=ended.succeeded,
         failed=ended.failed,
         retried=ended.retried,
         canceled=ended.canceled,
     )
-    hold.ports.telemetry.emit(event)
+    session.ports.telemetry.emit(event)
