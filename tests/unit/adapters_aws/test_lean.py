@@ -245,3 +245,11 @@ def test_this_botocore_has_connections_where_lean_calls_look_for_them():
         "dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
     )
     assert transport_of(client, lambda: None) is not None
+
+
+def test_answer_without_checksum_is_read(store, server):
+    status, content, headers = answer({"Item": STATUS_ITEM})
+    del headers["x-amz-crc32"]
+    server.answers = [(status, content, headers)]
+    assert store.get(StatusRef("p")) == STATUS
+    assert server.is_lean() == [True]
