@@ -273,3 +273,6 @@ class Ports:
     deployed: Deployment | None = None
     """The deployment as this process's environment describes it, which is complete in the watchdog.
     `None` means that the environment does not name the loop."""
+    jobs: Callable[[str], Mapping[str, str]] = lambda _name: {}
+    """Returns the ARN of each deployed job by its name, as it was some minutes ago, or some seconds
+    ago if the given name is not among them. Raises StoreUnavailable. Defaults to no jobs."""

@@ -20,6 +20,7 @@ from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
 from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
+    DeployedJob,
     DeployedLimit,
     Entry,
     EntryKey,
@@ -168,6 +169,11 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
     ),
     id(forms.TEXTS): _some(lambda chance: chance.choice(TEXTS)),
+    id(forms.DEPLOYED_JOBS): _some(
+        lambda chance: DeployedJob(
+            "mail.send", "arn:aws:lambda:eu-west-1:123456789012:function:send"
+        )
+    ),
     id(forms.DEPLOYED_LIMITS): _some(lambda chance: DeployedLimit(POOL, 5)),
     id(forms.SHARD_MARKS): _some(
         lambda chance: ShardCursors("", _id(chance), _small(chance)), least=1

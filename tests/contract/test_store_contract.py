@@ -22,6 +22,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
     Config,
+    DeployedJob,
     DeployedLimit,
     Deployment,
     Entry,
@@ -156,6 +157,10 @@ RECORDS = [
         loop_arn="arn:loop",
         acknowledging=("a", "b"),
         limits=(DeployedLimit("email", 0), DeployedLimit("p-1", 500)),
+        jobs=(
+            DeployedJob("crawl", "arn:aws:lambda:eu-west-1:123456789012:function:app:live"),
+            DeployedJob("mail.send", "arn:aws:lambda:eu-west-1:123456789012:function:app"),
+        ),
     ),
     Config(
         pool=POOL,

@@ -20,6 +20,7 @@ from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
+    DeployedJob,
     DeployedLimit,
     Entry,
     EntryKey,
@@ -39,6 +40,10 @@ counts = st.integers(min_value=0, max_value=10**9 - 1)
 starts = st.integers(0, limits.STORED_STARTS_BELOW - 1)
 parallelism = st.integers(0, limits.PARALLELISM_MAX)
 texts = st.text(max_size=30)
+jobs = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
+arns = st.from_regex(
+    r"arn:aws:lambda:eu-west-1:123456789012:function:[A-Za-z0-9_-]{1,64}(:live)?", fullmatch=True
+)
 # All of one shard: some records lie in the shard of the work item that they name.
 ulids = st.builds(
     lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75)
@@ -104,6 +109,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.DEPLOYED_LIMITS): st.lists(
         st.builds(DeployedLimit, pools, parallelism), max_size=3
     ).map(tuple),
+    id(forms.DEPLOYED_JOBS): st.lists(st.builds(DeployedJob, jobs, arns), max_size=3).map(tuple),
     id(forms.SHARD_MARKS): st.lists(
         st.builds(ShardCursors, st.just("") | ulids, st.just("") | ulids, times),
         min_size=1,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Unpack, assert_type
+from typing import Any, Literal, Unpack, assert_type
 
 from workpool_aws import (
     EnqueueOptions,
@@ -32,6 +32,7 @@ from workpool_aws import (
     WorkpoolError,
     with_task_pool,
 )
+from workpool_aws.core.payload import JsonValue
 from workpool_aws.local import LocalCloud
 from workpool_aws.task_pool import CrewStats, DurableTask, TaskFailure
 
@@ -156,6 +157,63 @@ def count(table: str) -> int:
     return len(table)
 
 
+class Receipt:
+    to: str
+
+
+@pool.action(name="mail.send", retry=True, run_after=timedelta(minutes=1))
+def send_receipt(to: str, cents: int = 0) -> Receipt:
+    raise NotImplementedError(to, cents)
+
+
+@pool.action
+def anything(value: Any, other: int = 0) -> int:
+    return len(value) + other
+
+
+@pool.action
+def late_handle(url: str, work: Work | None = None) -> int:
+    return len(url)
+
+
+@pool.action
+def nothing() -> None: ...
+
+
+def enqueueing_jobs() -> None:
+    assert_type(send_email.enqueue(None, to="a@example.com"), WorkId)
+    assert_type(send_email.enqueue(None, "a@example.com", template="other"), WorkId)
+    assert_type(crawl.enqueue(None, url="example.com"), WorkId)
+    assert_type(crawl.enqueue(None, "example.com"), WorkId)
+    assert_type(late_handle.enqueue(None, "example.com"), WorkId)
+    assert_type(anything.enqueue(None, value=object()), WorkId)
+    assert_type(nothing.enqueue(None), WorkId)
+    assert_type(send_receipt.enqueue_batch(None, [{"to": "a"}, {"to": "b"}]), list[WorkId])
+    later = send_receipt.with_options(run_after=timedelta(minutes=5), retry=False)
+    assert_type(later.enqueue(None, to="a", cents=5), WorkId)
+    assert_type(later.with_options(run_at=None).enqueue(None, to="a"), WorkId)
+
+
+def results_of_jobs(work_id: WorkId) -> None:
+    receipt = send_receipt.result(None, work_id)
+    assert_type(receipt, Result[Receipt] | None)
+    if receipt is not None and receipt.kind == "success":
+        assert_type(receipt.return_value, Receipt)
+        assert_type(receipt.error, str | None)
+    assert_type(crawl.with_options(retry=True).result(None, work_id), Result[int] | None)
+    plain: Result | None = pool.result(None, work_id)
+    if plain is not None:
+        assert_type(plain.return_value, JsonValue)
+
+
+def jobs_as_targets() -> None:
+    assert_type(pool.enqueue_action(None, send_email, {"to": "a"}), WorkId)
+    assert_type(pool.enqueue_query(None, crawl, {"url": "a"}), WorkId)
+    assert_type(pool.enqueue_mutation(None, nothing, {}), WorkId)
+    assert_type(pool.enqueue_action(None, send_email.with_options(retry=True), {}), WorkId)
+    assert_type(pool.enqueue_action_batch(None, anything, [{"value": 1}]), list[WorkId])
+
+
 @pool.on_complete
 def email_sent(event: OnCompleteEvent) -> None:
     assert_type(event.work_id, WorkId)
@@ -167,7 +225,9 @@ def working() -> None:
     del told
     assert_type(send_email.function("a@example.com"), dict[str, str])
     assert_type(count.function(table="users"), int)
-    plain: Callable[..., int] = crawl.function
+    loose: Callable[..., int] = anything.function
+    del loose
+    plain: Callable[[Work, str], int] = crawl.function
     del plain
 
 

@@ -6,9 +6,19 @@ Each line with an ignore must be an error: mypy --strict reports an ignore that 
 from datetime import timedelta
 from typing import Unpack
 
-from workpool_aws import EnqueueOptions, RetryableOptions, RetryPolicy, Workpool
+from workpool_aws import EnqueueOptions, RetryableOptions, RetryPolicy, Work, Workpool
 
 pool = Workpool("my-table")
+
+
+@pool.action(retry=True)
+def send_email(to: str, template: str = "welcome") -> int:
+    return len(to + template)
+
+
+@pool.action
+def crawl(work: Work, url: str) -> int:
+    return work.attempt + len(url)
 
 
 def an_unknown_option() -> None:
@@ -39,3 +49,35 @@ def a_wrapper_of_too_many_options(**options: Unpack[RetryableOptions]) -> None:
 def options_made_apart() -> None:
     options: EnqueueOptions = {"retry": True}  # type: ignore[typeddict-unknown-key]
     pool.enqueue_action(None, "fn", {}, **options)
+
+
+def arguments_of_a_job() -> None:
+    send_email.enqueue(None)  # type: ignore[call-arg]
+    send_email.enqueue(None, to=5)  # type: ignore[arg-type]
+    send_email.enqueue(None, 5)  # type: ignore[arg-type]
+    send_email.enqueue(None, to="a", subject="b")  # type: ignore[call-arg]
+    send_email.enqueue("context", to="a")  # type: ignore[arg-type]
+    send_email.with_options(retry=False).enqueue(None, to=5)  # type: ignore[arg-type]
+    send_email.enqueue_batch(None, {"to": "a"})  # type: ignore[arg-type]
+    crawl.enqueue(None, url=5)  # type: ignore[arg-type]
+
+
+def the_handle_as_an_argument_of_a_job(work: Work) -> None:
+    crawl.enqueue(None, work, "example.com")  # type: ignore[call-arg,arg-type]
+    crawl.enqueue(None, work=work, url="example.com")  # type: ignore[call-arg]
+
+
+def options_of_a_job() -> None:
+    send_email.with_options(retries=3)  # type: ignore[call-arg]
+    send_email.with_options(retry="yes")  # type: ignore[arg-type]
+    pool.action(retries=3)  # type: ignore[call-overload]
+    pool.action(name=5)  # type: ignore[call-overload]
+
+
+def a_target_that_is_no_job() -> None:
+    pool.enqueue_action(None, len, {})  # type: ignore[arg-type]
+
+
+def a_return_value_of_another_type() -> str:
+    result = send_email.result(None, "id")
+    return result.return_value if result is not None else ""  # type: ignore[return-value]

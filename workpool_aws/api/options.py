@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, get_args
@@ -22,7 +22,7 @@ from workpool_aws.core.views.status import OutcomeName
 from workpool_aws.core.work.enqueue import must_claim
 from workpool_aws.errors import UnknownOption, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
-from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, JOB, POOL, TABLE
 from workpool_aws.model.payload import NO_ARGS, Inline
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
@@ -38,8 +38,7 @@ __all__ = [
     "IdSequence",
     "PoolOptions",
     "RetryableOptions",
-    "encode_batch",
-    "encode_one",
+    "encode_args",
     "read_due",
     "read_parallelism",
     "read_pool_options",
@@ -209,8 +208,12 @@ def read_spec(
     *,
     pool: PoolOptions,
     caller: Caller,
+    find: Callable[[str], str | None] = lambda _name: None,
 ) -> Spec:
     """Return what the work items of an enqueue ask for, except their time and arguments.
+
+    `find` returns the ARN of the job with a name, or raises UsageError. Its `None` means a
+    Lambda function's name.
 
     Raises:
         UnknownOption: there is no option of this name.
@@ -220,15 +223,17 @@ def read_spec(
     for name, value in options.items():
         if name not in RetryableOptions.__optional_keys__:
             raise UnknownOption(name, value, list(allowed.__annotations__))
-    function, retry = read_target(target, caller), _read_retry(kind, options.get("retry"), pool)
+    callback, retry = _read_callback(options, caller), _read_retry(kind, options.get("retry"), pool)
+    # Last, since it may ask the deployment.
+    named = find(target) if isinstance(target, str) and JOB.fullmatch(target) else None
     return Spec(
-        target=function,
+        target=read_target(target, caller) if named is None else named,
         args=NO_ARGS,
         kind=kind,
         retry=retry,
         claimed=must_claim(kind, retry),
         retention_s=pool.retention_s,
-        callback=_read_callback(options, caller),
+        callback=callback,
         origin=caller.origin,
     )
 
@@ -367,25 +372,12 @@ def _read_retry(kind: Kind, retry: object, pool: PoolOptions) -> RetryPolicy | N
     return retry
 
 
-def encode_one(args: object) -> list[str]:
-    """The arguments of one work item as JSON.
+def encode_args(args: object, field: str) -> str:
+    """The arguments of a function without a signature at hand, as JSON.
 
     Raises UsageError for anything but a JSON object that is small enough.
     """
-    return [encode_object(args, "args", limits.PAYLOAD_BYTES_MAX)]
-
-
-def encode_batch(args: object) -> list[str]:
-    """The arguments of each work item of a batch as JSON, in order.
-
-    Raises UsageError, which names the index.
-    """
-    if not isinstance(args, Sequence) or isinstance(args, str | bytes | bytearray):
-        raise UsageError("args", kind_of(args), "a list of JSON objects")
-    return [
-        encode_object(each, f"args[{index}]", limits.PAYLOAD_BYTES_MAX)
-        for index, each in enumerate(args)
-    ]
+    return encode_object(args, field, limits.PAYLOAD_BYTES_MAX)
 
 
 class IdSequence:

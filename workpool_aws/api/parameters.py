@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import json
 from types import FunctionType, MethodType, UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Final,
+    NamedTuple,
     Union,
     assert_never,
     get_args,
     get_origin,
 )
 
+from workpool_aws.core import limits
+from workpool_aws.core.payload import encode_object
 from workpool_aws.errors import UsageError
-from workpool_aws.text import Words
+from workpool_aws.text import NOTHING, Words, kind_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InvalidArgumentsError",
     "Parameters",
+    "Problem",
     "check_function",
     "plain_handler",
     "take_names",
@@ -45,6 +50,19 @@ class InvalidArgumentsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class Problem(NamedTuple):
+    """One reason for which a function cannot be called."""
+
+    place: str
+    """The argument, or the place inside of it. Empty for the call as a whole."""
+    text: str
+    got: Words = NOTHING
+    """The class of the value there, without its contents."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}" if self.place else self.text
 
 
 class Parameters:
@@ -86,11 +104,64 @@ class Parameters:
         if make_handle is None:
             problems += validation.handles_missing()
         if problems:
-            raise InvalidArgumentsError(problems)
+            raise InvalidArgumentsError([str(each) for each in problems])
         if make_handle is None or not validation.handles:
             return values | validation.handles
         handle = make_handle()
         return values | dict.fromkeys(validation.handles, handle)
+
+    def named(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """The arguments of a call by name, without parameters for handles.
+
+        Raises:
+            UsageError: There are more by position than the function takes, or one is given twice.
+        """
+        if not args:
+            return dict(kwargs)
+        handles = self._checked_load().handles
+        places = [
+            name
+            for name, each in self._parameters.items()
+            if each.kind is each.POSITIONAL_OR_KEYWORD and name not in handles
+        ]
+        if len(args) > len(places):
+            names = ", ".join(places) or "none"
+            raise UsageError(
+                "args", Words(f"{len(args)} by position"), f"at most {len(places)} ({names})"
+            )
+        by_place = dict(zip(places, args, strict=False))
+        for name in by_place.keys() & kwargs.keys():
+            raise UsageError(f"args.{name}", kind_of(kwargs[name]), "given once")
+        return {**by_place, **kwargs}
+
+    def encode(self, args: object, field: str, *, job: str) -> str:
+        """Arguments as JSON that the function accepts. Its defaults are left to it.
+
+        Raises:
+            PayloadTooLarge: They are too large.
+            UsageError: They do not fit. The field names the place, as in `args.to`.
+        """
+        text = encode_object(args, field, limits.PAYLOAD_BYTES_MAX, opens_words=True)
+        validation = self._checked_load()
+        try:
+            _, problems = validation.read(json.loads(text))
+        except Exception as error:
+            # A validator of the user's, which pydantic does not take for a failed validation.
+            raised = Words(f"values whose validation raised {type_name(error)}")
+            raise UsageError(field, raised, f"arguments of the job {job}") from error
+        for first in problems:
+            said = "; ".join(map(str, problems))
+            place = f"{field}.{first.place}" if first.place else field
+            raise UsageError(place, first.got, f"an argument of the job {job} ({said})")
+        return text
+
+    def _checked_load(self) -> Validation:
+        try:
+            return self._load()
+        except InvalidArgumentsError as unusable:
+            got = Words(f"{self._function.__qualname__}{inspect.signature(self._function)}")
+            allowed = f"a function whose annotations can be used ({'; '.join(unusable.problems)})"
+            raise UsageError("function", got, allowed) from unusable
 
     def _load(self) -> Validation:
         # Without a lock: two first calls at a time may both build it, and a forked process must not

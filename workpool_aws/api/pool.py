@@ -5,25 +5,24 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
+from workpool_aws.api.decorators import JobDecorator
+from workpool_aws.api.enqueues import PoolEnqueues
+from workpool_aws.api.handle import Desk
+from workpool_aws.api.job import job_at, read_job
 from workpool_aws.api.made_pools import MadePools
 from workpool_aws.api.on_complete import CallbackHandler, OnCompleteEvent
 from workpool_aws.api.options import (
-    EnqueueOptions,
     IdSequence,
-    RetryableOptions,
-    encode_batch,
-    encode_one,
     read_due,
     read_parallelism,
     read_pool_options,
     read_spec,
-    spelled_out,
 )
-from workpool_aws.api.queries import PoolQueries
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
@@ -34,6 +33,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow.pool import configure, kick
 from workpool_aws.flow.pool.targets import refuse_own
 from workpool_aws.flow.work import enqueue
+from workpool_aws.flow.work.jobs import find_job, find_name
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Workpool"]
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -68,7 +67,7 @@ _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-class Workpool(PoolQueries):
+class Workpool(PoolEnqueues):
     """One pool of a table: enqueues and reads work items, and decorates their functions.
 
     Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the
@@ -141,131 +140,6 @@ class Workpool(PoolQueries):
         self._retry_is_known = True
         _made.add(self, self._options, None if ports is None else ports.store)
 
-    @spelled_out(RetryableOptions)
-    def enqueue_action(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Mapping[str, object],
-        **options: Unpack[RetryableOptions],
-    ) -> WorkId:
-        """Run a function once in the background.
-
-        When this returns, the work item is stored and will not be lost.
-
-        Without a retry policy a decorated function never runs twice. With one it runs until it
-        succeeds, fails for good, or has no attempt left.
-
-            >>> from datetime import timedelta
-            >>> from workpool_aws.local import LocalCloud
-            >>> def charge(event, context):
-            ...     return event["cents"]
-            >>> with LocalCloud() as cloud:
-            ...     pool, charge_arn = cloud.workpool(), cloud.function(charge)
-            ...     later = timedelta(hours=1)
-            ...     work_id = pool.enqueue_action(
-            ...         None, charge_arn, {"cents": 250}, retry=True, run_after=later
-            ...     )
-            ...     pool.status(None, work_id).state
-            'pending'
-
-        Args:
-            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
-            target: The ARN or name of a Lambda function, version or alias. With a context a name
-                means its account and region.
-            args: A JSON object of at most 900 KB.
-            options: See `RetryableOptions`.
-
-        Raises:
-            UsageError: A value is not allowed (`PayloadTooLarge`: the arguments). Nothing was
-                stored.
-            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names the ids that may have
-                been stored; no other was.
-        """
-        return self._submit(Kind.ACTION, ctx, target, encode_one(args), options)[0]
-
-    @spelled_out(RetryableOptions)
-    def enqueue_action_batch(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Sequence[Mapping[str, object]],
-        **options: Unpack[RetryableOptions],
-    ) -> list[WorkId]:
-        """As `enqueue_action` for each of many arguments; ids in their order.
-
-        All are checked before any is stored.
-
-        A batch is no transaction: work items are stored one by one, and some may run before the
-        last is stored. An empty batch stores nothing and returns `[]`.
-
-            >>> from workpool_aws.local import LocalCloud
-            >>> def square(event, context):
-            ...     return event["n"] ** 2
-            >>> with LocalCloud() as cloud:
-            ...     pool, square_arn = cloud.workpool(), cloud.function(square)
-            ...     ids = pool.enqueue_action_batch(None, square_arn, [{"n": n} for n in range(4)])
-            ...     cloud.run_until_idle()
-            ...     [pool.result(None, work_id).return_value for work_id in ids]
-            [0, 1, 4, 9]
-
-        Raises:
-            UsageError: As `enqueue_action`, with the index, as in `args[3].x`. Nothing was stored.
-            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names all ids. Each is
-                either stored and will run, or does not exist.
-        """
-        return self._submit(Kind.ACTION, ctx, target, encode_batch(args), options)
-
-    @spelled_out(RetryableOptions)
-    def enqueue_query(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Mapping[str, object],
-        **options: Unpack[RetryableOptions],
-    ) -> WorkId:
-        """As `enqueue_action`, for a function that only reads: retried by default.
-
-        A rare second run of an attempt is not prevented.
-        """
-        return self._submit(Kind.QUERY, ctx, target, encode_one(args), options)[0]
-
-    @spelled_out(RetryableOptions)
-    def enqueue_query_batch(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Sequence[Mapping[str, object]],
-        **options: Unpack[RetryableOptions],
-    ) -> list[WorkId]:
-        """`enqueue_query` for each of many arguments, on the terms of `enqueue_action_batch`."""
-        return self._submit(Kind.QUERY, ctx, target, encode_batch(args), options)
-
-    @spelled_out(EnqueueOptions)
-    def enqueue_mutation(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Mapping[str, object],
-        **options: Unpack[EnqueueOptions],
-    ) -> WorkId:
-        """As `enqueue_action` without retry: a decorated function runs at most once.
-
-        There is no option `retry`.
-        """
-        return self._submit(Kind.MUTATION, ctx, target, encode_one(args), options)[0]
-
-    @spelled_out(EnqueueOptions)
-    def enqueue_mutation_batch(
-        self,
-        ctx: LambdaContext | None,
-        target: str,
-        args: Sequence[Mapping[str, object]],
-        **options: Unpack[EnqueueOptions],
-    ) -> list[WorkId]:
-        """`enqueue_mutation` for each of many arguments, on the terms of `enqueue_action_batch`."""
-        return self._submit(Kind.MUTATION, ctx, target, encode_batch(args), options)
-
     def configure(
         self,
         ctx: LambdaContext | None,
@@ -333,8 +207,13 @@ class Workpool(PoolQueries):
         read_caller(ctx)
         return self._config_of(configure.load(self._ports, self.name))
 
-    def action(self, function: Callable[P, R]) -> Worker[P, R]:
+    @property
+    def action(self) -> JobDecorator:
         """Make a function a worker, the Lambda handler that runs it for a pool and reports.
+
+        The worker also enqueues itself, in this pool: see `JobHandle`. Its job has the function's
+        name, or the `name` that is given. The options of `RetryableOptions`, except `run_at`, are
+        defaults of its enqueues.
 
         Pydantic validates the arguments by the function's signature. A parameter annotated `Work`
         receives the handle of the attempt. The plain function stays at `.function`.
@@ -349,19 +228,24 @@ class Workpool(PoolQueries):
             ...     return {"to": to, "template": template}
             >>> send_email.function("a@example.com")
             {'to': 'a@example.com', 'template': 'welcome'}
+            >>> @pool.action(name="sms.send", retry=True)
+            ... def send_sms(to: str) -> None: ...
+            >>> send_sms.job.name
+            'sms.send'
 
         Raises:
             UsageError: The function is async, a generator or a class, or has parameters that cannot
-                be given by name.
+                be given by name. Or the name or an option is not allowed.
         """
-        return Worker(function, connect=self._connect, make_work=self._make_work)
+        return JobDecorator(partial(self._make_worker, Kind.ACTION))
 
-    def query(self, function: Callable[P, R]) -> Worker[P, R]:
+    @property
+    def query(self) -> JobDecorator:
         """As `action`, for a function that only reads.
 
-        Retries depend on the enqueue, not on the decorator.
+        Its job's enqueues are queries, which are retried by default.
         """
-        return self.action(function)
+        return JobDecorator(partial(self._make_worker, Kind.QUERY))
 
     def on_complete(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
         """Make a function a handler of callbacks, which an enqueue names as `on_complete`.
@@ -394,16 +278,41 @@ class Workpool(PoolQueries):
         """
         return CallbackHandler(function, connect=self._connect)
 
+    def _make_worker(
+        self,
+        kind: Kind,
+        function: Callable[..., object],
+        name: str | None,
+        options: Mapping[str, object],
+    ) -> Worker[..., ..., object]:
+        return Worker(
+            function,
+            job=read_job(function, kind=kind, name=name, options=options, pool=self._options),
+            desk=Desk(submit=self._submit, result=self.result),
+            connect=self._connect,
+            make_work=self._make_work,
+        )
+
     def _submit(
         self,
         kind: Kind,
         ctx: LambdaContext | None,
-        target: str,
+        target: object,
         args: Sequence[str],
-        options: EnqueueOptions,
+        options: Mapping[str, object],
     ) -> list[WorkId]:
-        caller = read_caller(ctx)
-        spec = read_spec(kind, target, options, pool=self._options, caller=caller)
+        caller, found = read_caller(ctx), job_at(target)
+        find = find_name if found is None else find_job
+        if found is not None:
+            target, options = found.job.name, found.job.merged(options, kind)
+        spec = read_spec(
+            kind,
+            target,
+            options,
+            pool=self._options,
+            caller=caller,
+            find=lambda name: find(self._ports, name, field="target"),
+        )
         ports = self._ports
         refuse_own(spec.target, "target", ports)
         if spec.callback is not None:

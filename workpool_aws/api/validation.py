@@ -24,14 +24,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from workpool_aws.api.parameters import InvalidArgumentsError
+from workpool_aws.api.parameters import InvalidArgumentsError, Problem
+from workpool_aws.text import NOTHING, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Validation"]
+__all__ = ["ReturnValidation", "Validation"]
 
 _NO_DEFAULT: Final = inspect.Parameter.empty
 _MISSING: Final = frozenset({"missing_argument", "missing_keyword_only_argument"})
@@ -50,8 +51,7 @@ class Validation:
         parameters: Mapping[str, inspect.Parameter],
         receives_handle: Callable[[inspect.Parameter, object], bool],
     ) -> None:
-        globalns: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-        localns = {each.__name__: each for each in getattr(function, "__type_params__", ())}
+        globalns, localns = _namespaces(function)
         self.handles: dict[str, object] = {}
         """The parameters that receive the handle, and their defaults. Callers cannot give them."""
         taken: list[inspect.Parameter] = []
@@ -66,10 +66,10 @@ class Validation:
                 taken.append(resolved)
         self._adapter = _adapter_of(taken, function)
 
-    def read(self, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    def read(self, given: Mapping[str, object]) -> tuple[dict[str, object], list[Problem]]:
         """The arguments as the function takes them, and the problems with them."""
         for_handles = [
-            f"{name}: Unexpected keyword argument" for name in given if name in self.handles
+            Problem(name, "Unexpected keyword argument") for name in given if name in self.handles
         ]
         own = {name: value for name, value in given.items() if name not in self.handles}
         try:
@@ -82,18 +82,47 @@ class Validation:
             # express.
             return self._adapter.validate_json(text), for_handles
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
-        problems: list[str] = []
+            details = error.errors(include_url=False)
+        problems: list[Problem] = []
         if any(each["type"] == "json_invalid" for each in details):
             problems = _unreadable(own) or [_said(details[0])]
         else:
             problems = [_said(each) for each in details]
         return {}, problems + for_handles
 
-    def handles_missing(self) -> list[str]:
+    def handles_missing(self) -> list[Problem]:
         """The problems with a call that has no handle to give."""
         needed = [name for name, default in self.handles.items() if default is _NO_DEFAULT]
-        return [f"{name}: only a pool can give it" for name in needed]
+        return [Problem(name, "only a pool can give it") for name in needed]
+
+
+class ReturnValidation:
+    """The validation of one function's return values, with its annotation resolved.
+
+    Raises:
+        InvalidArgumentsError: The annotation cannot be resolved, or pydantic cannot build it.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        annotation = inspect.signature(function).return_annotation
+        self._adapter: TypeAdapter[object] | None = None
+        if annotation is inspect.Signature.empty:
+            return
+        resolved: Any = _hint("return", annotation, *_namespaces(function))
+        try:
+            self._adapter = TypeAdapter(resolved)
+        except Exception as error:
+            raise _unusable("return", error) from error
+
+    def read(self, value: object) -> object:
+        """The value as the annotation has it. Raises InvalidArgumentsError: it does not fit."""
+        if self._adapter is None:
+            return value
+        try:
+            return self._adapter.validate_json(json.dumps(value))
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        raise InvalidArgumentsError([str(_said(each)) for each in details])
 
 
 def _unusable(name: str, error: BaseException) -> InvalidArgumentsError:
@@ -108,12 +137,27 @@ def _resolved(
 ) -> inspect.Parameter:
     if parameter.annotation is inspect.Parameter.empty:
         return parameter
-    holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    hint = _hint(parameter.name, parameter.annotation, globalns, localns)
+    return parameter.replace(annotation=_readable(hint))
+
+
+def _namespaces(function: Callable[..., object]) -> tuple[dict[str, object], dict[str, object]]:
+    """The names that annotations of a function may use: its module's, and its type parameters."""
+    globalns: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
+    return globalns, {each.__name__: each for each in getattr(function, "__type_params__", ())}
+
+
+def _hint(
+    name: str, annotation: object, globalns: dict[str, object], localns: dict[str, object]
+) -> object:
+    """The annotation with its names resolved."""
+    holder = SimpleNamespace(__annotations__={name: annotation})
     try:
         hints = get_type_hints(holder, globalns=globalns, localns=localns, include_extras=True)
     except Exception as error:
-        raise _unusable(parameter.name, error) from error
-    return parameter.replace(annotation=_readable(hints[parameter.name]))
+        raise _unusable(name, error) from error
+    resolved: object = hints[name]
+    return resolved
 
 
 def _readable(annotation: object) -> object:
@@ -178,9 +222,9 @@ def _built_adapter(
     return TypeAdapter[dict[str, object]](stand_in)
 
 
-def _said(detail: ErrorDetails) -> str:
-    place = ".".join(map(str, detail["loc"]))
-    return f"{place}: {_message_of(detail)}" if place else _message_of(detail)
+def _said(detail: ErrorDetails) -> Problem:
+    got = NOTHING if detail["type"] in _MISSING else kind_of(detail.get("input"))
+    return Problem(".".join(map(str, detail["loc"])), _message_of(detail), got)
 
 
 def _message_of(detail: ErrorDetails) -> str:
@@ -194,13 +238,13 @@ def _message_of(detail: ErrorDetails) -> str:
     return detail["msg"]
 
 
-def _unreadable(given: Mapping[str, object]) -> list[str]:
+def _unreadable(given: Mapping[str, object]) -> list[Problem]:
     """The problems of values that pydantic cannot read as JSON, such as lone surrogates."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name, value in given.items():
         try:
             from_json(json.dumps({name: value}))
         except ValueError as error:
             shown = name.encode("ascii", "backslashreplace").decode()
-            problems.append(f"{shown}: it cannot be read as JSON: {error}")
+            problems.append(Problem(shown, f"it cannot be read as JSON: {error}"))
     return problems

@@ -12,7 +12,10 @@ from workpool_aws.adapters.wire.assignment import assignment_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome
+from workpool_aws.api.handle import Desk, JobHandle
+from workpool_aws.api.job import Job, mark_job
 from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler, take_names
+from workpool_aws.api.returned import Returned
 from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportNotWritten", "Worker"]
 
-P = ParamSpec("P")
+F = ParamSpec("F")
+A = ParamSpec("A")
 R = TypeVar("R")
 
 _REPORTER: Final = "worker"
@@ -61,8 +65,8 @@ class ReportNotWritten(Exception):
     """
 
 
-class Worker(Generic[P, R]):
-    """The Lambda handler that `@pool.action` makes of a function.
+class Worker(JobHandle[A, R], Generic[F, A, R]):
+    """The Lambda handler that `@pool.action` makes of a function, and the handle that enqueues it.
 
     For an event from a pool it claims the start if the assignment says so, validates the arguments,
     runs the function and reports. It does not raise the function's errors. For any other event it
@@ -75,12 +79,14 @@ class Worker(Generic[P, R]):
 
     def __init__(
         self,
-        function: Callable[P, R],
+        function: Callable[F, R],
         *,
+        job: Job,
+        desk: Desk,
         connect: Callable[[str], Ports],
         make_work: Callable[[Ports, Assignment, object], Work],
     ) -> None:
-        self._parameters = Parameters(function, handle=Work)
+        super().__init__(job, Parameters(function, handle=Work), Returned(function), desk)
         self._connect = connect
         self._make_work = make_work
         self._call: Callable[..., object] = function
@@ -90,6 +96,7 @@ class Worker(Generic[P, R]):
         """The handler as a plain function, for decorators that wrap nothing else, such as
         Powertools' `lambda_handler_decorator`."""
         take_names(self, function)
+        mark_job(self.handler, self)
 
     def __repr__(self) -> str:
         return f"<worker {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"

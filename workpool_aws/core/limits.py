@@ -60,6 +60,7 @@ ATTEMPTS_BYTES_MAX: Final = 640
 ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
+JOB_NAME_LENGTH_MAX: Final = names.JOB_LENGTH_MAX
 ORIGIN_LENGTH_MAX: Final = 256
 """Characters of the way back from a work item to the request that enqueued it."""
 

@@ -50,18 +50,20 @@ _ANY_SIZE: Final = 6 * 1024 * 1024
 _PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
 
 
-def encode_object(value: object, field: str, limit: int) -> str:
+def encode_object(value: object, field: str, limit: int, *, opens_words: bool = False) -> str:
     """Returns compact JSON of a mapping with str keys.
 
     Decoding it gives an equal value, except that tuples become lists. Pydantic models and
-    dataclasses become objects, at any place, and also as the whole.
+    dataclasses become objects, at any place, and also as the whole. With `opens_words`, dates,
+    times, durations, Decimals, UUIDs and enumerations are written as in a result, for a reader
+    whose annotations read them back.
 
     Raises:
         PayloadTooLarge: more than `limit` bytes of UTF-8.
         UsageError: something in it is not JSON; the message names its path, as in
             `args.items[2].price`.
     """
-    plain = _Walk(field, limit, opens_words=False).visit(value, field, 0)
+    plain = _Walk(field, limit, opens_words=opens_words).visit(value, field, 0)
     if not isinstance(plain, dict):
         raise UsageError(field, kind_of(value), "a JSON object: a dict with str keys")
     if RESERVED_KEY in plain:

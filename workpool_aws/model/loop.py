@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NOBODY",
     "Config",
+    "DeployedJob",
     "DeployedLimit",
     "Deployment",
     "Entry",
@@ -274,6 +275,14 @@ class DeployedLimit(NamedTuple):
     max_parallelism: int
 
 
+class DeployedJob(NamedTuple):
+    """Function that a deployment gives one job."""
+
+    name: str
+    target: str
+    """ARN of the function, version or alias that runs it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment(Record):
     """The deployment of this table: its functions and the limits that it sets.
@@ -292,6 +301,8 @@ class Deployment(Record):
     limits: tuple[DeployedLimit, ...] = ()
     """The limits set for pools, in order of their names. Each is in its pool's config, and in force
     for its loop."""
+    jobs: tuple[DeployedJob, ...] = ()
+    """The jobs that can be enqueued by name, in order of their names."""
     version: int = 0
     """Raised by each watchdog that writes the item, so that of two concurrent writes only one
     succeeds."""

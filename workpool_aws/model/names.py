@@ -13,6 +13,8 @@ from typing import Final
 __all__ = [
     "FUNCTION_ARN",
     "FUNCTION_NAME",
+    "JOB",
+    "JOB_LENGTH_MAX",
     "POOL",
     "POOL_LENGTH_MAX",
     "QUEUE_ARN",
@@ -27,6 +29,9 @@ POOL_LENGTH_MAX: Final = 40
 POOL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{POOL_LENGTH_MAX}}}")
 """Without a `#`, which separates the parts of a key: no pool can collide with another's items, or
 with the table's own."""
+JOB_LENGTH_MAX: Final = 64
+JOB: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{JOB_LENGTH_MAX - 1}}}")
+"""A job's name. Function names have no dots, so a job named `mail.send` is never taken for one."""
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
 # Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31:

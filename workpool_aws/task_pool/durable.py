@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
-from workpool_aws.api.options import RETRY_ALLOWED, encode_one, read_target
+from workpool_aws.api.options import RETRY_ALLOWED, encode_args, read_target
 from workpool_aws.core.callback.targets import is_decorated
 from workpool_aws.errors import TaskNotStarted, UsageError
 from workpool_aws.executor.records import Task, name_of
@@ -78,7 +78,7 @@ class DurableTask:
         self.target: Final = target
         self.retry: Final = retry
         self._function: Final = function
-        self._args: Final = encode_one(args)[0]
+        self._args: Final = encode_args(args, "args")
         self.__qualname__ = name_of(function)
 
     @property

@@ -220,6 +220,14 @@ DAMAGED = {
         having(DEPLOYMENT, "limits", ["a b:1"]),
         "(limits): not a list of deployed limits",
     ),
+    "a deployed job of no name": (
+        having(DEPLOYMENT, "jobs", ["=arn:aws:lambda:eu-west-1:123456789012:function:f"]),
+        "(jobs): not a list of deployed jobs",
+    ),
+    "a deployed job of no ARN": (
+        having(DEPLOYMENT, "jobs", ["send=f"]),
+        "(jobs): not a list of deployed jobs",
+    ),
     "a list of other things": (
         having(DEPLOYMENT, "acknowledging", [5]),
         "(acknowledging): not a list of texts",

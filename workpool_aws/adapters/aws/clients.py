@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from workpool_aws.adapters.aws.invoke import LambdaInvoker, fresh_trace, start_fresh_traces
+from workpool_aws.adapters.aws.jobs import DeployedJobs
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
 from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
@@ -131,6 +132,7 @@ def aws_ports(
         fan_out=fan_out or ThreadFanOut(),
         loop_arn=settings.loop_arn,
         deployed=addresses.deployed,
+        jobs=DeployedJobs(addresses.deployment, clock),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from workpool_aws.adapters.items import deployed_jobs
 from workpool_aws.adapters.items import ledger_packing as slots
 from workpool_aws.core import limits
 from workpool_aws.core.loop.tally import LAG_CLASSES_MS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNKS",
     "COUNT",
+    "DEPLOYED_JOBS",
     "DEPLOYED_LIMITS",
     "ENTRIES",
     "FLAG",
@@ -468,6 +470,10 @@ ENTRIES: Final = FieldCodec("packed slots", slots.pack, slots.unpack)
 TEXTS: Final = list_of(TEXT, "a list of texts")
 DEPLOYED_LIMITS: Final = list_of(
     FieldCodec("a deployed limit", _Deployed.encode, _Deployed.decode), "a list of deployed limits"
+)
+DEPLOYED_JOBS: Final = list_of(
+    FieldCodec("a deployed job", deployed_jobs.encode, deployed_jobs.decode),
+    "a list of deployed jobs",
 )
 SHARD_MARKS: Final = list_of(
     FieldCodec("a shard mark", _Mark.encode, _Mark.decode),

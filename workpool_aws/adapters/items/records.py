@@ -253,6 +253,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
             "acknowledging": Field("ack", forms.TEXTS, absent=()),
             "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
+            "jobs": Field("jobs", forms.DEPLOYED_JOBS, absent=()),
             "version": Field("v", forms.GENERATION, absent=0),
             "replaced": Field("rep", forms.TEXTS, absent=()),
             "replaced_at": Field("ra", forms.MOMENT, absent=None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, assert_never
 
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.report.history import attempts_of, last_error_of
@@ -31,11 +31,22 @@ __all__ = [
     "status_of",
 ]
 
+if TYPE_CHECKING:
+    # Only type checkers know defaults before Python 3.13.
+    from typing_extensions import TypeVar
+
+    V_co = TypeVar("V_co", default=JsonValue, covariant=True)
+else:
+    from typing import TypeVar
+
+    V_co = TypeVar("V_co", covariant=True)
+
 StateName = Literal["pending", "running", "finished", "unknown"]
 OutcomeName = Literal["success", "failed", "canceled"]
 CallbackName = Literal["pending", "sent", "delivered", "dead"]
 AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_delivered"]
 
+_NOTHING: Final[Any] = None
 _DEPLOYMENT: Final = "deployment"
 """The `by` of a base limit that no program set."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -116,13 +127,13 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The result of a finished work item."""
+class Result(Generic[V_co]):
+    """The result of a finished work item. Without a type, its return value is JSON."""
 
     kind: OutcomeName
-    return_value: JsonValue = None
-    """The function's return value, after JSON. `None` also stands for a work item that did not
-    succeed."""
+    return_value: V_co = _NOTHING
+    """The function's return value, after JSON, or as its annotation has it where a job reads it.
+    `None` also stands for a work item that did not succeed, whatever the type."""
     error: str | None = None
     """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
     error_type: str | None = None

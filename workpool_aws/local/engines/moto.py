@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workpool_aws.local.engines.direct import SteppingStore
@@ -85,7 +86,7 @@ class MotoEngine:
         from workpool_aws.adapters.aws.clients import aws_ports
 
         at = self._platform.deployment
-        return aws_ports(
+        ports = aws_ports(
             table,
             cloud_session(),
             clock=self._platform.clock,
@@ -102,6 +103,7 @@ class MotoEngine:
                 region=REGION,
             ),
         )
+        return replace(ports, jobs=self._platform.jobs)
 
     def quiet(self, table: str) -> Store:
         """See Engine."""

@@ -40,4 +40,5 @@ def direct_ports(
         fan_out=TaskFanOut(platform.kernel),
         loop_arn=at.loop_arn,
         deployed=at,
+        jobs=platform.jobs,
     )

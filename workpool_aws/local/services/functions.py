@@ -49,6 +49,12 @@ def is_decorated(handler: object) -> bool:
     return answer_or(default=False, ask=lambda: bool(getattr(handler, "__workpool__", False)))
 
 
+def jobs_of(handler: object) -> tuple[str, ...]:
+    """Return the names of the jobs that a handler runs."""
+    named = answer_or(default=(), ask=lambda: getattr(handler, "__workpool_jobs__", ()))
+    return named if isinstance(named, tuple) else ()
+
+
 def function_arn(name: str) -> str:
     """Return the unqualified ARN of a function of this cloud."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
@@ -126,6 +132,14 @@ class Functions:
             f"{function.arn}:{qualifier}" if qualifier else function.arn,
             qualifier or "$LATEST",
         )
+
+    def jobs(self) -> dict[str, str]:
+        """Return the ARN of each job by its name; the function added last has it."""
+        return {
+            job: function.arn
+            for function in self._by_name.values()
+            for job in jobs_of(function.handler)
+        }
 
     def names_of_handler(self, handler: object) -> tuple[str, ...]:
         """Return the names of the functions that run this handler, in order of their registration."""

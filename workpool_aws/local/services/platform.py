@@ -21,7 +21,7 @@ from workpool_aws.local.services.schedules import Precision, Schedules
 from workpool_aws.model.loop import Deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from workpool_aws.local.faults.rates import Rates
     from workpool_aws.local.kernel.chance import Chooser
@@ -109,6 +109,10 @@ class Platform:
             schedule_group=_GROUP,
             scheduler_role_arn=_ROLE,
         )
+
+    def jobs(self, _name: str) -> Mapping[str, str]:
+        """ARN of each registered job by its name, at once."""
+        return self.functions.jobs()
 
     def send(self, target: str, payload: str) -> None:
         """An event from outside (a schedule): a target that does not exist swallows it."""
