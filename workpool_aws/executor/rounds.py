@@ -44,14 +44,15 @@ class Rounds:
     def count(self, order: int, count: int) -> None:
         """Add tasks to a round, or with a negative count take them from it: they are over."""
         self.outstanding += count
-        for drain in self._waiting_for(order):
-            drain.left += count
-            if not drain.left:
-                drain.call()
+        for drain in self.drains:
+            if order <= drain.round:
+                drain.left += count
+                if not drain.left:
+                    drain.call()
 
     def report(self, order: int, failures: Sequence[TaskFailure]) -> None:
         """Give a task's failures to every drain that waits for its round, or else to the next."""
-        waiting = self._waiting_for(order)
+        waiting = [drain for drain in self.drains if order <= drain.round]
         for drain in waiting:
             drain.failures.extend(failures)
         if not waiting:
@@ -76,6 +77,3 @@ class Rounds:
         """Make every drain that waits look again."""
         for drain in self.drains:
             drain.call()
-
-    def _waiting_for(self, order: int) -> list[DrainRecord]:
-        return [drain for drain in self.drains if order <= drain.round]

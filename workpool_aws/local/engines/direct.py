@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
-from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire.assignment import worker_event
 from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.incarnation import PerIncarnation
-from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, CloudFaults, answered_as
-from workpool_aws.local.services.deliveries import EVENT_BYTES_MAX, Deliveries
+from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, answered_as
 from workpool_aws.local.services.schedules import Schedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
@@ -34,19 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.local.kernel.kernel import Kernel
+    from workpool_aws.local.services.deliveries import Deliveries
     from workpool_aws.local.services.functions import Functions
-    from workpool_aws.local.services.runs import Runs
-    from workpool_aws.model.events import Event
 
 __all__ = [
     "UNKNOWN_LIMITS",
-    "CloudClock",
-    "CloudTelemetry",
     "DirectInvoker",
     "DirectTimer",
-    "SeededEntropy",
     "SteppingStore",
-    "accept_event",
 ]
 
 R = TypeVar("R", bound=Record)
@@ -55,83 +45,6 @@ T = TypeVar("T")
 
 UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
 """Of a function that does not exist: Lambda's maxima."""
-
-
-class CloudClock:
-    """The kernel's time, as the process that asks knows it."""
-
-    def __init__(self, kernel: Kernel, faults: CloudFaults) -> None:
-        self._kernel = kernel
-        self._faults = faults
-
-    def now(self) -> EpochMs:
-        """Now."""
-        return EpochMs(self._kernel.now() + self._faults.clock_offset_ms())
-
-    def sleep(self, ms: int) -> None:
-        """Let the cloud's time pass."""
-        self._kernel.sleep(ms)
-
-
-class SeededEntropy:
-    """Chance that a seed repeats.
-
-    Tokens never repeat within one cloud. Each forked child has a sequence of its own, by its
-    process id.
-    """
-
-    def __init__(self, seed: int) -> None:
-        made_in = os.getpid()
-
-        def generator() -> random.Random:
-            here = os.getpid()
-            return random.Random(
-                f"entropy {seed}" if here == made_in else f"entropy {seed} of process {here}"
-            )
-
-        self._generator = PerIncarnation(generator)
-        self._tokens = 0
-
-    @property
-    def _random(self) -> random.Random:
-        return self._generator()
-
-    def bits(self, count: int) -> int:
-        """See Entropy."""
-        return self._random.getrandbits(count)
-
-    def fraction(self) -> float:
-        """See Entropy."""
-        return self._random.random()
-
-    def token(self) -> str:
-        """See Entropy."""
-        self._tokens += 1
-        return f"t{self._tokens}-{self._random.getrandbits(32):08x}"
-
-
-class CloudTelemetry:
-    """Keeps every event, and passes it to the runs, where it may name the outcome of a try.
-
-    `level` is the least level that is logged as well. `None` means that nothing is logged, since a
-    rehearsal is read from its events.
-    """
-
-    def __init__(self, runs: Runs, events: list[Event], *, level: int | None) -> None:
-        self.events = events
-        self._runs = runs
-        self._log = None if level is None else LoggerTelemetry(level)
-
-    def at_level(self, level: int) -> CloudTelemetry:
-        """Another one for the same events, which logs from this level on."""
-        return CloudTelemetry(self._runs, self.events, level=level)
-
-    def emit(self, event: Event) -> None:
-        """Keep the event."""
-        self.events.append(event)
-        self._runs.note(event)
-        if self._log is not None:
-            self._log.emit(event)
 
 
 class Call(Protocol):
@@ -244,27 +157,8 @@ class DirectInvoker:
 
     def _call(self, label: str, target: str, event: str) -> None:
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
-            self._kernel.call(
-                label,
-                lambda: accept_event(self._functions, self._deliveries, target, event),
-                writes=True,
-            )
-
-
-def accept_event(functions: Functions, deliveries: Deliveries, target: str, event: str) -> None:
-    """Queue an event for a function, as Lambda's API does. Raises InvokeRefused."""
-    resolved = functions.resolve(target)
-    if resolved is None:
-        raise InvokeRefused(
-            f"ResourceNotFoundException: Function not found: {target}", lasting=False
-        )
-    if len(event.encode()) > EVENT_BYTES_MAX:
-        raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
-    try:
-        json.loads(event)
-    except (ValueError, RecursionError) as error:
-        raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
-    deliveries.accept(resolved, event)
+            accept = partial(self._deliveries.accept_named, target, event)
+            self._kernel.call(label, accept, writes=True)
 
 
 class DirectTimer:

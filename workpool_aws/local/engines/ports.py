@@ -25,7 +25,7 @@ def direct_ports(
         store=SteppingStore(platform.kernel.call, store, torn_batches=torn_batches),
         invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
         messenger=DirectMessenger(
-            platform.kernel, platform.functions, platform.deliveries, platform.mailbox, platform.aws
+            platform.kernel, platform.deliveries, platform.mailbox, platform.aws
         ),
         timer=DirectTimer(
             platform.kernel,

@@ -6,6 +6,7 @@ A try itself is in `runs`.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from workpool_aws.local.services.answers import Answer, Condition, destination_record
 from workpool_aws.local.services.runs import Runs, Try
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.ports import InvokeRefused
 
 if TYPE_CHECKING:
     from workpool_aws.local.faults.faults import CloudFaults
@@ -92,6 +94,21 @@ class Deliveries:
                 ]
                 self._deliver_at(EpochMs(now + later), _Queued(resolved, payload, request_id, now))
             return request_id
+
+    def accept_named(self, target: str, payload: str) -> None:
+        """Take an event for a function, as Lambda's API does. Raises InvokeRefused."""
+        resolved = self._functions.resolve(target)
+        if resolved is None:
+            missing = f"ResourceNotFoundException: Function not found: {target}"
+            raise InvokeRefused(missing, lasting=False)
+        if len(payload.encode()) > EVENT_BYTES_MAX:
+            large = "RequestTooLargeException: the event is larger than 1 MB"
+            raise InvokeRefused(large, lasting=True)
+        try:
+            json.loads(payload)
+        except (ValueError, RecursionError) as error:
+            raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+        self.accept(resolved, payload)
 
     def _deliver_at(self, at: EpochMs, queued: _Queued) -> None:
         self._kernel.at(at, lambda: self._deliver(queued))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.adapters.wire.callback import event_for
 from workpool_aws.core.callback.targets import FUNCTION, oversize, target_of
-from workpool_aws.local.engines.direct import accept_event
 from workpool_aws.local.faults.faults import answered_as
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from workpool_aws.local.apis.user_aws import UserAws
     from workpool_aws.local.kernel.kernel import Kernel
     from workpool_aws.local.services.deliveries import Deliveries
-    from workpool_aws.local.services.functions import Functions
     from workpool_aws.model.messages import CallbackMessage
 
 __all__ = ["DirectMessenger", "Mailbox"]
@@ -45,13 +43,11 @@ class DirectMessenger:
     def __init__(
         self,
         kernel: Kernel,
-        functions: Functions,
         deliveries: Deliveries,
         mailbox: Mailbox,
         aws: UserAws,
     ) -> None:
         self._kernel = kernel
-        self._functions = functions
         self._deliveries = deliveries
         self._mailbox = mailbox
         self._aws = aws
@@ -68,7 +64,7 @@ class DirectMessenger:
 
     def _accept(self, target: str, message: CallbackMessage, event: str) -> None:
         if target_of(target) is FUNCTION:
-            accept_event(self._functions, self._deliveries, target, event)
+            self._deliveries.accept_named(target, event)
         else:
             self._mailbox.put(target, event)
             self._aws.pass_on(target, message)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from workpool_aws.adapters.items.capacity import Meter
 from workpool_aws.compose import use_ports
 from workpool_aws.local.apis.user_aws import UserAws
-from workpool_aws.local.engines.direct import CloudClock, CloudTelemetry, SeededEntropy
 from workpool_aws.local.faults.faults import CloudFaults, NoFaults
 from workpool_aws.local.services.deliveries import Deliveries
 from workpool_aws.local.services.environment import asked_log_level
@@ -18,6 +17,7 @@ from workpool_aws.local.services.invocations import InvocationLog
 from workpool_aws.local.services.mailboxes import Mailbox
 from workpool_aws.local.services.runs import Runs
 from workpool_aws.local.services.schedules import Precision, Schedules
+from workpool_aws.local.services.surroundings import CloudClock, CloudTelemetry, SeededEntropy
 from workpool_aws.model.loop import Deployment
 
 if TYPE_CHECKING:
