@@ -95,7 +95,7 @@ template: $(INFRA_STAMP) ## Write a plain CloudFormation template and the zip of
 	@$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m workpool_cdk.template --config $(INFRA)/workpool.toml --out build/template $(ARGS)
 
 iam: $(INFRA_STAMP) ## Write tests/infra/iam.json, the permissions to be reviewed, from the construct
-	PYTHONPATH=.:tests:$(INFRA) $(QUIET_NODE) $(INFRA_VENV)/bin/python -m infra.statements
+	PYTHONPATH=.:$(INFRA) $(QUIET_NODE) $(INFRA_VENV)/bin/python -m tests.infra.statements
 
 cdk: $(INFRA_STAMP) $(INFRA)/node_modules ## Install what deploys: then `cd infra/cdk && npx cdk deploy` (docs/deploy.md)
 

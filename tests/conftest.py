@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from peer.collecting import EVERYTHING
 from tests.emulator.server import MiniStack, alive, running, why_absent
+from tests.peer.collecting import EVERYTHING
 
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
 

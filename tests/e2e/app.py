@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
 import workpool_aws
-from e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RELEASE_CONTEXT, STACK, Job
+from tests.e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RELEASE_CONTEXT, STACK, Job
 from workpool_cdk import Workpool
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME, library_code
 

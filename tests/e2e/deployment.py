@@ -134,7 +134,7 @@ def _cdk(server: MiniStack, *words: str) -> None:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(server.folder),
         "TMPDIR": str(server.folder),
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", INFRA))),
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, INFRA))),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
+from tests.fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
 from tests.kit.lambdas import LambdaContext
 from tests.kit.records import POOL, TARGET
 from tests.kit.stage import Stage

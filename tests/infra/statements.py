@@ -1,6 +1,6 @@
 """Every IAM statement of a deployment, in words that do not change with names: what is compared with `iam.json`.
 
-`python -m infra.statements` writes the file anew (`make iam`); the difference is what a reviewer
+`python -m tests.infra.statements` writes the file anew (`make iam`); the difference is what a reviewer
 looks at.
 """
 

@@ -15,8 +15,8 @@ import pytest
 
 pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
-from infra.deployment import FLAGS, Deployed
 from tests.arch.locks import ROOT, pins
+from tests.infra.deployment import FLAGS, Deployed
 from workpool_cdk import ConfigurationError
 from workpool_cdk.bundling import PLATFORM_CONTEXT, Target, bundle, target_of
 from workpool_cdk.sbom import BILL

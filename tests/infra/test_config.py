@@ -8,7 +8,7 @@ pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra
 
 from aws_cdk import App
 
-from infra.deployment import FLAGS
+from tests.infra.deployment import FLAGS
 from workpool_cdk import ConfigurationError, Monitoring
 from workpool_cdk.app import add_stack
 from workpool_cdk.config import read_config

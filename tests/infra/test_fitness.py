@@ -17,7 +17,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import IConstruct
 
-from infra.deployment import FLAGS, Deployed
+from tests.infra.deployment import FLAGS, Deployed
 from workpool_cdk import ConfigurationError, Workpool
 
 OURS = Environment(account="111111111111", region="us-east-1")

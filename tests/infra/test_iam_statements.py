@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from infra.statements import PATH, statements_now
+from tests.infra.statements import PATH, statements_now
 
 REVIEWED = json.loads(PATH.read_text(encoding="utf-8"))
 

@@ -23,8 +23,8 @@ pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra
 import boto3
 from aws_cdk import aws_lambda as lambda_
 
-from infra.deployment import FLAGS, Deployed
 from tests.arch.locks import ROOT, pins
+from tests.infra.deployment import FLAGS, Deployed
 from workpool_cdk import ConfigurationError, WorkpoolLayer
 from workpool_cdk.bundling import PLATFORM_CONTEXT, SDK, bundle, lambda_target, target_of
 from workpool_cdk.sbom import BILL

@@ -9,7 +9,7 @@ pytest.importorskip("cfnlint", reason="cfn-lint is not installed: `make infra` i
 
 from cfnlint.api import ManualArgs, lint
 
-from infra.deployment import everything
+from tests.infra.deployment import everything
 from workpool_cdk import Monitoring
 
 ACCEPTED = {

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
-from infra.deployment import Deployed
+from tests.infra.deployment import Deployed
 from workpool_cdk import ConfigurationError
 from workpool_cdk.dashboard import METRICS_MAX, WIDGET_METRICS_MAX
 

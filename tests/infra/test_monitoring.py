@@ -11,7 +11,7 @@ pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra
 
 from aws_cdk import aws_sns as sns
 
-from infra.deployment import POOLS, Deployed, everything
+from tests.infra.deployment import POOLS, Deployed, everything
 from workpool_aws.adapters.metrics import TABLE_METRICS, Metric
 from workpool_cdk import Monitoring
 from workpool_cdk.queries import QUERIES

@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
-from infra.deployment import POOLS, Deployed
+from tests.infra.deployment import POOLS, Deployed
 from workpool_cdk import ConfigurationError, Monitoring, Workpool
 from workpool_cdk.checks import member, pool_names, seconds_within
 from workpool_cdk.errors import must_be, shown

@@ -14,7 +14,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
-from infra.deployment import FLAGS, Deployed
+from tests.infra.deployment import FLAGS, Deployed
 from workpool_cdk import ConfigurationError, Monitoring, Workpool
 
 OURS = Environment(account="111111111111", region="us-east-1")

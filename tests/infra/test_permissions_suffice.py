@@ -20,7 +20,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from infra.statements import PATH
+from tests.infra.statements import PATH
 from workpool_aws import Work, Workpool
 from workpool_aws.flow.watchdog.deployment import would_record
 from workpool_aws.flow.watchdog.watch import would_act

@@ -19,8 +19,8 @@ import hcl2
 from aws_cdk import App
 from cfnlint.api import ManualArgs, lint
 
-from infra.deployment import everything
-from infra.statements import statements_of
+from tests.infra.deployment import everything
+from tests.infra.statements import statements_of
 from workpool_cdk.config import AppConfig
 from workpool_cdk.monitoring import Monitoring
 from workpool_cdk.plain import POLICIES, PlainStack

@@ -11,7 +11,7 @@ from aws_cdk import Environment, Stack, Validations
 from aws_cdk import aws_kms as kms
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
-from infra.deployment import Deployed, everything
+from tests.infra.deployment import Deployed, everything
 from workpool_cdk import Monitoring, Workpool, acknowledged
 
 

@@ -10,7 +10,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
-from infra.deployment import Deployed
+from tests.infra.deployment import Deployed
 from workpool_aws.settings import DECORATED, pools_served, read_settings
 from workpool_cdk import ConfigurationError, Workpool
 

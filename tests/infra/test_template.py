@@ -9,7 +9,7 @@ pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_kms as kms
 
-from infra.deployment import Deployed
+from tests.infra.deployment import Deployed
 from workpool_aws.settings import read_settings
 from workpool_cdk import ConfigurationError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from peer.conftest import STORMS, OpenCloud
+from tests.peer.conftest import STORMS, OpenCloud
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from peer.history import SEEDS, SKEW_MS, Change, History, history_of
+from tests.peer.history import SEEDS, SKEW_MS, Change, History, history_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.work.cancel import CancelAnswer

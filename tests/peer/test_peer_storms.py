@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from peer.conftest import STORMS, OpenCloud
+from tests.peer.conftest import STORMS, OpenCloud
 from workpool_aws import NonRetryableError, OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.adapters.wire.loop import LOOP_KEY

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from peer.collecting import EVERYTHING, Showing, collected, level_of, showings_of
-from peer.rows import NOT_OURS, PENDING, ROWS
+from tests.peer.collecting import EVERYTHING, Showing, collected, level_of, showings_of
+from tests.peer.rows import NOT_OURS, PENDING, ROWS
 
 APPLY = [row for row in ROWS if row.name not in NOT_OURS]
 SHOWABLE = [row for row in APPLY if row.name not in PENDING]
