@@ -155,8 +155,8 @@ _DRAIN: Final = (
     one_edit(
         "called off: the cursor waits for it",
         "WP-13",
-        "core.loop.choose:_blocked_at",
-        "[*waiting, *(found.key for found in read.bulk_canceled)]",
+        "core.loop.choose:WorkRead.blocked_at",
+        "[*waiting, *(found.key for found in self.bulk_canceled)]",
         "waiting",
     ),
     one_edit(

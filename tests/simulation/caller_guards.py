@@ -480,15 +480,15 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: missing arguments end the work",
         "WP-12",
-        "flow.loop.start:_send",
+        "flow.loop.start:_Sender.send",
         "if args is None:",
         "if False:",
     ),
     one_edit(
         "chunks: read before they are sent",
         "WP-12",
-        "flow.loop.start:_send",
-        "read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.spec.args)",
+        "flow.loop.start:_Sender.send",
+        "read_payload(self.ports, owner, Part.ARGS, running.spec.args)",
         'getattr(running.spec.args, "text", None)',
     ),
 )

@@ -201,9 +201,9 @@ _ENTRIES: Final = (
     one_edit(
         "no second invoke after no answer",
         "WP-4",
-        "flow.loop.start:_invoke",
-        "            ports.telemetry.emit(unanswered)\n            return",
-        "            ports.telemetry.emit(unanswered)",
+        "flow.loop.start:_Sender._invoke",
+        "self._report_unanswered(str(error) or 'no answer')\nreturn",
+        "self._report_unanswered(str(error) or 'no answer')",
     ),
     one_edit(
         "another holder's start is kept",
@@ -299,7 +299,7 @@ _ENTRIES: Final = (
     one_edit(
         "a start too old is not sent",
         "WP-14",
-        "flow.loop.start:_send",
+        "flow.loop.start:_Sender.send",
         "limits.START_TO_INVOKE_MS",
         "10**9",
     ),

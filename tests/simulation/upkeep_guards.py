@@ -110,9 +110,9 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "pace: awake for what is due",
         "WP-20",
-        "core.loop.pace:_poll_ms",
-        "max(1, min(wait_ms, done.next_due - now))",
-        "wait_ms",
+        "core.loop.pace:Pace.wait_ms",
+        "(callback_at, due)",
+        "(callback_at,)",
     ),
     one_edit(
         "packed ledger: start numbers",

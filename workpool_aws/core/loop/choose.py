@@ -75,6 +75,15 @@ class WorkRead:
     cut: bool = False
     """True if `next_due` only marks the end of the read: later rows may all be over."""
 
+    def blocked_at(self, left: Sequence[Found]) -> str | None:
+        """Returns the first key of this read that the cursor may not pass; `None` means none.
+
+        `left`: due work items of all shards that were not chosen.
+        """
+        own = {found.key for found in self.due}
+        waiting = [found.key for found in left if found.key in own]
+        return min([*waiting, *(found.key for found in self.bulk_canceled)], default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -177,7 +186,7 @@ def marks_after(
             done_cursor = min(done_cursor, id_floor(EpochMs(time_of(no_room) - 1)))
         cursor, deep_at = _cursor_back(mark, back_to), mark.deep_at
         if read is not None:
-            cursor = cursor_after(cursor, _blocked_at(read, choice.left), now)
+            cursor = cursor_after(cursor, read.blocked_at(choice.left), now)
             deep_at = now if deep else deep_at
         after.append(ShardCursors(work_cursor=cursor, done_cursor=done_cursor, deep_at=deep_at))
     return tuple(after)
@@ -190,12 +199,6 @@ def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
     """
     ahead = max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
     return ahead if blocked_at is None else min(ahead, blocked_at)
-
-
-def _blocked_at(read: WorkRead, left: Sequence[Found]) -> str | None:
-    own = {found.key for found in read.due}
-    waiting = [found.key for found in left if found.key in own]
-    return min([*waiting, *(found.key for found in read.bulk_canceled)], default=None)
 
 
 def _cursor_back(mark: ShardCursors, back_to: str | None) -> str:

@@ -48,6 +48,39 @@ class Pace:
     failures: int = 0
     """Passes in a row that got no answer."""
 
+    def after(self, done: PassResult, began: EpochMs) -> Pace:
+        """Returns the pace after a pass that began then, before anything is known of the next."""
+        promise_until = self.promise_until if done.promise_until is None else done.promise_until
+        return Pace(
+            active_at=began if done.progress else self.active_at,
+            changed_at=began if done.changes else self.changed_at,
+            promise_until=promise_until,
+            poll_ms=limits.POLL_MIN_MS if done.busy else self.poll_ms,
+            stalled=0 if done.progress else self.stalled + done.busy,
+            failures=0,
+        )
+
+    def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
+        """Returns the least length of a pass whose commit costs so many units, if it made one."""
+        if not done.changes:
+            return limits.PASS_FLOOR_MS
+        return pass_length_ms(units, done.changes, since_ms=began - self.changed_at)
+
+    def wait_ms(self, done: PassResult, callback_at: EpochMs | None, now: EpochMs) -> int:
+        """Returns the time until the next poll, after a pass with nothing to do.
+
+        The loop is awake in time for what is due, since a due time holds to a second.
+        """
+        due = None if done.free <= 0 else done.next_due
+        awaited = [at - now for at in (callback_at, due) if at is not None]
+        return max(1, min(self.poll_ms, self._slowest_ms(done, now), *awaited))
+
+    def _slowest_ms(self, done: PassResult, now: EpochMs) -> int:
+        if done.free <= 0:
+            return limits.POLL_SATURATED_MS
+        is_active = now - self.active_at <= limits.ACTIVE_FOR_MS
+        return limits.POLL_ACTIVE_MAX_MS if is_active else limits.POLL_MAX_MS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassResult:
@@ -89,8 +122,8 @@ def decide_pause(
     """Returns the time to wait after a pass that began at `began`, and the pace from here on."""
     callback_at = next_at(memory.callbacks)
     units = commit_units(len(memory.entries), len(memory.callbacks))
-    least_ms = _least_ms(pace, done, units, began)
-    pace = _passed(pace, done, began)
+    least_ms = pace.least_ms(done, units, began)
+    pace = pace.after(done, began)
     if done.busy:
         slowed = pace.stalled >= limits.STALLED_PASSES
         wait_ms = limits.STALLED_SLEEP_MS if slowed else 0
@@ -101,7 +134,7 @@ def decide_pause(
     )
     if not lingers and rest is not None:
         return Pause(pace, None)
-    wait_ms = _poll_ms(pace, done, callback_at, now)
+    wait_ms = pace.wait_ms(done, callback_at, now)
     return Pause(
         replace(pace, poll_ms=next_poll_ms(pace.poll_ms)), max(wait_ms, least_ms - (now - began), 1)
     )
@@ -117,50 +150,12 @@ def after_failure(pace: Pace) -> Pause:
     return Pause(replace(pace, failures=failures), wait_ms)
 
 
-def _passed(pace: Pace, done: PassResult, began: EpochMs) -> Pace:
-    stalled = 0 if done.progress else pace.stalled + done.busy
-    return Pace(
-        active_at=began if done.progress else pace.active_at,
-        changed_at=began if done.changes else pace.changed_at,
-        promise_until=pace.promise_until if done.promise_until is None else done.promise_until,
-        poll_ms=limits.POLL_MIN_MS if done.busy else pace.poll_ms,
-        stalled=stalled,
-        failures=0,
-    )
-
-
-def _poll_ms(pace: Pace, done: PassResult, callback_at: EpochMs | None, now: EpochMs) -> int:
-    wait_ms = min(pace.poll_ms, _slowest_ms(pace, done, now))
-    if callback_at is not None:
-        wait_ms = max(1, min(wait_ms, callback_at - now))
-    # Awake in time for what is due: a due time holds to a second.
-    return (
-        wait_ms
-        if done.next_due is None or done.free <= 0
-        else max(1, min(wait_ms, done.next_due - now))
-    )
-
-
-def _slowest_ms(pace: Pace, done: PassResult, now: EpochMs) -> int:
-    if done.free <= 0:
-        return limits.POLL_SATURATED_MS
-    is_active = now - pace.active_at <= limits.ACTIVE_FOR_MS
-    return limits.POLL_ACTIVE_MAX_MS if is_active else limits.POLL_MAX_MS
-
-
 def next_poll_ms(poll_ms: int) -> int:
     """Returns the next interval between polls, which grows up to a second.
 
     Due work items must start within that.
     """
     return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))
-
-
-def _least_ms(pace: Pace, done: PassResult, units: int, began: EpochMs) -> int:
-    """Returns the least length of a pass whose commit costs so many units, if it made one."""
-    if not done.changes:
-        return limits.PASS_FLOOR_MS
-    return pass_length_ms(units, done.changes, since_ms=began - pace.changed_at)
 
 
 def commit_units(entries: int, owed: int) -> int:

@@ -6,6 +6,7 @@ Only the starts of a committed ledger are made here [WP-2].
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -42,49 +43,19 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
 
     Never raises: an uncertain start is checked in the next pass, or recovered.
     """
-    nonce = start_nonce(secret, ports.table, start.work.pool, start.work.id, start.key.start)
+    work, number = start.work, start.key.start
+    nonce = start_nonce(secret, ports.table, work.pool, work.id, number)
     try:
         running = _write_start(ports, token, nonce, start)
     except StoreUnavailable:
         running = None
     if running is None:
         return Begun(start.key, None, sent=False)
-    # Not put back for certain, then: recovery decides after the deadline, a second invoke never
-    # does.
+    # A start that is not put back for certain is left to recovery, after its deadline. A second
+    # invoke could run it twice.
     with suppress(StoreUnavailable):
-        _send(ports, running, nonce, start)
+        _Sender(ports, running, nonce, start).send()
     return Begun(start.key, running.deadline, sent=True)
-
-
-def _send(ports: Ports, running: WorkItem, nonce: str, start: Start) -> None:
-    try:
-        args = read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.spec.args)
-    except StoreUnavailable as error:
-        _put_back(ports, running, f"its arguments could not be read: {error}")
-        return
-    refused = _refusal(ports, running)
-    if refused is not None:
-        report = Report(
-            kind=ReportKind.FAILED, error=refused, error_type="not_invocable", retryable=False
-        )
-        complete(ports, assignment_of(running, ports.table), report, by="loop", refused=True)
-    elif args is None:
-        complete(ports, assignment_of(running, ports.table), without_payload(), by="loop")
-    elif ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
-        # So slow since the start write that the worker's `start_by` may be near: a new start is
-        # safer than a late one.
-        _put_back(ports, running, "the loop was too slow to invoke it")
-    else:
-        _invoke(ports, running, nonce, start, args)
-
-
-def _refusal(ports: Ports, running: WorkItem) -> str | None:
-    function = ports.invoker.limits(running.spec.target)
-    if function.own or is_own(
-        running.spec.target, loop_arn=ports.loop_arn, deployed=ports.deployed
-    ):
-        return f"the target must be {OWN_FUNCTION}"
-    return function.refusal(running.pool)
 
 
 def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem | None:
@@ -122,48 +93,96 @@ def _own_start(current: object, start: int, token: str) -> WorkItem | None:
     return None
 
 
-def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str) -> None:
-    timeout_ms = ports.invoker.limits(running.spec.target).timeout_ms
-    assignment = assignment_for(
-        running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=start.loop_until
-    )
-    for attempt in range(1, limits.INVOKE_TRIES + 1):
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Sends a start that was just written, or takes it back."""
+
+    ports: Ports
+    running: WorkItem
+    nonce: str
+    start: Start
+
+    def send(self) -> None:
+        """Invokes the worker, if its event can be made in time. Raises StoreUnavailable."""
+        running = self.running
+        owner = WorkRef(running.pool, running.id)
         try:
-            ports.invoker.start_work(running.spec.target, assignment, args)
-        except InvokeThrottled:
-            if attempt < limits.INVOKE_TRIES:
-                ports.clock.sleep(limits.INVOKE_RETRY_MS)
-        except InvokeUnanswered as error:
-            # It may have been taken: a second event could run the work item twice, so recovery
-            # decides.
-            unanswered = events.StartUnanswered(
-                pool=running.pool,
-                work_id=running.id,
-                start=running.starts,
-                error=str(error) or "no answer",
+            args = read_payload(self.ports, owner, Part.ARGS, running.spec.args)
+        except StoreUnavailable as error:
+            self._put_back(f"its arguments could not be read: {error}")
+            return
+        refused = self._refusal()
+        if refused is not None:
+            report = Report(
+                kind=ReportKind.FAILED, error=refused, error_type="not_invocable", retryable=False
             )
-            ports.telemetry.emit(unanswered)
-            return
-        except InvokeRefused as refused:
-            now = ports.clock.now()
-            report = after_refusal(running, refused.reason, lasting=refused.lasting, now=now)
-            complete(ports, assignment, report, by="loop", refused=True)
-            return
+            self._end(report, refused=True)
+        elif args is None:
+            self._end(without_payload())
+        elif self.ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
+            # So slow since the start write that the worker's `start_by` may be near. A new start is
+            # safer than a late one.
+            self._put_back("the loop was too slow to invoke it")
         else:
-            _report_started(ports, running, start)
-            return
-    _put_back(ports, running, "Lambda throttled the invoke")
+            self._invoke(args)
 
+    def _refusal(self) -> str | None:
+        ports, target = self.ports, self.running.spec.target
+        function = ports.invoker.limits(target)
+        if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
+            return f"the target must be {OWN_FUNCTION}"
+        return function.refusal(self.running.pool)
 
-def _report_started(ports: Ports, running: WorkItem, start: Start) -> None:
-    lag_ms = max(0, (running.started_at or 0) - start.work.due_at)
-    ports.telemetry.emit(
-        events.Started(
-            pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms
+    def _invoke(self, args: str) -> None:
+        ports, running = self.ports, self.running
+        assignment = assignment_for(
+            running,
+            ports.table,
+            nonce=self.nonce,
+            timeout_ms=ports.invoker.limits(running.spec.target).timeout_ms,
+            loop_until=self.start.loop_until,
         )
-    )
+        for attempt in range(1, limits.INVOKE_TRIES + 1):
+            try:
+                ports.invoker.start_work(running.spec.target, assignment, args)
+            except InvokeThrottled:
+                if attempt < limits.INVOKE_TRIES:
+                    ports.clock.sleep(limits.INVOKE_RETRY_MS)
+            except InvokeUnanswered as error:
+                # It may have been taken. A second event could run the work item twice, so recovery
+                # decides.
+                self._report_unanswered(str(error) or "no answer")
+                return
+            except InvokeRefused as refused:
+                now = ports.clock.now()
+                report = after_refusal(running, refused.reason, lasting=refused.lasting, now=now)
+                complete(ports, assignment, report, by="loop", refused=True)
+                return
+            else:
+                self._report_started()
+                return
+        self._put_back("Lambda throttled the invoke")
 
+    def _report_unanswered(self, error: str) -> None:
+        running = self.running
+        unanswered = events.StartUnanswered(
+            pool=running.pool, work_id=running.id, start=running.starts, error=error
+        )
+        self.ports.telemetry.emit(unanswered)
 
-def _put_back(ports: Ports, running: WorkItem, reason: str) -> None:
-    report = Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
-    complete(ports, assignment_of(running, ports.table), report, by="loop")
+    def _report_started(self) -> None:
+        running = self.running
+        started = events.Started(
+            pool=running.pool,
+            work_id=running.id,
+            attempt=running.attempts_made + 1,
+            lag_ms=max(0, (running.started_at or 0) - self.start.work.due_at),
+        )
+        self.ports.telemetry.emit(started)
+
+    def _put_back(self, reason: str) -> None:
+        self._end(Report(kind=ReportKind.NEVER_DELIVERED, error=reason))
+
+    def _end(self, report: Report, *, refused: bool = False) -> None:
+        assignment = assignment_of(self.running, self.ports.table)
+        complete(self.ports, assignment, report, by="loop", refused=refused)
