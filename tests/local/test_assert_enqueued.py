@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from unittest.mock import ANY
 
 import pytest
@@ -11,6 +12,7 @@ from workpool_aws import RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud, LocalCloudError
 from workpool_aws.testing import EnqueuedWork, assert_enqueued, refute_enqueued
 
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 pool = Workpool("workpool-local", "email", default_retry=RetryPolicy(max_attempts=3))
 
 
@@ -70,7 +72,7 @@ def test_assert_enqueued_returns_the_work_item(cloud: LocalCloud) -> None:
     assert assert_enqueued(send_email, to="a@example.com") == EnqueuedWork(
         work_id=work_id,
         pool="email",
-        target="send_email",
+        target=f"{ARN}send_email",
         args={"to": "a@example.com"},
         kind="action",
         state="pending",
@@ -104,12 +106,28 @@ def test_assert_enqueued_takes_workers_names_and_arns(
 
 
 def test_assert_enqueued_finds_a_handler_that_runs_in_two_functions(cloud: LocalCloud) -> None:
-    cloud.function(send_email, name="send_email_slowly")
-    enqueue(to="a@example.com")
-    pool.enqueue_action(None, "send_email_slowly", {"to": "b@example.com"})
+    slow_arn = cloud.function(send_email, name="send_email_slowly")
+    pool.enqueue_action(None, f"{ARN}send_email", {"to": "a@example.com"})
+    pool.enqueue_action(None, slow_arn, {"to": "b@example.com"})
 
-    assert assert_enqueued(send_email, to="a@example.com").target == "send_email"
-    assert assert_enqueued(send_email, to="b@example.com").target == "send_email_slowly"
+    assert assert_enqueued(send_email, to="a@example.com").target == f"{ARN}send_email"
+    assert assert_enqueued(send_email, to="b@example.com").target == slow_arn
+
+
+def test_assert_enqueued_finds_jobs_by_name_handle_and_wrapper(cloud: LocalCloud) -> None:
+    @pool.action(name="mail.send")
+    def send(to: str) -> None: ...
+
+    @wraps(send)
+    def wrapped(event: object, context: object) -> object:
+        return send(event, context)
+
+    cloud.function(wrapped, name="mailer")
+    work_id = send.with_options(retry=True).enqueue(None, to="a@example.com")
+
+    for target in ("mail.send", "mailer", send, wrapped, send.with_options(retry=False)):
+        assert assert_enqueued(target, to="a@example.com").work_id == work_id
+    refute_enqueued(send_email)
 
 
 def test_assert_enqueued_counts_work_items_of_every_pool_that_have_run(cloud: LocalCloud) -> None:

@@ -89,7 +89,10 @@ def test_raise_failures_leaves_out_failures_of_earlier_calls(cloud: LocalCloud) 
         cloud.run_until_idle(raise_failures=True)
     cloud.run_until_idle(raise_failures=True)
 
-    assert [failure.work.target for failure in cloud.failures] == ["send_email", "plain"]
+    assert [failure.work.call for failure in cloud.failures] == [
+        "send_email(to='nobody')",
+        "plain(to='nobody')",
+    ]
 
 
 def test_raise_failures_sees_failures_of_an_advance(cloud: LocalCloud) -> None:

@@ -174,10 +174,15 @@ class ObservedCloud:
 
     def _names_of(self, fn: object) -> tuple[str, ...]:
         functions = self._open.functions
-        named = self._function_of(fn) if isinstance(fn, str) else None
-        names = functions.names_of_handler(fn) if named is None else (named,)
+        names: tuple[str, ...]
+        if isinstance(fn, str):
+            named = self._function_of(fn) or self._function_of(functions.jobs().get(fn, ""))
+            names = () if named is None else (named,)
+        else:
+            names = functions.names_of_handler(fn)
         if not names:
-            raise UsageError("fn", fn, "a function of this cloud: its ARN, name or handler")
+            allowed = "a function of this cloud: its ARN, name, job, or handler"
+            raise UsageError("fn", fn, allowed)
         return names
 
     def _function_of(self, target: str) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from workpool_aws.api.parameters import InvalidArgumentsError, Parameters
+from workpool_aws.api.parameters import Parameters
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import ports_for
 from workpool_aws.core import limits
-from workpool_aws.core.payload import encode_object, encode_result
+from workpool_aws.core.payload import encode_result
 from workpool_aws.errors import UsageError
 from workpool_aws.local.cloud import LocalCloud, current_cloud
 from workpool_aws.local.options import whole
@@ -18,7 +18,6 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.spec import Kind
 from workpool_aws.testing.contexts import lambda_context
-from workpool_aws.text import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +35,9 @@ class Performed(Protocol[R_co]):
     @property
     def function(self) -> Callable[..., R_co]:
         """The plain function."""
+
+    def encode(self, args: object, field: str) -> str:
+        """Return arguments as JSON. Raises UsageError if they do not fit the function."""
 
 
 def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> R_co:
@@ -62,7 +64,7 @@ def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> 
         args: Its arguments by name, without the handle.
 
     Raises:
-        UsageError: The arguments do not fit the function, or are no JSON, and it did not run. Or
+        UsageError: The arguments do not fit the function, as at an enqueue, and it did not run. Or
             its return value would be refused as `invalid_result`.
         Exception: The function's own error, unchanged.
     """
@@ -70,37 +72,24 @@ def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> 
     if not isinstance(worker, Worker):
         raise UsageError("worker", worker, "a function decorated by a pool, as with @pool.action")
     whole("attempt", attempt, at_least=1, at_most=_LAST_ATTEMPT)
-    function: Callable[..., R_co] = worker.function
+    performed: Performed[R_co] = worker
     cloud = current_cloud()
     if cloud is not None:
-        return _performed(cloud, function, args, attempt)
+        return _performed(cloud, performed, args, attempt)
     with LocalCloud() as own:
-        return _performed(own, function, args, attempt)
+        return _performed(own, performed, args, attempt)
 
 
 def _performed(
-    cloud: LocalCloud, function: Callable[..., R_co], args: Mapping[str, object], attempt: int
+    cloud: LocalCloud, worker: Performed[R_co], args: Mapping[str, object], attempt: int
 ) -> R_co:
     __tracebackhide__ = True
-    values = _bound(function, args, _handle_in(cloud, attempt))
-    returned = function(**values)
+    sent = json.loads(worker.encode(args, "args"))
+    handle = _handle_in(cloud, attempt)
+    values = Parameters(worker.function, handle=Work).bind(sent, lambda: handle)
+    returned = worker.function(**values)
     encode_result(returned, limits.PAYLOAD_BYTES_MAX)
     return returned
-
-
-def _bound(
-    function: Callable[..., object], args: Mapping[str, object], handle: Work
-) -> dict[str, object]:
-    """Return the arguments as a worker would give them to the function."""
-    sent = json.loads(encode_object(args, "args", limits.PAYLOAD_BYTES_MAX))
-    try:
-        return Parameters(function, handle=Work).bind(sent, lambda: handle)
-    except InvalidArgumentsError as invalid:
-        raise UsageError(
-            "args",
-            Words(f"the keys {sorted(args)}"),
-            f"arguments that fit the function ({'; '.join(invalid.problems)})",
-        ) from None
 
 
 def _handle_in(cloud: LocalCloud, attempt: int) -> Work:

@@ -142,5 +142,13 @@ class Functions:
         }
 
     def names_of_handler(self, handler: object) -> tuple[str, ...]:
-        """Return the names of the functions that run this handler, in order of their registration."""
-        return tuple(name for name, each in self._by_name.items() if each.handler is handler)
+        """Return the names of the functions that run this handler, in order of their registration.
+
+        A wrapper of a worker runs the same job.
+        """
+        jobs = set(jobs_of(handler))
+        return tuple(
+            name
+            for name, each in self._by_name.items()
+            if each.handler is handler or jobs.intersection(jobs_of(each.handler))
+        )
