@@ -35,7 +35,7 @@ from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.model.spec import Kind
 from workpool_aws.model.writes import Put
-from workpool_aws.ports import FunctionLimits, InvokeRefused
+from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeUnanswered
 from workpool_aws.settings import Settings
 
 LOOP = "arn:aws:lambda:eu-west-1:123456789012:function:loop"
@@ -422,3 +422,20 @@ def test_pool_with_session_of_its_own_makes_each_client_once(counting):
         states = [pool.status(None, ASSIGNMENT.work_id).state for _ in range(3)]
 
     assert (states, counting.made) == (["unknown"] * 3, ["dynamodb"])
+
+
+def test_lean_calls_repeat_starts_that_are_claimed_alone(
+    counting, far, clock, entropy, monkeypatch
+):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    counting.listen, far.default = far.listen, (500, {}, "ServiceException")
+    lean = Settings(lean_calls=True)
+    ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=lean)
+    requests = []
+    for claimed in (False, True):
+        far.requests.clear()
+        with pytest.raises(InvokeUnanswered):
+            ports.invoker.start_work("send", replace(ASSIGNMENT, claimed=claimed), "{}")
+        requests.append(len(far.requests))
+
+    assert requests == [1, 1 + CLIENT_CONFIGS["lambda-retrying"].retries["total_max_attempts"]]
