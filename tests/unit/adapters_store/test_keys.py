@@ -14,7 +14,7 @@ from workpool_aws.adapters.items.keys import (
     place_of,
 )
 from workpool_aws.adapters.items.records import key_of
-from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import (
     ChunkRef,
@@ -149,3 +149,14 @@ def test_next_low_is_very_next_key():
 )
 def test_range_that_can_hold_no_key_is_told(low, high, empty):
     assert is_empty(KeyRange(shelf=Collection.WORK, pool="email", low=low, high=high)) is empty
+
+
+def test_refused_shard_is_named_with_those_that_there_are():
+    span = KeyRange(shelf=Collection.WORK, pool="p", shard=SHARDS_MAX)
+    with pytest.raises(ValueError, match=rf"^shard {SHARDS_MAX} is not in 0\.\.{SHARDS_MAX - 1}$"):
+        partition_of(span)
+
+
+def test_refused_pool_name_is_quoted_up_to_sixty_characters():
+    with pytest.raises(ValueError, match=rf"^pool: '{'n' * 60}' is not allowed; 1 to 40 "):
+        key_of(StatusRef("n" * 61))
