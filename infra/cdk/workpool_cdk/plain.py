@@ -88,16 +88,10 @@ class PlainStack(Stack):
         code.declare(self)
         self._code = code
         workers = _Listed(
-            self,
-            "Workers",
-            "ARNs of the functions, versions and aliases that the pools may run, separated by commas. "
-            "Of a version or alias, also the ARN of its function.",
+            self, "Workers", "the functions, versions and aliases that the pools may run"
         )
-        callbacks = _Listed(
-            self,
-            "CallbackTargets",
-            "ARNs of the functions, queues and topics that on_complete may name, separated by commas. "
-            "Of a version or alias, also the ARN of its function.",
+        targets = _Listed(
+            self, "CallbackTargets", "the functions, queues and topics that on_complete may name"
         )
         self._pool = Workpool(
             self,
@@ -109,23 +103,9 @@ class PlainStack(Stack):
             removal_policy=RemovalPolicy.RETAIN if config.keep_table else RemovalPolicy.DESTROY,
         )
         table = self._pool.table.table_arn
-        run = workers.arns_or(table)
-        starts = [permissions.invoke_statement(*run), permissions.limits_statement(*run)]
-        sends = [_send_statement(callbacks.arns_or(table))]
-        self._allow("Starts", [self._pool.loop], starts)
-        self._allow("Callbacks", [self._pool.loop, self._pool.completion], sends)
-        self._outputs(
-            {
-                "TableName": self._pool.table_name,
-                "LoopArn": self._pool.loop.function_arn,
-                "CompletionArn": self._pool.completion.function_arn,
-                "LoopRoleName": _role_of(self._pool.loop).role_name,
-                "CompletionRoleName": _role_of(self._pool.completion).role_name,
-                **{
-                    f"{name}Arn": self._policy(name, each, sends) for name, each in POLICIES.items()
-                },
-            }
-        )
+        sends = [_send_statement(targets.arns_or(table))]
+        self._let_library(workers.arns_or(table), sends)
+        self._outputs(sends)
 
     @property
     def code_folder(self) -> str:
@@ -137,14 +117,12 @@ class PlainStack(Stack):
         """The name under which the code is expected in its bucket, unless the parameter says otherwise."""
         return self._code.key
 
-    def _allow(
-        self,
-        name: str,
-        functions: Sequence[lambda_.IFunction],
-        statements: Sequence[iam.PolicyStatement],
-    ) -> None:
-        roles = [_role_of(each) for each in functions]
-        iam.Policy(self, name, roles=roles, document=_document(statements))
+    def _let_library(self, workers: Sequence[str], sends: Sequence[iam.PolicyStatement]) -> None:
+        """Let the loop start the workers, and the loop and completion send callbacks."""
+        starts = [permissions.invoke_statement(*workers), permissions.limits_statement(*workers)]
+        loop, completion = _role_of(self._pool.loop), _role_of(self._pool.completion)
+        iam.Policy(self, "Starts", roles=[loop], document=_document(starts))
+        iam.Policy(self, "Callbacks", roles=[loop, completion], document=_document(sends))
 
     def _policy(self, name: str, policy: RolePolicy, sends: Sequence[iam.PolicyStatement]) -> str:
         invoked = [
@@ -168,7 +146,15 @@ class PlainStack(Stack):
             document=_document(statements),
         ).managed_policy_arn
 
-    def _outputs(self, values: dict[str, str]) -> None:
+    def _outputs(self, sends: Sequence[iam.PolicyStatement]) -> None:
+        values = {
+            "TableName": self._pool.table_name,
+            "LoopArn": self._pool.loop.function_arn,
+            "CompletionArn": self._pool.completion.function_arn,
+            "LoopRoleName": _role_of(self._pool.loop).role_name,
+            "CompletionRoleName": _role_of(self._pool.completion).role_name,
+            **{f"{name}Arn": self._policy(name, each, sends) for name, each in POLICIES.items()},
+        }
         for name, value in values.items():
             CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
@@ -176,9 +162,13 @@ class PlainStack(Stack):
 class _Listed:
     """A parameter that lists ARNs, and may be empty."""
 
-    def __init__(self, stack: Stack, name: str, description: str) -> None:
+    def __init__(self, stack: Stack, name: str, listed: str) -> None:
         self._parameter = CfnParameter(
-            stack, name, type="CommaDelimitedList", default="", description=description
+            stack,
+            name,
+            type="CommaDelimitedList",
+            default="",
+            description=f"ARNs of {listed}, separated by commas. Of a version or alias, also the ARN of its function.",
         )
         given = Fn.condition_not(
             Fn.condition_equals(Fn.join("", self._parameter.value_as_list), "")
