@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 
 import pytest
 
@@ -35,3 +36,10 @@ def test_unseal_refuses_what_its_holder_sealed_and_nobody_compressed(plain: byte
     sealed = base64.b85encode(tag + _mixed("n", tag, plain)).decode()
 
     assert unseal("n", sealed, bytes_max=1000) is None
+
+
+def test_seal_is_sixteen_bytes_longer_than_its_compressed_text() -> None:
+    """Loops of one version read reports of another, so the tag keeps its length."""
+    text = "a report " * 20
+
+    assert len(base64.b85decode(seal("nonce", text))) == 16 + len(zlib.compress(text.encode()))
