@@ -891,3 +891,11 @@ def test_assignment_whose_nonce_cannot_be_one_is_none(nonce):
 
     assert assignment_from_wire({**sent, "nonce": "x" * limits.NONCE_LENGTH_MAX}) is not None
     assert assignment_from_wire({**sent, "nonce": nonce}) is None
+
+
+def test_carried_report_of_largest_result_comes_back_though_each_character_is_escaped():
+    result = json.dumps('"' * (limits.PAYLOAD_BYTES_MAX // 2 - 1))
+    report = Report(kind=ReportKind.SUCCESS, result=result, claim="claim-token-123456")
+
+    assert len(result) == limits.PAYLOAD_BYTES_MAX
+    assert read_carried(carried_outcome(report, ASSIGNMENT), ASSIGNMENT) == report
