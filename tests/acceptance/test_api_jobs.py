@@ -46,7 +46,7 @@ def nothing_is_stored(pool: Workpool) -> bool:
 
 
 @both_engines
-def test_a_job_is_enqueued_by_itself_and_its_result_has_its_type(cloud: LocalCloud) -> None:
+def test_job_is_enqueued_by_itself_and_its_result_has_its_type(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     send_email = sends(pool)
     fn = cloud.function(send_email, name="anything")
@@ -63,7 +63,7 @@ def test_a_job_is_enqueued_by_itself_and_its_result_has_its_type(cloud: LocalClo
     assert pool.show(None, work_id).target == fn
 
 
-def test_a_job_takes_arguments_by_position_and_leaves_defaults_to_the_function(
+def test_job_takes_arguments_by_position_and_leaves_defaults_to_function(
     cloud: LocalCloud,
 ) -> None:
     pool = cloud.workpool()
@@ -75,7 +75,7 @@ def test_a_job_takes_arguments_by_position_and_leaves_defaults_to_the_function(
     assert pool.show(None, work_id, args=True).args.value == {"to": "a@example.com"}
 
 
-def test_a_job_takes_the_values_that_its_annotations_read(cloud: LocalCloud) -> None:
+def test_job_takes_values_that_its_annotations_read(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -95,7 +95,7 @@ def test_a_job_takes_the_values_that_its_annotations_read(cloud: LocalCloud) -> 
     assert bill.result(None, work_id).return_value == ["2030", "1.10", "Main St", "1:00:00"]
 
 
-def test_a_batch_of_a_job_keeps_its_order(cloud: LocalCloud) -> None:
+def test_batch_of_job_keeps_its_order(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.query
@@ -111,7 +111,7 @@ def test_a_batch_of_a_job_keeps_its_order(cloud: LocalCloud) -> None:
     assert square.enqueue_batch(None, []) == []
 
 
-def test_a_job_without_its_handle_in_the_arguments_receives_it(cloud: LocalCloud) -> None:
+def test_job_without_its_handle_in_arguments_receives_it(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -159,9 +159,7 @@ BAD_CALLS = {
 
 
 @pytest.mark.parametrize("case", BAD_CALLS)
-def test_a_bad_call_of_a_job_is_refused_before_anything_is_stored(
-    cloud: LocalCloud, case: str
-) -> None:
+def test_bad_call_of_job_is_refused_before_anything_is_stored(cloud: LocalCloud, case: str) -> None:
     call, field, said = BAD_CALLS[case]
     pool = cloud.workpool()
     send_email = sends(pool)
@@ -175,7 +173,7 @@ def test_a_bad_call_of_a_job_is_refused_before_anything_is_stored(
     assert nothing_is_stored(pool)
 
 
-def test_a_validator_that_fails_otherwise_is_refused_at_the_call(cloud: LocalCloud) -> None:
+def test_validator_that_fails_otherwise_is_refused_at_call(cloud: LocalCloud) -> None:
     class Picky(BaseModel):
         n: int
 
@@ -196,7 +194,7 @@ def test_a_validator_that_fails_otherwise_is_refused_at_the_call(cloud: LocalClo
     assert "LookupError" in str(error)
 
 
-def test_options_of_a_call_win_over_those_of_its_handle_and_job(cloud: LocalCloud) -> None:
+def test_options_of_call_win_over_those_of_its_handle_and_job(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     soon, later = timedelta(minutes=1), timedelta(hours=1)
 
@@ -225,7 +223,7 @@ def test_options_of_a_call_win_over_those_of_its_handle_and_job(cloud: LocalClou
 
 
 @both_engines
-def test_a_decorated_function_and_its_name_are_targets(cloud: LocalCloud) -> None:
+def test_decorated_function_and_its_name_are_targets(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     @pool.action(name="mail.send")
@@ -247,7 +245,7 @@ def test_a_decorated_function_and_its_name_are_targets(cloud: LocalCloud) -> Non
     assert error.field == "args.to"
 
 
-def test_a_job_runs_in_the_function_that_was_added_last(cloud: LocalCloud) -> None:
+def test_job_runs_in_function_that_was_added_last(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     send_email = sends(pool)
     cloud.function(send_email)
@@ -256,7 +254,7 @@ def test_a_job_runs_in_the_function_that_was_added_last(cloud: LocalCloud) -> No
     assert pool.show(None, send_email.enqueue(None, to="a")).target == newer
 
 
-def test_a_job_is_enqueued_in_the_pool_that_decorated_it(cloud: LocalCloud) -> None:
+def test_job_is_enqueued_in_pool_that_decorated_it(cloud: LocalCloud) -> None:
     mail, other = cloud.workpool("mail"), cloud.workpool("other")
     send_email = sends(mail)
     cloud.function(send_email)
@@ -269,7 +267,7 @@ def test_a_job_is_enqueued_in_the_pool_that_decorated_it(cloud: LocalCloud) -> N
         send_email.result(None, there)
 
 
-def test_a_job_that_is_not_deployed_is_refused_with_those_that_are(cloud: LocalCloud) -> None:
+def test_job_that_is_not_deployed_is_refused_with_those_that_are(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     send_email = sends(pool)
     none = refused(lambda: send_email.enqueue(None, to="a"))
@@ -294,7 +292,7 @@ def test_a_job_that_is_not_deployed_is_refused_with_those_that_are(cloud: LocalC
         ("mailer", None),
     ],
 )
-def test_a_name_of_no_job_is_a_functions_unless_it_is_a_near_miss(
+def test_name_of_no_job_is_functions_unless_it_is_near_miss(
     cloud: LocalCloud, name: str, refusal: str | None
 ) -> None:
     pool = cloud.workpool()
@@ -309,7 +307,7 @@ def test_a_name_of_no_job_is_a_functions_unless_it_is_a_near_miss(
         assert nothing_is_stored(pool)
 
 
-def test_the_name_of_a_jobs_function_is_no_near_miss(cloud: LocalCloud) -> None:
+def test_name_of_jobs_function_is_no_near_miss(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     cloud.function(sends(pool), name="send-email")
 
@@ -331,7 +329,7 @@ def test_the_name_of_a_jobs_function_is_no_near_miss(cloud: LocalCloud) -> None:
         ({"retries": 3}, "retries"),
     ],
 )
-def test_a_decorator_refuses_a_bad_name_or_option(
+def test_decorator_refuses_bad_name_or_option(
     cloud: LocalCloud, given: dict[str, Any], field: str
 ) -> None:
     decorate = cloud.workpool().action(**given)
@@ -340,11 +338,11 @@ def test_a_decorator_refuses_a_bad_name_or_option(
 
 
 @pytest.mark.parametrize("bad", [None, 5, "send_email"])
-def test_a_decorator_refuses_what_is_no_function(cloud: LocalCloud, bad: object) -> None:
+def test_decorator_refuses_what_is_no_function(cloud: LocalCloud, bad: object) -> None:
     assert refused(lambda: cloud.workpool().action(bad)).field == "function"
 
 
-def test_a_job_reads_the_result_of_its_own_type_alone(cloud: LocalCloud) -> None:
+def test_job_reads_result_of_its_own_type_alone(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     send_email = sends(pool)
     cloud.function(send_email)
@@ -372,7 +370,7 @@ def test_a_job_reads_the_result_of_its_own_type_alone(cloud: LocalCloud) -> None
     assert fail.result(None, failed).error_type == "LookupError"
 
 
-def test_a_return_type_that_cannot_be_used_is_refused_when_it_is_read(cloud: LocalCloud) -> None:
+def test_return_type_that_cannot_be_used_is_refused_when_it_is_read(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     def work():
@@ -388,7 +386,7 @@ def test_a_return_type_that_cannot_be_used_is_refused_when_it_is_read(cloud: Loc
     assert pool.result(None, work_id).return_value == 1
 
 
-def test_annotations_that_cannot_be_used_are_refused_at_the_call(cloud: LocalCloud) -> None:
+def test_annotations_that_cannot_be_used_are_refused_at_call(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
 
     def work(n):

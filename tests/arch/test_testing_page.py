@@ -32,13 +32,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     ).stdout
 
 
-def test_every_block_of_python_is_a_file() -> None:
+def test_every_block_of_python_is_file() -> None:
     assert len(FILES) == PAGE.count("```python") > 10
     assert len({found["name"] for found in FILES}) == len(FILES)
 
 
 @pytest.mark.parametrize("found", FILES, ids=lambda found: found["name"])
-def test_a_file_passes(report: str, found: re.Match[str]) -> None:
+def test_file_passes(report: str, found: re.Match[str]) -> None:
     ended = re.findall(rf"^{re.escape(found['name'])}::\S+ ([A-Z]+)", report, re.MULTILINE)
     tests = set() if found["name"] in SHARED else {"FAILED" if found["fails"] else "PASSED"}
 
@@ -46,7 +46,7 @@ def test_a_file_passes(report: str, found: re.Match[str]) -> None:
     assert len(ended) >= len(re.findall(r"^\s*def test_", found["code"], re.MULTILINE))
 
 
-def test_the_report_is_that_of_the_failing_test(report: str) -> None:
+def test_report_is_that_of_failing_test(report: str) -> None:
     [shown] = REPORT.findall(PAGE)
 
     assert re.search(re.escape(shown).replace("…", ".*"), report), report

@@ -199,7 +199,7 @@ def test_page_of_one_outcome_looks_through_twenty_pages_at_most(
     assert [one["work_id"] for one in following] == finished[20:]
 
 
-def test_work_that_waits_for_its_retry_shows_the_attempts_that_it_made(
+def test_work_that_waits_for_its_retry_shows_attempts_that_it_made(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LocalCloud(engine="memory") as cloud:

@@ -146,7 +146,7 @@ def test_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize(("count", "stored_before"), [(64, 64), (200, 64)])
-def test_large_batch_kicks_the_loop_after_its_first_part(count: int, stored_before: int) -> None:
+def test_large_batch_kicks_loop_after_its_first_part(count: int, stored_before: int) -> None:
     with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=100)
         fn = cloud.function(lambda _event, _context: None, name="work")
@@ -165,7 +165,7 @@ def test_large_batch_kicks_the_loop_after_its_first_part(count: int, stored_befo
     assert sum(n < kicked for n in stored) == stored_before
 
 
-def test_batch_whose_first_kick_fails_is_acknowledged_by_the_last(stage: Stage) -> None:
+def test_batch_whose_first_kick_fails_is_acknowledged_by_last(stage: Stage) -> None:
     """[WP-3] The first kick is a hint."""
     works = [a_work(id=an_id(NOW, n + 1)) for n in range(100)]
     stage.store.plan(puts(LoopStatus), lost_before)

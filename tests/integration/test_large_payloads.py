@@ -263,7 +263,7 @@ def test_undecorated_function_whose_record_is_too_large_is_recovered(memory: Loc
 
 
 @pytest.mark.parametrize(("size", "at_once"), [(100, 64), (100_000, 16)])
-def test_a_loop_makes_fewer_starts_at_a_time_of_large_arguments(size: int, at_once: int) -> None:
+def test_loop_makes_fewer_starts_at_time_of_large_arguments(size: int, at_once: int) -> None:
     """The loop holds the arguments of each start in several copies."""
     with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=100)

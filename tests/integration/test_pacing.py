@@ -67,7 +67,7 @@ def test_work_that_comes_in_while_loop_polls_starts_within_second() -> None:
     assert stage.generation() == 1
 
 
-def test_a_loop_with_nothing_in_flight_reads_notices_in_deep_reads_alone() -> None:
+def test_loop_with_nothing_in_flight_reads_notices_in_deep_reads_alone() -> None:
     """[WP-24] It waits for a work item that is due in a minute."""
     with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
         fn = cloud.function(lambda _event, _: None, name="work")

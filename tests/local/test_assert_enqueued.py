@@ -58,7 +58,7 @@ def refusal(target: object = send_email, **args: object) -> str:
     return str(refused.value)
 
 
-def test_assert_enqueued_returns_the_work_item(cloud: LocalCloud) -> None:
+def test_assert_enqueued_returns_work_item(cloud: LocalCloud) -> None:
     work_id = pool.enqueue_action(
         None,
         "send_email",
@@ -105,7 +105,7 @@ def test_assert_enqueued_takes_workers_names_and_arns(
     refute_enqueued(crawl)
 
 
-def test_assert_enqueued_finds_a_handler_that_runs_in_two_functions(cloud: LocalCloud) -> None:
+def test_assert_enqueued_finds_handler_that_runs_in_two_functions(cloud: LocalCloud) -> None:
     slow_arn = cloud.function(send_email, name="send_email_slowly")
     pool.enqueue_action(None, f"{ARN}send_email", {"to": "a@example.com"})
     pool.enqueue_action(None, slow_arn, {"to": "b@example.com"})
@@ -179,7 +179,7 @@ def test_assert_enqueued_takes_arguments_of_any_name(cloud: LocalCloud) -> None:
     refute_enqueued(send_email, target="y")
 
 
-def test_assert_enqueued_shows_the_nearest_first_with_its_differences(cloud: LocalCloud) -> None:
+def test_assert_enqueued_shows_nearest_first_with_its_differences(cloud: LocalCloud) -> None:
     ids = [
         pool.enqueue_action(None, "crawl", {"to": "b@example.com"}),
         enqueue(to="c@example.com", template="bye"),
@@ -233,7 +233,7 @@ def test_assert_enqueued_survives_hostile_values(cloud: LocalCloud) -> None:
     assert "\x1b" not in "".join(shown)
 
 
-def test_refute_enqueued_shows_the_matches(cloud: LocalCloud) -> None:
+def test_refute_enqueued_shows_matches(cloud: LocalCloud) -> None:
     work_id = enqueue(to="a")
     enqueue(to="b")
 
@@ -247,19 +247,19 @@ def test_refute_enqueued_shows_the_matches(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("look", [assert_enqueued, refute_enqueued])
-def test_a_function_that_the_cloud_has_not_is_refused(cloud: LocalCloud, look) -> None:
+def test_function_that_cloud_has_not_is_refused(cloud: LocalCloud, look) -> None:
     for target in ("send_emial", lambda event, context: None, None, 3):
         with pytest.raises(UsageError, match="a function of this cloud"):
             look(target, to="a")
 
 
 @pytest.mark.parametrize("look", [assert_enqueued, refute_enqueued])
-def test_outside_of_a_cloud_the_fixture_is_named(look) -> None:
+def test_outside_of_cloud_fixture_is_named(look) -> None:
     with pytest.raises(LocalCloudError, match="workpool_cloud"):
         look("send_email")
 
 
-def test_the_innermost_cloud_is_looked_in(cloud: LocalCloud) -> None:
+def test_innermost_cloud_is_looked_in(cloud: LocalCloud) -> None:
     enqueue(to="outer")
     with LocalCloud() as inner:
         inner.function(send_email)

@@ -55,7 +55,7 @@ def frames_of(error: BaseException) -> list[str]:
 
 
 @pytest.mark.parametrize("fn", ["send_email", "plain"])
-def test_raise_failures_raises_the_functions_own_error(cloud: LocalCloud, fn: str) -> None:
+def test_raise_failures_raises_functions_own_error(cloud: LocalCloud, fn: str) -> None:
     work_id = enqueue(fn, to="nobody")
 
     with pytest.raises(LookupError, match="no such address") as raised:
@@ -68,7 +68,7 @@ def test_raise_failures_raises_the_functions_own_error(cloud: LocalCloud, fn: st
     ]
 
 
-def test_raise_failures_raises_the_first_of_several(cloud: LocalCloud) -> None:
+def test_raise_failures_raises_first_of_several(cloud: LocalCloud) -> None:
     enqueue(to="a")
     cloud.fail_next(send_email, KeyError("first"))
     cloud.fail_next(send_email, KeyError("second"))
@@ -95,7 +95,7 @@ def test_raise_failures_leaves_out_failures_of_earlier_calls(cloud: LocalCloud) 
     ]
 
 
-def test_raise_failures_sees_failures_of_an_advance(cloud: LocalCloud) -> None:
+def test_raise_failures_sees_failures_of_advance(cloud: LocalCloud) -> None:
     enqueue(to="nobody")
     cloud.advance(timedelta(minutes=1))
 
@@ -124,7 +124,7 @@ def test_raise_failures_raises_when_no_attempt_is_left(cloud: LocalCloud) -> Non
     ]
 
 
-def test_raise_failures_names_a_failure_without_an_error(cloud: LocalCloud) -> None:
+def test_raise_failures_names_failure_without_error(cloud: LocalCloud) -> None:
     enqueue(too="a")
 
     with pytest.raises(WorkFailed, match="invalid_arguments: to: Field required") as raised:
@@ -133,14 +133,14 @@ def test_raise_failures_names_a_failure_without_an_error(cloud: LocalCloud) -> N
     assert raised.value.__cause__ is None
 
 
-def test_raise_failures_names_a_timeout(cloud: LocalCloud) -> None:
+def test_raise_failures_names_timeout(cloud: LocalCloud) -> None:
     enqueue("sleep_long")
 
     with pytest.raises(WorkFailed, match=r"^sleep_long\(\) failed in its only attempt: timeout"):
         cloud.run_until_idle(raise_failures=True)
 
 
-def test_raise_failures_chains_the_error_that_ended_the_process(cloud: LocalCloud) -> None:
+def test_raise_failures_chains_error_that_ended_process(cloud: LocalCloud) -> None:
     enqueue("plain", to="exit")
 
     with pytest.raises(WorkFailed, match="crashed") as raised:
@@ -158,7 +158,7 @@ def test_raise_failures_ignores_canceled_work_items(cloud: LocalCloud) -> None:
     assert cloud.failures == []
 
 
-def test_raise_failures_survives_a_hostile_error(cloud: LocalCloud) -> None:
+def test_raise_failures_survives_hostile_error(cloud: LocalCloud) -> None:
     class Hostile(Exception):
         __notes__ = property(lambda self: 1 / 0)
 
@@ -172,7 +172,7 @@ def test_raise_failures_survives_a_hostile_error(cloud: LocalCloud) -> None:
         cloud.run_until_idle(raise_failures=True)
 
 
-def test_failures_come_in_the_order_of_their_time(cloud: LocalCloud) -> None:
+def test_failures_come_in_order_of_their_time(cloud: LocalCloud) -> None:
     cloud.fail_next(send_email, ValueError("early"))
     early = enqueue(to="a")
     cloud.run_until_idle()
@@ -207,7 +207,7 @@ def test_failed_attempts_show_what_will_be_tried_again(cloud: LocalCloud) -> Non
     ]
 
 
-def test_a_snooze_is_no_failure(cloud: LocalCloud) -> None:
+def test_snooze_is_no_failure(cloud: LocalCloud) -> None:
     @pool.action
     def wait(work: Work) -> str:
         raise Snooze(timedelta(hours=1))
@@ -233,7 +233,7 @@ def test_fail_next_takes_workers_names_and_arns(cloud: LocalCloud, fn: object) -
     assert [value_of(each) for each in ids] == ["mail server", "mail server", "sent to a"]
 
 
-def test_fail_next_fails_an_undecorated_function(cloud: LocalCloud) -> None:
+def test_fail_next_fails_undecorated_function(cloud: LocalCloud) -> None:
     cloud.fail_next(plain, TimeoutError("mail server"))
 
     ids = []
@@ -244,7 +244,7 @@ def test_fail_next_fails_an_undecorated_function(cloud: LocalCloud) -> None:
     assert [value_of(each) for each in ids] == ["mail server", "plain"]
 
 
-def test_fail_next_reaches_a_worker_inside_of_a_wrapper(cloud: LocalCloud) -> None:
+def test_fail_next_reaches_worker_inside_of_wrapper(cloud: LocalCloud) -> None:
     @wraps(send_email)
     def wrapped(event: object, context: object) -> object:
         return send_email(event, context)
@@ -303,7 +303,7 @@ def test_fail_next_raises_one_error_many_times_without_growing_it(cloud: LocalCl
         ("times", (send_email, TimeoutError(), True)),
     ],
 )
-def test_fail_next_refuses_a_bad_value(
+def test_fail_next_refuses_bad_value(
     cloud: LocalCloud, field: str, arguments: tuple[object, ...]
 ) -> None:
     with pytest.raises(UsageError, match=f"^{field} must be"):

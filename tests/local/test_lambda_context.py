@@ -11,7 +11,7 @@ from workpool_aws.testing import lambda_context
 ARN = "arn:aws:lambda:eu-central-1:111122223333:function:orders:live"
 
 
-def test_lambda_context_has_the_attributes_of_lambdas() -> None:
+def test_lambda_context_has_attributes_of_lambdas() -> None:
     ctx = lambda_context("orders", memory_mb=512, request_id="r-1", version="7")
 
     assert ctx.function_name == "orders"
@@ -25,7 +25,7 @@ def test_lambda_context_has_the_attributes_of_lambdas() -> None:
     assert ctx.client_context is None
 
 
-def test_lambda_context_counts_down_by_the_clock() -> None:
+def test_lambda_context_counts_down_by_clock() -> None:
     now = [100.0]
     ctx = lambda_context(timeout=timedelta(seconds=3), clock=lambda: now[0])
 
@@ -36,7 +36,7 @@ def test_lambda_context_counts_down_by_the_clock() -> None:
     assert left == [3000, 500, 0]
 
 
-def test_lambda_context_counts_down_in_a_clouds_time() -> None:
+def test_lambda_context_counts_down_in_clouds_time() -> None:
     with LocalCloud() as cloud:
         ctx = lambda_context(timeout=timedelta(seconds=3))
         cloud.advance(timedelta(seconds=2))
@@ -50,7 +50,7 @@ def test_lambda_context_counts_down_in_real_time_elsewhere() -> None:
     assert 0 < left <= 900_000
 
 
-def test_lambda_context_is_the_context_of_an_enqueue() -> None:
+def test_lambda_context_is_context_of_enqueue() -> None:
     with LocalCloud() as cloud:
         cloud.function(lambda event, context: "sent", name="send")
         pool = Workpool(cloud.table)
@@ -62,7 +62,7 @@ def test_lambda_context_is_the_context_of_an_enqueue() -> None:
         assert shown.target == "arn:aws:lambda:us-east-1:123456789012:function:send"
 
 
-def test_lambda_context_takes_an_arn_of_any_region() -> None:
+def test_lambda_context_takes_arn_of_any_region() -> None:
     assert lambda_context(arn=ARN).invoked_function_arn == ARN
 
 
@@ -82,6 +82,6 @@ def test_lambda_context_takes_an_arn_of_any_region() -> None:
         ("clock", 3.0),
     ],
 )
-def test_lambda_context_refuses_a_bad_value(field: str, value: object) -> None:
+def test_lambda_context_refuses_bad_value(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"^{field} must be"):
         lambda_context(**{field: value})

@@ -46,28 +46,28 @@ def fan_out(work: Work, count: int) -> None:
     work.pool.enqueue_action_batch(None, "send_email", [{"to": str(n)} for n in range(count)])
 
 
-def test_perform_returns_the_value_unchanged() -> None:
+def test_perform_returns_value_unchanged() -> None:
     assert perform(send_email, to="ann", cents=5) == Receipt(to="ann", cents=5)
 
 
-def test_perform_gives_the_handle_of_an_attempt() -> None:
+def test_perform_gives_handle_of_attempt() -> None:
     assert perform(look, attempt=3) == Seen(
         attempt=3, remaining=timedelta(seconds=20), canceled=False, pool="default"
     )
 
 
-def test_perform_gives_the_first_attempt_by_default() -> None:
+def test_perform_gives_first_attempt_by_default() -> None:
     assert perform(look).attempt == 1
 
 
-def test_perform_raises_the_functions_own_error() -> None:
+def test_perform_raises_functions_own_error() -> None:
     with pytest.raises(LookupError, match="no such address") as raised:
         perform(send_email, to="nobody")
 
     assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "send_email"
 
 
-def test_perform_leaves_requests_for_another_attempt_to_the_test() -> None:
+def test_perform_leaves_requests_for_another_attempt_to_test() -> None:
     @pool.action
     def throttled() -> None:
         raise RetryLater(timedelta(seconds=30))
@@ -85,14 +85,12 @@ def test_perform_leaves_requests_for_another_attempt_to_the_test() -> None:
         ({"to": "ann", "cents": -1}, "cents: Input should be greater than or equal to 0"),
     ],
 )
-def test_perform_refuses_arguments_that_a_worker_would(
-    args: dict[str, object], problem: str
-) -> None:
+def test_perform_refuses_arguments_that_worker_would(args: dict[str, object], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         perform(send_email, **args)
 
 
-def test_perform_takes_no_handle_as_an_argument() -> None:
+def test_perform_takes_no_handle_as_argument() -> None:
     with pytest.raises(UsageError, match="work: Unexpected keyword argument"):
         perform(look, work=None)
 
@@ -110,7 +108,7 @@ def test_perform_refuses_arguments_that_are_no_json() -> None:
         perform(send_email, to={1})
 
 
-def test_perform_refuses_a_return_value_that_a_pool_would() -> None:
+def test_perform_refuses_return_value_that_pool_would() -> None:
     @pool.action
     def bad() -> set[int]:
         return {1}
@@ -119,7 +117,7 @@ def test_perform_refuses_a_return_value_that_a_pool_would() -> None:
         perform(bad)
 
 
-def test_perform_sees_the_surrounding_cloud() -> None:
+def test_perform_sees_surrounding_cloud() -> None:
     with LocalCloud() as cloud:
         cloud.function(send_email)
         before = cloud.now
@@ -141,7 +139,7 @@ def test_perform_alone_keeps_from_aws() -> None:
     assert dict(os.environ) == environment
 
 
-def test_perform_runs_a_bound_method() -> None:
+def test_perform_runs_bound_method() -> None:
     class Mailer:
         def __init__(self, sender: str) -> None:
             self.sender = sender

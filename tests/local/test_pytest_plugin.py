@@ -125,7 +125,7 @@ def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResul
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
 
 
-def test_a_failed_test_shows_the_work_items_that_failed(pytester: pytest.Pytester) -> None:
+def test_failed_test_shows_work_items_that_failed(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -155,7 +155,7 @@ def test_a_failed_test_shows_the_work_items_that_failed(pytester: pytest.Pyteste
     assert "not shown" not in section
 
 
-def test_a_failed_test_shows_attempts_that_will_be_made_again(pytester: pytest.Pytester) -> None:
+def test_failed_test_shows_attempts_that_will_be_made_again(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -173,7 +173,7 @@ def test_a_failed_test_shows_attempts_that_will_be_made_again(pytester: pytest.P
     )
 
 
-def test_a_raised_failure_leads_to_the_line_of_the_user(pytester: pytest.Pytester) -> None:
+def test_raised_failure_leads_to_line_of_user(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -214,7 +214,7 @@ def test_other_tests_have_no_section(pytester: pytest.Pytester) -> None:
     outcome.stdout.no_fnmatch_line(SECTION)
 
 
-def test_a_cloud_of_the_tests_own_is_shown_too(pytester: pytest.Pytester) -> None:
+def test_cloud_of_tests_own_is_shown_too(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -236,7 +236,7 @@ def test_a_cloud_of_the_tests_own_is_shown_too(pytester: pytest.Pytester) -> Non
     outcome.stdout.fnmatch_lines([SECTION, "send_email(to='ann') failed*"])
 
 
-def test_failures_that_cannot_be_read_leave_the_report_whole(pytester: pytest.Pytester) -> None:
+def test_failures_that_cannot_be_read_leave_report_whole(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -253,7 +253,7 @@ def test_failures_that_cannot_be_read_leave_the_report_whole(pytester: pytest.Py
     outcome.stdout.fnmatch_lines(["*the test's own*", "(they could not be read: RuntimeError)"])
 
 
-def test_a_message_that_cannot_be_formatted_is_shown_as_such(pytester: pytest.Pytester) -> None:
+def test_message_that_cannot_be_formatted_is_shown_as_such(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """
@@ -283,7 +283,7 @@ def test_no_handler_is_left_behind(pytester: pytest.Pytester) -> None:
     assert logging.getLogger().handlers == before
 
 
-def test_the_mark_of_the_documentation_gives_a_misbehaving_cloud(pytester: pytest.Pytester) -> None:
+def test_mark_of_documentation_gives_misbehaving_cloud(pytester: pytest.Pytester) -> None:
     outcome = run(
         pytester,
         """

@@ -105,7 +105,7 @@ def test_edit_that_acts_when_module_is_loaded_is_not_enough(
     assert not edit(module, number)
 
 
-def test_a_constant_is_edited_wherever_it_was_imported(
+def test_constant_is_edited_wherever_it_was_imported(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     importer, other = ModuleType("importer"), ModuleType("other")

@@ -27,12 +27,12 @@ def test_name_of_up_to_63_characters_is_table_and_pool(length: int) -> None:
         ("t$", "p", f"t-.p{'-' * 39}"),
     ],
 )  # fmt: skip
-def test_longer_name_is_cut_and_has_a_hash(table: str, pool: str, readable: str) -> None:
+def test_longer_name_is_cut_and_has_hash(table: str, pool: str, readable: str) -> None:
     name = schedule_name(table, pool)
 
     assert name == f"{readable}-{hash_of(f'{table}.{pool}')}"
     assert len(name) == 64
 
 
-def test_wake_is_a_minute_ahead_at_least() -> None:
+def test_wake_is_minute_ahead_at_least() -> None:
     assert SCHEDULE_AHEAD_MS_MIN == 60_000

@@ -35,7 +35,7 @@ def test_message_of_dynamodb_is_quoted_up_to_its_bound(length: int, shown: str) 
     assert shown + "x" not in str(meant)
 
 
-def test_invalid_parameters_are_the_callers_fault_and_not_quoted() -> None:
+def test_invalid_parameters_are_callers_fault_and_not_quoted() -> None:
     meant = translated(sdk.ParamValidationError(report="hunter2"), "jobs")
 
     assert isinstance(meant, UsageError)

@@ -82,7 +82,7 @@ def test_fan_out_ends_all_calls_before_it_raises_first_error(fan_out):
 
 
 @pytest.mark.parametrize(("at_once", "calls"), [(None, FAN_OUT_WORKERS), (40, 40), (3, 3)])
-def test_calls_run_at_one_time_up_to_the_limit(at_once, calls):
+def test_calls_run_at_one_time_up_to_limit(at_once, calls):
     meeting = threading.Barrier(calls)
     meet = ThreadFanOut()(lambda _: meeting.wait(timeout=10), range(calls), at_once)
     assert sorted(meet) == list(range(calls))

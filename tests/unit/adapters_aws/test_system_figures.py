@@ -26,7 +26,7 @@ def test_stopwatch_keeps_what_is_no_whole_millisecond(monkeypatch):
     assert stopwatch_ms() == 9_000_000_000.5
 
 
-def test_shortest_sleep_is_a_millisecond(monkeypatch):
+def test_shortest_sleep_is_millisecond(monkeypatch):
     slept = []
     monkeypatch.setattr("time.sleep", slept.append)
     for ms in (1, 0):
@@ -34,7 +34,7 @@ def test_shortest_sleep_is_a_millisecond(monkeypatch):
     assert slept == [0.001]
 
 
-def test_fraction_has_the_bits_of_a_float(monkeypatch):
+def test_fraction_has_bits_of_float(monkeypatch):
     asked = []
 
     def draw(bits):
@@ -46,7 +46,7 @@ def test_fraction_has_the_bits_of_a_float(monkeypatch):
     assert asked == [53, 7]
 
 
-def test_fan_out_makes_sixty_four_calls_at_a_time():
+def test_fan_out_makes_sixty_four_calls_at_time():
     """The figure of docs/performance.md, to which the clients' connections are fitted."""
     meeting = threading.Barrier(FAN_OUT_WORKERS)
 
@@ -68,7 +68,7 @@ def test_fan_out_takes_threads_of_its_own_for_more_than_one_call():
     assert all(name.startswith("workpool") for name in ThreadFanOut()(name_of, [1, 2]))
 
 
-def test_fan_out_raises_the_error_of_the_first_item_that_has_one():
+def test_fan_out_raises_error_of_first_item_that_has_one():
     seconds_first = threading.Event()
 
     def call(n):
@@ -82,7 +82,7 @@ def test_fan_out_raises_the_error_of_the_first_item_that_has_one():
         ThreadFanOut()(call, [0, 1, 2])
 
 
-def test_calls_that_were_not_begun_are_left_out_when_the_caller_is_ended(monkeypatch):
+def test_calls_that_were_not_begun_are_left_out_when_caller_is_ended(monkeypatch):
     """As by a signal, while it waits for the others."""
     begun, let_go, done = threading.Event(), threading.Event(), []
 

@@ -50,12 +50,12 @@ def test_arn_of_another_shape_names_no_place() -> None:
         "context",
     ],
 )
-def test_half_a_context_is_refused(ctx: object) -> None:
+def test_half_context_is_refused(ctx: object) -> None:
     with pytest.raises(UsageError, match=r"^ctx must be the context that Lambda gave"):
         read_caller(ctx)
 
 
-def test_name_is_the_arn_or_the_function_or_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_is_arn_or_function_or_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     outside = read_caller(None).name
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "send")
 

@@ -173,7 +173,7 @@ def test_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
         (limits.ACTIVE_FOR_MS + 1, [100, 160, 256, 410, 656, 1000, 1000]),
     ],
 )
-def test_polls_grow_to_a_second_once_nothing_has_moved_for_a_while(
+def test_polls_grow_to_second_once_nothing_has_moved_for_while(
     active_ms_ago: int, polls: list[int]
 ) -> None:
     """[WP-20] [WP-23]"""
