@@ -26,7 +26,8 @@ from workpool_aws.local.faults.faults import Fault, Faults
 from workpool_aws.local.faults.seeded import SeededFaults
 from workpool_aws.local.kernel.chance import Chooser
 from workpool_aws.local.kernel.kernel import TraceLine
-from workpool_aws.local.services.platform import LOOP_NAME, Platform
+from workpool_aws.local.services.functions import LOOP_NAME
+from workpool_aws.local.services.platform import Platform
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus

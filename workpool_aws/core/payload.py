@@ -24,10 +24,10 @@ from workpool_aws.core.pydantic_values import (
     word,
 )
 from workpool_aws.errors import PayloadTooLarge, UsageError
+from workpool_aws.model.names import RESERVED_KEY
 from workpool_aws.text import Words, kind_of
 
 __all__ = [
-    "RESERVED_KEY",
     "JsonValue",
     "checked_json",
     "encode_object",
@@ -37,9 +37,6 @@ __all__ = [
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 """A JSON value, as Python has it after decoding."""
-
-RESERVED_KEY: Final = "_workpool"
-"""The only top-level argument that users cannot have. The assignment travels under it."""
 
 _INT_BITS_MAX: Final = 14_284
 """4,300 decimal digits, which Python itself prints and reads at most."""

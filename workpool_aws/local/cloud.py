@@ -29,6 +29,7 @@ from workpool_aws.local.options import (
     whole,
 )
 from workpool_aws.local.services.functions import (
+    LOOP_NAME,
     Function,
     Handler,
     function_arn,
@@ -36,7 +37,6 @@ from workpool_aws.local.services.functions import (
     name_of,
 )
 from workpool_aws.local.services.platform import (
-    LOOP_NAME,
     OWN_TABLE,
     Engine,
     Platform,

@@ -9,8 +9,12 @@ from workpool_aws.core.callback.targets import FUNCTION, target_of
 from workpool_aws.errors import UsageError
 from workpool_aws.local.failures import failed_attempts, in_order
 from workpool_aws.local.kernel.kernel import LocalCloudError
-from workpool_aws.local.services.functions import function_arn
-from workpool_aws.local.services.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME
+from workpool_aws.local.services.functions import (
+    COMPLETION_NAME,
+    LOOP_NAME,
+    WATCHDOG_NAME,
+    function_arn,
+)
 from workpool_aws.local.stored_work import enqueued_work, work_items_in
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ __all__ = [
     "POOL",
     "POOL_LENGTH_MAX",
     "QUEUE_ARN",
+    "RESERVED_KEY",
     "ROLE_ARN",
     "SCHEDULE_GROUP",
     "TABLE",
@@ -25,6 +26,8 @@ __all__ = [
     "names_function",
 ]
 
+RESERVED_KEY: Final = "_workpool"
+"""The only top-level argument that users cannot have. The assignment travels under it."""
 POOL_LENGTH_MAX: Final = 40
 POOL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{POOL_LENGTH_MAX}}}")
 """Without a `#`, which separates the parts of a key: no pool can collide with another's items, or

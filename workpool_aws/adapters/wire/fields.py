@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
-from workpool_aws.core.payload import RESERVED_KEY
 from workpool_aws.model.ids import WorkId, is_ulid, time_of
-from workpool_aws.model.names import POOL, TABLE
+from workpool_aws.model.names import POOL, RESERVED_KEY, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

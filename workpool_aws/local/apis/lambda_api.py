@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.local.apis.http import Reply, Request, ServiceError, json_reply
-from workpool_aws.local.services.deliveries import EVENT_BYTES_MAX, Deliveries
+from workpool_aws.local.services.functions import EVENT_BYTES_MAX
 from workpool_aws.settings import DECORATED
 
 if TYPE_CHECKING:
+    from workpool_aws.local.services.deliveries import Deliveries
     from workpool_aws.local.services.functions import Functions, Resolved
     from workpool_aws.local.services.runs import Runs
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.local.services.answers import Answer, Condition, destination_record
+from workpool_aws.local.services.functions import EVENT_BYTES_MAX
 from workpool_aws.local.services.runs import Runs, Try
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import InvokeRefused
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.kernel import Kernel
     from workpool_aws.local.services.functions import Functions, Resolved
 
-__all__ = ["EVENT_BYTES_MAX", "RETRY_MS", "Deliveries"]
+__all__ = ["RETRY_MS", "Deliveries"]
 
-EVENT_BYTES_MAX: Final = 1024 * 1024
-"""Lambda takes asynchronous events up to it, and destination records, too."""
 RETRY_MS: Final = 60_000
 """The first retry comes after it, the second after twice as much."""
 _THROTTLED_MS: Final = 1_000

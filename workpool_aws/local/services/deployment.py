@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.flow.watchdog.deployment import would_record
 from workpool_aws.flow.watchdog.watch import would_act
-from workpool_aws.local.services.functions import Function, Handler, function_arn
-from workpool_aws.local.services.platform import (
+from workpool_aws.local.services.functions import (
     COMPLETION_NAME,
     LOOP_NAME,
     WATCHDOG_NAME,
-    Engine,
-    Platform,
+    Function,
+    Handler,
+    function_arn,
 )
 from workpool_aws.local.services.schedules import WATCHDOG_MS, WatchdogMinute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.local.services.platform import Engine, Platform
     from workpool_aws.model.events import Event
     from workpool_aws.ports import Ports
 

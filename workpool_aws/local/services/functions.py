@@ -11,7 +11,11 @@ from workpool_aws.text import answer_or
 
 __all__ = [
     "ACCOUNT",
+    "COMPLETION_NAME",
+    "EVENT_BYTES_MAX",
+    "LOOP_NAME",
     "REGION",
+    "WATCHDOG_NAME",
     "Event",
     "Function",
     "Functions",
@@ -24,6 +28,11 @@ __all__ = [
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
+LOOP_NAME: Final = "workpool-loop"
+COMPLETION_NAME: Final = "workpool-completion"
+WATCHDOG_NAME: Final = "workpool-watchdog"
+EVENT_BYTES_MAX: Final = 1024 * 1024
+"""Bytes of an asynchronous event, at most. The same holds for destination records."""
 
 Event = dict[str, Any]
 """A decoded event: what the JSON holds is the caller's affair."""

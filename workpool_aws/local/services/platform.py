@@ -12,7 +12,13 @@ from workpool_aws.local.apis.user_aws import UserAws
 from workpool_aws.local.faults.faults import CloudFaults, NoFaults
 from workpool_aws.local.services.deliveries import Deliveries
 from workpool_aws.local.services.environment import asked_log_level
-from workpool_aws.local.services.functions import ACCOUNT, Functions, function_arn
+from workpool_aws.local.services.functions import (
+    ACCOUNT,
+    COMPLETION_NAME,
+    LOOP_NAME,
+    Functions,
+    function_arn,
+)
 from workpool_aws.local.services.invocations import InvocationLog
 from workpool_aws.local.services.mailboxes import Mailbox
 from workpool_aws.local.services.runs import Runs
@@ -28,11 +34,8 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.kernel import Kernel
     from workpool_aws.ports import Ports, Store
 
-__all__ = ["COMPLETION_NAME", "LOOP_NAME", "OWN_TABLE", "WATCHDOG_NAME", "Engine", "Platform"]
+__all__ = ["OWN_TABLE", "Engine", "Platform"]
 
-LOOP_NAME: Final = "workpool-loop"
-COMPLETION_NAME: Final = "workpool-completion"
-WATCHDOG_NAME: Final = "workpool-watchdog"
 OWN_TABLE: Final = "workpool-local"
 _GROUP: Final = "workpool-local"
 _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/workpool-local-scheduler"
