@@ -14,6 +14,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.model.names import (
     FUNCTION_ARN,
     FUNCTION_NAME,
+    JOB,
     POOL,
     POOL_LENGTH_MAX,
     ROLE_ARN,
@@ -50,6 +51,9 @@ _FLAGS: Final[Mapping[str, bool]] = {
     "true": True,
     "yes": True,
 }
+_JOBS_SHAPE: Final = (
+    "jobs and the names or ARNs of their functions: send_email=mailer,crawl=crawler"
+)
 _POOLS_SHAPE: Final = 'a JSON object of pools: {"email": {"max_parallelism": 10}}'
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -74,6 +78,8 @@ class Settings:
     acknowledging: tuple[str, ...] = ()
     """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers
     acknowledge callbacks."""
+    jobs: tuple[tuple[str, str], ...] = ()
+    """WORKPOOL_JOBS, for the watchdog: jobs, and the function of each, by name or ARN."""
     pools: tuple[tuple[str, int], ...] = ()
     """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives
     each."""
@@ -120,6 +126,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"
         ),
         acknowledging=env.functions("WORKPOOL_ACKNOWLEDGING"),
+        jobs=env.jobs("WORKPOOL_JOBS"),
         pools=env.pools("WORKPOOL_POOLS"),
         serves=pools_served(env.text(SERVES)),
         metrics=env.metrics("WORKPOOL_METRICS"),
@@ -189,6 +196,19 @@ class _Variables:
                     name, text, "names or ARNs of Lambda functions, separated by commas"
                 )
         return tuple(sorted(listed))
+
+    def jobs(self, name: str) -> tuple[tuple[str, str], ...]:
+        named: dict[str, str] = {}
+        for text in (self.text(name) or "").split(","):
+            job, _, function = (part.strip() for part in text.partition("="))
+            if not job and not function:
+                continue
+            known = FUNCTION_ARN.fullmatch(function) or FUNCTION_NAME.fullmatch(function)
+            if JOB.fullmatch(job) is None or known is None:
+                raise UsageError(name, text, _JOBS_SHAPE)
+            if named.setdefault(job, function) != function:
+                raise UsageError(name, text, f"one function for the job {job}")
+        return tuple(sorted(named.items()))
 
     def pools(self, name: str) -> tuple[tuple[str, int], ...]:
         value = self.text(name)

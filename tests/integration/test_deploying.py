@@ -39,7 +39,7 @@ from workpool_aws.model.events import (
     KickFailed,
     LimitDeployed,
 )
-from workpool_aws.model.loop import DeployedLimit, Deployment
+from workpool_aws.model.loop import DeployedJob, DeployedLimit, Deployment
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
 from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import Put, Written
@@ -51,6 +51,7 @@ DEPLOYED = Deployment(
     schedule_group="workpool",
     scheduler_role_arn="arn:aws:iam::123456789012:role/scheduler",
     acknowledging=("told",),
+    jobs=(DeployedJob("send_email", LOOP.replace("loop", "mailer")),),
 )
 
 
@@ -86,6 +87,7 @@ def told_in(item: object) -> object:
             for other in (
                 {"loop_arn": LOOP + "-old"},
                 {"acknowledging": ()},
+                {"jobs": ()},
                 {"schedule_group": "x"},
             )
         ),

@@ -30,7 +30,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.events import Started
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import DeployedLimit, Deployment
+from workpool_aws.model.loop import DeployedJob, DeployedLimit, Deployment
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.model.spec import Kind
@@ -200,6 +200,7 @@ def test_settings_of_deployment_are_known_to_its_pools(session):
         schedule_group="group-9",
         scheduler_role_arn=ROLE,
         acknowledging=("told",),
+        jobs=(("send", "mailer:live"), ("crawl", LOOP + "-of-others")),
         pools=(("email", 3), ("sms", 0)),
     )
     assert aws_ports("t-1", session, settings=known).deployed == Deployment(
@@ -209,6 +210,10 @@ def test_settings_of_deployment_are_known_to_its_pools(session):
         scheduler_role_arn=ROLE,
         acknowledging=("told",),
         limits=(DeployedLimit("email", 3), DeployedLimit("sms", 0)),
+        jobs=(
+            DeployedJob("crawl", LOOP + "-of-others"),
+            DeployedJob("send", f"{LOOP.rpartition(':')[0]}:mailer:live"),
+        ),
     )
     assert aws_ports("t-1", session, settings=Settings(completion_arn=DONE)).deployed is None
 
@@ -413,6 +418,20 @@ def test_functions_that_acknowledge_are_those_of_deployment(counting, far):
             True,
             False,
         )
+
+
+def test_jobs_are_those_of_deployment(counting):
+    job = DeployedJob("send", LOOP + "-mailer")
+    with mock_aws():
+        create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
+        ports = aws_ports("t-1", counting, settings=Settings())
+        ports.store.write(Put(Deployment(loop_arn=LOOP, jobs=(job,))))
+        pool = Workpool("t-1", ports=ports)
+        send = pool.action(name="send")(lambda: None)
+
+        assert pool.show(None, send.enqueue(None)).target == job.target
+        with pytest.raises(UsageError, match="a job that is deployed: send; got the job 'lambda'"):
+            pool.action(lambda: None).enqueue(None)
 
 
 def test_pool_with_session_of_its_own_makes_each_client_once(counting):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -350,4 +351,22 @@ def test_decorated_function_that_is_not_deployed_is_refused(world: World) -> Non
         pool.list(None, fn=send_email)
     with pytest.raises(UsageError, match=r"^target must be the ARN"):
         pool.enqueue_action(None, print, {})
+    assert world.requests == 0
+
+
+def unanswered(name: str) -> dict[str, str]:
+    raise StoreUnavailable(f"no answer about {name}")
+
+
+def test_name_of_function_needs_no_answer_about_jobs(world: World) -> None:
+    pool = Workpool(world.ports.table, "email", ports=replace(world.ports, jobs=unanswered))
+
+    assert world.work(pool.enqueue_action(None, "send", {})).spec.target == "send"
+
+
+def test_job_needs_an_answer_about_jobs(world: World) -> None:
+    pool = Workpool(world.ports.table, "email", ports=replace(world.ports, jobs=unanswered))
+
+    with pytest.raises(StoreUnavailable, match="no answer about send_email"):
+        pool.action(name="send_email")(lambda: None).enqueue(None)
     assert world.requests == 0

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from workpool_aws.adapters.aws.invoke import LambdaInvoker, fresh_trace, start_fresh_traces
-from workpool_aws.adapters.aws.jobs import DeployedJobs
+from workpool_aws.adapters.aws.jobs import DeployedJobs, deployed_jobs
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
 from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
@@ -155,6 +155,7 @@ class _Addresses:
             scheduler_role_arn=self.settings.scheduler_role_arn,
             acknowledging=self.settings.acknowledging,
             limits=tuple(DeployedLimit(pool, limit) for pool, limit in self.settings.pools),
+            jobs=deployed_jobs(self.settings.jobs, beside=self.settings.loop_arn),
         )
 
     def deployment(self) -> Deployment | None:

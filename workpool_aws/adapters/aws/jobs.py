@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import DeployedJob
+from workpool_aws.model.names import FUNCTION_ARN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from workpool_aws.model.loop import Deployment
     from workpool_aws.ports import Clock
 
-__all__ = ["JOBS_KEPT_MS", "JOBS_MISSED_KEPT_MS", "DeployedJobs"]
+__all__ = ["JOBS_KEPT_MS", "JOBS_MISSED_KEPT_MS", "DeployedJobs", "deployed_jobs"]
 
 JOBS_KEPT_MS: Final = 300_000
 JOBS_MISSED_KEPT_MS: Final = 10_000
@@ -47,3 +49,17 @@ class DeployedJobs:
             self._jobs = {} if found is None else dict(found.jobs)
             self._read_at = EpochMs(now)
         return self._jobs
+
+
+def deployed_jobs(named: Iterable[tuple[str, str]], *, beside: str) -> tuple[DeployedJob, ...]:
+    """Return jobs with the ARNs of their functions, in order of their names.
+
+    A function's name means the account and region of the ARN `beside`.
+    """
+    home = beside.split(":function:", maxsplit=1)[0]
+    return tuple(
+        DeployedJob(
+            job, function if FUNCTION_ARN.fullmatch(function) else f"{home}:function:{function}"
+        )
+        for job, function in sorted(named)
+    )
