@@ -310,6 +310,69 @@ def test_watchdog_is_told_which_handlers_acknowledge() -> None:
     )
 
 
+def test_watchdog_is_told_which_function_is_which_job() -> None:
+    deployed = Deployed()
+    elsewhere = Stack(deployed.app, "Workers")
+    mailer = deployed.function("SendEmail", function_name="mailer")
+    crawler = deployed.function("Crawl", stack=elsewhere, function_name="crawler")
+    deployed.pool.add_action(mailer, name="mail.send")
+    deployed.pool.add_action(mailer, name="mail.send")
+    deployed.pool.add_action(mailer.add_alias("live"), name="mail.send.live")
+    deployed.pool.add_action(crawler, name="crawl")
+    deployed.pool.add_action(deployed.function("Nameless"))
+
+    assert read_settings(
+        {"WORKPOOL_JOBS": environment_of(deployed, "PoolsWatchdog")["WORKPOOL_JOBS"]}
+    ).jobs == (("crawl", "crawler"), ("mail.send", "mailer"), ("mail.send.live", "mailer:live"))
+
+
+def test_job_of_function_that_is_named_when_it_is_deployed() -> None:
+    deployed = Deployed()
+    deployed.pool.add_action(deployed.function("SendEmail"), name="send_email")
+
+    told = environment_of(deployed, "PoolsWatchdog")["WORKPOOL_JOBS"]["Fn::Join"][1]
+
+    assert told[0] == "send_email="
+    assert "SendEmail" in told[1]["Ref"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-x", "x" * 65, 5])
+def test_name_that_no_job_can_have_is_refused(name: object) -> None:
+    deployed = Deployed()
+
+    with pytest.raises(ConfigurationError, match=r"^name must be"):
+        deployed.pool.add_action(deployed.function("SendEmail"), name=name)  # type: ignore[arg-type]
+
+
+def test_second_function_of_job_is_refused() -> None:
+    deployed = Deployed()
+    deployed.pool.add_action(deployed.function("SendEmail"), name="send_email")
+
+    with pytest.raises(
+        ConfigurationError, match=r"Other: another function is the job 'send_email'"
+    ):
+        deployed.pool.add_action(deployed.function("Other"), name="send_email")
+
+
+def test_job_of_function_that_only_its_own_stack_can_name_is_refused() -> None:
+    deployed = Deployed()
+    function = deployed.function("Crawl", stack=Stack(deployed.app, "Workers"))
+
+    with pytest.raises(ConfigurationError, match="give it a function_name"):
+        deployed.pool.add_action(function, name="crawl")
+
+
+def test_more_jobs_than_watchdogs_environment_can_name_are_refused() -> None:
+    deployed = Deployed()
+    function = deployed.function("SendEmail", function_name="f" * 64)
+
+    for n in range(27):
+        deployed.pool.add_action(function, name=f"{n:03}{'x' * 52}")
+
+    with pytest.raises(ConfigurationError, match=r"add_action: .* 28 jobs.*3400 bytes"):
+        deployed.pool.add_action(function, name="x" * 55)
+
+
 def test_more_handlers_than_watchdogs_environment_can_name_are_refused() -> None:
     deployed = Deployed()
     for n in range(51):

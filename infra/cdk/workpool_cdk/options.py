@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from aws_cdk import Token
 
 from workpool_aws.core import limits
+from workpool_aws.model.names import JOB
 from workpool_cdk.checks import whole_within
 from workpool_cdk.errors import ConfigurationError, must_be
 
-__all__ = ["PoolLimits", "acknowledging_to_text", "pools_to_json", "read_pools"]
+__all__ = ["Named", "PoolLimits", "pools_to_json", "read_job", "read_pools"]
 
 PoolLimits = Mapping[str, int | None]
 """For each pool its `max_parallelism`; None: whatever programs say."""
@@ -80,19 +82,53 @@ def pools_to_json(pools: PoolLimits) -> str:
     return json.dumps(said, separators=(",", ":"))
 
 
-def acknowledging_to_text(functions: Sequence[str], pools: PoolLimits) -> str:
-    """What WORKPOOL_ACKNOWLEDGING says: the names of functions, some of them known only when they are deployed.
-
-    Raises:
-        ConfigurationError: beside the limits of the pools there is no room for so many.
-    """
-    taken = sum(
-        1 + (_FUNCTION_NAME_BYTES_MAX if Token.is_unresolved(name) else len(name))
-        for name in functions
-    )
-    if len(pools_to_json(pools)) + taken > _ENVIRONMENT_BYTES_MAX:
-        raise ConfigurationError(
-            f"add_on_complete: the names of {len(functions)} handlers, beside the limits of the pools, take more than "
-            f"{_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+def read_job(name: object) -> str:
+    """The name of a job. Raises ConfigurationError for one that jobs cannot have."""
+    if not isinstance(name, str) or not JOB.fullmatch(name):
+        raise must_be(
+            "name",
+            f"None, or a job's name: 1 to {limits.JOB_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ - . "
+            "that begin with a letter or digit",
+            name,
         )
-    return ",".join(functions)
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The functions whose names the watchdog's environment lists, some of them known only when they are deployed.
+
+    They share its room with the limits of the pools.
+    """
+
+    pools: PoolLimits
+    acknowledging: tuple[str, ...] = ()
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    """Each job's function."""
+
+    def checked(self, method: str) -> Named:
+        """Returns itself.
+
+        Raises:
+            ConfigurationError: there is no room for so many.
+        """
+        taken = sum(1 + _bytes_of(name) for name in self.acknowledging)
+        taken += sum(2 + len(job) + _bytes_of(name) for job, name in self.jobs.items())
+        if len(pools_to_json(self.pools)) + taken > _ENVIRONMENT_BYTES_MAX:
+            raise ConfigurationError(
+                f"{method}: the names of {len(self.acknowledging)} handlers and {len(self.jobs)} jobs, beside the limits of the pools, "
+                f"take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+            )
+        return self
+
+    def acknowledging_text(self) -> str:
+        """What WORKPOOL_ACKNOWLEDGING says."""
+        return ",".join(self.acknowledging)
+
+    def jobs_text(self) -> str:
+        """What WORKPOOL_JOBS says."""
+        return ",".join(f"{job}={name}" for job, name in self.jobs.items())
+
+
+def _bytes_of(name: str) -> int:
+    return _FUNCTION_NAME_BYTES_MAX if Token.is_unresolved(name) else len(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
@@ -38,7 +38,7 @@ from workpool_cdk.fitness import LateChecks, refuse_unfit
 from workpool_cdk.functions import LibraryFunction
 from workpool_cdk.messages import let_alarms_publish, statements_for
 from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
-from workpool_cdk.options import acknowledging_to_text, pools_to_json, read_pools
+from workpool_cdk.options import Named, pools_to_json, read_job, read_pools
 from workpool_cdk.permissions import Actor
 from workpool_cdk.table import PoolTable
 from workpool_cdk.targets import (
@@ -184,7 +184,7 @@ class Workpool(Construct):
             "failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX
         )
         self._workers: list[_Worker] = []
-        self._acknowledging: list[str] = []
+        self._named = Named(self._pools)
         self._handlers: list[str] = []
         self._callbacks: list[_Callback] = []
         self._late = LateChecks(self)
@@ -243,6 +243,7 @@ class Workpool(Construct):
         decorated: bool = True,
         pools: Sequence[str] | None = None,
         event_age: Duration = _ACTION_EVENT_AGE,
+        name: str | None = None,
     ) -> None:
         """Let pools run a function, version or alias.
 
@@ -263,11 +264,15 @@ class Workpool(Construct):
                 call adds to it.
             event_age: How long an event may wait in Lambda's queue, 1 minute to 6 hours. It is part
                 of each start's deadline: what never reports is recovered only after it.
+            name: The job that the function is, by the name of the decorated function or the one that
+                its decorator gives it. Callers then enqueue it by that name, or by the decorated
+                function itself. `None` means that only its ARN or its own name leads to it.
 
         Raises:
             ConfigurationError: it is imported, an unknown pool is named, its role takes no
                 permissions from here, it has a feature with which a pool cannot work
-                (docs/limits.md), or its asynchronous settings contradict others. What is changed
+                (docs/limits.md), or its asynchronous settings contradict others; or the name is no
+                job's, or another function's. What is changed
                 afterwards is checked when the app is synthesized.
         """
         target = qualified(function)
@@ -281,6 +286,8 @@ class Workpool(Construct):
                 "a function that is both is added by add_action first"
             )
         reports = flag("decorated", decorated)
+        jobs = {} if name is None else {(job := read_job(name)): self._function_of_job(job, target)}
+        named = replace(self._named, jobs={**self._named.jobs, **jobs}).checked("add_action")
         self._settle(target, reports, retries=0, event_age=event_age)
         allow_recursion(target.function)
         self._late.add_chained(target.function)
@@ -292,6 +299,9 @@ class Workpool(Construct):
             self._monitor.add_worker(target.function)
         if reports:
             self._let_report(target, names)
+        if jobs:
+            self._named = named
+            self._watchdog.set_environment([(settings.JOBS, named.jobs_text())])
 
     def add_on_complete(
         self,
@@ -502,10 +512,27 @@ class Workpool(Construct):
     def _list_as_acknowledging(self, handler: Qualified) -> None:
         """Say in the table that this function acknowledges, for whoever may not read its destinations."""
         name = name_beside(handler.function, Stack.of(self))
-        if name is not None and name not in self._acknowledging:
-            self._acknowledging.append(name)
-            listed = acknowledging_to_text(self._acknowledging, self._pools)
-            self._watchdog.set_environment([(settings.ACKNOWLEDGING, listed)])
+        listed = self._named.acknowledging
+        if name is not None and name not in listed:
+            self._named = replace(self._named, acknowledging=(*listed, name)).checked(
+                "add_on_complete"
+            )
+            self._watchdog.set_environment(
+                [(settings.ACKNOWLEDGING, self._named.acknowledging_text())]
+            )
+
+    def _function_of_job(self, job: str, target: Qualified) -> str:
+        """The name by which the watchdog knows the function of a job, with its version or alias."""
+        name = name_beside(target.function, Stack.of(self))
+        path = target.function.node.path
+        if name is None:
+            raise ConfigurationError(
+                f"{path}: the name of the job {job!r} leads to it, but its own is known in its stack alone: give it a function_name"
+            )
+        full = name if target.qualifier == "$LATEST" else f"{name}:{target.qualifier}"
+        if self._named.jobs.get(job, full) != full:
+            raise ConfigurationError(f"{path}: another function is the job {job!r} already")
+        return full
 
     def _let_tell(self, callback: _Callback) -> None:
         """Let all who may finish a work of these pools send its callback to this target."""
