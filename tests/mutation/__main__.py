@@ -25,13 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.coverage_map import HOME_TESTS, PACKAGE, SUITES, CoverageMap, digest, measured
+from tests.mutation.coverage_map import PACKAGE, SUITES, CoverageMap, digest, measured
 from tests.mutation.edits import Edit, edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
 from tests.mutation.judging import (
     Judge,
     Task,
-    check_without_edits,
     judges,
     load_once,
     verdicts,
@@ -179,21 +178,15 @@ class _Run:
                 tasks.append(Task(module, index, tests, self.coverage.acts_at_import(edit)))
             else:
                 uncovered.append(edit)
-        if tasks:
-            check_without_edits(_all_of(tasks), self.judges[0])
         for task, verdict in verdicts(tasks, self.judges, patience_s=self.options.patience):
             assert task.index is not None
             self.records.add(picked[task.index], verdict)
             self.report.add(picked[task.index], verdict)
+        for test in sorted(self.judges[0].broken if self.options.verbose else ()):
+            print(f"judges nothing, since it fails without an edit: {test}")
         for edit in uncovered:
             self.report.add_uncovered(edit)
         self.report.end_of(module)
-
-
-def _all_of(tasks: Sequence[Task]) -> dict[str, float]:
-    """The quickest tests of all tasks, as many as a first stage has."""
-    tests = {test: seconds for task in tasks for test, seconds in task.tests.items()}
-    return dict(sorted(tests.items(), key=lambda test: test[1])[:HOME_TESTS])
 
 
 def _within(coverage: CoverageMap, edit: Edit, budget_s: float) -> dict[str, float]:

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ _LOOK_S: Final = 1.0
 _IDLE_LOOKS: Final = 10
 """A fork that used no time of the processor for so long waits for ever: no test sleeps."""
 _MEMORY_MAX: Final = 4 << 30
+_FRAMES: Final = 200
+"""More than the servers have below a test: what nests deeply has the room that it has elsewhere."""
 _OUTPUT_MAX: Final = 4_000
 
 
@@ -91,6 +94,7 @@ def _run(run: Callable[[Path], int], folder: Path, cpu_s: int) -> None:
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MAX, _MEMORY_MAX))
+    sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES)
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)

@@ -41,7 +41,7 @@ from tests.mutation.serving import (
     serve_each,
 )
 
-__all__ = ["Judge", "Task", "Verdict", "check_without_edits", "judges", "load_once", "verdicts"]
+__all__ = ["Judge", "Task", "Verdict", "judges", "load_once", "verdicts"]
 
 _STAGES: Final = (HOME_TESTS, 300)
 """After so many tests the files of the next ones are imported."""
@@ -51,6 +51,7 @@ _LOADED: Final = (
 )  # fmt: skip
 _CPU_FACTOR: Final = 6
 """How much longer than measured the tests may take before the edit counts as endless."""
+_CHECK_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,10 @@ def judges(tree: Path, files: Sequence[str], jobs: int) -> Iterator[list[Judge]]
     for each in theirs:
         each.close()
     try:
+        proven: set[str] = set()
+        broken: set[str] = set()
         yield [
-            Judge(tree, collected, fresh)
+            Judge(tree, collected, fresh, proven, broken)
             for collected, fresh in zip(ours[::2], ours[1::2], strict=True)
         ]
     finally:
@@ -162,9 +165,29 @@ class Judge:
     tree: Path
     collected: Connection
     fresh: Connection
+    proven: set[str]
+    """Tests that pass here without an edit; all judges share them."""
+    broken: set[str]
+    """Tests that do not, and so notice nothing; all judges share them."""
 
     def verdict(self, task: Task, patience_s: int) -> Verdict:
-        """The verdict on one task."""
+        """The verdict on one task, by tests that pass here without the edit."""
+        tests = {test: s for test, s in task.tests.items() if test not in self.broken}
+        verdict = self._verdict(replace(task, tests=tests), patience_s)
+        if verdict.by in tests and not self._passes_without_edits(verdict.by, tests[verdict.by]):
+            self.broken.add(verdict.by)
+            return self.verdict(task, patience_s)
+        return verdict
+
+    def _passes_without_edits(self, test: str, seconds: float) -> bool:
+        if test not in self.proven:
+            alone = self._ask(self.collected, Task("", None, {test: seconds}), _CHECK_S)
+            if alone.code not in SURVIVED:
+                return False
+            self.proven.add(test)
+        return True
+
+    def _verdict(self, task: Task, patience_s: int) -> Verdict:
         answer = self._ask(self.collected, task, patience_s)
         if answer.code is None or (answer.code in SURVIVED and task.acts):
             for part in task.stages():
@@ -218,17 +241,6 @@ def verdicts(
     with ThreadPoolExecutor(len(judges)) as pool:
         for done in as_completed([pool.submit(judged, task) for task in tasks]):
             yield done.result()
-
-
-def check_without_edits(tests: Mapping[str, float], judge: Judge) -> None:
-    """Run tests as an edit would have them run, without one.
-
-    Raises:
-        RuntimeError: they do not pass there, so they could notice nothing.
-    """
-    verdict = judge.verdict(Task("", None, tests), patience_s=60)
-    if verdict.noticed:
-        raise RuntimeError(f"tests fail without an edit ({verdict.by}):\n{verdict.output}")
 
 
 def _in_fresh_process(tree: Path, question: Question) -> Answer:

@@ -247,3 +247,20 @@ def test_bound_coroutine_method_is_none() -> None:
 
     with pytest.raises(UsageError, match="nothing would await"):
         pool.action(Slow().send)
+
+
+def test_wrapper_may_add_parameters_that_have_defaults_or_take_whatever_comes() -> None:
+    def send(to: str) -> str:
+        return to
+
+    @functools.wraps(send)
+    def optional(*args: Any, tries: int = 3, **options: Any) -> str:
+        return send(*args, **options)
+
+    @functools.wraps(send)
+    def required(to: str, tries: int) -> str:
+        return send(to)
+
+    assert Workpool("jobs").action(optional).function is optional
+    with pytest.raises(UsageError, match=r"^function must be "):
+        Workpool("jobs").action(required)
