@@ -8,8 +8,8 @@ import pytest
 from workpool_aws.cli.demo.report import (
     DemoReport,
     DemoTally,
-    Failure,
     Progress,
+    ServiceFailure,
     ServiceModel,
     Stored,
     Usage,
@@ -174,7 +174,7 @@ def test_report_adds_up() -> None:
     assert (report.items, report.finished, report.succeeded, report.failed) == (4, 3, 2, 1)
     assert (report.attempts, report.retries) == (7, 4)
     assert report.seconds == 1.5
-    assert report.failures == (Failure("iam", "NonRetryableError", "by design"),)
+    assert report.failures == (ServiceFailure("iam", "NonRetryableError", "by design"),)
     assert (report.write_units_per_action, report.read_units_per_action) == (4.5, 3.5)
 
 
@@ -228,7 +228,7 @@ GOOD = a_report([Stored("s3", SUCCEEDED, model("s3", 100))] * 4)
         (replace(GOOD, finished=3), False),
         (replace(GOOD, usage=replace(USAGE, max_concurrency=4)), False),
         (replace(GOOD, problem="work is left"), False),
-        (replace(GOOD, failures=(Failure("iam", "NonRetryableError", "by design"),)), True),
+        (replace(GOOD, failures=(ServiceFailure("iam", "NonRetryableError", "by design"),)), True),
     ],
     ids=["all well", "unfinished", "limit exceeded", "halted", "failed for good is an end"],
 )

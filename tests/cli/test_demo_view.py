@@ -9,7 +9,14 @@ import pytest
 
 from tests.kit.terminals import Screen
 from workpool_aws.cli.demo.plain import PlainView
-from workpool_aws.cli.demo.report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
+from workpool_aws.cli.demo.report import (
+    DemoReport,
+    Plan,
+    Progress,
+    ServiceFailure,
+    ServiceModel,
+    Usage,
+)
 from workpool_aws.cli.demo.rich import RichView
 from workpool_aws.cli.demo.run import view_for
 from workpool_aws.cli.demo.text import (
@@ -40,7 +47,7 @@ REPORT = DemoReport(
             service="ec2", operations=830, shapes=4414, longest_operation="DescribeSomething"
         ),
     ),
-    failures=(Failure("iam", "NonRetryableError", "attempt 1 fails by design, for good"),),
+    failures=(ServiceFailure("iam", "NonRetryableError", "attempt 1 fails by design, for good"),),
 )
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -251,7 +258,7 @@ def test_engine_that_does_not_count_units_shows_none() -> None:
 
 def test_long_list_of_failures_is_cut() -> None:
     many = replace(
-        REPORT, failures=tuple(Failure(f"s{n}", "E", "e") for n in range(FAILURES_SHOWN + 5))
+        REPORT, failures=tuple(ServiceFailure(f"s{n}", "E", "e") for n in range(FAILURES_SHOWN + 5))
     )
 
     rows = failure_rows(many)

@@ -22,9 +22,9 @@ __all__ = [
     "LARGEST_SHOWN",
     "DemoReport",
     "DemoTally",
-    "Failure",
     "Plan",
     "Progress",
+    "ServiceFailure",
     "ServiceModel",
     "Stored",
     "Usage",
@@ -178,7 +178,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ServiceFailure:
     """One work item that failed for good."""
 
     service: str
@@ -186,7 +186,7 @@ class Failure:
     error: str
 
     @classmethod
-    def sorted_by_service(cls, works: Iterable[Stored]) -> tuple[Failure, ...]:
+    def sorted_by_service(cls, works: Iterable[Stored]) -> tuple[ServiceFailure, ...]:
         """The failures among these work items."""
         failures = [
             cls(work.service, work.result.error_type or "", work.result.error or "")
@@ -225,7 +225,7 @@ class DemoReport:
     seed: int
     largest: tuple[ServiceModel, ...]
     """The services with the most operations, at most ten, largest first."""
-    failures: tuple[Failure, ...]
+    failures: tuple[ServiceFailure, ...]
     problem: str | None = None
     """The reason for which the run stopped early. `None` means that it did not."""
 
@@ -324,6 +324,6 @@ def report_of(
         engine=engine,
         seed=seed,
         largest=ServiceModel.largest(works),
-        failures=Failure.sorted_by_service(works),
+        failures=ServiceFailure.sorted_by_service(works),
         problem=problem,
     )
