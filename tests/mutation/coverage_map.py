@@ -70,7 +70,11 @@ class CoverageMap:
             key=lambda test: (self.seconds[test], test),
         )
         home = min(map(_file_of, found), key=lambda file: self.breadth[file], default="")
-        first = [test for test in found if _file_of(test) == home][:HOME_TESTS]
+        # A test that reads a constant of the module runs no line of it.
+        there = (
+            found if edit.lines is not None else sorted(self.seconds, key=self.seconds.__getitem__)
+        )
+        first = [test for test in there if _file_of(test) == home][:HOME_TESTS]
         return [*first, *(test for test in found if test not in first)]
 
     def acts_at_import(self, edit: Edit) -> bool:
