@@ -441,3 +441,5 @@ def test_any_json_value_may_be_context_and_large_one_is_read_back() -> None:
         checked_json([float("inf")], "event.context")
     with pytest.raises(UsageError, match=r"^context\.x must be a JSON value"):
         encode_value({"x": Day.FIRST}, "context", LIMIT)
+    with pytest.raises(UsageError, match=r"^event\.context\.x must be a JSON value"):
+        checked_json({"x": Day.FIRST}, "event.context")

@@ -1,0 +1,77 @@
+"""Figures of the views: windows of statistics, their event, sizes of payloads, and names of functions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import pytest
+
+from tests.kit.records import NOW, a_work
+from workpool_aws import UsageError
+from workpool_aws.core.views.details import StoredPayload, details_of
+from workpool_aws.core.views.listing import names_function
+from workpool_aws.core.views.stats import Queued, check_window, stats_event, stats_of
+from workpool_aws.model.payload import Part
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
+
+
+@pytest.mark.parametrize(
+    ("window", "window_ms"),
+    [(timedelta(minutes=1), 60_000), (timedelta(minutes=1, milliseconds=1), 60_001), (timedelta(days=7), 604_800_000)],
+)  # fmt: skip
+def test_window_is_in_milliseconds(window: timedelta, window_ms: int) -> None:
+    assert check_window(window) == window_ms
+
+
+@pytest.mark.parametrize(
+    "window",
+    [timedelta(seconds=59, milliseconds=999), timedelta(days=7, milliseconds=1), timedelta(0), 60, None],
+)  # fmt: skip
+def test_window_out_of_bounds_is_refused(window: object) -> None:
+    with pytest.raises(UsageError, match=r"^window must be a timedelta from a minute to 7 days"):
+        check_window(window)
+
+
+def test_stats_event_has_every_figure() -> None:
+    queued = Queued(pending=3, scheduled=4, capped=True, oldest_at=NOW)
+    stats = stats_of(queued, [], running=5, window_ms=60_000, now=NOW)
+
+    event = asdict(stats_event("email", stats, window_ms=60_000))
+
+    assert {name: event[name] for name in asdict(stats)} == asdict(stats)
+    assert (event["pool"], event["window_ms"]) == ("email", 60_000)
+
+
+def test_inline_payload_has_a_size_in_bytes_and_no_chunks() -> None:
+    details = details_of(a_work(args='{"a":"é"}'), {})
+
+    assert details.args == StoredPayload(size_bytes=10, chunks=0, json=None, missing=False)
+
+
+def test_payload_that_was_asked_for_and_is_gone_is_missing() -> None:
+    details = details_of(a_work(args='{"a":1}'), {Part.ARGS: None})
+
+    assert details.args.missing
+
+
+@pytest.mark.parametrize(
+    ("fn", "target", "named"),
+    [
+        (None, ARN, True),
+        (ARN, ARN, True),
+        (ARN, f"{ARN}:live", False),
+        (f"{ARN}:live", ARN, False),
+        ("send", ARN, True),
+        ("send", f"{ARN}:live", True),
+        ("send:live", f"{ARN}:live", True),
+        ("send:live", ARN, False),
+        ("live", f"{ARN}:live", False),
+        ("sen", ARN, False),
+        ("send", "send", True),
+        ("send", "send:live", True),
+    ],
+)
+def test_function_is_named_by_its_arn_or_its_name(fn: str | None, target: str, named: bool) -> None:
+    assert names_function(fn, target) is named
