@@ -10,6 +10,7 @@ import pytest
 from tests.peer.history import SEEDS, SKEW_MS, Change, History, history_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model import events
@@ -522,7 +523,15 @@ def a_pool_ends_idle(h: History) -> int:
 
 
 def the_watchdog_acts_only_where_nobody_is(h: History) -> int:
-    """Never against a live lease, and on one pool no more than once a minute."""
+    """Never against a live lease, and on one pool no more than once a minute.
+
+    A kick after it has set the deployed limit is no rescue, and may come with each deployment.
+    """
+    deployed = {
+        (event.pool, event.generation)
+        for event in h.run.facts
+        if isinstance(event, events.Kicked) and event.reason is KickReason.CONFIGURE
+    }
     acted: dict[str, list[Change]] = {}
     for change, before, after in h.statuses:
         if (
@@ -532,7 +541,8 @@ def the_watchdog_acts_only_where_nobody_is(h: History) -> int:
             assert (
                 before.state is not LoopState.RUNNING or before.lease_until <= change.at + SKEW_MS
             )
-            acted.setdefault(after.pool, []).append(change)
+            if (after.pool, after.generation) not in deployed:
+                acted.setdefault(after.pool, []).append(change)
     if not (
         h.run.faults[Fault.FROZEN] or h.run.faults[Fault.WRITE_LATE]
     ):  # which has a tick act late
