@@ -7,7 +7,7 @@ from functools import wraps
 
 import pytest
 
-from workpool_aws import RetryPolicy, Snooze, UsageError, Work, Workpool
+from workpool_aws import OnCompleteEvent, RetryPolicy, Snooze, UsageError, Work, Workpool
 from workpool_aws.local import LocalCloud, LocalCloudError, WorkFailed
 
 pool = Workpool("workpool-local", default_retry=RetryPolicy(max_attempts=3))
@@ -215,6 +215,52 @@ def test_snooze_is_no_failure(cloud: LocalCloud) -> None:
     cloud.function(wait)
     enqueue("wait")
     cloud.advance(timedelta(minutes=1))
+
+    assert cloud.failed_attempts() == []
+
+
+def test_a_dead_callback_is_a_failure(cloud: LocalCloud) -> None:
+    @pool.on_complete
+    def email_sent(event: OnCompleteEvent) -> None:
+        raise LookupError("no such order")
+
+    cloud.function(email_sent)
+    work_id = send_email.with_options(on_complete="email_sent").enqueue(None, to="a")
+    cloud.advance(timedelta(seconds=30))
+    [trying] = cloud.failed_attempts()
+    assert cloud.failures == []
+
+    with pytest.raises(LookupError, match="no such order") as raised:
+        cloud.run_until_idle(raise_failures=True)
+
+    assert frames_of(raised.value)[-1] == "email_sent"
+    [dead] = cloud.failures
+    assert str(trying) == (
+        "the callback of send_email(to='a') to email_sent failed and will be tried again: "
+        f"LookupError: no such order (pool default, {work_id})"
+    )
+    assert str(dead) == str(trying).replace(" and will be tried again", "")
+    cloud.run_until_idle(raise_failures=True)
+
+
+def test_a_dead_callback_without_an_error_is_named(cloud: LocalCloud) -> None:
+    send_email.with_options(on_complete="absent").enqueue(None, to="a")
+
+    with pytest.raises(WorkFailed, match="to absent failed: dead"):
+        cloud.run_until_idle(raise_failures=True)
+
+
+def test_a_callback_that_was_delivered_at_last_is_no_failure(cloud: LocalCloud) -> None:
+    errors = [LookupError("no such order")]
+
+    @pool.on_complete
+    def email_sent(event: OnCompleteEvent) -> None:
+        if errors:
+            raise errors.pop()
+
+    cloud.function(email_sent)
+    send_email.with_options(on_complete="email_sent").enqueue(None, to="a")
+    cloud.run_until_idle(raise_failures=True)
 
     assert cloud.failed_attempts() == []
 

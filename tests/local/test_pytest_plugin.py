@@ -8,7 +8,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-SECTION = "*workpool: work items whose last attempt failed*"
+SECTION = "*workpool: work items and callbacks that failed*"
 CONFTEST = "from workpool_aws.local.pytest_plugin import workpool_cloud as workpool_cloud"
 
 

@@ -44,15 +44,17 @@ from workpool_aws.local.services.platform import (
 from workpool_aws.local.unfinished import described, unfinished_work
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import CallbackState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from workpool_aws.api.pool import Workpool
     from workpool_aws.local.services.schedules import Precision
     from workpool_aws.model.ids import WorkId
-    from workpool_aws.ports import Ports
+    from workpool_aws.model.work import WorkItem
+    from workpool_aws.ports import Ports, Store
 
 __all__ = ["LocalCloud", "current_cloud"]
 
@@ -136,7 +138,7 @@ class LocalCloud(ObservedCloud):
             crash_rate=crash_rate,
         )
         self._undo = ExitStack()
-        self._failed: set[WorkId] = set()
+        self._failed: frozenset[tuple[WorkId, bool]] = frozenset()
 
     def __enter__(self) -> Self:
         """Begin: table, loop, completion and watchdog are there.
@@ -317,27 +319,24 @@ class LocalCloud(ObservedCloud):
         Args:
             timeout: The cloud's time after which nothing may be left.
             raise_failures: Raises the first failure since the last `run_until_idle`. An attempt
-                that will be tried again is none.
+                or callback that will be tried again is none.
 
         Raises:
             LocalCloudError: At the end of `timeout` a work item is running, or due and allowed to
                 start, or owes a callback that is not to be tried later; or a worker is stuck.
-            Exception: With `raise_failures`, the error of the first work item that failed for good,
-                with its own traceback. `WorkFailed` stands for a failure without an error of the
-                function, as a timeout.
+            Exception: With `raise_failures`, the error of the first work item or callback that
+                failed for good, with its own traceback. `WorkFailed` stands for a failure without
+                an error of the code, as a timeout.
         """
         __tracebackhide__ = True
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
         kernel.run(end)
         found = self._read_works()
-        before, self._failed = (
-            self._failed,
-            {work.id for _, works in found for work in works if work.outcome is Outcome.FAILED},
-        )
+        before, self._failed = self._failed, _ends_that_failed(found)
         if raise_failures:
             for each in self.failures:
-                if each.work.work_id not in before:
+                if (each.work.work_id, each.callback is not None) not in before:
                     raise_failure(each)
         left = [each for store, works in found for each in unfinished_work(store, works, end)]
         if left:
@@ -367,6 +366,16 @@ class LocalCloud(ObservedCloud):
                 record(engine.quiet(table), platform.deployment)
                 self._ports[table] = engine.ports(table)
             return self._ports[table]
+
+
+def _ends_that_failed(
+    found: Sequence[tuple[Store, Iterable[WorkItem]]],
+) -> frozenset[tuple[WorkId, bool]]:
+    """Return the work items that failed for good, and with True those whose callback is dead."""
+    works = [work for _, each in found for work in each]
+    failed = {(work.id, False) for work in works if work.outcome is Outcome.FAILED}
+    dead = {(work.id, True) for work in works if work.callback is CallbackState.DEAD}
+    return frozenset(failed | dead)
 
 
 def _engine_for(name: str, platform: Platform) -> Engine:

@@ -1,17 +1,19 @@
-"""Finds work items of a cloud that failed, with the traceback and the log of their last attempt."""
+"""Finds work items and callbacks of a cloud that failed, with the traceback and the log of the last try."""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.report.history import attempts_of
 from workpool_aws.core.views.status import instant
 from workpool_aws.local.kernel.kernel import LocalCloudError
-from workpool_aws.local.stored_work import enqueued_work
+from workpool_aws.local.services.attempt_notes import callback_of
+from workpool_aws.local.stored_work import enqueued_work, name_in
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import AttemptEnd, State
+from workpool_aws.model.work import AttemptEnd, CallbackState, State
 from workpool_aws.text import answer_or, as_line, as_text, type_name
 
 if TYPE_CHECKING:
@@ -40,26 +42,32 @@ _LINE_MAX: Final = 500
 
 
 class WorkFailed(LocalCloudError):
-    """A work item failed without an error of its function, as by a timeout or invalid arguments.
+    """A work item or its callback failed, without an error that could be raised in its place.
 
-    If its function raised an error all the same, that is the cause.
+    Examples are a timeout, a crash, and invalid arguments. If the function raised an error all the
+    same, that is the cause.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A work item whose last attempt failed."""
+    """A work item whose last attempt failed, or whose callback failed."""
 
     work: EnqueuedWork
+    callback: str | None
+    """Target of the callback that failed. `None` means that the function failed."""
+    final: bool
+    """True if it will not be tried again."""
     attempts: int
-    """The attempts that were made."""
+    """The attempts that the function has made."""
     failed_at: datetime
+    """The end of the last attempt."""
     error_type: str
-    """As in `Result`."""
+    """As in `Result`. For a callback the class of its handler's error, or `dead` without one."""
     error: str
     """The error's text, perhaps cut. Empty for an error without one."""
     exception: BaseException | None
-    """The error that its function raised in the last attempt. `None` means that it raised none."""
+    """The error that the code raised the last time. `None` means that it raised none."""
     trace: TracebackType | None = field(repr=False)
     """The traceback of that error, from the function on."""
     log: tuple[str, ...] = ()
@@ -67,14 +75,24 @@ class Failure:
 
     def __str__(self) -> str:
         work = self.work
-        tried = (
-            "its only attempt"
-            if work.retry is None
-            else f"attempt {self.attempts} of {work.retry.max_attempts}"
-        )
-        after = "" if work.state == "finished" else f" and is {work.state}"
         reason = as_line(": ".join(filter(None, (self.error_type, self.error))), limit=_ERROR_MAX)
-        return f"{work.call} failed in {tried}{after}: {reason} (pool {work.pool}, {work.work_id})"
+        return f"{self._subject} failed{self._place}: {reason} (pool {work.pool}, {work.work_id})"
+
+    @property
+    def _subject(self) -> str:
+        if self.callback is None:
+            return self.work.call
+        return f"the callback of {self.work.call} to {name_in(self.callback)}"
+
+    @property
+    def _place(self) -> str:
+        if self.callback is not None:
+            return "" if self.final else " and will be tried again"
+        policy, again = self.work.retry, "" if self.final else f" and is {self.work.state}"
+        tried = (
+            f"attempt {self.attempts} of {policy.max_attempts}" if policy else "its only attempt"
+        )
+        return f" in {tried}{again}"
 
     def restored(self) -> BaseException | None:
         """Return the error with its own traceback, which raising it again had lengthened."""
@@ -85,11 +103,16 @@ class Failure:
 def failed_attempts(
     store: Store, works: Iterable[WorkItem], notes: AttemptNotes
 ) -> Iterator[Failure]:
-    """Yield the work items whose last attempt failed. Those to be tried again are among them."""
+    """Yield the last failure of each work item, and that of its callback.
+
+    Those to be tried again are among them. A callback that was delivered at last did not fail.
+    """
     for work in works:
         last = _last_failure(work)
         if last is not None:
             yield _failure(store, work, last, notes)
+        if work.callback not in {None, CallbackState.DELIVERED}:
+            yield from _callback_failure(store, work, notes)
 
 
 def in_order(failures: Iterable[Failure]) -> list[Failure]:
@@ -119,6 +142,8 @@ def _failure(store: Store, work: WorkItem, last: PastAttempt, notes: AttemptNote
         raised = None
     return Failure(
         work=enqueued_work(store, work),
+        callback=None,
+        final=work.state is State.FINISHED,
         attempts=last.number,
         failed_at=instant(last.ended_at),
         error_type=last.error_type or "",
@@ -126,6 +151,25 @@ def _failure(store: Store, work: WorkItem, last: PastAttempt, notes: AttemptNote
         exception=None if raised is None else raised.error,
         trace=None if raised is None else raised.trace,
         log=notes.log_of(work.id),
+    )
+
+
+def _callback_failure(store: Store, work: WorkItem, notes: AttemptNotes) -> Iterator[Failure]:
+    raised = notes.error_of(callback_of(work.id))
+    dead = work.callback is CallbackState.DEAD
+    if raised is None and not dead:
+        return
+    yield Failure(
+        work=enqueued_work(store, work),
+        callback=work.spec.callback_target,
+        final=dead,
+        attempts=work.attempts_made,
+        failed_at=instant(work.finished_at or work.due_at),
+        error_type="dead" if raised is None else type_name(raised.error),
+        error="" if raised is None else answer_or("", partial(str, raised.error)),
+        exception=None if raised is None else raised.error,
+        trace=None if raised is None else raised.trace,
+        log=notes.log_of(callback_of(work.id)),
     )
 
 

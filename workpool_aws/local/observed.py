@@ -141,14 +141,14 @@ class ObservedCloud:
 
     @property
     def failures(self) -> list[Failure]:
-        """The work items that failed for good, with the errors of their functions, in order.
+        """The work items and callbacks that failed for good, with the errors of their code, in order.
 
         Taking this look costs neither time nor units.
         """
-        return [each for each in self.failed_attempts() if each.work.state == "finished"]
+        return [each for each in self.failed_attempts() if each.final]
 
     def failed_attempts(self) -> list[Failure]:
-        """Return the work items whose last attempt failed, also those that will be tried again."""
+        """Return as `failures`, and what failed the last time and will be tried again."""
         return in_order(
             failure
             for store, works in self._read_works()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["workpool_cloud"]
 
 _MARK: Final = "workpool"
-_SECTION: Final = "workpool: work items whose last attempt failed"
+_SECTION: Final = "workpool: work items and callbacks that failed"
 _CLOUDS: Final = "workpool_aws.local.cloud"
 
 

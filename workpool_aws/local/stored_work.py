@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.ports import Store
 
-__all__ = ["EnqueuedWork", "call_text", "enqueued_work", "work_items_in"]
+__all__ = ["EnqueuedWork", "call_text", "enqueued_work", "name_in", "work_items_in"]
 
 R = TypeVar("R", Registration, WorkItem)
 
@@ -63,9 +63,13 @@ class EnqueuedWork:
 
 def call_text(target: str, args: Mapping[str, object]) -> str:
     """Return a call of a function, an ARN or a name, on one line for people."""
-    name = target.rpartition(":function:")[2]
     given = (f"{as_line(each, limit=_NAME_MAX)}={shown(value)}" for each, value in args.items())
-    return f"{as_line(name, limit=_NAME_MAX)}({', '.join(given)})"
+    return f"{name_in(target)}({', '.join(given)})"
+
+
+def name_in(target: str) -> str:
+    """Return the name in the ARN of a function, and any other target as it is, for people."""
+    return as_line(target.rpartition(":function:")[2], limit=_NAME_MAX)
 
 
 def work_items_in(store: Store) -> Iterator[WorkItem]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["AttemptNotes", "PlannedErrors", "RaisedError"]
+__all__ = ["AttemptNotes", "PlannedErrors", "RaisedError", "callback_of"]
 
 _WORK_ITEMS_MAX: Final = 1_000
 _LINES_MAX: Final = 100
@@ -24,11 +24,17 @@ _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseExc
 """Past a property of the same name, which may do anything."""
 
 
+def callback_of(work_id: str) -> str:
+    """Return the name of a work item's callback among notes."""
+    return f"callback of {work_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class RaisedError:
-    """An error by which an attempt failed."""
+    """An error by which an attempt, or the handler of a callback, failed."""
 
     attempt: int
+    """0 for a callback."""
     error: BaseException
     trace: TracebackType | None
     """Its traceback from the user's code on."""
@@ -36,36 +42,36 @@ class RaisedError:
 
 @dataclass(slots=True)
 class AttemptNotes:
-    """The latest error and the log of each work item. Those of the oldest are dropped.
+    """The latest error and the log of each work item, and of each callback.
 
-    Threads may share it.
+    Those of the oldest are dropped. Threads may share it.
     """
 
     _lock: Lock = field(default_factory=Lock)
     _raised: dict[str, RaisedError] = field(default_factory=dict)
     _lines: dict[str, deque[str]] = field(default_factory=dict)
 
-    def add_error(self, work_id: str, attempt: int, error: BaseException) -> None:
-        """Keep the error in place of those of earlier attempts."""
+    def add_error(self, subject: str, attempt: int, error: BaseException) -> None:
+        """Keep the error of a work item or `callback_of` one, in place of earlier ones."""
         noted = RaisedError(attempt, error, _users_part(_TRACE_OF(error)))
         with self._lock:
-            self._raised.pop(work_id, None)
-            self._raised[work_id] = noted
+            self._raised.pop(subject, None)
+            self._raised[subject] = noted
             _trim(self._raised)
 
-    def add_line(self, work_id: str, line: str) -> None:
+    def add_line(self, subject: str, line: str) -> None:
         """Keep a line of its log, the last ones if there are many."""
         with self._lock:
-            self._lines.setdefault(work_id, deque(maxlen=_LINES_MAX)).append(line)
+            self._lines.setdefault(subject, deque(maxlen=_LINES_MAX)).append(line)
             _trim(self._lines)
 
-    def error_of(self, work_id: str) -> RaisedError | None:
+    def error_of(self, subject: str) -> RaisedError | None:
         """Return the latest error. `None` means that there was none, or that it was dropped."""
-        return self._raised.get(work_id)
+        return self._raised.get(subject)
 
-    def log_of(self, work_id: str) -> tuple[str, ...]:
+    def log_of(self, subject: str) -> tuple[str, ...]:
         """Return the last lines of its log, the latest last."""
-        return tuple(self._lines.get(work_id, ()))
+        return tuple(self._lines.get(subject, ()))
 
 
 @dataclass(slots=True)

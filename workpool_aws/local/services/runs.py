@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.local.kernel.kernel import Alarm, Kernel, Killed, Task
 from workpool_aws.local.services.answers import (
@@ -22,7 +23,7 @@ from workpool_aws.local.services.answers import (
     timed_out,
     unreadable,
 )
-from workpool_aws.local.services.attempt_notes import AttemptNotes, PlannedErrors
+from workpool_aws.local.services.attempt_notes import AttemptNotes, PlannedErrors, callback_of
 from workpool_aws.local.services.context import SimulatedContext, context_of
 from workpool_aws.model import events
 from workpool_aws.model.spec import Outcome
@@ -88,19 +89,31 @@ class _Run:
         """Note that its claim was refused."""
         self.entry.outcome = "duplicate"
 
-    def note_error(self, error: BaseException) -> None:
-        """Keep the error by which its attempt fails."""
+    @property
+    def subject(self) -> tuple[str, int] | None:
+        """The name of its work item or callback among notes, with the attempt.
+
+        `None` means that no pool sent the event.
+        """
         assignment = self.assignment
         if assignment is not None:
-            self.notes.add_error(assignment.work_id, assignment.attempts_made + 1, error)
+            return assignment.work_id, assignment.attempts_made + 1
+        ticket = ticket_from_wire(self.event.get(WORKPOOL_KEY))
+        return None if ticket is None else (callback_of(ticket.work_id), 0)
+
+    def note_error(self, error: BaseException) -> None:
+        """Keep the error by which its user code fails."""
+        subject = self.subject
+        if subject is not None:
+            self.notes.add_error(*subject, error)
 
 
 def note_line(line: str) -> None:
-    """Keep a line that the user code of this thread logs for a work item."""
+    """Keep a line that the user code of this thread logs for a work item or a callback."""
     run = _current.get()
-    assignment = None if run is None else run.assignment
-    if run is not None and assignment is not None:
-        run.notes.add_line(assignment.work_id, line)
+    subject = None if run is None else run.subject
+    if run is not None and subject is not None:
+        run.notes.add_line(subject[0], line)
 
 
 class Runs:
@@ -253,8 +266,8 @@ class Runs:
         except Killed:
             raise
         except Exception as error:  # noqa: BLE001 - as the bootstrap does
-            if not function.decorated:
-                run.note_error(error)
+            if not function.decorated or run.assignment is None:
+                run.note_error(error)  # a decorated worker shows the errors of its attempts
             return raised(error, sys.exc_info()[2], request_id)
 
     def _fail_as_planned(self, run: _Run, worker: object) -> None:
