@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from workpool_aws import NotFound, RetryPolicy, UsageError, Work, Workpool
+from workpool_aws import NotFound, OnCompleteEvent, RetryPolicy, UsageError, Work, Workpool
 from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -399,3 +399,70 @@ def test_annotations_that_cannot_be_used_are_refused_at_call(cloud: LocalCloud) 
     error = refused(lambda: job.enqueue(None, n=1))
     assert error.field == "function"
     assert nothing_is_stored(pool)
+
+
+@both_engines
+def test_callback_handler_and_its_name_are_targets_of_callbacks(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    heard: list[object] = []
+
+    @pool.on_complete(name="mail.sent")
+    def email_sent(event: OnCompleteEvent) -> None:
+        heard.append(event.context)
+
+    @pool.action(on_complete=email_sent, context="job")
+    def send_email(to: str) -> str:
+        return to
+
+    for each in (email_sent, send_email):
+        cloud.function(each)
+    send_email.enqueue(None, to="a")
+    send_email.with_options(on_complete="mail.sent", context="name").enqueue(None, to="a")
+    pool.enqueue_action(None, send_email, {"to": "a"}, on_complete=email_sent.handler, context=3)
+    cloud.run_until_idle()
+
+    assert sorted(map(str, heard)) == ["3", "job", "name"]
+
+
+def test_worker_is_a_target_of_callbacks(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    heard: list[object] = []
+
+    @pool.action
+    def note(work_id: str, context: str, result: dict[str, Any]) -> None:
+        heard.append((context, result["kind"]))
+
+    @pool.action
+    def send_email(to: str) -> str:
+        return to
+
+    for each in (note, send_email):
+        cloud.function(each)
+    send_email.with_options(on_complete=note, context="mine").enqueue(None, to="a")
+    cloud.run_until_idle()
+
+    assert heard == [("mine", "success")]
+
+
+def test_callback_handler_that_is_not_deployed_is_refused(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    send_email = sends(pool)
+    cloud.function(send_email)
+
+    @pool.on_complete
+    def email_sent(event: OnCompleteEvent) -> None: ...
+
+    for target in (email_sent, "send_emial"):
+        error = refused(
+            lambda target=target: send_email.with_options(on_complete=target).enqueue(None, to="a")
+        )
+        assert error.field == "on_complete"
+        assert "send_email" in error.allowed
+    assert nothing_is_stored(pool)
+
+
+@pytest.mark.parametrize("name", ["a b", "", 5])
+def test_decorator_of_callbacks_refuses_a_bad_name(cloud: LocalCloud, name: Any) -> None:
+    decorate = cloud.workpool().on_complete(name=name)
+
+    assert refused(lambda: decorate(lambda event: None)).field == "name"

@@ -354,6 +354,25 @@ def test_second_function_of_job_is_refused() -> None:
         deployed.pool.add_action(deployed.function("Other"), name="send_email")
 
 
+def test_handler_of_callbacks_has_a_name_too() -> None:
+    deployed = Deployed()
+    both = deployed.function("Both", function_name="both")
+    deployed.pool.add_action(both, name="send_email")
+    deployed.pool.add_on_complete(both, name="email_sent")
+
+    assert environment_of(deployed, "PoolsWatchdog")["WORKPOOL_JOBS"] == (
+        "send_email=both,email_sent=both"
+    )
+
+
+def test_name_of_target_that_is_no_decorated_function_is_refused() -> None:
+    deployed = Deployed()
+
+    for target in (sqs.Queue(deployed.stack, "Told"), deployed.function("Plain")):
+        with pytest.raises(ConfigurationError, match=r"^name must be None"):
+            deployed.pool.add_on_complete(target, decorated=False, name="told")
+
+
 def test_job_of_function_that_only_its_own_stack_can_name_is_refused() -> None:
     deployed = Deployed()
     function = deployed.function("Crawl", stack=Stack(deployed.app, "Workers"))

@@ -78,7 +78,7 @@ def test_assert_enqueued_returns_work_item(cloud: LocalCloud) -> None:
         state="pending",
         run_at=cloud.now + timedelta(minutes=5),
         retry=RetryPolicy(max_attempts=3),
-        on_complete="crawl",
+        on_complete=f"{ARN}crawl",
         context={"user": 7},
     )
 

@@ -180,7 +180,18 @@ def late_handle(url: str, work: Work | None = None) -> int:
 def nothing() -> None: ...
 
 
+@pool.on_complete(name="mail.sent")
+def mail_sent(event: OnCompleteEvent) -> int:
+    return len(event.work_id)
+
+
+@pool.action(on_complete=mail_sent, context="sent")
+def announced(to: str) -> None: ...
+
+
 def enqueueing_jobs() -> None:
+    assert_type(mail_sent.function, Callable[[OnCompleteEvent], int])
+    assert_type(announced.with_options(on_complete=crawl).enqueue(None, to="a"), WorkId)
     assert_type(send_email.enqueue(None, to="a@example.com"), WorkId)
     assert_type(send_email.enqueue(None, "a@example.com", template="other"), WorkId)
     assert_type(crawl.enqueue(None, url="example.com"), WorkId)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from workpool_aws.api.caller import Caller
 from workpool_aws.api.options import encode_args, read_due, read_spec
 from workpool_aws.core import limits
+from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import JOB
@@ -20,10 +21,18 @@ from workpool_aws.text import kind_of
 if TYPE_CHECKING:
     from workpool_aws.api.options import PoolOptions
 
-__all__ = ["Job", "JobTarget", "encode_batch", "encode_one", "job_at", "mark_job", "read_job"]
+__all__ = [
+    "Job",
+    "JobTarget",
+    "encode_batch",
+    "encode_one",
+    "job_at",
+    "mark_job",
+    "name_job",
+    "read_job",
+]
 
 _JOB_MARK: Final = "__workpool_job__"
-_NAMES_MARK: Final = "__workpool_jobs__"
 _NAME_ALLOWED: Final = (
     f"a str of 1 to {limits.JOB_NAME_LENGTH_MAX} letters, digits, '_', '-' and '.', "
     "beginning with a letter or digit, or None (the function's name)"
@@ -69,6 +78,20 @@ class JobTarget(Protocol):
         """Returns the arguments as JSON. Raises UsageError if they do not fit the function."""
 
 
+def name_job(function: Callable[..., object], name: object) -> str:
+    """Returns the name of a decorated function in its deployment; `None` means the function's own.
+
+    Raises:
+        UsageError: No job can have this name.
+    """
+    if name is None:
+        own: object = getattr(function, "__name__", "")
+        return _NOT_IN_NAMES.sub("", str(own))[: limits.JOB_NAME_LENGTH_MAX] or "function"
+    if not isinstance(name, str) or JOB.fullmatch(name) is None:
+        raise UsageError("name", name, _NAME_ALLOWED)
+    return name
+
+
 def read_job(
     function: Callable[..., object],
     *,
@@ -82,24 +105,20 @@ def read_job(
     Raises:
         UsageError: A value is not allowed.
     """
-    if name is None:
-        own: object = getattr(function, "__name__", "")
-        name = _NOT_IN_NAMES.sub("", str(own))[: limits.JOB_NAME_LENGTH_MAX] or "function"
-    if not isinstance(name, str) or JOB.fullmatch(name) is None:
-        raise UsageError("name", name, _NAME_ALLOWED)
+    own = name_job(function, name)
     if options.get("run_at") is not None:
         raise UsageError(
             "run_at", options["run_at"], "given with each enqueue, not for all of them"
         )
-    read_spec(kind, name, options, pool=pool, caller=Caller(), find=lambda own: own)
+    read_spec(kind, own, options, pool=pool, caller=Caller(), find=_as_named)
     read_due(options, now=EpochMs(0))
-    return Job(name=name, kind=kind, options=dict(options))
+    return Job(name=own, kind=kind, options=dict(options))
 
 
 def mark_job(handler: object, target: JobTarget) -> None:
     """Let a handler, and whatever `functools.wraps` it, be known as this job."""
     vars(handler)[_JOB_MARK] = target
-    vars(handler)[_NAMES_MARK] = (target.job.name,)
+    vars(handler)[JOBS_MARK] = (target.job.name,)
 
 
 def job_at(target: object) -> JobTarget | None:
@@ -130,3 +149,9 @@ def encode_batch(args: object, target: object) -> list[str]:
 def _encoder_of(target: object) -> Callable[[object, str], str]:
     found = job_at(target)
     return encode_args if found is None else found.encode
+
+
+def _as_named(name: str, *, field: str, decorated: bool) -> str:
+    """Returns the name itself, where the deployment is not known yet."""
+    del field, decorated
+    return name

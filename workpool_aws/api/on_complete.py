@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from workpool_aws import invocation
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.api.job import name_job
 from workpool_aws.api.parameters import check_function, plain_handler, take_names
+from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.views.status import Result, result_from_callback
 from workpool_aws.errors import UsageError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import CallbackTicket
     from workpool_aws.ports import Ports
 
-__all__ = ["CallbackHandler", "OnCompleteEvent", "ticket_in"]
+__all__ = ["CallbackDecorator", "CallbackHandler", "OnCompleteEvent", "ticket_in"]
 
 R = TypeVar("R")
 
@@ -68,7 +70,11 @@ class CallbackHandler(Generic[R]):
     __qualname__: str
 
     def __init__(
-        self, function: Callable[[OnCompleteEvent], R], *, connect: Callable[[str], Ports]
+        self,
+        function: Callable[[OnCompleteEvent], R],
+        *,
+        connect: Callable[[str], Ports],
+        name: str | None = None,
     ) -> None:
         check_function(function)
         try:
@@ -85,6 +91,10 @@ class CallbackHandler(Generic[R]):
         self.handler = plain_handler(self, function)
         """The handler as a plain function, as `Worker.handler`."""
         take_names(self, function)
+        self.name = name_job(function, name)
+        """The name under which the handler is deployed."""
+        for each in (self, self.handler):
+            vars(each)[JOBS_MARK] = (self.name,)
 
     def __repr__(self) -> str:
         name = self.__qualname__
@@ -115,6 +125,18 @@ class CallbackHandler(Generic[R]):
             after_body()
         if ticket is not None:
             acknowledge(self._connect(ticket.table), ticket)
+
+
+class CallbackDecorator:
+    """Makes a function a handler of callbacks, with a name."""
+
+    def __init__(self, connect: Callable[[str], Ports], name: str | None) -> None:
+        self._connect = connect
+        self._name = name
+
+    def __call__(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
+        """Make a function a handler, as `Workpool.on_complete` does."""
+        return CallbackHandler(function, connect=self._connect, name=self._name)
 
 
 def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:

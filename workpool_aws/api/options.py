@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import (
@@ -14,6 +14,7 @@ from workpool_aws.core.callback.targets import (
     DEPLOYED_AS,
     FUNCTION,
     is_decorated,
+    job_named,
     nouns_of,
     target_of,
 )
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RETRY_ALLOWED",
+    "Decorated",
     "Due",
     "EnqueueOptions",
+    "FindJob",
     "IdSequence",
     "PoolOptions",
     "RetryableOptions",
@@ -63,6 +66,24 @@ _MANAGED: Final = ":$LATEST.PUBLISHED"
 """The qualifier of functions on Lambda Managed Instances."""
 
 
+class FindJob(Protocol):
+    """Finds the functions of jobs, by the deployment."""
+
+    def __call__(self, name: str, *, field: str, decorated: bool) -> str | None:
+        """Returns the ARN of the job with a name; `None` means that it is a Lambda function's.
+
+        Raises UsageError for a decorated function that is not deployed, and for a likely slip.
+        """
+
+
+class Decorated(Protocol):
+    """A function that a pool's decorator made a handler."""
+
+    @property
+    def __workpool__(self) -> bool:
+        """True."""
+
+
 class EnqueueOptions(TypedDict, total=False):
     """The options of every enqueue, for wrappers: `**options: Unpack[EnqueueOptions]`.
 
@@ -76,7 +97,8 @@ class EnqueueOptions(TypedDict, total=False):
     on_complete:
         Target that is notified at least once when the work item finishes: the ARN of a Lambda
             function (decorated with
-        `on_complete` or not), an SQS queue or an SNS topic, or a function's name. `None` means no
+        `on_complete` or not), an SQS queue or an SNS topic, a decorated function or its job's name,
+        or a function's name. `None` means no
         callback.
     context:
         JSON value that the callback carries, at most 900 KB, or 254 KB for an SNS topic. Needs
@@ -87,7 +109,7 @@ class EnqueueOptions(TypedDict, total=False):
 
     run_after: timedelta | None
     run_at: datetime | None
-    on_complete: str | None
+    on_complete: str | Decorated | None
     context: object
     on_complete_exclude: Iterable[OutcomeName] | None
 
@@ -208,12 +230,9 @@ def read_spec(
     *,
     pool: PoolOptions,
     caller: Caller,
-    find: Callable[[str], str | None] = lambda _name: None,
+    find: FindJob,
 ) -> Spec:
     """Return what the work items of an enqueue ask for, except their time and arguments.
-
-    `find` returns the ARN of the job with a name, or raises UsageError. Its `None` means a
-    Lambda function's name.
 
     Raises:
         UnknownOption: there is no option of this name.
@@ -223,9 +242,9 @@ def read_spec(
     for name, value in options.items():
         if name not in RetryableOptions.__optional_keys__:
             raise UnknownOption(name, value, list(allowed.__annotations__))
-    callback, retry = _read_callback(options, caller), _read_retry(kind, options.get("retry"), pool)
-    # Last, since it may ask the deployment.
-    named = find(target) if isinstance(target, str) and JOB.fullmatch(target) else None
+    retry = _read_retry(kind, options.get("retry"), pool)
+    callback = _read_callback(options, caller, find)
+    named = _located(target, "target", find)
     return Spec(
         target=read_target(target, caller) if named is None else named,
         args=NO_ARGS,
@@ -299,7 +318,19 @@ def read_target(target: object, caller: Caller) -> str:
     )
 
 
-def _read_callback(options: Mapping[str, object], caller: Caller) -> CallbackSpec | None:
+def _located(target: object, field: str, find: FindJob) -> str | None:
+    """Returns the ARN of a decorated function or job. `None` means that the target is neither."""
+    job = job_named(target)
+    if job is not None:
+        return find(job, field=field, decorated=True)
+    if isinstance(target, str) and JOB.fullmatch(target):
+        return find(target, field=field, decorated=False)
+    return None
+
+
+def _read_callback(
+    options: Mapping[str, object], caller: Caller, find: FindJob
+) -> CallbackSpec | None:
     """Returns the callback that a work item is stored with; `None` means none."""
     on_complete, context = options.get("on_complete"), options.get("context")
     outcomes = _read_outcomes(options.get("on_complete_exclude"))
@@ -311,7 +342,8 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> CallbackSpe
             allowed = "empty without on_complete, since there is no callback to leave out"
             raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
         return None
-    target = _read_callback_target(on_complete, caller)
+    named = _located(on_complete, "on_complete", find)
+    target = _read_callback_target(on_complete, caller) if named is None else named
     # A context that no message to this target could ever hold is refused here, before anything is
     # stored [WP-11].
     room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
 from workpool_aws.api.decorators import JobDecorator
@@ -15,7 +15,7 @@ from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.handle import Desk
 from workpool_aws.api.job import job_at, read_job
 from workpool_aws.api.made_pools import MadePools
-from workpool_aws.api.on_complete import CallbackHandler, OnCompleteEvent
+from workpool_aws.api.on_complete import CallbackDecorator, CallbackHandler, OnCompleteEvent
 from workpool_aws.api.options import (
     IdSequence,
     read_due,
@@ -247,13 +247,22 @@ class Workpool(PoolEnqueues):
         """
         return JobDecorator(partial(self._make_worker, Kind.QUERY))
 
-    def on_complete(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
+    @overload
+    def on_complete(self, function: Callable[[OnCompleteEvent], R], /) -> CallbackHandler[R]: ...
+    @overload
+    def on_complete(self, *, name: str | None = None) -> CallbackDecorator: ...
+    def on_complete(
+        self, *function: Callable[[OnCompleteEvent], R], name: str | None = None
+    ) -> CallbackHandler[R] | CallbackDecorator:
         """Make a function a handler of callbacks, which an enqueue names as `on_complete`.
 
         The function is called at least once for each finished work item, with an `OnCompleteEvent`.
         When it returns, the callback is delivered. When it raises, it is called again, up to about
         a dozen times; then the callback is `dead`. The plain function stays at `.function`. One
         handler may serve many pools, since each event names its table and pool.
+
+        An enqueue names the handler itself, or the name under which it is deployed: that of the
+        function, or the `name` that is given.
 
             >>> from workpool_aws import OnCompleteEvent
             >>> from workpool_aws.local import LocalCloud
@@ -267,16 +276,17 @@ class Workpool(PoolEnqueues):
             ...     send_arn = cloud.function(lambda event, context: "sent", name="send")
             ...     done_arn = cloud.function(email_sent)
             ...     work_id = pool.enqueue_action(
-            ...         None, send_arn, {}, on_complete=done_arn, context={"user": 7}
+            ...         None, send_arn, {}, on_complete=email_sent, context={"user": 7}
             ...     )
             ...     cloud.run_until_idle()
             {'user': 7} success
 
         Raises:
             UsageError: The function is async, a generator or a class, or does not take one
-                argument.
+                argument. Or the name is not allowed.
         """
-        return CallbackHandler(function, connect=self._connect)
+        decorate = CallbackDecorator(self._connect, name)
+        return decorate(*function) if function else decorate
 
     def _make_worker(
         self,
@@ -301,17 +311,11 @@ class Workpool(PoolEnqueues):
         args: Sequence[str],
         options: Mapping[str, object],
     ) -> list[WorkId]:
-        caller, found = read_caller(ctx), job_at(target)
-        find = find_name if found is None else find_job
-        if found is not None:
-            target, options = found.job.name, found.job.merged(options, kind)
+        caller, job = read_caller(ctx), job_at(target)
+        if job is not None:
+            options = job.job.merged(options, kind)
         spec = read_spec(
-            kind,
-            target,
-            options,
-            pool=self._options,
-            caller=caller,
-            find=lambda name: find(self._ports, name, field="target"),
+            kind, target, options, pool=self._options, caller=caller, find=self._find_job
         )
         ports = self._ports
         refuse_own(spec.target, "target", ports)
@@ -340,6 +344,10 @@ class Workpool(PoolEnqueues):
         stored = enqueue.enqueue(ports, works)
         self._epoch_seen = (ports.store, stored.epoch)
         return list(stored.ids)
+
+    def _find_job(self, name: str, *, field: str, decorated: bool) -> str | None:
+        find = find_job if decorated else find_name
+        return find(self._ports, name, field=field)
 
     def _epoch_in(self, store: Store) -> int:
         # In tests one pool object may meet several tables of its name, each with an epoch of its

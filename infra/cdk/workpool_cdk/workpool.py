@@ -286,8 +286,8 @@ class Workpool(Construct):
                 "a function that is both is added by add_action first"
             )
         reports = flag("decorated", decorated)
-        jobs = {} if name is None else {(job := read_job(name)): self._function_of_job(job, target)}
-        named = replace(self._named, jobs={**self._named.jobs, **jobs}).checked("add_action")
+        if name is not None:
+            self._name_job(read_job(name), target, "add_action")
         self._settle(target, reports, retries=0, event_age=event_age)
         allow_recursion(target.function)
         self._late.add_chained(target.function)
@@ -299,9 +299,6 @@ class Workpool(Construct):
             self._monitor.add_worker(target.function)
         if reports:
             self._let_report(target, names)
-        if jobs:
-            self._named = named
-            self._watchdog.set_environment([(settings.JOBS, named.jobs_text())])
 
     def add_on_complete(
         self,
@@ -309,6 +306,7 @@ class Workpool(Construct):
         *,
         decorated: bool = True,
         pools: Sequence[str] | None = None,
+        name: str | None = None,
     ) -> None:
         """Let works name a function, queue or topic as `on_complete`.
 
@@ -322,17 +320,22 @@ class Workpool(Construct):
                 `@pool.action`; without meaning for queues and topics.
             pools: The pools whose callbacks it may mark, and whose workers may send to it. Loop and
                 completion may send to it for any pool. Defaults to all of this construct.
+            name: The name of a function's handler, as `add_action` has it.
 
         Raises:
-            ConfigurationError: as `add_action`; or its handlers are so many that their names do not
-                fit into the watchdog's environment.
+            ConfigurationError: as `add_action`; or it has a name and is no decorated function; or
+                its handlers are so many that their names do not fit into the watchdog's
+                environment.
         """
         names = pool_names(pools, self._pools)
         acknowledges = flag("decorated", decorated)
+        job = None if name is None else read_job(name)
+        if job is not None and not (acknowledges and has(target, "function_arn")):
+            raise must_be("name", "None for a target that is no decorated function", job)
         if isinstance(target, sqs.QueueBase | sns.TopicBase):
             self._let_tell(_Callback(target, statements_for(target, Stack.of(self)), names))
         elif acknowledges or not has(target, "function_arn"):
-            self._add_handler(target, names, named=pools is not None)
+            self._add_handler(target, names, named=pools is not None, job=job)
         else:
             self._add_plain_target(cast("lambda_.IFunction", target), names)
 
@@ -470,12 +473,16 @@ class Workpool(Construct):
         mark_decorated(target.function)
         self._workers.append(worker)
 
-    def _add_handler(self, target: object, pools: Sequence[str], *, named: bool) -> None:
+    def _add_handler(
+        self, target: object, pools: Sequence[str], *, named: bool, job: str | None
+    ) -> None:
         if not has(target, "function_arn"):
             raise must_be("target", nouns_of(CALLBACK_TARGETS), target)
         handler = qualified(target)
         refuse_unfit(handler.function)
         refuse_elsewhere(handler.function, Stack.of(self))
+        if job is not None:
+            self._name_job(job, handler, "add_on_complete")
         if all(worker.target.arn != handler.arn for worker in self._workers):
             self._settle(
                 handler, reports=True, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE
@@ -521,8 +528,8 @@ class Workpool(Construct):
                 [(settings.ACKNOWLEDGING, self._named.acknowledging_text())]
             )
 
-    def _function_of_job(self, job: str, target: Qualified) -> str:
-        """The name by which the watchdog knows the function of a job, with its version or alias."""
+    def _name_job(self, job: str, target: Qualified, method: str) -> None:
+        """Say in the table that this function is the job, by the name that the watchdog knows it by."""
         name = name_beside(target.function, Stack.of(self))
         path = target.function.node.path
         if name is None:
@@ -532,7 +539,8 @@ class Workpool(Construct):
         full = name if target.qualifier == "$LATEST" else f"{name}:{target.qualifier}"
         if self._named.jobs.get(job, full) != full:
             raise ConfigurationError(f"{path}: another function is the job {job!r} already")
-        return full
+        self._named = replace(self._named, jobs={**self._named.jobs, job: full}).checked(method)
+        self._watchdog.set_environment([(settings.JOBS, self._named.jobs_text())])
 
     def _let_tell(self, callback: _Callback) -> None:
         """Let all who may finish a work of these pools send its callback to this target."""

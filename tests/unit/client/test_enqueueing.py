@@ -344,9 +344,7 @@ def test_decorated_function_that_is_not_deployed_is_refused(world: World) -> Non
         assert str(caught.value).endswith("got the job 'send_email'")
     with pytest.raises(UsageError) as caught:
         pool.enqueue_action(None, "send", {}, on_complete=email_sent)
-    assert str(caught.value).startswith(
-        f"on_complete must be {DEPLOYED_AS}; got <on_complete handler "
-    )
+    assert str(caught.value).startswith("on_complete must be a job that is deployed: none is")
     with pytest.raises(UsageError, match=f"^fn must be {re.escape(DEPLOYED_AS)}"):
         pool.list(None, fn=send_email)
     with pytest.raises(UsageError, match=r"^target must be the ARN"):

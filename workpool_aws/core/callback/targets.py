@@ -19,18 +19,22 @@ __all__ = [
     "CALLBACK_TARGETS",
     "DEPLOYED_AS",
     "FUNCTION",
+    "JOBS_MARK",
     "OWN_FUNCTION",
     "QUEUE",
     "TOPIC",
     "CallbackTarget",
     "is_decorated",
     "is_own",
+    "job_named",
     "nouns_of",
     "oversize",
     "target_of",
 ]
 
 DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
+JOBS_MARK: Final = "__workpool_jobs__"
+"""The attribute of a decorated function with its names, which `functools.wraps` copies."""
 OWN_FUNCTION: Final = "a function of yours: loop, completion and watchdog are this library's own and take no work items"
 
 
@@ -109,3 +113,9 @@ def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) ->
 def is_decorated(value: object) -> bool:
     """True for an object that a decorator of this package made."""
     return inspect.getattr_static(value, "__workpool__", None) is True
+
+
+def job_named(value: object) -> str | None:
+    """Returns the name under which a decorated function is deployed. `None` means no such object."""
+    names: object = inspect.getattr_static(value, JOBS_MARK, None)
+    return names[0] if isinstance(names, tuple) and len(names) == 1 else None
