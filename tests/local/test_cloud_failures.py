@@ -303,6 +303,23 @@ def test_fail_next_reaches_worker_inside_of_wrapper(cloud: LocalCloud) -> None:
     assert value_of(work_id) == "mail server"
 
 
+def test_fail_next_takes_jobs_and_handles(cloud: LocalCloud) -> None:
+    @pool.action(name="mail.send")
+    def send(to: str) -> str:
+        return "sent"
+
+    cloud.function(send)
+    cloud.fail_next("mail.send", TimeoutError("by its name"))
+    cloud.fail_next(send.with_options(retry=True), TimeoutError("by its handle"))
+
+    ids = []
+    for _ in range(3):
+        ids.append(send.enqueue(None, to="a"))
+        cloud.run_until_idle()
+
+    assert [value_of(each) for each in ids] == ["by its name", "by its handle", "sent"]
+
+
 def test_fail_next_leaves_other_functions_and_events_alone(cloud: LocalCloud) -> None:
     cloud.fail_next(send_email, TimeoutError("mail server"))
     other = enqueue("plain", to="a")

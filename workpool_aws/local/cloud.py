@@ -34,6 +34,7 @@ from workpool_aws.local.services.functions import (
     Handler,
     function_arn,
     is_decorated,
+    jobs_of,
     name_of,
 )
 from workpool_aws.local.services.platform import (
@@ -284,20 +285,23 @@ class LocalCloud(ObservedCloud):
         the oldest comes first.
 
         Args:
-            fn: The function, by its worker, handler, ARN or name.
+            fn: The function, by its worker, handler, ARN, name or job.
             error: Raised as it is, without a traceback.
             times: Number of runs, at least 1.
 
         Raises:
             UsageError: There is no such function, or a value is not allowed.
         """
-        from workpool_aws.api.worker import Worker
-
         if not isinstance(error, Exception):
             raise UsageError("error", error, "an exception, as in TimeoutError('mail server')")
-        # A worker may run inside of another handler, which wraps it.
-        names = () if isinstance(fn, Worker) else self._names_of(fn)
-        self._open.runs.planned.add(names, fn, error, whole("times", times, at_least=1))
+        functions, jobs = self._names_of(fn), jobs_of(fn)
+        # A worker fails in each function that runs it, and leaves other jobs of these alone.
+        self._open.runs.planned.add(
+            functions=() if jobs else functions,
+            jobs=jobs,
+            error=error,
+            times=whole("times", times, at_least=1),
+        )
 
     def advance(self, delta: timedelta) -> None:
         """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.

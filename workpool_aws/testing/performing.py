@@ -45,9 +45,9 @@ def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> 
 
     The arguments go through JSON and pydantic, as on their way to a worker. A parameter annotated
     `Work` receives a handle of 30 s, whose pool is the pool `default` of the surrounding
-    `LocalCloud`. Without one, a cloud of its own surrounds the call. In both, `Work.sleep` takes no
-    real time, and calls of boto3 are answered as in a `LocalCloud`. Nothing is stored about the
-    attempt, and no retry follows.
+    `LocalCloud`. Without one, a cloud of its own surrounds the call. In both, calls of boto3 are
+    answered as in a `LocalCloud`, and on the virtual clock `Work.sleep` takes no real time. Nothing
+    is stored about the attempt, and no retry follows.
 
         >>> from workpool_aws import Work, Workpool
         >>> from workpool_aws.testing import perform

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from workpool_aws.local.services.functions import jobs_of
 from workpool_aws.text import answer_or
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
 __all__ = ["AttemptNotes", "PlannedErrors", "RaisedError", "callback_of"]
@@ -78,13 +79,15 @@ class AttemptNotes:
 class _Planned:
     """Error that the next runs of some user code raise."""
 
-    names: tuple[str, ...]
-    worker: object
+    functions: frozenset[str]
+    jobs: frozenset[str]
     error: Exception
     left: int
 
-    def concerns(self, name: str, worker: object) -> bool:
-        return self.left > 0 and (worker is self.worker or name in self.names)
+    def concerns(self, function: str, handler: object) -> bool:
+        """True if it is for this handler, which runs in that function."""
+        mine = function in self.functions or not self.jobs.isdisjoint(jobs_of(handler))
+        return mine and self.left > 0
 
 
 class PlannedErrors:
@@ -93,14 +96,16 @@ class PlannedErrors:
     def __init__(self) -> None:
         self._plans: list[_Planned] = []
 
-    def add(self, names: tuple[str, ...], worker: object, error: Exception, times: int) -> None:
-        """Plan an error for the next runs of these functions, or of this worker in any of them."""
-        self._plans.append(_Planned(names, worker, error, times))
+    def add(
+        self, *, functions: Iterable[str], jobs: Iterable[str], error: Exception, times: int
+    ) -> None:
+        """Plan an error for the next runs of these functions, and of these jobs in any function."""
+        self._plans.append(_Planned(frozenset(functions), frozenset(jobs), error, times))
 
-    def take(self, name: str, worker: object) -> Exception | None:
+    def take(self, function: str, handler: object) -> Exception | None:
         """Return the error for the run that begins, without a traceback. `None` means none."""
         for plan in self._plans:
-            if plan.concerns(name, worker):
+            if plan.concerns(function, handler):
                 plan.left -= 1
                 return BaseException.with_traceback(plan.error, None)
         return None
