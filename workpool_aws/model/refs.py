@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from workpool_aws.model.loop import (
-    Config,
-    Deployment,
-    Ledger,
-    LoopStatus,
-    MinuteReport,
-    Notice,
-    Registration,
-)
-from workpool_aws.model.payload import Chunk, Part
-from workpool_aws.model.record import Record
-from workpool_aws.model.work import Pointer, WorkItem
+from workpool_aws.model.record import Record, Ref
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.loop import (
+        Config,
+        Deployment,
+        Ledger,
+        LoopStatus,
+        MinuteReport,
+        Notice,
+        Registration,
+    )
+    from workpool_aws.model.payload import Chunk, Part
+    from workpool_aws.model.work import Pointer, WorkItem
 
 __all__ = [
     "ChunkRef",
@@ -49,22 +49,10 @@ _HIGHEST: Final = "\U0010ffff"
 _AFTER_SURROGATES: Final = 0xE000
 
 R = TypeVar("R", bound=Record)
-R_co = TypeVar("R_co", bound=Record, covariant=True)
-
-
-class Ref(Generic[R_co]):
-    """The name of one record of type `R_co`.
-
-    Its fields are fields of the record, and make up its key.
-    """
-
-    __slots__ = ()
-    __match_args__: ClassVar[tuple[str, ...]] = ()
-    """The names of its fields, in order: a dataclass gives itself this."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkRef(Ref[WorkItem]):
+class WorkRef(Ref["WorkItem"]):
     """A work item, by pool and id."""
 
     pool: str
@@ -72,7 +60,7 @@ class WorkRef(Ref[WorkItem]):
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkRef(Ref[Chunk]):
+class ChunkRef(Ref["Chunk"]):
     """A chunk, by the work item and the part it belongs to, and its number there."""
 
     pool: str
@@ -82,7 +70,7 @@ class ChunkRef(Ref[Chunk]):
 
 
 @dataclass(frozen=True, slots=True)
-class PointerRef(Ref[Pointer]):
+class PointerRef(Ref["Pointer"]):
     """A pointer, by pool and its own key."""
 
     pool: str
@@ -90,7 +78,7 @@ class PointerRef(Ref[Pointer]):
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeRef(Ref[Notice]):
+class NoticeRef(Ref["Notice"]):
     """A notice, by pool and its own key."""
 
     pool: str
@@ -98,28 +86,28 @@ class NoticeRef(Ref[Notice]):
 
 
 @dataclass(frozen=True, slots=True)
-class StatusRef(Ref[LoopStatus]):
+class StatusRef(Ref["LoopStatus"]):
     """The status of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRef(Ref[Ledger]):
+class LedgerRef(Ref["Ledger"]):
     """The ledger of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigRef(Ref[Config]):
+class ConfigRef(Ref["Config"]):
     """The config of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class MinuteReportRef(Ref[MinuteReport]):
+class MinuteReportRef(Ref["MinuteReport"]):
     """A minute report, by pool and its own key."""
 
     pool: str
@@ -127,14 +115,14 @@ class MinuteReportRef(Ref[MinuteReport]):
 
 
 @dataclass(frozen=True, slots=True)
-class RegistrationRef(Ref[Registration]):
+class RegistrationRef(Ref["Registration"]):
     """The registration of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentRef(Ref[Deployment]):
+class DeploymentRef(Ref["Deployment"]):
     """The deployment item of the table."""
 
 
