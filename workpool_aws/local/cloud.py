@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
+from workpool_aws.local.current import CURRENT
 from workpool_aws.local.failures import raise_failure
 from workpool_aws.local.faults.faults import Faults, NoFaults
 from workpool_aws.local.faults.rates import Rates
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports, Store
 
-__all__ = ["LocalCloud", "current_cloud"]
+__all__ = ["LocalCloud"]
 
 _LAMBDA_MS_MAX: Final = 900_000
 _EVENT_AGE_MS_MAX: Final = 21_600_000
@@ -65,12 +65,6 @@ _OTHER_THREAD: Final = (
     "a thread that sees the LocalCloud: one of its own or of its test, or one that user code starts with contextvars.copy_context().run "
     "(a pool made by cloud.workpool() may be used in any)"
 )
-_current: Final[ContextVar[LocalCloud | None]] = ContextVar("workpool_local_cloud", default=None)
-
-
-def current_cloud() -> LocalCloud | None:
-    """Return the innermost `LocalCloud` that this context is in. `None` means that it is in none."""
-    return _current.get()
 
 
 class LocalCloud(ObservedCloud):
@@ -180,7 +174,7 @@ class LocalCloud(ObservedCloud):
             )
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
-            undo.callback(_current.reset, _current.set(self))
+            undo.callback(CURRENT.reset, CURRENT.set(self))
             self._undo = undo.pop_all()
         return self
 

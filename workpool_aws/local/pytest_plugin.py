@@ -66,7 +66,7 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
 
 def _failures_text() -> str:
     """Return the failures of the cloud that the test is in; empty if there are none."""
-    from workpool_aws.local.cloud import current_cloud
+    from workpool_aws.local.current import current_cloud
     from workpool_aws.local.failures import describe_failures
     from workpool_aws.text import type_name
 

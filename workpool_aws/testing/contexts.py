@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.errors import UsageError
-from workpool_aws.local.cloud import current_cloud
+from workpool_aws.local.current import current_cloud
 from workpool_aws.local.options import function_name, milliseconds, whole
 from workpool_aws.local.services.context import SimulatedContext
 from workpool_aws.local.services.functions import function_arn

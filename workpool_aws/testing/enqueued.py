@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
-from workpool_aws.local.cloud import current_cloud
+from workpool_aws.local.current import current_cloud
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.functions import name_of
 from workpool_aws.local.stored_work import call_text

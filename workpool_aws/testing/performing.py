@@ -12,7 +12,8 @@ from workpool_aws.compose import ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.errors import UsageError
-from workpool_aws.local.cloud import LocalCloud, current_cloud
+from workpool_aws.local.cloud import LocalCloud
+from workpool_aws.local.current import current_cloud
 from workpool_aws.local.options import whole
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
