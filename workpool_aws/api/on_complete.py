@@ -14,7 +14,7 @@ from workpool_aws.api.job import name_job
 from workpool_aws.api.parameters import check_function, plain_handler, take_names
 from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.core.payload import JsonValue, checked_json
-from workpool_aws.core.views.status import Result, result_from_callback
+from workpool_aws.core.views.status import Result
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.callback.acknowledge import acknowledge
 from workpool_aws.model.ids import WorkId, is_ulid
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import CallbackTicket
     from workpool_aws.ports import Ports
 
-__all__ = ["CallbackDecorator", "CallbackHandler", "OnCompleteEvent", "ticket_in"]
+__all__ = [
+    "CallbackDecorator",
+    "CallbackHandler",
+    "OnCompleteEvent",
+    "received_result",
+    "ticket_in",
+]
 
 R = TypeVar("R")
 
@@ -111,7 +117,7 @@ class CallbackHandler(Generic[R]):
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), _SHAPE)
-        work_id, result = event.get("work_id"), result_from_callback(event.get("result"))
+        work_id, result = event.get("work_id"), received_result(event.get("result"))
         if not isinstance(work_id, str) or not is_ulid(work_id) or result is None:
             raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), _SHAPE)
         context_given = checked_json(event.get("context"), "event.context")
@@ -137,6 +143,35 @@ class CallbackDecorator:
     def __call__(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
         """Make a function a handler, as `Workpool.on_complete` does."""
         return CallbackHandler(function, connect=self._connect, name=self._name)
+
+
+def received_result(value: object) -> Result | None:
+    """Returns the result in the event of an `on_complete` target.
+
+    `None` means that the value is no result.
+
+    Raises:
+        UsageError: The return value is not JSON.
+    """
+    if not isinstance(value, dict):
+        return None
+    match value.get("kind"):
+        case "success":
+            return Result(
+                kind="success",
+                return_value=checked_json(value.get("return_value"), "event.result.return_value"),
+            )
+        case "failed":
+            error, error_type = value.get("error"), value.get("error_type")
+            return Result(
+                kind="failed",
+                error=error if isinstance(error, str) else None,
+                error_type=error_type if isinstance(error_type, str) else None,
+            )
+        case "canceled":
+            return Result(kind="canceled")
+        case _:
+            return None
 
 
 def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from tests.kit.records import NOW, a_running_work, a_work
-from workpool_aws import Result, UsageError
+from workpool_aws import Result
 from workpool_aws.core.views.status import (
     BaseLimit,
     LimitOverride,
     PoolConfig,
     config_of,
     instant,
-    result_from_callback,
     result_of,
     status_of,
 )
@@ -147,37 +146,6 @@ def test_callback_is_told_by_name_of_its_state(state: CallbackState) -> None:
 )
 def test_result_is_for_finished_work(work: WorkItem, result: Result | None) -> None:
     assert result_of(work) == result
-
-
-@pytest.mark.parametrize(
-    ("event", "result"),
-    [
-        ({"kind": "success", "return_value": [1]}, Result(kind="success", return_value=[1])),
-        ({"kind": "success"}, Result(kind="success", return_value=None)),
-        (
-            {"kind": "failed", "error": "no", "error_type": "E"},
-            Result(kind="failed", error="no", error_type="E"),
-        ),
-        ({"kind": "failed", "error": 1, "error_type": 2}, Result(kind="failed")),
-        ({"kind": "failed"}, Result(kind="failed")),
-        ({"kind": "canceled", "error": "no"}, Result(kind="canceled")),
-        ({"kind": "else"}, None),
-        ({}, None),
-        ("success", None),
-        (None, None),
-    ],
-)
-def test_callbacks_result_is_read_and_what_is_none_is_none(
-    event: object, result: Result | None
-) -> None:
-    assert result_from_callback(event) == result
-
-
-def test_return_value_that_is_no_json_is_refused_by_its_path() -> None:
-    with pytest.raises(UsageError) as refused:
-        result_from_callback({"kind": "success", "return_value": {"a": {1}}})
-
-    assert refused.value.field == "event.result.return_value.a"
 
 
 def a_config(**changes: Any) -> Config:

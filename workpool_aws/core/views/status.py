@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, assert_never
 
-from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.report.history import attempts_of, last_error_of
 from workpool_aws.model.loop import NOBODY, Config
 from workpool_aws.model.payload import inline_text
@@ -15,6 +14,7 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
+    from workpool_aws.core.payload import JsonValue
     from workpool_aws.model.ids import EpochMs
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Status",
     "config_of",
     "instant",
-    "result_from_callback",
     "result_of",
     "status_of",
 ]
@@ -244,35 +243,6 @@ def result_of(work: WorkItem) -> Result | None:
             return Result(kind="canceled")
         case _:
             assert_never(work.outcome)
-
-
-def result_from_callback(value: object) -> Result | None:
-    """Returns the result in the event of an `on_complete` target.
-
-    `None` means that the value is no result.
-
-    Raises:
-        UsageError: The return value is not JSON.
-    """
-    if not isinstance(value, dict):
-        return None
-    match value.get("kind"):
-        case "success":
-            return Result(
-                kind="success",
-                return_value=checked_json(value.get("return_value"), "event.result.return_value"),
-            )
-        case "failed":
-            error, error_type = value.get("error"), value.get("error_type")
-            return Result(
-                kind="failed",
-                error=error if isinstance(error, str) else None,
-                error_type=error_type if isinstance(error_type, str) else None,
-            )
-        case "canceled":
-            return Result(kind="canceled")
-        case _:
-            return None
 
 
 def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
