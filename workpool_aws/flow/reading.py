@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.loop.choose import page_limit_after
 from workpool_aws.core.loop.settle import Notices
+from workpool_aws.core.reading import page_limit_after
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.loop import Notice

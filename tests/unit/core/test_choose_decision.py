@@ -16,7 +16,6 @@ from workpool_aws.core.loop.choose import (
     WorkRead,
     choose,
     marks_after,
-    page_limit_after,
     read_from,
 )
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, make_id, shard_of, time_of
@@ -213,16 +212,6 @@ def test_start_is_next_of_its_work_by_its_own_key_or_pointers() -> None:
     assert Found(work.id, work, (PointerRef("email", an_id(NOW + 2)),)).pointers == (
         PointerRef("email", an_id(NOW + 2)),
     )
-
-
-def test_pages_grow_to_limit_and_never_shrink() -> None:
-    sizes = [limits.QUERY_LIMIT_MIN]
-    for _ in range(8):
-        sizes.append(page_limit_after(sizes[-1]) or 0)
-
-    assert sizes == [6, 12, 24, 48, 96, 192, 200, 200, 200]
-    assert page_limit_after(500) == 500
-    assert page_limit_after(None) is None
 
 
 def test_waiting_work_holds_back_its_own_shards_cursor_alone() -> None:

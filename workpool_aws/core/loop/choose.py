@@ -28,7 +28,6 @@ __all__ = [
     "choose",
     "cursor_after",
     "marks_after",
-    "page_limit_after",
     "read_from",
 ]
 
@@ -153,14 +152,6 @@ def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
     """
     cursor = _cursor_back(mark, back_to)
     return deep_low(cursor, mark.deep_at) if deep else cursor
-
-
-def page_limit_after(limit: int | None) -> int | None:
-    """Returns the rows of the next page (`None` means as many as an answer holds).
-
-    Pages grow, so that rows late in a range are reached in few of them.
-    """
-    return None if limit is None else max(limit, min(2 * limit, limits.QUERY_LIMIT_MAX))
 
 
 def marks_after(
