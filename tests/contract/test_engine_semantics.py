@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from workpool_aws.adapters.items.keys import DEAD_INDEX, DEAD_KEY
+from workpool_aws.adapters.items.attributes import DEAD_INDEX, DEAD_KEY
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef

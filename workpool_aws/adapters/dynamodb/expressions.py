@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, assert_never
 
-from workpool_aws.adapters.items.keys import PARTITION_KEY, SORT_KEY
+from workpool_aws.adapters.items.attributes import PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.records import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
 

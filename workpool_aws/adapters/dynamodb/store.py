@@ -15,11 +15,9 @@ from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
 from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.items import capacity
+from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.codec import change_of, decode, encode, key_in
 from workpool_aws.adapters.items.keys import (
-    DEAD_INDEX,
-    PARTITION_KEY,
-    SORT_KEY,
     Key,
     is_empty,
     next_high,

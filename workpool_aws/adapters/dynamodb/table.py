@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.items.keys import (
+from workpool_aws.adapters.items.attributes import (
     DEAD_INDEX,
     DEAD_KEY,
     PARTITION_KEY,
     SORT_KEY,
     TTL_ATTRIBUTE,
-    PartitionKind,
-    leading_key,
 )
+from workpool_aws.adapters.items.keys import PartitionKind, leading_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.adapters.items.keys import DEAD_KEY, Key
+from workpool_aws.adapters.items.attributes import DEAD_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from workpool_aws.adapters.items.forms import Value
+    from workpool_aws.adapters.items.keys import Key
 
 __all__ = [
     "BATCH_GET_KEYS_MAX",

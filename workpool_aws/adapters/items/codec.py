@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workpool_aws.adapters.items.attributes import PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.forms import Value
-from workpool_aws.adapters.items.keys import PARTITION_KEY, SORT_KEY, Key, place_of
+from workpool_aws.adapters.items.keys import Key, place_of
 from workpool_aws.adapters.items.records import (
     TAG,
     RecordKind,

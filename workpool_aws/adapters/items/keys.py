@@ -15,17 +15,13 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, assert_never
 
 from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items.attributes import DEAD_KEY, SORT_KEY
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
 from workpool_aws.model.names import POOL
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
 
 __all__ = [
-    "DEAD_INDEX",
-    "DEAD_KEY",
-    "PARTITION_KEY",
-    "SORT_KEY",
-    "TTL_ATTRIBUTE",
     "ByMinute",
     "InRegistry",
     "InShard",
@@ -44,14 +40,6 @@ __all__ = [
     "place_of",
     "sort_attribute",
 ]
-
-PARTITION_KEY: Final = "pk"
-SORT_KEY: Final = "sk"
-TTL_ATTRIBUTE: Final = "expires_at"
-DEAD_INDEX: Final = "dead_letters"
-"""The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in
-it: dead letters."""
-DEAD_KEY: Final = "dead"
 
 _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"

@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from workpool_aws.adapters.items import forms, keys
+from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
-from workpool_aws.adapters.items.keys import (
-    TTL_ATTRIBUTE,
-    Key,
-    KeySpelling,
-    PartitionKind,
-)
+from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
 from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import shard_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items.attributes import DEAD_KEY, TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
-from workpool_aws.adapters.items.keys import DEAD_KEY, TTL_ATTRIBUTE
 from workpool_aws.model.payload import Part, payload_of, stored_fields
 from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
 from workpool_aws.model.work import CallbackState, State, WorkItem

@@ -16,19 +16,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from workpool_aws.adapters.items import capacity
+from workpool_aws.adapters.items.attributes import DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 from workpool_aws.adapters.items.capacity import Meter, item_size
 from workpool_aws.adapters.items.codec import Item, change_of, decode, encode
-from workpool_aws.adapters.items.keys import (
-    DEAD_KEY,
-    PARTITION_KEY,
-    SORT_KEY,
-    TTL_ATTRIBUTE,
-    Key,
-    is_empty,
-    next_high,
-    next_low,
-    partition_of,
-)
+from workpool_aws.adapters.items.keys import Key, is_empty, next_high, next_low, partition_of
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of, step_name
 from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.model.ids import EpochMs
