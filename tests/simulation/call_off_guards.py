@@ -148,7 +148,7 @@ _DRAIN: Final = (
     one_edit(
         "called off: canceled when it is due",
         "WP-13",
-        "flow.loop.apply:clean_up",
+        "flow.loop.run_pass:clean_up",
         "cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)",
         "",
     ),

@@ -323,7 +323,7 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: spent records are deleted",
         "WP-22",
-        "flow.loop.apply:clean_up",
+        "flow.loop.run_pass:clean_up",
         "session.ports.store.delete(forget.ref)",
         "pass",
     ),

@@ -18,8 +18,8 @@ from workpool_aws.core.loop.memory import Inputs, Memory
 from workpool_aws.core.loop.plan import plan_pass, remembered
 from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.settle import Notices, settle
-from workpool_aws.flow.loop.apply import apply_after, apply_before, clean_up
 from workpool_aws.flow.loop.callbacks import owed_callbacks
+from workpool_aws.flow.loop.run_pass import apply_after, apply_before, clean_up
 from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
