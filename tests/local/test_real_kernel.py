@@ -57,7 +57,8 @@ def test_run_waits_for_alarms_and_sleepers_but_not_for_background(kernel: RealKe
     kernel.at(in_ms(kernel, 10**9), lambda: seen.append("background"), background=True)
     kernel.run(in_ms(kernel, 10**9))
 
-    assert seen == ["slept", "alarm"]
+    # On a busy machine the thread may wake after the alarm.
+    assert sorted(seen) == ["alarm", "slept"]
 
 
 def test_killed_task_dies_in_its_sleep(kernel: RealKernel) -> None:
