@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.unit.adapters_aws.conftest import refusal
 from workpool_aws import Workpool, incarnation
 from workpool_aws.adapters.aws.clients import (
     CLIENT_CONFIGS,
@@ -27,7 +28,7 @@ from workpool_aws.adapters.system import (
 )
 from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
 from workpool_aws.core import limits
-from workpool_aws.errors import UsageError
+from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.events import Started
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import DeployedJob, DeployedLimit, Deployment
@@ -458,3 +459,33 @@ def test_lean_calls_repeat_starts_that_are_claimed_alone(
         requests.append(len(far.requests))
 
     assert requests == [1, 1 + CLIENT_CONFIGS["lambda-retrying"].retries["total_max_attempts"]]
+
+
+def test_lean_calls_do_not_repeat_refused_starts(counting, far, clock, entropy):
+    counting.listen, far.default = far.listen, refusal(413, "RequestTooLargeException")
+    lean = Settings(lean_calls=True)
+    ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=lean)
+    with pytest.raises(InvokeRefused):
+        ports.invoker.start_work("send", replace(ASSIGNMENT, claimed=True), "{}")
+    assert len(far.requests) == 1
+
+
+def test_lean_start_that_is_answered_with_another_success_was_sent(counting, far, clock, entropy):
+    counting.listen, far.default = far.listen, (200, {}, "")
+    lean = Settings(lean_calls=True)
+    ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=lean)
+    ports.invoker.start_work("send", ASSIGNMENT, "{}")
+    assert len(far.requests) == 1
+
+
+def test_lean_calls_without_credentials_ask_for_them_once(clock, entropy, monkeypatch):
+    session = boto3.Session(region_name="eu-west-1")
+    asked = []
+    monkeypatch.setattr(session, "get_credentials", lambda: asked.append(1))
+    monkeypatch.setattr(session._session, "get_credentials", lambda: None)
+    lean = Settings(lean_calls=True)
+    store = aws_ports("t-1", session, clock=clock, entropy=entropy, settings=lean).store
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="give credentials"):
+            store.get(DeploymentRef())
+    assert asked == [1]

@@ -28,6 +28,8 @@ from workpool_aws.ports import ConditionFailed, TransactionFailed
 from workpool_aws.settings import Settings
 
 NOW = EpochMs(1_800_000_000_000)
+CREDENTIALS = Credentials("key", "secret", "session-token")
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/t-1"
 STATUS = LoopStatus(pool="p", state=LoopState.IDLE, generation=1, lease_until=NOW)
 STATUS_ITEM = item_to_wire(encode(STATUS))
 LEDGER = Ledger(
@@ -105,8 +107,7 @@ def server(client):
 
 @pytest.fixture
 def store(client, clock, entropy):
-    credentials = Credentials("key", "secret", "session-token")
-    lean = LeanDynamoDB(client, transport_of(client, lambda: credentials))
+    lean = LeanDynamoDB(client, transport_of(client, CREDENTIALS))
     return DynamoStore(lambda: lean, "t-1", clock=clock, entropy=entropy)
 
 
@@ -211,20 +212,13 @@ def test_lasting_trouble_is_tried_as_often_as_without_lean_calls(store, server):
     assert len(server.requests) == retries["total_max_attempts"]
 
 
-def test_without_credentials_nothing_is_sent(session, clock, entropy, monkeypatch):
-    client = session.client("dynamodb", config=CLIENT_CONFIGS["dynamodb-after-lean"])
-    server = Server(client)
-    monkeypatch.setattr(client._request_signer, "_credentials", None)
-    lean = LeanDynamoDB(client, transport_of(client, lambda: None))
-    store = DynamoStore(lambda: lean, "t-1", clock=clock, entropy=entropy)
-    with pytest.raises(StoreUnavailable, match="give credentials"):
-        store.get(StatusRef("p"))
-    assert server.requests == []
+def test_client_without_credentials_is_used_as_it_is(client):
+    assert transport_of(client, None) is None
 
 
 def test_client_that_does_not_sign_by_version_4_is_used_as_it_is(session):
     client = session.client("dynamodb", config=Config(signature_version=UNSIGNED))
-    assert transport_of(client, lambda: None) is None
+    assert transport_of(client, CREDENTIALS) is None
 
 
 @pytest.mark.parametrize(("lean", "made"), [(True, LeanDynamoDB), (False, None)])
@@ -244,7 +238,7 @@ def test_this_botocore_has_connections_where_lean_calls_look_for_them():
     client = boto3.client(
         "dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
     )
-    assert transport_of(client, lambda: None) is not None
+    assert transport_of(client, CREDENTIALS) is not None
 
 
 def test_answer_without_checksum_is_read(store, server):
@@ -253,3 +247,62 @@ def test_answer_without_checksum_is_read(store, server):
     server.answers = [(status, content, headers)]
     assert store.get(StatusRef("p")) == STATUS
     assert server.is_lean() == [True]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Item": 1},
+        {"Item": ""},
+        {"Items": [1]},
+        {"Items": 1},
+        {"Responses": {"t-1": 1}},
+        {"Responses": {"t-1": [1]}},
+        {"UnprocessedKeys": {"t-1": 1}},
+        {"LastEvaluatedKey": 1},
+    ],
+)
+def test_misshapen_answer_is_left_to_ordinary_client(store, server, body):
+    server.answers = [answer(body), answer({"Item": STATUS_ITEM})]
+    assert store.get(StatusRef("p")) == STATUS
+    assert server.is_lean() == [True, False]
+
+
+@pytest.mark.parametrize("reasons", [1, [1], [{"Code": "ConditionalCheckFailed", "Item": 1}]])
+def test_misshapen_reasons_are_no_answer(store, server, reasons):
+    canceled = {"__type": "x#TransactionCanceledException", "CancellationReasons": reasons}
+    server.answers = [answer(canceled, status=400)]
+    with pytest.raises(StoreUnavailable):
+        store.transact([RESUME])
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "table"),
+    [
+        ("local", {}, "t-1"),
+        ("eu-west-1", {}, "t-1"),
+        ("eu-west-1", {}, ARN),
+        ("eu-west-1", {"AWS_ACCOUNT_ID": "123456789012"}, "t-1"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL_DYNAMODB": "http://h:8000/a/b"}, "t-1"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL_DYNAMODB": "http://h:8000/a?b=c"}, "t-1"),
+        ("eu-west-1", {"AWS_USE_FIPS_ENDPOINT": "true"}, "t-1"),
+        ("eu-west-1", {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "t-1"),
+    ],
+)
+def test_lean_call_goes_where_ordinary_one_goes(region, variables, table, monkeypatch):
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    for name, value in {**keys, **variables}.items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session(region_name=region)
+    client = session.client("dynamodb")
+    server = Server(client)
+    server.answers = [answer({})]
+    lean = LeanDynamoDB(client, transport_of(client, session.get_credentials()))
+    for each in (client, lean):
+        each.get_item(TableName=table, Key={"pk": {"S": "a"}})
+    places = [
+        (each.url, _bytes(each.headers["Authorization"]).split(b", ")[0])
+        for each in server.requests
+    ]
+    assert server.is_lean() == [False, True]
+    assert places[0] == places[1]

@@ -263,7 +263,8 @@ class _Clients:
         return client
 
     def _transport(self, client: BaseClient) -> Transport | None:
-        return transport_of(client, self._session().get_credentials) if self._lean else None
+        # The same credentials as the client's: the session keeps them, and they renew themselves.
+        return transport_of(client, made(self._session().get_credentials)) if self._lean else None
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
         return made(

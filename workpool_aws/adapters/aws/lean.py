@@ -16,19 +16,20 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from zlib import crc32
 
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, prepare_request_dict
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from botocore.awsrequest import AWSResponse
     from botocore.client import BaseClient
@@ -42,15 +43,29 @@ __all__ = ["TRACE_HEADER", "LeanDynamoDB", "LeanLambda", "Transport", "transport
 TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 
 _OK: Final = 200
-_ACCEPTED: Final = 202
+_REDIRECTS: Final = 300
 _UNRESERVED: Final = "-._~"
 _CALLABLE: Final = re.compile(r"[A-Za-z0-9:_.$-]{1,170}")
 """Names and ARNs of functions that Lambda's API takes. Any other is for the ordinary client."""
 _BAD_REQUEST: Final = 400
+_TOO_MANY: Final = 429
+_SERVER_ERRORS: Final = 500
 _EXPECTED_REFUSALS: Final = frozenset(
     {"ConditionalCheckFailedException", "TransactionCanceledException"}
 )
 _REFUSAL_DETAILS: Final = ("Item", "CancellationReasons")
+_MAPS: Final = ("Item", "Attributes", "LastEvaluatedKey", "Responses", "UnprocessedKeys")
+_LISTS: Final = ("Items", "CancellationReasons")
+"""Members that callers read: maps, and lists of maps. Their values are for the codec to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Address of an operation, and the region and service that its signature names."""
+
+    url: str
+    region: str
+    service: str
 
 
 class Transport:
@@ -60,32 +75,36 @@ class Transport:
         self,
         client: BaseClient,
         http: URLLib3Session,
-        credentials: Callable[[], Credentials | None],
+        credentials: Credentials,
+        resolve: Callable[..., tuple[str, Mapping[str, str], object]],
     ) -> None:
-        """`credentials` are asked for with every request, since they change."""
+        """`resolve` applies the client's rules of endpoints, as botocore's own requests do."""
         meta = client.meta
-        self._url = meta.endpoint_url.rstrip("/")
+        self._meta = meta
         self._events = meta.events
         self._service = meta.service_model.service_id.hyphenize()
-        self._signing_name = meta.service_model.signing_name
-        self._region = meta.region_name
         self._user_agent = f"{getattr(meta.config, 'user_agent', '')} workpool-lean"
         self._http = http
         self._credentials = credentials
+        self._resolve = resolve
+        self._places: dict[tuple[str, str, str | None], _Place] = {}
 
     def post(
-        self, operation: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> AWSResponse | None:
-        """Return the answer. `None` means that there are no credentials; nothing was sent."""
-        credentials = self._credentials()
-        if credentials is None:
-            return None
-        request = AWSRequest(
-            "POST", self._url + path, {"User-Agent": self._user_agent, **headers}, body
-        )
-        SigV4Auth(credentials.get_frozen_credentials(), self._signing_name, self._region).add_auth(
-            request
-        )
+        self,
+        operation: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        parameters: Mapping[str, object],
+    ) -> AWSResponse:
+        """Return the answer. Raises the SDK's errors.
+
+        All requests of one operation and path name the same table, by its name or its ARN.
+        """
+        credentials = self._credentials.get_frozen_credentials()
+        place = self._place(operation, path, getattr(credentials, "account_id", None), parameters)
+        request = AWSRequest("POST", place.url, {"User-Agent": self._user_agent, **headers}, body)
+        SigV4Auth(credentials, place.service, place.region).add_auth(request)
         prepared = request.prepare()
         answers = self._events.emit(f"before-send.{self._service}.{operation}", request=prepared)
         response: AWSResponse | None = next(
@@ -93,19 +112,44 @@ class Transport:
         )
         return self._http.send(prepared) if response is None else response
 
+    def _place(
+        self, operation: str, path: str, account: str | None, parameters: Mapping[str, object]
+    ) -> _Place:
+        """Return the address of an operation. It may depend on the account of the credentials."""
+        key = (operation, path, account)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._find(operation, path, parameters)
+        return place
 
-def transport_of(
-    client: BaseClient, credentials: Callable[[], Credentials | None]
-) -> Transport | None:
+    def _find(self, operation: str, path: str, parameters: Mapping[str, object]) -> _Place:
+        meta = self._meta
+        context: dict[str, Any] = {"client_region": meta.region_name, "client_config": meta.config}
+        model = meta.service_model.operation_model(operation)
+        endpoint, _headers, _properties = self._resolve(model, parameters, context)
+        signing = context.get("signing", {})
+        request: dict[str, Any] = {"url_path": path, "query_string": {}, "headers": {}}
+        prepare_request_dict(request, endpoint)
+        return _Place(
+            request["url"],
+            signing.get("region", meta.region_name),
+            signing.get("signing_name", meta.service_model.signing_name),
+        )
+
+
+def transport_of(client: BaseClient, credentials: Credentials | None) -> Transport | None:
     """Return a transport over a client's connections.
 
-    `None` means that this version of botocore keeps them elsewhere, or that the client does not
-    sign by version 4: it is to be used as it is.
+    `None` means that the client is to be used as it is. This version of botocore keeps connections
+    or rules of endpoints elsewhere, the client does not sign by version 4, or there are no
+    credentials.
     """
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
-    if http is None or getattr(client.meta.config, "signature_version", None) != "v4":
+    resolve = getattr(client, "_resolve_endpoint_ruleset", None)
+    signs = getattr(client.meta.config, "signature_version", None) == "v4"
+    if http is None or resolve is None or credentials is None or not signs:
         return None
-    return Transport(client, http, credentials)
+    return Transport(client, http, credentials, resolve)
 
 
 class LeanDynamoDB:
@@ -156,8 +200,7 @@ class LeanDynamoDB:
         }
         try:
             body = json.dumps(request, separators=(",", ":"), default=_base64).encode()
-            response = self._transport.post(operation, "/", headers, body)
-            return None if response is None else _read(response, operation)
+            return _read(self._transport.post(operation, "/", headers, body, request), operation)
         except ClientError:
             raise
         except SDK_ERRORS:
@@ -177,8 +220,9 @@ class LeanLambda:
     ) -> None:
         """`trace` returns the trace header of one Invoke.
 
-        `client` makes every other request. With `repeats` it also repeats an Invoke that was not
-        accepted; without, nothing does, since a second Invoke may be a second start.
+        `client` makes every other request. With `repeats` it also repeats an Invoke that was
+        throttled, failed or was not answered. Without, nothing does, since a second Invoke may be a
+        second start.
         """
         self._client = client
         self._transport = transport
@@ -196,12 +240,11 @@ class LeanLambda:
             TRACE_HEADER: self._trace(),
         }
         try:
-            response = self._transport.post("Invoke", path, headers, request["Payload"])
-            if response is None:
-                return self._client.invoke(**request)  # says why there are no credentials
-            return _accepted(response)
-        except SDK_ERRORS:
-            if not self._repeats:
+            return _accepted(
+                self._transport.post("Invoke", path, headers, request["Payload"], request)
+            )
+        except SDK_ERRORS as error:
+            if not self._repeats or _is_refusal(error):
                 raise
             return self._client.invoke(**request)
 
@@ -223,6 +266,8 @@ def _read(response: AWSResponse, operation: str) -> dict[str, Any] | None:
         return None
     # Binary values are rare (the ledger's alone), and a hook is called for every value.
     answer: Any = json.loads(content, object_hook=_binary if b'"B"' in content else None)
+    if not _is_shaped(answer):
+        return None
     if response.status_code == _OK:
         return {**answer, "ResponseMetadata": {"HTTPHeaders": headers}}
     code = str(answer.get("__type", "")).rpartition("#")[2]
@@ -234,10 +279,18 @@ def _read(response: AWSResponse, operation: str) -> dict[str, Any] | None:
 
 
 def _accepted(response: AWSResponse) -> dict[str, Any]:
-    """Return the answer to an Invoke. Raises ClientError for any but "accepted"."""
-    if response.status_code != _ACCEPTED:
+    """Return the answer to an Invoke. Raises ClientError for any but a success."""
+    if not _OK <= response.status_code < _REDIRECTS:
         raise ClientError(_parsed("rest-json", response), "Invoke")
     return {"StatusCode": response.status_code}
+
+
+def _is_refusal(error: Exception) -> bool:
+    """True for an answer that the SDK takes as final."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return _BAD_REQUEST <= status < _SERVER_ERRORS and status != _TOO_MANY
 
 
 def _parsed(protocol: str, response: AWSResponse) -> Any:
@@ -249,6 +302,23 @@ def _parsed(protocol: str, response: AWSResponse) -> Any:
     }
     parse: Any = create_parser(protocol).parse  # an error needs no shape
     return parse(answer, None)
+
+
+def _is_shaped(answer: Mapping[str, Any]) -> bool:
+    """True if callers can read the answer. botocore's parser refuses any other."""
+    maps = [answer.get(name, {}) for name in _MAPS]
+    lists = [answer.get(name, []) for name in _LISTS]
+    if not _are(dict, maps) or not _are(list, lists):
+        return False
+    lists += answer.get("Responses", {}).values()
+    if not all(isinstance(rows, list) and _are(dict, rows) for rows in lists):
+        return False
+    standing = [reason.get("Item", {}) for reason in answer.get("CancellationReasons", [])]
+    return _are(dict, [*standing, *answer.get("UnprocessedKeys", {}).values()])
+
+
+def _are(kind: type, values: Sequence[object]) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def _is_whole(content: bytes, checksum: str | None) -> bool:
