@@ -121,7 +121,7 @@ def test_enqueue_that_stored_nothing_kicks_no_loop(stage: Stage) -> None:
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(puts(WorkItem), lost_before, times=2)
 
-    with pytest.raises(StoreUnavailable, match="no work could be stored"):
+    with pytest.raises(StoreUnavailable, match="no work item could be stored"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
     assert stage.invoker.loops == []
 
@@ -131,7 +131,7 @@ def test_enqueue_that_stored_part_kicks_loop(stage: Stage) -> None:
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(puts(WorkItem), lost_before)
 
-    with pytest.raises(StoreUnavailable, match="1 of 2 works"):
+    with pytest.raises(StoreUnavailable, match="1 of 2 work items"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
     assert [order.generation for order in stage.invoker.loops] == [2]
 

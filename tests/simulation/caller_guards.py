@@ -13,7 +13,7 @@ _OWN_WRITES: Final = (
         "own write: enqueue",
         "WP-3",
         "flow.work.enqueue:_store",
-        "return _point_anew(ports, work)",
+        "return _point_again(ports, work)",
         "return None",
     ),
     one_edit(
@@ -166,7 +166,7 @@ _KICKS: Final = (
         "kick: on enqueue",
         "WP-24",
         "flow.work.enqueue:enqueue",
-        "epoch = _kicked(ports, works)",
+        "epoch = _kick_loop(ports, works)",
         "epoch = works[0].epoch",
     ),
     one_edit(

@@ -248,7 +248,7 @@ _CALLERS: Final = (
     _quiet(
         "late rule: without a pointer no acknowledgement",
         "WP-3",
-        "flow.work.enqueue:_point_anew",
+        "flow.work.enqueue:_point_again",
         "        return error\n",
         "        pass\n",
         f"{_ENQUEUEING}test_work_that_cannot_be_pointed_at_is_not_acknowledged",

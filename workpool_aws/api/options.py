@@ -96,10 +96,8 @@ class EnqueueOptions(TypedDict, total=False):
         mean now. `run_after` and `run_at` exclude each other.
     on_complete:
         Target that is notified at least once when the work item finishes: the ARN of a Lambda
-            function (decorated with
-        `on_complete` or not), an SQS queue or an SNS topic, a decorated function or its job's name,
-        or a function's name. `None` means no
-        callback.
+        function (decorated with `on_complete` or not), an SQS queue or an SNS topic, a decorated
+        function or its job's name, or a function's name. `None` means no callback.
     context:
         JSON value that the callback carries, at most 900 KB, or 254 KB for an SNS topic. Needs
         `on_complete`.
@@ -119,9 +117,8 @@ class RetryableOptions(EnqueueOptions, total=False):
 
     retry:
         `True` means the pool's `default_retry`, `False` a single attempt. A `RetryPolicy` stands
-        for itself. `None` means
-        the default of the kind: queries are retried, actions only with the pool's
-            `retry_actions_by_default`.
+        for itself. `None` means the default of the kind: queries are retried, actions only with the
+        pool's `retry_actions_by_default`.
     """
 
     retry: bool | RetryPolicy | None
@@ -232,7 +229,7 @@ def read_spec(
     caller: Caller,
     find: FindJob,
 ) -> Spec:
-    """Return what the work items of an enqueue ask for, except their time and arguments.
+    """Return the spec of the work items of an enqueue, without their arguments.
 
     Raises:
         UnknownOption: there is no option of this name.

@@ -43,7 +43,7 @@ _WINDOW: Final = timedelta(minutes=5)
 
 
 class PoolQueries:
-    """Reads and changes the work items that a pool has already. The base of `Workpool`."""
+    """Reads and changes the work items that a pool already has. The base of `Workpool`."""
 
     def __init__(self, table: str, name: str, connect: Callable[[str], Ports]) -> None:
         self._table = table
@@ -178,7 +178,7 @@ class PoolQueries:
 
         * "canceled": it was pending, and never starts again. Its result is `canceled`.
         * "requested": it is running and will not be interrupted or retried. The worker can look at
-          `WorkItem.cancel_requested`. A success still counts as one; a failure that would have been
+          `Work.cancel_requested`. A success still counts as one; a failure that would have been
           retried is `canceled`.
         * "finished": it had finished, and is unchanged.
         * "unknown": no work item of this id is known. Nothing changed.
@@ -206,7 +206,7 @@ class PoolQueries:
 
         When it returns, none of it starts any more.
 
-        The call makes three small writes, whatever the backlog. The loop then cancels the work item
+        The call makes three small writes, whatever the backlog. The loop then cancels the work
         items one by one, about a thousand a second, each with its callback as after `cancel`. Until
         the loop reaches it, a work item is `pending` with `cancel_requested`. Running work items
         get a request, as by `cancel`, and one that was about to start may still run. Work items

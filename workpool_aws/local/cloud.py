@@ -75,8 +75,8 @@ class LocalCloud(ObservedCloud):
     Args:
         clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing
             due. "real": threads and real time.
-        speed: How much faster than real time a real clock runs.
-        engine: Where the pools' tables are. "memory": fast, without boto3. "moto": every call of
+        speed: The factor by which a real clock runs faster than real time.
+        engine: The place of the pools' tables. "memory": fast, without boto3. "moto": every call of
             the library goes through boto3, and its tables stand beside user code's own; one such
             cloud per process. A URL: DynamoDB at that endpoint; the cloud's tables there are
             deleted on leaving. With each of them, user code's own tables, queues, topics and
@@ -86,11 +86,11 @@ class LocalCloud(ObservedCloud):
         duplicate_deliveries: Probability, for each asynchronous invocation, that its event is
             delivered twice.
         lost_deliveries: … that it never is.
-        lost_destinations: … that what its destination should learn is lost.
+        lost_destinations: … that the record for its destination is lost.
         crash_rate: … that its process dies at a random service call.
-        call_latency: How long every service call takes, in the cloud's time.
-        faults: For tests of this library itself: how calls, deliveries, schedules and clocks go
-            wrong. On the virtual clock, in memory.
+        call_latency: The duration of every service call, in the cloud's time.
+        faults: Faults of calls, deliveries, schedules and clocks, for tests of this library itself.
+            On the virtual clock, in memory.
         stall_timeout: Real time after which a worker on the virtual clock that neither computes nor
             calls a service is reported as stuck.
 
@@ -138,7 +138,7 @@ class LocalCloud(ObservedCloud):
     def __enter__(self) -> Self:
         """Begin: table, loop, completion and watchdog are there.
 
-        Raises LocalCloudError: the engine is not to be had.
+        Raises LocalCloudError: the engine is not available.
         """
         if self._platform is not None:
             raise LocalCloudError("a LocalCloud is used once: make another one")
@@ -229,9 +229,9 @@ class LocalCloud(ObservedCloud):
                 outcome takes effect at the end. A callable gets the event. `None` means as long as
                 its sleeps and service calls take.
             retries: Lambda's own retries after an error, 0 to 2.
-            reserved: At most so many at a time; `None` means no limit. What is throttled waits in
+            reserved: The most runs at a time; `None` means no limit. A throttled event waits in
                 Lambda's queue.
-            event_age: How long an event may wait there; 60 s to 6 hours.
+            event_age: The time for which an event may wait there, 60 s to 6 hours.
             pools: The names of the pools that may run it, as `add_action(pools=...)` says it to
                 AWS. `None` means any.
 
@@ -345,14 +345,14 @@ class LocalCloud(ObservedCloud):
 
     def _troubles(self) -> str:
         """Return errors of the cloud's own functions, the likely reason for work items that are left."""
-        told = []
+        failed = []
         for arn in (self.loop_arn, self.completion_arn, self.watchdog_arn):
             bad = [each for each in self.invocations(arn) if each.error is not None]
             if bad:
-                told.append(
+                failed.append(
                     f"\n{self._name_of(arn)} failed {len(bad)} times, the last time with: {bad[-1].error}"
                 )
-        return "".join(told)
+        return "".join(failed)
 
     def _ports_of(self, table: str) -> Ports:
         """Ports on a table of this cloud, which is made when it is first named."""

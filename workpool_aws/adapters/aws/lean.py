@@ -1,13 +1,13 @@
-"""Lean calls: the requests that a busy loop makes thousands of times, past most of botocore's Python.
+"""Makes the requests of a busy loop without most of botocore's Python.
 
 A third of the CPU of an ordinary call remains: botocore still resolves the credentials, signs the
 request and sends it over its own connections, but no model validates the parameters, serializes the
-request or parses the answer. Subscribers of `before-send` are still asked, so that what stands in
-for AWS in tests stands in here, too.
+request or parses the answer. Subscribers of `before-send` still see each request, so a
+stand-in for AWS in tests also answers these.
 
 Only the answers that the protocol expects are read here. Any other (an error, a damaged answer, no
-answer at all) goes to the ordinary client: it repeats the request, with its own pauses, and its
-error is the one that callers see. A repeated write may meet the effect of the first, as after any
+answer at all) goes to the ordinary client: it repeats the request, with its own pauses, and callers
+see its error. A repeated write may meet the effect of the first, as after any
 repetition by the SDK.
 """
 
@@ -156,7 +156,7 @@ class LeanDynamoDB:
     """The requests of a store, with the answers and errors of the ordinary client."""
 
     def __init__(self, client: DynamoDBClient, transport: Transport) -> None:
-        """`client` repeats what this one cannot do."""
+        """`client` repeats the requests that got no usable answer here."""
         self._client = client
         self._transport = transport
 
@@ -233,7 +233,7 @@ class LeanLambda:
         """As the client's, of asynchronous Invokes."""
         name = request["FunctionName"]
         if _CALLABLE.fullmatch(name) is None:
-            return self._client.invoke(**request)  # it refuses what no function is called
+            return self._client.invoke(**request)  # it refuses names of no function
         path = f"/2015-03-31/functions/{quote(name, safe=_UNRESERVED)}/invocations"
         headers = {
             "X-Amz-Invocation-Type": request["InvocationType"],
@@ -249,12 +249,12 @@ class LeanLambda:
             return self._client.invoke(**request)
 
     def __getattr__(self, name: str) -> Any:
-        """Any other request is the client's."""
+        """Returns the client's own method for any other request."""
         return getattr(self._client, name)
 
 
 def _read(response: AWSResponse, operation: str) -> dict[str, Any] | None:
-    """Return the answer, or `None` for one that is not to be read here.
+    """Return the answer, or `None` for one that the ordinary client has to get.
 
     Raises ClientError for a condition that did not hold.
     """

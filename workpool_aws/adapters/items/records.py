@@ -75,7 +75,7 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 
 TAG: Final = "t"
-"""Distinguishes kinds of record that share a room apart by more than their keys: work items and pointers."""
+"""Distinguishes the kinds of record that share a partition: work items and pointers."""
 
 
 def _check_shard(record: Pointer | Notice) -> None:
@@ -107,7 +107,7 @@ class RecordKind(Generic[R]):
     contradict each other. `None` means that they are the record's own attributes."""
 
     def names(self, of: R | Ref[R]) -> tuple[object, ...]:
-        """The names in the key of a record."""
+        """Returns the names in the key of a record."""
         return tuple(getattr(of, name) for name in self.ref.__match_args__)
 
     def values(self, record: R) -> Mapping[str, object]:
@@ -266,12 +266,12 @@ _BY_ROOM: Final[Mapping[PartitionKind, tuple[RecordKind[Any], ...]]] = {
 
 
 def kind_of(record_type: type[R]) -> RecordKind[R]:
-    """The row of a type of record."""
+    """Returns the row of a type of record."""
     return _BY_TYPE[record_type]
 
 
 def kind_in(room: PartitionKind, sort: str, item: Mapping[str, object]) -> RecordKind[Any]:
-    """The kind of record that an item is. Raises ValueError: none of this package's."""
+    """Returns the kind of record that an item is. Raises ValueError if it is none of this package's."""
     fits = [kind for kind in _BY_ROOM[room] if kind.key.sort is None or kind.key.sort == sort]
     for kind in fits:
         if kind.tag is None or kind.tag == item.get(TAG):
@@ -284,13 +284,13 @@ def kind_in(room: PartitionKind, sort: str, item: Mapping[str, object]) -> Recor
 
 
 def record_type(ref: Ref[R]) -> type[R]:
-    """The type of record that a name is for."""
+    """Returns the type of record that a name is for."""
     kind: RecordKind[R] = _BY_REF[type(ref)]
     return kind.record
 
 
 def found_for(ref: Ref[R], found: Record | Unreadable | None) -> R | Unreadable | None:
-    """The record that a name leads to.
+    """Returns the record that a name leads to.
 
     `None` means that none is stored there, or one of another kind, which has another name.
     """
@@ -298,7 +298,7 @@ def found_for(ref: Ref[R], found: Record | Unreadable | None) -> R | Unreadable 
 
 
 def ref_of(record: R) -> Ref[R]:
-    """The name under which a record is stored."""
+    """Returns the name under which a record is stored."""
     kind = kind_of(type(record))
     return kind.ref(*kind.names(record))
 
@@ -314,7 +314,7 @@ def key_of(ref: Ref[Record]) -> Key:
 
 
 def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
-    """All stored fields of a type of record, by name."""
+    """Returns all stored fields of a type of record, by name."""
     return _BY_TYPE[record_type].fields
 
 
@@ -331,12 +331,12 @@ def field_of(record_type: type[Record], name: str) -> Field:
 
 
 def attribute_of(record_type: type[Record], name: str) -> str:
-    """The attribute of a field. Raises ValueError as `field_of` does."""
+    """Returns the attribute of a field. Raises ValueError as `field_of` does."""
     return field_of(record_type, name).attribute
 
 
 def number_attribute_of(record_type: type[Record], name: str) -> str:
-    """The attribute of a field that is a number.
+    """Returns the attribute of a field that is a number.
 
     Raises ValueError as `field_of` does, and when the field is no number.
     """
@@ -350,12 +350,12 @@ _STEP_NAMES: Final = {WorkItem: "work", LoopStatus: "status", Notice: "done"}
 
 
 def step_name(record_type: type[Record]) -> str:
-    """The name under which meters and messages know a type of record."""
+    """Returns the name of a type of record in meters and messages."""
     return _STEP_NAMES.get(record_type, record_type.__name__.lower())
 
 
 def encode_field(record_type: type[Record], name: str, value: object) -> Value | None:
-    """The stored value of one field; None when it is stored as absence.
+    """Returns the stored value of one field. `None` means that its absence stands for it.
 
     Raises:
         ValueError: no such field, or a value that it cannot have.

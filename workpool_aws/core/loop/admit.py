@@ -1,7 +1,7 @@
 """Admits due work items to free slots, and gives the reason where there is none [WP-1].
 
-Every limit on starts is asked here. A limit of another kind (a rate, a limit a key) becomes a field
-of `Headroom`, a line of `Headroom.admit` and a `Reason`.
+Every limit on starts is checked here. A limit of another kind (a rate, a limit per key) becomes a
+field of `Headroom`, a line of `Headroom.admit` and a `Reason`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Refusal:
     work_id: WorkId | None = None
 
     def admit(self, work: WorkItem) -> Refusal:
-        """Returns the same for a work item: a refusal of the pool holds for each of them."""
+        """Returns this refusal for a work item, since one of the pool holds for each."""
         return replace(self, work_id=work.id)
 
 
@@ -73,8 +73,7 @@ def headroom_of(
 ) -> Headroom | Refusal:
     """Returns the headroom of a pass, or the reason for which nothing of the pool may start.
 
-    `in_flight`: entries of the ledger, confirmed or not. An entry that nobody understands yet
-    occupies its slot.
+    `in_flight`: entries of the ledger. An unconfirmed one occupies its slot, too.
     """
     limit = limit_of(config)
     if bulk_cancel is not None and bulk_cancel.holds_back(now):

@@ -37,7 +37,7 @@ class PassPlan:
     ledger: Ledger
     """The ledger to commit, but for its tally and the fence."""
     changes_ledger: bool
-    """True if it must be committed. Else only deadlines and cursors moved, and they are kept in
+    """True if the ledger must be committed. Otherwise only deadlines and cursors moved, which stay in
     memory."""
     limit: int
     choice: Choice
@@ -136,16 +136,16 @@ def _ledger_after(
 
 
 def _epoch_after(ledger: Ledger, bulk_cancel: BulkCancel | None) -> int:
-    """Returns the bulk cancel's epoch once it is through, and the ledger's until then."""
+    """Returns the epoch of a bulk cancel that has ended, and until then the ledger's own."""
     if bulk_cancel is None or bulk_cancel.next_shard is not None:
         return ledger.epoch
     return bulk_cancel.epoch
 
 
 def _promise(entries: int, choice: Choice, now: EpochMs, ends_at: EpochMs) -> EpochMs | None:
-    """Returns the time until which a busy loop surely stays up.
+    """Returns the time until which a busy loop surely runs.
 
-    It saves each of its workers a read. `None` means that the loop is not busy, or is near its end.
+    The promise saves each of its workers a read. `None` means that the loop is not busy, or is near its end.
     """
     until = EpochMs(now + limits.PROMISE_MS)
     busy = bool(choice.left) or entries >= limits.PROMISE_ENTRIES_MIN

@@ -59,7 +59,7 @@ __all__ = ["apply_after", "apply_before", "clean_up", "run_pass"]
 def run_pass(session: LoopSession, now: EpochMs) -> PassResult:
     """Reads, decides, commits the ledger once, then acts.
 
-    A pass that raises before its commit is as if it had not been, apart from effects that are right
+    A pass that raises before its commit has changed nothing, apart from effects that are right
     without it. Raises Fenced, StoreUnavailable.
     """
     ports = session.ports
@@ -130,7 +130,7 @@ def _read_inputs(session: LoopSession, now: EpochMs) -> Inputs:
 
 
 def _commit(session: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
-    """Commits the ledger of a plan, if it has to be; False means that the pass must be made again.
+    """Commits the ledger of a plan if it changed. False means that the pass must be made again.
 
     The counts of a minute that is over are reported before the commit that drops them.
     """

@@ -151,7 +151,7 @@ class _Completion:
         return True
 
     def _pass_over(self, ignored: Ignored, current: WorkItem | Unreadable | None) -> Literal[False]:
-        """Changes nothing, but repeats the steps after this start's end, which may have been lost."""
+        """Changes no work item, but repeats the steps after this start's end, which may have been lost."""
         if (
             ignored.reported
             and isinstance(current, WorkItem)
@@ -211,7 +211,7 @@ class _Completion:
         return True
 
     def start_again(self, current: WorkItem) -> bool:
-        """Requeues or postpones the start. One that was so too often ends with a failure instead."""
+        """Requeues or postpones the start. After too many of these it ends as a failure instead."""
         now = self.ports.clock.now()
         decision: Requeue | Postpone | None
         if self.report.kind is ReportKind.SNOOZED:
@@ -318,9 +318,9 @@ class _Completion:
     def _kick(self) -> None:
         ports, a = self.ports, self.a
         if self.by in {"recovery", "loop"}:
-            return  # the loop itself looks again anyway
+            return  # the loop runs this, and makes another pass anyway
         if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
-            return  # the loop promised to be there
+            return  # the loop promised to run until then
         try:
             kick(ports, a.pool, KickReason.COMPLETE)
         except StoreUnavailable as error:

@@ -51,20 +51,20 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     ids = tuple(work.id for work in works)
     if len(failures) == len(works):
         raise StoreUnavailable(
-            f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids
+            f"no work item could be stored for certain: {failures[0]}", maybe_enqueued=ids
         )
-    epoch = _kicked(ports, works)
+    epoch = _kick_loop(ports, works)
     if epoch != works[0].epoch:
         ids = _all_into_epoch(ports, works, epoch)
     if failures:
         raise StoreUnavailable(
-            f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}",
+            f"{len(failures)} of {len(works)} work items could not be stored for certain: {failures[0]}",
             maybe_enqueued=ids,
         )
     return Acknowledged(ids, epoch)
 
 
-def _kicked(ports: Ports, works: Sequence[WorkItem]) -> int:
+def _kick_loop(ports: Ports, works: Sequence[WorkItem]) -> int:
     """Kicks the loop, and returns the epoch of the pool."""
     try:
         return kick(
@@ -86,7 +86,7 @@ class _Moved:
 
 
 def _all_into_epoch(ports: Ports, works: Sequence[WorkItem], epoch: int) -> tuple[WorkId, ...]:
-    """Moves stored work items into the epoch of their pool, and returns their ids from now on."""
+    """Moves stored work items into the epoch of their pool, and returns the ids that they have then."""
     moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
     ids = tuple(work_id for each in moved for work_id in each.ids)
     unconfirmed = next((each.error for each in moved if each.error is not None), None)
@@ -101,7 +101,7 @@ def _all_into_epoch(ports: Ports, works: Sequence[WorkItem], epoch: int) -> tupl
 def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
     """Moves a stored work item into the epoch that its caller has just read [WP-13].
 
-    The `cancel_all` of that epoch meant older ones. If the loop was faster and canceled the work
+    The `cancel_all` of that epoch covers older ones only. If the loop was faster and canceled the work
     item, it is stored once more.
     """
     unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
@@ -111,13 +111,13 @@ def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
         )
     except ConditionFailed as met:
         if isinstance(met.current, WorkItem) and met.current.outcome is Outcome.CANCELED:
-            return _anew(ports, work, epoch)
+            return _store_again(ports, work, epoch)
     except StoreUnavailable as error:
         return _Moved((work.id,), error)
     return _Moved((work.id,))
 
 
-def _anew(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
+def _store_again(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
     new_id = WorkId(
         make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id))
     )
@@ -134,8 +134,8 @@ def _anew(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
 def _store_each(ports: Ports, works: Sequence[WorkItem]) -> list[StoreUnavailable]:
     """Stores many work items at a time, and returns the failures.
 
-    A large batch kicks after its first part, so that a resting loop starts that while the others
-    are stored. This kick is a hint: the acknowledgement rests on the one after the last.
+    A large batch kicks after its first part, so that a resting loop wakes while the others are
+    stored. That kick is a hint. The acknowledgement rests on the kick after the last part.
     """
     store_one = partial(_store, ports)
     first, others = works[: limits.SMALL_AT_ONCE], works[limits.SMALL_AT_ONCE :]
@@ -172,25 +172,25 @@ def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
             and met.current.spec.args == work.spec.args
         ):
             return StoreUnavailable(f"another item has the id {work.id}")
-        # One's own put, repeated by the SDK after a lost answer; how late the first one was is
-        # unknown, so it gets a pointer.
-        return _point_anew(ports, work)
+        # This call's own put, which the SDK repeated after a lost answer. The first may have been
+        # late, so the work item gets a pointer.
+        return _point_again(ports, work)
     except StoreUnavailable as error:
         return error
-    _tell(ports, work)
+    _report(ports, work)
     return None
 
 
-def _point_anew(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
+def _point_again(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
     try:
         put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
     except StoreUnavailable as error:
         return error
-    _tell(ports, work)
+    _report(ports, work)
     return None
 
 
-def _tell(ports: Ports, work: WorkItem) -> None:
+def _report(ports: Ports, work: WorkItem) -> None:
     event = events.Enqueued(
         pool=work.pool,
         work_id=work.id,
