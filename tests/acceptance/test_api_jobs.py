@@ -1,7 +1,7 @@
 """The section "Jobs by name, typed": a decorated function enqueues itself, and is a target by name."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -466,3 +466,147 @@ def test_decorator_of_callbacks_refuses_a_bad_name(cloud: LocalCloud, name: Any)
     decorate = cloud.workpool().on_complete(name=name)
 
     assert refused(lambda: decorate(lambda event: None)).field == "name"
+
+
+@both_engines
+def test_one_function_runs_many_jobs_and_callbacks(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    heard: list[object] = []
+
+    @pool.action
+    def double(n: int) -> int:
+        return 2 * n
+
+    @pool.action(name="math.square")
+    def square(n: int) -> int:
+        return n * n
+
+    @pool.on_complete
+    def doubled(event: OnCompleteEvent) -> None:
+        heard.append(("doubled", event.result.return_value))
+
+    @pool.on_complete
+    def squared(event: OnCompleteEvent) -> None:
+        heard.append(("squared", event.result.return_value))
+
+    fn = cloud.function(pool.handler(double, square, doubled, squared), name="app")
+    one = double.with_options(on_complete=doubled).enqueue(None, 5)
+    other = pool.enqueue_action(None, "math.square", {"n": 5}, on_complete="squared")
+    cloud.run_until_idle()
+
+    assert double.result(None, one).return_value == 10
+    assert square.result(None, other).return_value == 25
+    assert sorted(heard) == [("doubled", 10), ("squared", 25)]
+    assert {each.callback for each in pool.status_batch(None, [one, other])} == {"delivered"}
+    listed = {each.work_id: (each.job, each.target) for each in pool.list(None).items}
+    assert listed == {one: ("double", fn), other: ("math.square", fn)}
+    assert len(cloud.invocations(double)) == 4
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_job_that_its_function_does_not_have_fails_at_once_and_runs_no_other(
+    cloud: LocalCloud, retry: bool
+) -> None:
+    pool = cloud.workpool()
+    ran: list[str] = []
+
+    @pool.action
+    def old(n: int) -> None:
+        ran.append("old")
+
+    @pool.action
+    def other(n: int) -> None:
+        ran.append("other")
+
+    fn = cloud.function(pool.handler(old, other))
+    work_id = old.with_options(retry=retry, run_after=timedelta(hours=1)).enqueue(None, n=1)
+    redeploy(cloud, fn, pool.handler(other))
+    cloud.run_until_idle(timeout=timedelta(hours=2))
+
+    result = pool.result(None, work_id)
+    assert (result.kind, result.error_type) == ("failed", "not_invocable")
+    assert result.error == "the function has no job 'old'; its jobs are other"
+    assert pool.status(None, work_id).previous_attempts == 0
+    assert ran == []
+
+
+def test_worker_runs_no_job_of_another_name(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    send_email = sends(pool)
+    fn = cloud.function(send_email)
+    work_id = send_email.with_options(run_after=timedelta(hours=1)).enqueue(None, to="a")
+    redeploy(cloud, fn, pool.action(name="other")(send_email.function))
+    cloud.run_until_idle(timeout=timedelta(hours=2))
+
+    assert pool.result(None, work_id).error_type == "not_invocable"
+
+
+def test_function_of_one_job_runs_what_names_none(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    send_email = sends(pool)
+    fn = cloud.function(pool.handler(send_email))
+    work_id = pool.enqueue_action(None, fn, {"to": "a"})
+    cloud.run_until_idle()
+
+    assert pool.result(None, work_id).kind == "success"
+    assert pool.list(None).items[0].job is None
+
+
+def test_function_of_many_jobs_fails_what_names_none(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(pool.handler(sends(pool), pool.action(name="other")(lambda: None)))
+    work_id = pool.enqueue_action(None, fn, {"to": "a"})
+    cloud.run_until_idle()
+
+    result = pool.result(None, work_id)
+    assert result.error_type == "not_invocable"
+    assert "its jobs are other, send_email" in str(result.error)
+
+
+def test_function_of_many_jobs_refuses_events_of_no_pool(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    handler = pool.handler(sends(pool), pool.action(name="other")(lambda: None))
+
+    for event in ({"to": "a"}, {"_workpool": 5}, None):
+        error = refused(lambda event=event: handler(event, None))
+        assert error.field == "event._workpool.job"
+        assert error.allowed == "one of other, send_email"
+
+
+def test_redrive_keeps_the_job(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+
+    @pool.action
+    def fragile() -> None:
+        raise LookupError("no")
+
+    cloud.function(pool.handler(fragile, sends(pool)))
+    failed = fragile.enqueue(None)
+    cloud.run_until_idle()
+    again = pool.redrive(None, failed)
+    cloud.run_until_idle()
+
+    assert pool.result(None, again).error_type == "LookupError"
+    assert pool.show(None, again).status.job == "fragile"
+
+
+def test_handler_refuses_what_is_no_decorated_function(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    send_email = sends(pool)
+    many = pool.handler(send_email, pool.action(lambda: 1))
+
+    for handlers, field in (
+        ((), "handlers"),
+        ((send_email, print), "handlers[1]"),
+        ((send_email, sends(pool)), "handlers[1]"),
+        ((many,), "handlers[0]"),
+        ((send_email.with_options(retry=True),), "handlers[0]"),
+    ):
+        assert refused(lambda handlers=handlers: pool.handler(*handlers)).field == field
+
+
+def redeploy(cloud: LocalCloud, fn: str, handler: Any) -> None:
+    """Gives a function of the cloud other code."""
+    functions = cloud._open.functions
+    name = fn.rpartition(":")[2]
+    functions._by_name[name] = replace(functions._by_name[name], handler=handler)

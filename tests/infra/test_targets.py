@@ -365,6 +365,33 @@ def test_handler_of_callbacks_has_a_name_too() -> None:
     )
 
 
+def test_function_of_many_jobs_and_callbacks_is_added_once() -> None:
+    deployed = Deployed()
+    app = deployed.function("App", function_name="app")
+    deployed.pool.add_handler(app, jobs=["send_email", "crawl"], on_complete=["email_sent"])
+
+    told = environment_of(deployed, "PoolsWatchdog")
+    assert told["WORKPOOL_JOBS"] == "send_email=app,crawl=app,email_sent=app"
+    assert told["WORKPOOL_ACKNOWLEDGING"] == "app"
+    assert len(events_of(deployed, "App")) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "jobs"),
+        ({"jobs": "send_email"}, "jobs"),
+        ({"jobs": ["a b"]}, r"jobs\[0\]"),
+        ({"on_complete": None}, "on_complete"),
+    ],
+)
+def test_bad_names_of_function_of_many_jobs_are_refused(given: Any, field: str) -> None:
+    deployed = Deployed()
+
+    with pytest.raises(ConfigurationError, match=f"^{field} must be"):
+        deployed.pool.add_handler(deployed.function("App"), **given)
+
+
 def test_name_of_target_that_is_no_decorated_function_is_refused() -> None:
     deployed = Deployed()
 

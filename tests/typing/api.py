@@ -189,7 +189,11 @@ def mail_sent(event: OnCompleteEvent) -> int:
 def announced(to: str) -> None: ...
 
 
+handler = pool.handler(send_email, crawl, mail_sent)
+
+
 def enqueueing_jobs() -> None:
+    assert_type(handler({}, None), object)
     assert_type(mail_sent.function, Callable[[OnCompleteEvent], int])
     assert_type(announced.with_options(on_complete=crawl).enqueue(None, to="a"), WorkId)
     assert_type(send_email.enqueue(None, to="a@example.com"), WorkId)

@@ -241,7 +241,7 @@ def read_spec(
             raise UnknownOption(name, value, list(allowed.__annotations__))
     retry = _read_retry(kind, options.get("retry"), pool)
     callback = _read_callback(options, caller, find)
-    named = _located(target, "target", find)
+    job, named = _located(target, "target", find)
     return Spec(
         target=read_target(target, caller) if named is None else named,
         args=NO_ARGS,
@@ -250,6 +250,7 @@ def read_spec(
         claimed=must_claim(kind, retry),
         retention_s=pool.retention_s,
         callback=callback,
+        job=job,
         origin=caller.origin,
     )
 
@@ -315,14 +316,15 @@ def read_target(target: object, caller: Caller) -> str:
     )
 
 
-def _located(target: object, field: str, find: FindJob) -> str | None:
-    """Returns the ARN of a decorated function or job. `None` means that the target is neither."""
+def _located(target: object, field: str, find: FindJob) -> tuple[str | None, str | None]:
+    """Returns the name of a decorated function or job, and its ARN. Two `None` mean neither."""
     job = job_named(target)
     if job is not None:
-        return find(job, field=field, decorated=True)
+        return job, find(job, field=field, decorated=True)
     if isinstance(target, str) and JOB.fullmatch(target):
-        return find(target, field=field, decorated=False)
-    return None
+        named = find(target, field=field, decorated=False)
+        return (None if named is None else target), named
+    return None, None
 
 
 def _read_callback(
@@ -339,7 +341,7 @@ def _read_callback(
             allowed = "empty without on_complete, since there is no callback to leave out"
             raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
         return None
-    named = _located(on_complete, "on_complete", find)
+    job, named = _located(on_complete, "on_complete", find)
     target = _read_callback_target(on_complete, caller) if named is None else named
     # A context that no message to this target could ever hold is refused here, before anything is
     # stored [WP-11].
@@ -349,6 +351,7 @@ def _read_callback(
         target=target,
         context=None if context is None else Inline(encode_value(context, "context", largest)),
         outcomes=outcomes,
+        job=job,
     )
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
 from workpool_aws.api.decorators import JobDecorator
 from workpool_aws.api.enqueues import PoolEnqueues
+from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
 from workpool_aws.api.job import job_at, read_job
 from workpool_aws.api.made_pools import MadePools
@@ -287,6 +288,35 @@ class Workpool(PoolEnqueues):
         """
         decorate = CallbackDecorator(self._connect, name)
         return decorate(*function) if function else decorate
+
+    def handler(self, *handlers: Callable[[Any, Any], object]) -> JobFunction:
+        """Make one Lambda handler of many decorated functions, workers and callback handlers.
+
+        Each event carries the name of its job, so an enqueue by the decorated function or by the
+        job's name is needed. A start of a job that the function does not have fails at once.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...
+            ...     @pool.action
+            ...     def double(n: int) -> int:
+            ...         return 2 * n
+            ...
+            ...     @pool.action
+            ...     def square(n: int) -> int:
+            ...         return n * n
+            ...
+            ...     function_arn = cloud.function(pool.handler(double, square))
+            ...     ids = double.enqueue(None, 5), square.enqueue(None, 5)
+            ...     cloud.run_until_idle()
+            ...     [pool.result(None, work_id).return_value for work_id in ids]
+            [10, 25]
+
+        Raises:
+            UsageError: One is no decorated function, or two have one name.
+        """
+        return JobFunction(handlers, connect=self._connect)
 
     def _make_worker(
         self,

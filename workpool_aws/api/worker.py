@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
@@ -25,6 +25,7 @@ from workpool_aws.core.report.execute import (
     report_not_run,
     report_raised,
     report_returned,
+    report_unknown_job,
 )
 from workpool_aws.core.report.raised import type_name
 from workpool_aws.errors import StoreUnavailable, UsageError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports
 
-__all__ = ["ReportNotWritten", "Worker"]
+__all__ = ["ReportNotWritten", "Worker", "refuse_job"]
 
 F = ParamSpec("F")
 A = ParamSpec("A")
@@ -137,13 +138,9 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
             )
         refuse_other_pools(_POOL_FIELD, assignment.pool)
         ports = self._connect(assignment.table)
-        report = self._perform(ports, assignment, arguments, context)
-        if report is not None:
-            try:
-                complete(ports, assignment, report, by=_REPORTER)
-            except StoreUnavailable as error:
-                raise ReportNotWritten(carried_outcome(report, assignment)) from error
-        return REPORTED
+        if assignment.job not in {None, self.job.name}:
+            return refuse_job(ports, assignment, context, known=(self.job.name,))
+        return _reported(ports, assignment, self._perform(ports, assignment, arguments, context))
 
     def _run_directly(self, arguments: Mapping[str, object]) -> object:
         try:
@@ -202,6 +199,30 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         if after_body is not None:
             after_body()
         return report
+
+
+def refuse_job(
+    ports: Ports, assignment: Assignment, context: object, *, known: Sequence[str]
+) -> object:
+    """Fail a start of a job that the function does not have, at once and for good.
+
+    Raises as `Worker.__call__`.
+    """
+    token = _claim(ports, assignment, context) if assignment.claimed else None
+    if assignment.claimed and token is None:
+        return REPORTED
+    job = assignment.job or "without a name"
+    return _reported(ports, assignment, report_unknown_job(job, known, claim=token))
+
+
+def _reported(ports: Ports, assignment: Assignment, report: Report | None) -> object:
+    """Write the report of a delivery; `None` means that there is nothing to report."""
+    if report is not None:
+        try:
+            complete(ports, assignment, report, by=_REPORTER)
+        except StoreUnavailable as error:
+            raise ReportNotWritten(carried_outcome(report, assignment)) from error
+    return REPORTED
 
 
 def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:

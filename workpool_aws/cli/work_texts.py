@@ -28,13 +28,10 @@ def work_row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     error = _trouble_of(work)
     if work.callback == "dead":
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
-    # A name with its version or alias, for terminals too narrow for an ARN.
+    # The job, or a name with its version or alias, for terminals too narrow for an ARN.
     arn = FUNCTION_ARN.fullmatch(work.target)
-    function = (
-        work.target
-        if wide
-        else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
-    )
+    short = work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
+    function = work.target if wide else cell(work.job or short)
     return (
         work.work_id,
         _state_of(work),
@@ -52,6 +49,7 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         ("id", shown.work_id),
         ("state", _state_of(shown) if shown.outcome is None else shown.state),
         ("outcome", shown.outcome or "-"),
+        *([] if shown.job is None else [("job", shown.job)]),
         ("function", shown.target),
         ("kind", shown.kind),
         ("attempts", str(_attempts(shown))),
@@ -87,6 +85,7 @@ def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
         "state": work.state,
         "outcome": work.outcome,
         "target": work.target,
+        "job": work.job,
         "kind": work.kind,
         "previous_attempts": work.previous_attempts,
         "enqueued_at": iso(work.enqueued_at),

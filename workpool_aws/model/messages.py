@@ -45,6 +45,8 @@ class Assignment:
     in the work item's own item, or that there is none."""
     callback_outcomes: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can owe one."""
+    job: str | None = None
+    """The job to run, in a function of many. `None` means that no name led to the function."""
     nonce: str | None = field(default=None, repr=False)
     """The secret of this start, for its worker alone [WP-28]. `None` means that its sender had
     none, or that nothing is sent."""
@@ -64,6 +66,8 @@ class CallbackTicket:
     pool: str
     work_id: WorkId
     retention_s: int | None
+    job: str | None = None
+    """The handler to call, in a function of many. `None` means that no name led to it."""
     nonce: str | None = field(default=None, repr=False)
     """The secret of this callback [WP-28]. `None` means that version 0.1 sent it, or wrote the end
     of the work item."""

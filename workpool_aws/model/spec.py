@@ -39,6 +39,8 @@ class CallbackSpec:
     """JSON, opaque to the library. `None` means that there is none."""
     outcomes: tuple[Outcome, ...] = ()
     """The outcomes with a callback."""
+    job: str | None = None
+    """The handler's name, for a function of many. `None` means that no name led to the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Spec:
     """Time for which the finished work item is kept, in seconds; `None` means for ever."""
     callback: CallbackSpec | None = None
     """`None` means that none is wanted."""
+    job: str | None = None
+    """The job's name, for a function of many. `None` means that no name led to the target."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
 
@@ -68,6 +72,11 @@ class Spec:
     def callback_target(self) -> str | None:
         """Target of the callback; `None` means that no callback is wanted."""
         return None if self.callback is None else self.callback.target
+
+    @property
+    def callback_job(self) -> str | None:
+        """Name of the callback's handler; `None` as in `CallbackSpec`."""
+        return None if self.callback is None else self.callback.job
 
     @property
     def context(self) -> Payload | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,7 @@ from workpool_aws.model.names import JOB
 from workpool_cdk.checks import whole_within
 from workpool_cdk.errors import ConfigurationError, must_be
 
-__all__ = ["Named", "PoolLimits", "pools_to_json", "read_job", "read_pools"]
+__all__ = ["Named", "PoolLimits", "pools_to_json", "read_job", "read_jobs", "read_pools"]
 
 PoolLimits = Mapping[str, int | None]
 """For each pool its `max_parallelism`; None: whatever programs say."""
@@ -82,11 +82,18 @@ def pools_to_json(pools: PoolLimits) -> str:
     return json.dumps(said, separators=(",", ":"))
 
 
-def read_job(name: object) -> str:
+def read_jobs(field_name: str, names: object) -> tuple[str, ...]:
+    """The names of jobs. Raises ConfigurationError for one that jobs cannot have."""
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise must_be(field_name, "a list of names", names)
+    return tuple(read_job(name, f"{field_name}[{index}]") for index, name in enumerate(names))
+
+
+def read_job(name: object, field_name: str = "name") -> str:
     """The name of a job. Raises ConfigurationError for one that jobs cannot have."""
     if not isinstance(name, str) or not JOB.fullmatch(name):
         raise must_be(
-            "name",
+            field_name,
             f"None, or a job's name: 1 to {limits.JOB_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ - . "
             "that begin with a letter or digit",
             name,

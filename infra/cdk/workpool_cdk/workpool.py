@@ -38,7 +38,7 @@ from workpool_cdk.fitness import LateChecks, refuse_unfit
 from workpool_cdk.functions import LibraryFunction
 from workpool_cdk.messages import let_alarms_publish, statements_for
 from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
-from workpool_cdk.options import Named, pools_to_json, read_job, read_pools
+from workpool_cdk.options import Named, pools_to_json, read_job, read_jobs, read_pools
 from workpool_cdk.permissions import Actor
 from workpool_cdk.table import PoolTable
 from workpool_cdk.targets import (
@@ -338,6 +338,39 @@ class Workpool(Construct):
             self._add_handler(target, names, named=pools is not None, job=job)
         else:
             self._add_plain_target(cast("lambda_.IFunction", target), names)
+
+    def add_handler(
+        self,
+        function: lambda_.IFunction,
+        *,
+        jobs: Sequence[str] = (),
+        on_complete: Sequence[str] = (),
+        pools: Sequence[str] | None = None,
+        event_age: Duration = _ACTION_EVENT_AGE,
+    ) -> None:
+        """Let pools run a function of many jobs and callbacks, whose handler is made by `pool.handler`.
+
+        As `add_action`, if it has jobs, and `add_on_complete`, if it has handlers of callbacks.
+
+        Args:
+            function: As for `add_action`.
+            jobs: The names of its decorated functions.
+            on_complete: The names of its handlers of callbacks.
+            pools: As for `add_action`.
+            event_age: As for `add_action`.
+
+        Raises:
+            ConfigurationError: as `add_action`; or it has no name.
+        """
+        listed = read_jobs("jobs", jobs), read_jobs("on_complete", on_complete)
+        if not any(listed):
+            raise must_be("jobs", "at least one name, here or in on_complete", jobs)
+        if listed[0]:
+            self.add_action(function, pools=pools, event_age=event_age)
+        if listed[1]:
+            self.add_on_complete(function, pools=pools)
+        for job in (*listed[0], *listed[1]):
+            self._name_job(job, qualified(function), "add_handler")
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role enqueue works.

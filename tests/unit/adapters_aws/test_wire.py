@@ -899,3 +899,17 @@ def test_carried_report_of_largest_result_comes_back_though_each_character_is_es
 
     assert len(result) == limits.PAYLOAD_BYTES_MAX
     assert read_carried(carried_outcome(report, ASSIGNMENT), ASSIGNMENT) == report
+
+
+def test_job_travels_with_assignment_and_ticket():
+    assignment = replace(ASSIGNMENT, job="mail.send")
+    sent = json.loads(json.dumps(assignment_to_wire(assignment)))
+
+    assert assignment_from_wire(sent).job == "mail.send"
+    assert "job" not in assignment_to_wire(ASSIGNMENT)
+    assert assignment_from_wire(assignment_to_wire(ASSIGNMENT)).job is None
+
+
+@pytest.mark.parametrize("job", ["", "a b", "x" * 65, ["send"], 5])
+def test_assignment_of_what_no_job_is_called_is_none(job):
+    assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "job": job}) is None

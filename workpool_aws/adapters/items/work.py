@@ -27,11 +27,13 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "retry": Field("rp", forms.RETRY, absent=None),
     "claimed": Field("cl", forms.FLAG, absent=False),
     "retention_s": Field("keep", forms.RETENTION, absent=None),
+    "job": Field("j", forms.TEXT, absent=None),
     "origin": Field("ln", forms.TEXT, absent=None),
     "callback_target": Field("oc", forms.TEXT, absent=None),
     "context": Field("cx", forms.TEXT, absent=None),
     "context_chunks": Field("cc", forms.CHUNKS, absent=None),
     "callback_outcomes": Field("cf", forms.OUTCOMES, absent=()),
+    "callback_job": Field("oj", forms.TEXT, absent=None),
 }
 """The fields of what was asked for."""
 
@@ -71,7 +73,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
 WORK_FIELDS: Final[Mapping[str, Field]] = {**SPEC_FIELDS, **_OWN_FIELDS}
 
 _OF_PAYLOADS: Final = frozenset(name for part in Part for name in stored_fields(part, None))
-_OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes"})
+_OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes", "callback_job"})
 _SPEC_PLAIN: Final = tuple(
     name for name in SPEC_FIELDS if name not in _OF_PAYLOADS and name not in _OF_CALLBACK
 )
@@ -97,6 +99,7 @@ def flatten_spec(spec: Spec) -> Mapping[str, object]:
         "callback_target": spec.callback_target,
         **stored_fields(Part.CONTEXT, spec.context),
         "callback_outcomes": spec.callback_outcomes,
+        "callback_job": spec.callback_job,
     }
 
 
@@ -137,4 +140,5 @@ def _callback_of(values: Mapping[str, Any]) -> CallbackSpec | None:
         target=values["callback_target"],
         context=payload_of(values["context"], values["context_chunks"]),
         outcomes=values["callback_outcomes"],
+        job=values["callback_job"],
     )

@@ -38,6 +38,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "args_chunks": assignment.args_chunks,
         "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_outcomes],
+        **({} if assignment.job is None else {"job": assignment.job}),
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
     }
 
@@ -78,6 +79,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
                 "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
             ),
             callback_outcomes=tuple(Outcome(one) for one in fields.texts("callback_for")),
+            job=fields.job("job"),
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
         )

@@ -89,6 +89,7 @@ def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
         "pool": ticket.pool,
         "work_id": ticket.work_id,
         "retention_s": ticket.retention_s,
+        **({} if ticket.job is None else {"job": ticket.job}),
         **({} if ticket.nonce is None else {"nonce": ticket.nonce}),
     }
 
@@ -109,6 +110,7 @@ def ticket_from_wire(value: object) -> CallbackTicket | None:
             retention_s=fields.optional_integer(
                 "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
             ),
+            job=fields.job("job"),
             nonce=fields.nonce("nonce"),
         )
     except ValueError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import WorkId, is_ulid, time_of
-from workpool_aws.model.names import POOL, RESERVED_KEY, TABLE
+from workpool_aws.model.names import JOB, POOL, RESERVED_KEY, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +114,13 @@ class Fields:
         """Returns a name that a pool can have."""
         value = self.text(name)
         if POOL.fullmatch(value) is None:
+            raise ValueError(name)
+        return value
+
+    def job(self, name: str) -> str | None:
+        """Returns a name that a job can have; `None` means that it is absent or null."""
+        value = self.optional_text(name)
+        if value is not None and JOB.fullmatch(value) is None:
             raise ValueError(name)
         return value
 

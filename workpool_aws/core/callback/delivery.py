@@ -75,6 +75,7 @@ def ticket_of(work: WorkItem, table: str) -> CallbackTicket:
         pool=work.pool,
         work_id=work.id,
         retention_s=work.spec.retention_s,
+        job=work.spec.callback_job,
         nonce=work.callback_nonce,
     )
 

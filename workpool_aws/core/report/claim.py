@@ -32,6 +32,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         args_chunks=chunk_count(work.spec.args),
         context_chunks=chunk_count(work.spec.context),
         callback_outcomes=work.spec.callback_outcomes,
+        job=work.spec.job,
         proof=work.proof,
     )
 

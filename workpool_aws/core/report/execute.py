@@ -29,6 +29,7 @@ __all__ = [
     "report_not_run",
     "report_raised",
     "report_returned",
+    "report_unknown_job",
 ]
 
 
@@ -46,6 +47,19 @@ def report_not_run(reason: str, *, claim: str | None = None) -> Report:
     `claim`: a token that may be on the work item.
     """
     return Report(kind=ReportKind.NEVER_DELIVERED, error=reason, claim=claim)
+
+
+def report_unknown_job(job: str, known: Sequence[str], *, claim: str | None) -> Report:
+    """Returns the failure for a job that the function does not have. No user code ran."""
+    return Report(
+        kind=ReportKind.FAILED,
+        error=kept_text(
+            f"the function has no job {job!r}; its jobs are {', '.join(sorted(known))}"
+        ),
+        error_type="not_invocable",
+        retryable=False,
+        claim=claim,
+    )
 
 
 def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> Report:

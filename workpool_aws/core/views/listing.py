@@ -48,6 +48,8 @@ class ListedWork(Status):
     work_id: WorkId
     target: str
     """The function: an ARN, or a name as it was enqueued."""
+    job: str | None = None
+    """The job's name. `None` means that it was enqueued by the function's name or ARN."""
     kind: str
     """action, query or mutation."""
     enqueued_at: datetime
@@ -210,6 +212,7 @@ def listed(work: WorkItem) -> ListedWork:
         attempts=status.attempts,
         work_id=work.id,
         target=work.spec.target,
+        job=work.spec.job,
         kind=work.spec.kind.value,
         enqueued_at=instant(work.enqueued_at),
         error=work.error,
