@@ -87,7 +87,7 @@ class StubbedAws:
         )
 
     def _transport(self, client: BaseClient) -> Transport:
-        transport = transport_of(client, self._session.get_credentials())
+        transport = transport_of(client, self._session.get_credentials(), SystemClock())
         if transport is None:
             raise RuntimeError("this botocore keeps its connections elsewhere")
         return transport

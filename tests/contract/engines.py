@@ -181,7 +181,7 @@ class BilledLeanDynamoDB(LeanDynamoDB):
 def lean_store_on(table: Table) -> Store:
     """The store on a table, by lean calls."""
     credentials = Credentials(*PLACEHOLDER.values())
-    transport = transport_of(table.client, credentials)
+    transport = transport_of(table.client, credentials, ManualClock(SERVER_NOW))
     assert transport is not None
     lean = BilledLeanDynamoDB(table.client, transport, table.billing)
     return DynamoStore(

@@ -77,7 +77,7 @@ def invoker(is_lean, session, far, again, clock, entropy, monkeypatch):
         once, retrying = (
             LeanLambda(
                 client,
-                transport_of(client, Credentials("key", "secret")),
+                transport_of(client, Credentials("key", "secret"), clock),
                 trace=lambda: fresh_trace(clock, entropy),
                 repeats=client is retrying,
             )

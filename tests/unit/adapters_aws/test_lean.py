@@ -14,8 +14,14 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS, aws_ports
-from workpool_aws.adapters.aws.lean import LeanDynamoDB, transport_of
+from tests.kit.clocks import ManualClock
+from workpool_aws.adapters.aws.clients import (
+    CLIENT_CONFIGS,
+    CONNECT_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    aws_ports,
+)
+from workpool_aws.adapters.aws.lean import IDLE_MS_MAX, LeanDynamoDB, LeanLambda, transport_of
 from workpool_aws.adapters.dynamodb.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
@@ -107,7 +113,7 @@ def server(client):
 
 @pytest.fixture
 def store(client, clock, entropy):
-    lean = LeanDynamoDB(client, transport_of(client, CREDENTIALS))
+    lean = LeanDynamoDB(client, transport_of(client, CREDENTIALS, ManualClock()))
     return DynamoStore(lambda: lean, "t-1", clock=clock, entropy=entropy)
 
 
@@ -213,12 +219,12 @@ def test_lasting_trouble_is_tried_as_often_as_without_lean_calls(store, server):
 
 
 def test_client_without_credentials_is_used_as_it_is(client):
-    assert transport_of(client, None) is None
+    assert transport_of(client, None, ManualClock()) is None
 
 
 def test_client_that_does_not_sign_by_version_4_is_used_as_it_is(session):
     client = session.client("dynamodb", config=Config(signature_version=UNSIGNED))
-    assert transport_of(client, CREDENTIALS) is None
+    assert transport_of(client, CREDENTIALS, ManualClock()) is None
 
 
 @pytest.mark.parametrize(("lean", "made"), [(True, LeanDynamoDB), (False, None)])
@@ -238,7 +244,7 @@ def test_this_botocore_has_connections_where_lean_calls_look_for_them():
     client = boto3.client(
         "dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
     )
-    assert transport_of(client, CREDENTIALS) is not None
+    assert transport_of(client, CREDENTIALS, ManualClock()) is not None
 
 
 def test_answer_without_checksum_is_read(store, server):
@@ -297,7 +303,7 @@ def test_lean_call_goes_where_ordinary_one_goes(region, variables, table, monkey
     client = session.client("dynamodb")
     server = Server(client)
     server.answers = [answer({})]
-    lean = LeanDynamoDB(client, transport_of(client, session.get_credentials()))
+    lean = LeanDynamoDB(client, transport_of(client, session.get_credentials(), ManualClock()))
     for each in (client, lean):
         each.get_item(TableName=table, Key={"pk": {"S": "a"}})
     places = [
@@ -306,3 +312,27 @@ def test_lean_call_goes_where_ordinary_one_goes(region, variables, table, monkey
     ]
     assert server.is_lean() == [False, True]
     assert places[0] == places[1]
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "closed"), [(IDLE_MS_MAX, 0), (IDLE_MS_MAX + 1, 1), (-IDLE_MS_MAX - 1, 1)]
+)
+def test_connections_that_were_idle_are_not_used_again(session, monkeypatch, passed_ms, closed):
+    """An Invoke that must not be repeated would end unanswered on a stale one."""
+    clock = ManualClock()
+    client = session.client("lambda", config=CLIENT_CONFIGS["lambda"])
+    closings = []
+    http = client._endpoint.http_session
+    monkeypatch.setattr(http, "close", lambda: closings.append(1))
+    monkeypatch.setattr(http, "send", lambda request: AWSResponse(request.url, 202, {}, Body(b"")))
+    lean = LeanLambda(
+        client, transport_of(client, CREDENTIALS, clock), trace=lambda: "Root=1", repeats=False
+    )
+    for pause_ms in (0, passed_ms, 0):
+        clock.at += pause_ms
+        lean.invoke(FunctionName="f", InvocationType="Event", Payload=b"{}")
+    assert len(closings) == closed
+
+
+def test_idle_connections_are_closed_later_than_a_request_can_last():
+    assert (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) * 1000 < IDLE_MS_MAX

@@ -264,7 +264,9 @@ class _Clients:
 
     def _transport(self, client: BaseClient) -> Transport | None:
         # The same credentials as the client's: the session keeps them, and they renew themselves.
-        return transport_of(client, made(self._session().get_credentials)) if self._lean else None
+        if not self._lean:
+            return None
+        return transport_of(client, made(self._session().get_credentials), self._clock)
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
         return made(

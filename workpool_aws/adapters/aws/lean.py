@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
+from workpool_aws.incarnation import ForkSafeLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +39,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
 
-__all__ = ["TRACE_HEADER", "LeanDynamoDB", "LeanLambda", "Transport", "transport_of"]
+    from workpool_aws.ports import Clock
+
+__all__ = ["IDLE_MS_MAX", "TRACE_HEADER", "LeanDynamoDB", "LeanLambda", "Transport", "transport_of"]
 
 TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 
+IDLE_MS_MAX: Final = 5_000
+"""Connections that were idle for longer are not used again. Greater than the time limits of a
+request together."""
 _OK: Final = 200
 _REDIRECTS: Final = 300
 _UNRESERVED: Final = "-._~"
@@ -77,8 +83,12 @@ class Transport:
         http: URLLib3Session,
         credentials: Credentials,
         resolve: Callable[..., tuple[str, Mapping[str, str], object]],
+        clock: Clock,
     ) -> None:
-        """`resolve` applies the client's rules of endpoints, as botocore's own requests do."""
+        """`resolve` applies the client's rules of endpoints, as botocore's own requests do.
+
+        `clock` ages the connections.
+        """
         meta = client.meta
         self._meta = meta
         self._events = meta.events
@@ -88,6 +98,9 @@ class Transport:
         self._credentials = credentials
         self._resolve = resolve
         self._places: dict[tuple[str, str, str | None], _Place] = {}
+        self._clock = clock
+        self._used_at = clock.now()
+        self._lock = ForkSafeLock()
 
     def post(
         self,
@@ -110,7 +123,24 @@ class Transport:
         response: AWSResponse | None = next(
             (answer for _handler, answer in answers if answer is not None), None
         )
-        return self._http.send(prepared) if response is None else response
+        if response is not None:
+            return response
+        self._drop_old_connections()
+        return self._http.send(prepared)
+
+    def _drop_old_connections(self) -> None:
+        """Close the connections if none was used for a while.
+
+        A server closes what is idle. An environment that Lambda had frozen does not learn of that,
+        and a request on such a connection ends without an answer. botocore's own Invoke takes a new
+        connection each time.
+        """
+        with self._lock:
+            now = self._clock.now()
+            idle_ms, self._used_at = abs(now - self._used_at), now
+            # Longer than any request, so that no other thread is using them.
+            if idle_ms > IDLE_MS_MAX:
+                self._http.close()
 
     def _place(
         self, operation: str, path: str, account: str | None, parameters: Mapping[str, object]
@@ -137,7 +167,9 @@ class Transport:
         )
 
 
-def transport_of(client: BaseClient, credentials: Credentials | None) -> Transport | None:
+def transport_of(
+    client: BaseClient, credentials: Credentials | None, clock: Clock
+) -> Transport | None:
     """Return a transport over a client's connections.
 
     `None` means that the client is to be used as it is. This version of botocore keeps connections
@@ -149,7 +181,7 @@ def transport_of(client: BaseClient, credentials: Credentials | None) -> Transpo
     signs = getattr(client.meta.config, "signature_version", None) == "v4"
     if http is None or resolve is None or credentials is None or not signs:
         return None
-    return Transport(client, http, credentials, resolve)
+    return Transport(client, http, credentials, resolve, clock)
 
 
 class LeanDynamoDB:
