@@ -21,7 +21,13 @@ from workpool_aws.adapters.aws.clients import (
     READ_TIMEOUT_S,
     aws_ports,
 )
-from workpool_aws.adapters.aws.lean import IDLE_MS_MAX, LeanDynamoDB, LeanLambda, transport_of
+from workpool_aws.adapters.aws.lean import (
+    IDLE_MS_MAX,
+    PLACES_KEPT_MAX,
+    LeanDynamoDB,
+    LeanLambda,
+    transport_of,
+)
 from workpool_aws.adapters.dynamodb.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
@@ -336,3 +342,18 @@ def test_connections_that_were_idle_are_not_used_again(session, monkeypatch, pas
 
 def test_idle_connections_are_closed_later_than_a_request_can_last():
     assert (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) * 1000 < IDLE_MS_MAX
+
+
+def test_addresses_of_ever_new_functions_are_forgotten(session):
+    client = session.client("lambda", config=CLIENT_CONFIGS["lambda"])
+    server = Server(client)
+    server.answers = [(202, b"", {})]
+    transport = transport_of(client, CREDENTIALS, ManualClock())
+    lean = LeanLambda(client, transport, trace=lambda: "Root=1", repeats=False)
+    for number in range(PLACES_KEPT_MAX + 2):
+        lean.invoke(FunctionName=f"f{number}", InvocationType="Event", Payload=b"{}")
+    assert len(transport._places) == 2
+    assert [each.url.split("/")[-2] for each in server.requests[-2:]] == [
+        f"f{PLACES_KEPT_MAX}",
+        f"f{PLACES_KEPT_MAX + 1}",
+    ]

@@ -41,13 +41,23 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Clock
 
-__all__ = ["IDLE_MS_MAX", "TRACE_HEADER", "LeanDynamoDB", "LeanLambda", "Transport", "transport_of"]
+__all__ = [
+    "IDLE_MS_MAX",
+    "PLACES_KEPT_MAX",
+    "TRACE_HEADER",
+    "LeanDynamoDB",
+    "LeanLambda",
+    "Transport",
+    "transport_of",
+]
 
 TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 
 IDLE_MS_MAX: Final = 5_000
 """Connections that were idle for longer are not used again. Greater than the time limits of a
 request together."""
+PLACES_KEPT_MAX: Final = 1_000
+"""Addresses kept: those of DynamoDB's operations, and one for each function that is invoked."""
 _OK: Final = 200
 _REDIRECTS: Final = 300
 _UNRESERVED: Final = "-._~"
@@ -149,6 +159,8 @@ class Transport:
         key = (operation, path, account)
         place = self._places.get(key)
         if place is None:
+            if len(self._places) >= PLACES_KEPT_MAX:
+                self._places.clear()
             place = self._places[key] = self._find(operation, path, parameters)
         return place
 
