@@ -683,6 +683,32 @@ def test_table_is_aligned_and_has_its_header_without_rows() -> None:
     assert stream.getvalue() == "id    state\n1     failed\n1000\nid  state\n"
 
 
+def test_jobs_of_deployment_have_line_each(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["jobs", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["jobs"]
+    app = scene.cloud.function(
+        scene.pool.handler(
+            scene.pool.action(name="mail.send")(lambda: None),
+            scene.pool.on_complete(name="crawled")(lambda event: None),
+        ),
+        name="app",
+    )
+
+    assert main(["jobs"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert main(["jobs", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)["jobs"]
+
+    known = {each["name"] for each in before}
+    added = [each for each in after if each["name"] not in known]
+    assert added == [{"name": "crawled", "target": app}, {"name": "mail.send", "target": app}]
+    assert lines[0] == ["job", "function"]
+    assert ["mail.send", app] in lines
+    assert scene.pool.jobs(None)["crawled"] == app
+
+
 def test_pools_of_table_have_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     """A pool whose limit nobody set has the default; an override is named before the base."""
     paused = scene.cloud.workpool("paused", max_parallelism=3)

@@ -1,6 +1,6 @@
 """How the public names look to a type checker. Checked by mypy --strict, never run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Unpack, assert_type
 
@@ -120,6 +120,7 @@ def managing(work_id: WorkId) -> None:
     assert_type(pool.pools(None), tuple[PoolSummary, ...])
     assert_type(pool.pools(None)[0].loop, Literal["idle", "running", "waiting", "unknown"])
     assert_type(pool.is_known(None), bool)
+    assert_type(pool.jobs(None), Mapping[str, str])
     stats = pool.stats(None, window=timedelta(minutes=5))
     assert_type(stats, Stats)
     assert_type(stats.error_rate, float | None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -360,6 +360,30 @@ class PoolQueries:
         """
         read_caller(ctx)
         return load_pools(self._ports)
+
+    def jobs(self, ctx: LambdaContext | None) -> Mapping[str, str]:
+        """The ARN of each job and handler of callbacks that the table's deployment names, by name.
+
+        It may be some seconds old.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...
+            ...     @pool.action
+            ...     def send_email(to: str) -> None: ...
+            ...
+            ...     send_arn = cloud.function(send_email)
+            ...     dict(pool.jobs(None)) == {"send_email": send_arn}
+            True
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        found = self._ports.jobs("")
+        return {name: found[name] for name in sorted(found)}
 
     def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
         """Backlog, rates and lags of the pool.

@@ -84,6 +84,12 @@ def _add_work_commands(add: Adder) -> None:
 def _add_pool_commands(add: Adder) -> None:
     pools = add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools"))
     _with_table(pools.add_argument_group("which table"))
+    jobs = add(
+        "jobs",
+        "list the jobs of a table's deployment",
+        lazily("workpool_aws.cli.pools:run_jobs"),
+    )
+    _with_table(jobs.add_argument_group("which table"))
 
     pause = add(
         "pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause")

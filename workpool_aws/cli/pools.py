@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.core.views.status import PoolConfig
 
-__all__ = ["run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
+__all__ = ["run_jobs", "run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
 
 
 def run_pause(options: argparse.Namespace) -> int:
@@ -60,6 +60,18 @@ def run_pools(options: argparse.Namespace) -> int:
             source = each.config.override or each.config.base
             rows.append((each.name, limit, cell(source.by or "nobody: the default"), each.loop))
         target.output.table(("pool", "limit", "set by", "loop"), rows)
+    return 0
+
+
+def run_jobs(options: argparse.Namespace) -> int:
+    """`workpool jobs`."""
+    target = target_of(options, known=False)
+    jobs = target.pool.jobs(None)
+    if target.output.as_json:
+        found: list[JsonValue] = [{"name": name, "target": arn} for name, arn in jobs.items()]
+        target.output.json({"jobs": found})
+    else:
+        target.output.table(("job", "function"), list(jobs.items()))
     return 0
 
 
