@@ -341,7 +341,7 @@ _ENTRIES: Final = (
     one_edit(
         "a failed report is carried",
         "WP-20",
-        "api.worker:Worker.__call__",
+        "api.worker:_reported",
         "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
         "pass",
     ),
