@@ -69,7 +69,7 @@ def _word(name: str) -> str:
 
 def statements_now() -> dict[str, list[dict[str, Any]]]:
     """Those of a deployment in which everything was added."""
-    from infra.deployment import everything  # noqa: PLC0415 - needs aws-cdk-lib
+    from tests.infra.deployment import everything  # noqa: PLC0415 - needs aws-cdk-lib
 
     return statements_of(everything().template())
 
