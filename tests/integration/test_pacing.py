@@ -87,6 +87,28 @@ def test_loop_with_nothing_in_flight_reads_notices_in_deep_reads_alone() -> None
     assert reads.count("work") > 2 * reads.count("done")
 
 
+@pytest.mark.parametrize("passed_ms", range(0, limits.DEEP_EVERY_MS, 370))
+def test_callback_of_canceled_work_comes_by_next_deep_read(passed_ms: int) -> None:
+    """[WP-24] The loop is awake for another work item, and has nothing in flight."""
+    with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
+        fn = cloud.function(lambda _event, _: None, name="work")
+        ended = cloud.function(lambda _event, _: None, name="ended")
+        pool = cloud.workpool()
+        pool.enqueue_action(None, fn, {}, run_after=timedelta(minutes=1))
+        work_id = pool.enqueue_action(
+            None, fn, {}, run_after=timedelta(seconds=50), on_complete=ended
+        )
+        cloud.advance(timedelta(seconds=10, milliseconds=passed_ms))
+        canceled_at = cloud.now
+        pool.cancel(None, work_id)
+        cloud.advance(timedelta(seconds=8))
+        (run,) = cloud.invocations(ended)
+
+    assert run.started_at - canceled_at <= timedelta(
+        milliseconds=limits.DEEP_EVERY_MS + limits.POLL_MAX_MS
+    )
+
+
 def test_freed_slot_is_filled_within_second() -> None:
     """[WP-20] Works of half a minute each, and a loop that rests meanwhile: each end kicks."""
     stage = Stage(takes_ms=30_000)
