@@ -24,6 +24,7 @@ from aws_cdk import (
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
+from workpool_aws.core.callback.targets import CALLBACK_TARGETS
 from workpool_cdk import permissions
 from workpool_cdk.code_by_parameter import CodeByParameter
 from workpool_cdk.config import AppConfig
@@ -194,12 +195,6 @@ def _document(statements: Sequence[iam.PolicyStatement]) -> iam.PolicyDocument:
 
 def _send_statement(arns: Sequence[str]) -> iam.PolicyStatement:
     """Each action applies to the ARNs of its own service."""
-    actions = [
-        "lambda:GetFunctionConfiguration",
-        "lambda:GetFunctionEventInvokeConfig",
-        "lambda:InvokeFunction",
-        "sns:Publish",
-        "sqs:GetQueueUrl",
-        "sqs:SendMessage",
-    ]
-    return iam.PolicyStatement(actions=actions, resources=list(arns))
+    looks = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig")
+    sends = (action for kind in CALLBACK_TARGETS for action in kind.actions)
+    return iam.PolicyStatement(actions=sorted({*looks, *sends}), resources=list(arns))
