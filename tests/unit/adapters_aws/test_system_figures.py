@@ -46,7 +46,7 @@ def test_fraction_has_bits_of_float(monkeypatch):
     assert asked == [53, 7]
 
 
-def test_fan_out_makes_sixty_four_calls_at_time():
+def test_fan_out_makes_sixteen_calls_at_time():
     meeting = threading.Barrier(FAN_OUT_WORKERS)
 
     def call(n):
