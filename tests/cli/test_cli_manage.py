@@ -142,7 +142,7 @@ def test_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]
     ] == [3, 3, 3]
 
     said = capsys.readouterr()
-    assert "no work nonsense is known in pool email of table workpool-local" in said.err
+    assert "no work item nonsense is known in pool email of table workpool-local" in said.err
 
 
 @both_engines

@@ -77,7 +77,7 @@ def run_show(options: argparse.Namespace) -> int:
     try:
         work = target.pool.show(None, options.id, args=options.args, result=options.result)
     except NotFound:
-        note(f"workpool: no work {cell(options.id)} is known in {target}")
+        note(f"workpool: no work item {cell(options.id)} is known in {target}")
         return UNFIT
     if target.output.as_json:
         secrets: dict[str, JsonValue] = {}

@@ -290,7 +290,7 @@ assert (
     + 8 * ERROR_TEXT_MAX
     + 8 * 1024
     <= ITEM_BYTES_MAX
-), "a work must fit into an item"
+), "a work item must fit into an item"
 assert CHUNK_BYTES + 8 * 1024 <= ITEM_BYTES_MAX, "a chunk must fit into an item"
 assert (
     STORED_ITEM_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024
@@ -309,7 +309,7 @@ assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, (
     "a context or a result must fit into the event of a callback"
 )
 assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, (
-    "a work and three payloads must fit into a transaction"
+    "a work item and three payloads must fit into a transaction"
 )
 assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, (
     "a look is either stayed up for or far enough for a schedule"

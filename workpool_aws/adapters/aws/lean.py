@@ -2,13 +2,13 @@
 
 A third of the CPU of an ordinary call remains: botocore still resolves the credentials, signs the
 request and sends it over its own connections, but no model validates the parameters, serializes the
-request or parses the answer. Subscribers of `before-send` still see each request, so a
-stand-in for AWS in tests also answers these.
+request or parses the answer. Subscribers of `before-send` still see each request, so a stand-in for
+AWS in tests also answers these.
 
 Only the answers that the protocol expects are read here. Any other (an error, a damaged answer, no
-answer at all) goes to the ordinary client: it repeats the request, with its own pauses, and callers
-see its error. A repeated write may meet the effect of the first, as after any
-repetition by the SDK.
+answer at all) goes to the ordinary client. It repeats the request, with its own pauses, and callers
+see its error. A repeated write may meet the effect of the first, as after any repetition by the
+SDK.
 """
 
 from __future__ import annotations

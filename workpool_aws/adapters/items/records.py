@@ -81,7 +81,7 @@ TAG: Final = "t"
 def _check_shard(record: Pointer | Notice) -> None:
     # In another shard than its work item, it would move a cursor that never passes the work item.
     if shard_of(record.at) != shard_of(record.work_id):
-        raise ValueError("the key and the work it names are of different shards")
+        raise ValueError("the key and the work item it names are of different shards")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

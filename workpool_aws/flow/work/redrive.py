@@ -142,7 +142,7 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None, epoch
                 raise UsageError(
                     "work_id",
                     got,
-                    "the id of a work that failed for good, or whose callback is dead",
+                    "the id of a work item that failed for good, or whose callback is dead",
                 )
             case RedrivenWork():
                 _make_up(ports, pool, decision.work_id)
