@@ -80,8 +80,8 @@ class Decorated(Protocol):
     """A function that a pool's decorator made a handler."""
 
     @property
-    def __workpool__(self) -> bool:
-        """True."""
+    def handler(self) -> Callable[[object, object], object]:
+        """The handler as a plain function."""
 
 
 class EnqueueOptions(TypedDict, total=False):
