@@ -158,8 +158,7 @@ def _equals(stored: object, wanted: object) -> bool:
 
 def _plain(value: object) -> object:
     """Return a value after JSON, or the value itself if it is none."""
-    unencoded = value
-    return answer_or(unencoded, lambda: json.loads(encode_result(value, limits.PAYLOAD_BYTES_MAX)))
+    return answer_or(value, lambda: json.loads(encode_result(value, limits.PAYLOAD_BYTES_MAX)))
 
 
 def _asked(target: object, args: Mapping[str, object]) -> str:
