@@ -35,7 +35,7 @@ __all__ = ["QUICK_SEEDS", "Catch", "hunt", "hunt_all", "main", "missed_cases"]
 _RUN_S: Final = 30
 """A run that takes longer does not end: that is a failure, too."""
 _WHAT_MAX: Final = 110
-QUICK_SEEDS: Final = 100
+QUICK_SEEDS: Final = 200
 """Of each mutant that `make sim` runs."""
 
 
