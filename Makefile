@@ -30,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-cold bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,7 +61,7 @@ sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with ever
 mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/views/listing.py --all" goes to tests.mutation)
 	$(BIN)/python -m tests.mutation $(ARGS)
 
-check: $(STAMP) ## Check format, lint, types and the direction of imports
+check: site ## Check format, lint, types, the direction of imports, and that the documentation site builds
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -70,6 +70,11 @@ check: $(STAMP) ## Check format, lint, types and the direction of imports
 format: $(STAMP) ## Format the code and repair what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+site: $(STAMP) ## Build the documentation site into build/site, warnings as errors; build/site/index.html opens without a server
+	@$(BIN)/python -m tools.docs_site.sources build/site-source
+	@$(BIN)/python -I -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --conf-dir tools/docs_site build/site-source build/site
+	@echo "build/site/index.html"
 
 docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
 	$(BIN)/python tools/lifecycle_page.py

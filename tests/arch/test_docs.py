@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#([^)]*))?\)")
 ANCHOR = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)#([^)]+)\)")
 FILE = re.compile(r"`((?:workpool_aws|tests|docs|benchmarks)/[\w/.-]+\.(?:py|md))`")
 PICTURES = sorted((ROOT / "docs").glob("**/*.svg"))
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 def name_of(path: Path) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 _MESSAGE_MAX: Final = 1_000
 _UNWRITABLE: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     An error that a user can cause becomes a message and an exit code.
     """
-    parser = _parser()
+    parser = make_parser()
     return _guarded(lambda: _parse(parser, argv), parser.prog)
 
 
@@ -117,7 +117,8 @@ def _complain(text: str, *, first: str = "") -> None:
         print(f"{first}{as_line(text)}", file=sys.stderr, flush=True)
 
 
-def _parser() -> _Parser:
+def make_parser() -> _Parser:
+    """Make the parser of all commands. It loads none of them."""
     parser = _Parser(
         prog="workpool",
         description="Background work for AWS Lambda on one DynamoDB table.",

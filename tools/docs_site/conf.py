@@ -1,0 +1,62 @@
+"""The configuration of the documentation site: `make site`."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "infra" / "cdk")]
+
+from docutils import nodes  # noqa: E402 - after the line above
+from pygments.lexers.special import TextLexer  # noqa: E402 - as above
+from sphinx import addnodes  # noqa: E402 - as above
+from sphinx.application import Sphinx  # noqa: E402 - as above
+
+from tools.docs_site.sources import PROJECT  # noqa: E402 - found by that line
+
+project = "workpool_aws"
+version = release = PROJECT["version"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "tools.docs_site.llms",
+    "tools.docs_site.offline",
+]
+default_role = "literal"  # docstrings mark code as Markdown does
+myst_heading_anchors = 4  # links lead to headings, as in the repository
+
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "object, BaseException, Enum, dict, str",  # those of our own classes
+}
+autodoc_member_order = "bysource"
+autodoc_mock_imports = ["aws_cdk", "constructs", "jsii"]  # the construct is read without Node
+autodoc_typehints = "signature"
+napoleon_custom_sections = []
+python_display_short_literal_types = True
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_title = f"workpool_aws {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False  # `llms` writes each page as Markdown
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style = "tango"
+pygments_dark_style = "native"
+
+
+def setup(app: Sphinx) -> None:
+    """Show diagrams as their text: what draws them would come from elsewhere."""
+    app.add_lexer("mermaid", TextLexer)
+    app.connect("doctree-read", _lead_to_library)
+
+
+def _lead_to_library(_: Sphinx, page: nodes.document) -> None:
+    """An annotation by the bare name means the library's class; the construct has the same name."""
+    for link in page.findall(addnodes.pending_xref):
+        if link["reftarget"] == "Workpool":
+            link["reftarget"] = "workpool_aws.Workpool"
