@@ -32,7 +32,8 @@ from workpool_aws.adapters.system import SystemClock, SystemEntropy
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Entry, EntryKey, Notice
-from workpool_aws.model.refs import Collection, KeyRange, Record, WorkRef
+from workpool_aws.model.record import Record
+from workpool_aws.model.refs import Collection, KeyRange, WorkRef
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import All, Is, Put, Update
 
@@ -136,8 +137,8 @@ def samples() -> Samples:
         store = cloud._engine_open.quiet(cloud.table)  # noqa: SLF001 - unmetered reads
         found: list[Record] = [
             row.record
-            for shelf in (Collection.WORK, Collection.DONE)
-            for row in store.query(KeyRange(shelf=shelf, pool="benchmark")).rows
+            for collection in (Collection.WORK, Collection.DONE)
+            for row in store.query(KeyRange(collection=collection, pool="benchmark")).rows
             if isinstance(row.record, Record)
         ]
     return Samples(
@@ -152,8 +153,8 @@ def measure(*, lean: bool) -> RequestCpu:
     dynamodb = aws.lean_dynamodb() if lean else aws.dynamodb
     functions = aws.lean_functions() if lean else aws.functions
     store = DynamoStore(lambda: dynamodb, "benchmark", clock=SystemClock(), entropy=SystemEntropy())
-    works = KeyRange(shelf=Collection.WORK, pool="benchmark")
-    dones = KeyRange(shelf=Collection.DONE, pool="benchmark")
+    works = KeyRange(collection=Collection.WORK, pool="benchmark")
+    dones = KeyRange(collection=Collection.DONE, pool="benchmark")
     _rows(aws, [])
     read = least_cpu_ms(lambda: store.query(works))
     _rows(aws, [taken.work] * ROWS)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.local.faults.faults import Faults
 from workpool_aws.model.loop import Ledger
-from workpool_aws.model.refs import KeyRange, LedgerRef, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import KeyRange, LedgerRef, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 
@@ -146,9 +147,9 @@ class _CountingStore:
         self._loop.owe(sum(self._loop.row_ms(record) for record in found.values()))
         return found
 
-    def query(self, span: KeyRange) -> RowPage:
+    def query(self, key_range: KeyRange) -> RowPage:
         """See Store."""
-        page = self._store.query(span)
+        page = self._store.query(key_range)
         self._loop.owe(sum(self._loop.row_ms(row.record) for row in page.rows))
         return page
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
-    from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+    from workpool_aws.model.record import Record, Ref
+    from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
     from workpool_aws.model.writes import Write, Written
 
 __all__ = [
@@ -86,7 +87,7 @@ class Store(Protocol):
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """Those that exist, in any number of requests; no snapshot."""
 
-    def query(self, span: KeyRange) -> RowPage:
+    def query(self, key_range: KeyRange) -> RowPage:
         """One page of a range, in key order; of a reverse one in the opposite order."""
 
     def write(self, write: Write) -> Written:

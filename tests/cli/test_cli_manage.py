@@ -363,7 +363,7 @@ def test_pool_that_no_program_configured_has_default(
 
     assert main(["limit", "--pool", "untouched"]) == 0
 
-    assert re.search(r"(?m)^base +\d+, by nobody: the default$", capsys.readouterr().out)
+    assert re.search(r"(?m)^base +\d+, by the default$", capsys.readouterr().out)
 
 
 @both_engines

@@ -69,7 +69,7 @@ SET = BaseLimit(max_parallelism=4, by="deployment", at=AT)
     [
         (
             configured(DEFAULT, None, slots=10, paused=False),
-            ["10 at a time", "10, by nobody: the default", "none"],
+            ["10 at a time", "10, by the default", "none"],
         ),
         (
             configured(
@@ -87,7 +87,7 @@ SET = BaseLimit(max_parallelism=4, by="deployment", at=AT)
                 slots=0,
                 paused=True,
             ),
-            ["0 at a time (paused)", f"4, by deployment, {SAID}", "paused, by somebody"],
+            ["0 at a time (paused)", f"4, by deployment, {SAID}", "paused, by an unnamed caller"],
         ),
         (
             configured(

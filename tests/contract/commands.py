@@ -30,7 +30,8 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.payload import Part
-from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import Collection, KeyRange
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Outcome, Spec
 from workpool_aws.model.work import AttemptEnd, PastAttempt, Pointer, WorkItem
@@ -84,7 +85,7 @@ class GetMany:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    span: KeyRange
+    key_range: KeyRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
 # No engine takes an empty text as the key of an index, and none of ours is one.
 _BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
 _LIKELY: Final = {"dead": 0.8}
-"""How often an optional field is drawn, where the others' rarity would leave a whole shelf empty."""
+"""How often an optional field is drawn, where the others' rarity would leave a whole collection empty."""
 _SCALAR: Final = (forms.TEXT, *forms.NUMBERS, forms.FLAG, forms.ULID)
 _KEYS: Final[Mapping[str, Draw]] = {
     "pool": lambda _: POOL,
@@ -305,13 +306,13 @@ def _write(chance: Random, kind: type[Record]) -> Write:
     )
 
 
-def _span(chance: Random) -> KeyRange:
+def _key_range(chance: Random) -> KeyRange:
     # A dead letter is one kind of row of one kind of record, and most ranges are whole, so
-    # that few sequences are needed until every shelf has been read in both directions.
+    # that few sequences are needed until every collection has been read in both directions.
     bounds = ["", *IDS, POOL, "zz"]
     whole = chance.random() < 0.7
     return KeyRange(
-        shelf=chance.choice([*Collection, Collection.DEAD]),
+        collection=chance.choice([*Collection, Collection.DEAD]),
         pool=chance.choice([POOL, POOL, POOL, "other"]),
         shard=chance.choice([0, 0, 1]),
         low="" if whole else chance.choice(bounds),
@@ -355,7 +356,7 @@ def _command(chance: Random, kinds: list[type[Record]]) -> Command:
                 tuple(_ref(chance, chance.choice(kinds)) for _ in range(chance.randrange(5)))
             )
         case "query":
-            return Query(_span(chance))
+            return Query(_key_range(chance))
         case "delete":
             return Delete(_ref(chance, kind))
         case _:

@@ -26,7 +26,8 @@ from tests.contract.deviations import deviation_of
 from tests.contract.engines import SERVER_NOW, Engine, dumped, lean_store_on, memory_engine
 from workpool_aws.adapters.items.records import record_type
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.model.refs import Collection, Ref, RowPage
+from workpool_aws.model.record import Ref
+from workpool_aws.model.refs import Collection, RowPage
 from workpool_aws.model.writes import Condition, Put, Update, Write
 from workpool_aws.ports import ConditionFailed, Store, TransactionFailed
 
@@ -50,7 +51,7 @@ def sent(store: Store, command: Command) -> object:
         case GetMany():
             return store.get_many(command.refs)
         case Query():
-            return store.query(command.span)
+            return store.query(command.key_range)
         case WriteOne():
             return store.write(command.write).record
         case Transact():
@@ -94,7 +95,10 @@ def noted(seen: Seen, command: Command, answer: tuple[Any, ...]) -> None:
         case Query():
             full = "rows" if outcome == "done" and answer[1].rows else "nothing"
             seen[
-                "query", command.span.shelf.value, "down" if command.span.reverse else "up", full
+                "query",
+                command.key_range.collection.value,
+                "down" if command.key_range.reverse else "up",
+                full,
             ] += 1
         case WriteOne():
             if outcome != "mistake":
@@ -150,7 +154,11 @@ def wanted() -> set[tuple[str, ...]]:
         *((("write", verb.__name__, kind, "held")) for verb in (Put, Update) for kind in kinds),
         *(("get", kind, found) for kind in kinds for found in ("found", "nothing")),
         *(("delete", kind) for kind in kinds),
-        *(("query", shelf.value, way, "rows") for shelf in Collection for way in ("up", "down")),
+        *(
+            ("query", collection.value, way, "rows")
+            for collection in Collection
+            for way in ("up", "down")
+        ),
         ("get_many", "found"),
         ("transact", "done"),
         ("transact", "refused"),
@@ -170,7 +178,7 @@ def same(engine: Engine, command: Command, theirs: tuple[Any, ...], ours: tuple[
     return (
         page.rows == ours[1].rows
         and page.next_low is page.next_high is None
-        and len(page.rows) == command.span.limit
+        and len(page.rows) == command.key_range.limit
     )
 
 

@@ -125,7 +125,7 @@ def test_work_without_arguments_or_with_two_is_damaged(engine, item):
         {name: value for name, value in stored.items() if name != "a"} | item,
     )
 
-    (row,) = engine.store.query(KeyRange(shelf=Collection.WORK, pool="email")).rows
+    (row,) = engine.store.query(KeyRange(collection=Collection.WORK, pool="email")).rows
 
     assert isinstance(row.record, Unreadable)
     assert row.record.reason.startswith("a (args): ")

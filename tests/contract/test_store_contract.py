@@ -192,7 +192,7 @@ def test_pools_do_not_see_each_other(store):
     store.write(Put(make_work(1)))
 
     assert store.get(WorkRef("other", work_id(1))) is None
-    assert store.query(KeyRange(shelf=Collection.WORK, pool="other")).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool="other")).rows == ()
 
 
 def test_put_takes_place_of_whole_record(store):
@@ -516,7 +516,7 @@ def test_transaction_takes_hundred_items_and_no_more(store):
     with pytest.raises(ValueError, match="101"):
         store.transact([Put(make_work(n)) for n in range(200, 301)])
 
-    assert len(store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows) == 100
+    assert len(store.query(KeyRange(collection=Collection.WORK, pool=POOL)).rows) == 100
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ def test_delete_removes_once_and_twice(store):
     store.delete(WorkRef(POOL, work_id(1)))
 
     assert store.get(WorkRef(POOL, work_id(1))) is None
-    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool=POOL)).rows == ()
 
 
 def fill(store, numbers):
@@ -587,7 +587,7 @@ def test_range_is_in_key_order_whatever_order_of_writing(store):
     fill(store, [7, 1, 5, 3])
     store.write(Put(Pointer(pool=POOL, at=work_id(4), work_id=work_id(1))))
 
-    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
+    page = store.query(KeyRange(collection=Collection.WORK, pool=POOL))
 
     assert page.rows == (
         Row(work_id(1), make_work(1)),
@@ -618,7 +618,7 @@ def test_range_is_in_key_order_whatever_order_of_writing(store):
 def test_range_includes_both_ends(store, low, high, expected):
     fill(store, [1, 3, 5, 7])
 
-    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high))
+    page = store.query(KeyRange(collection=Collection.WORK, pool=POOL, low=low, high=high))
 
     assert sorts(page) == [work_id(n) for n in expected]
     assert page.next_low is None
@@ -628,16 +628,18 @@ def test_range_includes_both_ends(store, low, high, expected):
 @pytest.mark.parametrize("high", [None, work_id(5)])
 def test_pages_join_without_gap_or_overlap(store, limit, high):
     fill(store, range(7))
-    span = KeyRange(shelf=Collection.WORK, pool=POOL, low=work_id(1), high=high, limit=limit)
+    key_range = KeyRange(
+        collection=Collection.WORK, pool=POOL, low=work_id(1), high=high, limit=limit
+    )
     seen = []
 
     for _ in range(9):
-        page = store.query(span)
+        page = store.query(key_range)
         assert len(page.rows) <= limit
         seen += sorts(page)
         if page.next_low is None:
             break
-        span = replace(span, low=page.next_low)
+        key_range = replace(key_range, low=page.next_low)
 
     assert seen == [work_id(n) for n in range(1, 7 if high is None else 6)]
     assert page.next_low is None
@@ -646,12 +648,14 @@ def test_pages_join_without_gap_or_overlap(store, limit, high):
 def test_page_that_reached_its_limit_always_names_next_one(store):
     fill(store, [1, 2])
 
-    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=2))
+    page = store.query(KeyRange(collection=Collection.WORK, pool=POOL, limit=2))
 
     assert sorts(page) == [work_id(1), work_id(2)]
     assert page.next_low is not None
     assert (
-        store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=page.next_low, limit=2)).rows
+        store.query(
+            KeyRange(collection=Collection.WORK, pool=POOL, low=page.next_low, limit=2)
+        ).rows
         == ()
     )
 
@@ -659,7 +663,7 @@ def test_page_that_reached_its_limit_always_names_next_one(store):
 def test_page_that_ends_on_ranges_last_key_is_last(store):
     fill(store, [1, 2, 3])
 
-    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, high=work_id(2), limit=2))
+    page = store.query(KeyRange(collection=Collection.WORK, pool=POOL, high=work_id(2), limit=2))
 
     assert (sorts(page), page.next_low) == ([work_id(1), work_id(2)], None)
 
@@ -669,8 +673,8 @@ def test_page_without_limit_ends_at_megabyte(store):
     for n in range(15):
         store.write(Put(make_work(n, args=large)))
 
-    first = store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
-    second = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=first.next_low or ""))
+    first = store.query(KeyRange(collection=Collection.WORK, pool=POOL))
+    second = store.query(KeyRange(collection=Collection.WORK, pool=POOL, low=first.next_low or ""))
 
     assert 8 < len(first.rows) <= 10
     assert sorts(first) + sorts(second) == [work_id(n) for n in range(15)]
@@ -679,7 +683,7 @@ def test_page_without_limit_ends_at_megabyte(store):
 
 def test_page_of_less_than_one_item_is_mistake(store):
     with pytest.raises(ValueError, match="limit"):
-        store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=0))
+        store.query(KeyRange(collection=Collection.WORK, pool=POOL, limit=0))
 
 
 def test_shards_and_shelves_are_ranges_of_their_own(store):
@@ -690,11 +694,11 @@ def test_shards_and_shelves_are_ranges_of_their_own(store):
     store.write(Put(there))
     store.write(Put(done))
 
-    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
-    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL, shard=31)).rows == (
+    assert store.query(KeyRange(collection=Collection.WORK, pool=POOL)).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool=POOL, shard=31)).rows == (
         Row(there.id, there),
     )
-    assert store.query(KeyRange(shelf=Collection.DONE, pool=POOL, shard=31)).rows == (
+    assert store.query(KeyRange(collection=Collection.DONE, pool=POOL, shard=31)).rows == (
         Row(done.at, done),
     )
 
@@ -703,7 +707,7 @@ def test_registry_lists_pools_by_name(store):
     for name in ["b", "a", "C", "_"]:
         store.write(Put(Registration(pool=name, registered_at=T0)))
 
-    page = store.query(KeyRange(shelf=Collection.REGISTRY, low="C"))
+    page = store.query(KeyRange(collection=Collection.REGISTRY, low="C"))
 
     assert [row.record.pool for row in page.rows] == ["C", "_", "a", "b"]
 
@@ -715,19 +719,21 @@ def test_registry_lists_pools_by_name(store):
 )
 def test_reverse_range_goes_down_page_by_page(store, limit, low, high):
     fill(store, range(7))
-    span = KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True)
+    key_range = KeyRange(
+        collection=Collection.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True
+    )
     seen = []
 
     for _ in range(9):
-        page = store.query(span)
+        page = store.query(key_range)
         assert page.next_low is None
         assert limit is None or len(page.rows) <= limit
         seen += sorts(page)
         if page.next_high is None:
             break
-        span = replace(span, high=page.next_high)
+        key_range = replace(key_range, high=page.next_high)
 
-    upwards = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high))
+    upwards = store.query(KeyRange(collection=Collection.WORK, pool=POOL, low=low, high=high))
     assert seen == sorts(upwards)[::-1]
     assert page.next_high is None
 
@@ -735,7 +741,7 @@ def test_reverse_range_goes_down_page_by_page(store, limit, low, high):
 def test_range_upwards_names_no_next_high(store):
     fill(store, range(3))
 
-    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=1)).next_high is None
+    assert store.query(KeyRange(collection=Collection.WORK, pool=POOL, limit=1)).next_high is None
 
 
 def make_dead(n, failed_at):
@@ -754,10 +760,10 @@ def test_dead_letters_are_works_that_say_so_by_time_of_failure(store):
         store.write(Put(each))
     store.write(Put(replace(make_dead(1, T0), pool="other")))
 
-    rows = store.query(KeyRange(shelf=Collection.DEAD, pool=POOL)).rows
+    rows = store.query(KeyRange(collection=Collection.DEAD, pool=POOL)).rows
 
     assert rows == tuple(Row(each.dead, each) for each in dead)
-    assert store.query(KeyRange(shelf=Collection.DEAD, pool=POOL, shard=1)).rows == ()
+    assert store.query(KeyRange(collection=Collection.DEAD, pool=POOL, shard=1)).rows == ()
 
 
 def test_dead_letters_are_read_in_pages_either_way(store):
@@ -765,22 +771,22 @@ def test_dead_letters_are_read_in_pages_either_way(store):
     for each in dead:
         store.write(Put(each))
     up, down = (
-        KeyRange(shelf=Collection.DEAD, pool=POOL, limit=2),
-        KeyRange(shelf=Collection.DEAD, pool=POOL, limit=2, reverse=True),
+        KeyRange(collection=Collection.DEAD, pool=POOL, limit=2),
+        KeyRange(collection=Collection.DEAD, pool=POOL, limit=2, reverse=True),
     )
     seen = {False: [], True: []}
 
     for first in (up, down):
-        span = first
+        key_range = first
         while True:
-            page = store.query(span)
-            seen[span.reverse] += sorts(page)
+            page = store.query(key_range)
+            seen[key_range.reverse] += sorts(page)
             if page.next_low is None and page.next_high is None:
                 break
-            span = (
-                replace(span, high=page.next_high)
-                if span.reverse
-                else replace(span, low=page.next_low)
+            key_range = (
+                replace(key_range, high=page.next_high)
+                if key_range.reverse
+                else replace(key_range, low=page.next_low)
             )
 
     assert seen == {False: [each.dead for each in dead], True: [each.dead for each in dead][::-1]}
@@ -802,7 +808,7 @@ def test_work_that_is_no_dead_letter_any_more_leaves_index(store, way):
         case "delete":
             store.delete(ref_of(dead))
 
-    assert store.query(KeyRange(shelf=Collection.DEAD, pool=POOL)).rows == ()
+    assert store.query(KeyRange(collection=Collection.DEAD, pool=POOL)).rows == ()
 
 
 def test_reports_are_read_by_time(store):
@@ -815,7 +821,7 @@ def test_reports_are_read_by_time(store):
     for each in reversed(reports):
         store.write(Put(each))
 
-    rows = store.query(KeyRange(shelf=Collection.REPORTS, pool=POOL, low=work_id(2))).rows
+    rows = store.query(KeyRange(collection=Collection.REPORTS, pool=POOL, low=work_id(2))).rows
 
     assert [row.record for row in rows] == reports[1:]
 
@@ -826,7 +832,7 @@ def test_damaged_item_is_set_aside_and_hides_no_other(engine):
     engine.inject(f"{POOL}#work#0", "zzz", {"t": "w"})
     engine.inject(f"{POOL}#control", "ledger", {"v": 1})
 
-    page = engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
+    page = engine.store.query(KeyRange(collection=Collection.WORK, pool=POOL))
 
     assert sorts(page) == [work_id(1), work_id(2), work_id(3), "zzz"]
     assert [type(row.record) for row in page.rows] == [WorkItem, Unreadable, WorkItem, Unreadable]
@@ -841,11 +847,11 @@ def test_damaged_item_counts_in_pages_limit(engine):
     fill(engine.store, [3])
     engine.inject(f"{POOL}#work#0", work_id(2), {"t": "?"})
 
-    page = engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=1))
+    page = engine.store.query(KeyRange(collection=Collection.WORK, pool=POOL, limit=1))
 
     assert (sorts(page), type(page.rows[0].record)) == ([work_id(2)], Unreadable)
     assert sorts(
-        engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=page.next_low))
+        engine.store.query(KeyRange(collection=Collection.WORK, pool=POOL, low=page.next_low))
     ) == [work_id(3)]
 
 

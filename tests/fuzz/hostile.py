@@ -35,7 +35,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.payload import Chunk, Part
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State
 

@@ -171,7 +171,8 @@ def test_owed_callbacks_are_all_settled_at_rest() -> None:
         cloud.run_until_idle(timeout=timedelta(hours=6))
         store = cloud._ports_of(cloud.table).store
         records = [
-            row.record for row in store.query(KeyRange(shelf=Collection.DONE, pool="email")).rows
+            row.record
+            for row in store.query(KeyRange(collection=Collection.DONE, pool="email")).rows
         ]
 
         ledger = store.get(LedgerRef("email"))

@@ -68,7 +68,7 @@ def test_callbacks_of_all_works_arrive_in_storm_before_they_expire(seed: int) ->
         }
         rows = (
             cloud._ports_of(cloud.table)
-            .store.query(KeyRange(shelf=Collection.WORK, pool="email"))
+            .store.query(KeyRange(collection=Collection.WORK, pool="email"))
             .rows
         )
         works = [row.record for row in rows if isinstance(row.record, WorkItem)]

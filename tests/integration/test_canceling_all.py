@@ -70,20 +70,21 @@ def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> 
     """[WP-23]"""
     stage = Stage(takes_ms=60_000)
     stage.pool(max_parallelism=3).enqueue_action_batch(
-        None, TARGET, [{}] * (3 * limits.DRAIN_ROWS), retry=True
+        None, TARGET, [{}] * (3 * limits.BULK_CANCEL_ROWS), retry=True
     )
     stage.after(1_000, lambda: stage.pool().cancel_all(None))
     stage.run(5_000)
 
     assert (
-        sum(work.outcome is Outcome.CANCELED for work in stage.works()) == 3 * limits.DRAIN_ROWS - 3
+        sum(work.outcome is Outcome.CANCELED for work in stage.works())
+        == 3 * limits.BULK_CANCEL_ROWS - 3
     )
     assert stage.notes.count("get many") == 1
 
 
 def test_works_that_waited_for_far_retry_leave_no_pointer() -> None:
     """[WP-22] Those lie pages after the works that they lead to, and nobody else would come by before their time."""
-    works = 2 * limits.DRAIN_ROWS + 100
+    works = 2 * limits.BULK_CANCEL_ROWS + 100
     stage = Stage(takes_ms=100, report=FAILED)
     far = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
     stage.pool(max_parallelism=works).enqueue_action_batch(None, TARGET, [{}] * works, retry=far)
@@ -253,7 +254,7 @@ def test_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> Non
     stage = Stage()
     pool = stage.pool()
     ids = pool.enqueue_action_batch(
-        None, TARGET, [{}] * (2 * limits.DRAIN_ROWS + 7), run_after=LATER
+        None, TARGET, [{}] * (2 * limits.BULK_CANCEL_ROWS + 7), run_after=LATER
     )
     stage.run(60_000)
     pool.cancel_all(None)
@@ -350,15 +351,15 @@ def test_stragglers_are_canceled_part_at_time() -> None:
     stage.place(
         *(
             a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW))
-            for n in range(2 * limits.DRAIN_ROWS + 50)
+            for n in range(2 * limits.BULK_CANCEL_ROWS + 50)
         )
     )
     before = len(stage.telemetry.of(Drained))
     stage.run(180_000, watchdog=True)
 
     assert [event.canceled for event in stage.telemetry.of(Drained)[before:]] == [
-        limits.DRAIN_ROWS,
-        limits.DRAIN_ROWS,
+        limits.BULK_CANCEL_ROWS,
+        limits.BULK_CANCEL_ROWS,
         50,
     ]
     assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
@@ -411,7 +412,7 @@ def test_second_one_by_clock_that_is_behind_calls_off_no_less() -> None:
 @pytest.mark.parametrize("straggling", [False, True])
 def test_canceling_counts_as_progress(monkeypatch: pytest.MonkeyPatch, *, straggling: bool) -> None:
     """A loop that cancels page after page must neither poll nor slow down between them."""
-    monkeypatch.setattr(limits, "DRAIN_ROWS", 10)
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 10)
     stage = Stage()
     pool = stage.pool()
     keeps = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))

@@ -22,12 +22,12 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ControlRepaired, LoopEnded, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, LoopStatus
+from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import (
     ConfigRef,
     LedgerRef,
     NoticeRef,
     PointerRef,
-    Ref,
     RegistrationRef,
     StatusRef,
     WorkRef,

@@ -31,11 +31,11 @@ from workpool_aws.model.loop import (
     PendingCallback,
     Registration,
 )
+from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import (
     ConfigRef,
     KeyRange,
     LedgerRef,
-    Ref,
     RegistrationRef,
     RowPage,
     StatusRef,
@@ -308,9 +308,9 @@ def test_slow_pool_takes_its_share_of_tick_and_no_more(monkeypatch: pytest.Monke
             slow.append(asked)
             stage.clock.at += 4_000
 
-    def slow_query(span: KeyRange) -> RowPage:
-        note(span)
-        return query(span)
+    def slow_query(key_range: KeyRange) -> RowPage:
+        note(key_range)
+        return query(key_range)
 
     def slow_get(ref: Ref) -> object:
         note(ref)

@@ -418,10 +418,14 @@ def test_buffer_is_read_again_every_so_often_and_not_by_every_pass(
     backs: dict[int, int] = {}
     query = stage.store.query
 
-    def noting(span: KeyRange) -> RowPage:
-        if span.shelf is Collection.DONE and span.low and stage.clock.at < NOW + 30_000:
-            backs.setdefault(stage.clock.at, stage.clock.at - time_of(span.low))
-        return query(span)
+    def noting(key_range: KeyRange) -> RowPage:
+        if (
+            key_range.collection is Collection.DONE
+            and key_range.low
+            and stage.clock.at < NOW + 30_000
+        ):
+            backs.setdefault(stage.clock.at, stage.clock.at - time_of(key_range.low))
+        return query(key_range)
 
     monkeypatch.setattr(stage.store, "query", noting)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 100)

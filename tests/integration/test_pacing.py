@@ -347,7 +347,7 @@ def test_drain_alone_is_progress_and_keeps_loop_up() -> None:
     ids = pool.enqueue_action_batch(
         None,
         TARGET,
-        [{}] * (limits.DRAIN_ROWS * 2 * limits.STALLED_PASSES),
+        [{}] * (limits.BULK_CANCEL_ROWS * 2 * limits.STALLED_PASSES),
         run_after=timedelta(hours=1),
     )
     pool.cancel_all(None)

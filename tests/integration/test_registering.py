@@ -26,7 +26,7 @@ def denied(apply: Apply) -> None:
 
 
 def registered(stage: Stage) -> set[str]:
-    page = stage.memory.query(KeyRange(shelf=Collection.REGISTRY))
+    page = stage.memory.query(KeyRange(collection=Collection.REGISTRY))
     return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
 
 
@@ -108,7 +108,7 @@ def test_tick_registers_what_it_names_and_fails_for_nothing_else(
         )
         cloud.run_until_idle()
         store = cloud._engine_open.quiet(cloud.table)
-        rows = store.query(KeyRange(shelf=Collection.REGISTRY)).rows
+        rows = store.query(KeyRange(collection=Collection.REGISTRY)).rows
 
     assert {row.record.pool for row in rows if isinstance(row.record, Registration)} == known
     assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)][:1] == ["success"]

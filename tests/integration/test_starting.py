@@ -46,7 +46,8 @@ from workpool_aws.model.events import (
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.refs import ChunkRef, Record, Ref, WorkRef
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import ChunkRef, WorkRef
 from workpool_aws.model.work import Pointer, State
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.lambdas import LambdaContext
 from workpool_aws import UsageError
-from workpool_aws.adapters.wire.loop import order_to_wire
+from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.messages import LoopRequest
@@ -38,7 +38,7 @@ def test_librarys_functions_are_refused_at_enqueue(
         if which == "completion_arn" and cloud._open.deployment.completion_arn is None:
             pytest.skip("not known to callers")
         target = form.format(arn=arn, name=arn.rpartition(":")[2])
-        forged = order_to_wire(LoopRequest(table=cloud.table, pool="victim", generation=10**6))
+        forged = request_to_wire(LoopRequest(table=cloud.table, pool="victim", generation=10**6))
         with pytest.raises(UsageError, match="of yours"):
             pool.enqueue_action(None, target, forged)
         with pytest.raises(UsageError, match="on_complete"):
@@ -131,8 +131,11 @@ def test_cloud_refuses_what_names_no_pools(cloud: LocalCloud, pools: Any) -> Non
 @pytest.mark.parametrize(
     ("door", "event"),
     [
-        (main_loop.handler, order_to_wire(LoopRequest(table="theirs", pool="p", generation=1))),
-        (main_loop.handler, order_to_wire(LoopRequest(table="theirs", pool="p", generation=None))),
+        (main_loop.handler, request_to_wire(LoopRequest(table="theirs", pool="p", generation=1))),
+        (
+            main_loop.handler,
+            request_to_wire(LoopRequest(table="theirs", pool="p", generation=None)),
+        ),
         (watchdog.handler, {"workpool_watchdog": {"table": "theirs"}}),
     ],
 )

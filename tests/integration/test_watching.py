@@ -26,15 +26,8 @@ from workpool_aws.model.loop import (
     Registration,
     ShardCursors,
 )
-from workpool_aws.model.refs import (
-    Collection,
-    ConfigRef,
-    KeyRange,
-    LedgerRef,
-    Record,
-    Ref,
-    StatusRef,
-)
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, StatusRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
@@ -164,7 +157,7 @@ def test_due_work_of_pool_that_rests_for_long_is_found_by_next_ticks(
     assert in_the_end[0] == "due work, free slots, no loop"
 
 
-@pytest.mark.parametrize(("start", "reason"), [(1, "a report that nobody settled"), (2, None)])
+@pytest.mark.parametrize(("start", "reason"), [(1, "a report that no loop has settled"), (2, None)])
 def test_report_of_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
     stage = watched_stage(entries=(KEY,), limit=1)
@@ -185,7 +178,7 @@ def test_report_that_became_visible_little_late_is_found() -> None:
         Notice(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=1, kind=NoticeKind.FINISHED)
     )
 
-    assert acted(stage) == "a report that nobody settled"
+    assert acted(stage) == "a report that no loop has settled"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +277,8 @@ def test_work_of_first_producer_that_died_is_found(
         stage.pool().enqueue_action(None, TARGET, {})
     stage.run(180_000, watchdog=True)
     works = [
-        row.record for row in stage.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows
+        row.record
+        for row in stage.memory.query(KeyRange(collection=Collection.WORK, pool=POOL)).rows
     ]
 
     assert [work.state for work in works if isinstance(work, WorkItem)] == (
@@ -300,7 +294,7 @@ def test_pool_that_could_not_be_registered_stores_nothing() -> None:
         stage.pool().enqueue_action(None, TARGET, {})
 
     assert raised.value.maybe_enqueued == ()
-    assert stage.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
+    assert stage.memory.query(KeyRange(collection=Collection.WORK, pool=POOL)).rows == ()
 
 
 def test_pool_is_registered_once() -> None:

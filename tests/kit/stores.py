@@ -12,12 +12,11 @@ from typing import TypeVar
 
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     Collection,
     KeyRange,
     LedgerRef,
-    Record,
-    Ref,
     RowPage,
     StatusRef,
     Unreadable,
@@ -142,9 +141,9 @@ class FaultyStore:
         """Once, just before such an item is read."""
         self._before_get[kind] = deed
 
-    def before_query(self, shelf: Collection, deed: Callable[[], object]) -> None:
+    def before_query(self, collection: Collection, deed: Callable[[], object]) -> None:
         """Once, just before such a range is read."""
-        self._before_query[shelf] = deed
+        self._before_query[collection] = deed
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
         self._before_get.pop(type(ref), _nothing)()
@@ -156,10 +155,10 @@ class FaultyStore:
         self.notes.append("get many")
         return self.memory.get_many(refs)
 
-    def query(self, span: KeyRange) -> RowPage:
-        self._before_query.pop(span.shelf, _nothing)()
-        self.notes.append(f"query {span.shelf}")
-        return self.memory.query(span)
+    def query(self, key_range: KeyRange) -> RowPage:
+        self._before_query.pop(key_range.collection, _nothing)()
+        self.notes.append(f"query {key_range.collection}")
+        return self.memory.query(key_range)
 
     def write(self, write: Write) -> Written:
         return self._met([write], lambda: self._written(write))

@@ -29,7 +29,7 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.payload import Part
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Outcome, Spec
 from workpool_aws.model.work import AttemptEnd, PastAttempt, WorkItem

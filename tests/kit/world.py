@@ -17,6 +17,7 @@ from workpool_aws.api.pool import Workpool
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Ledger, LoopStatus, Notice
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     Collection,
     ConfigRef,
@@ -24,8 +25,6 @@ from workpool_aws.model.refs import (
     LedgerRef,
     NoticeRef,
     PointerRef,
-    Record,
-    Ref,
     Row,
     StatusRef,
     WorkRef,
@@ -171,5 +170,5 @@ class World:
     def requests(self) -> int:
         return self.memory.meter.snapshot().requests
 
-    def _rows(self, shelf: Collection) -> tuple[Row, ...]:
-        return self.memory.query(KeyRange(shelf=shelf, pool=POOL)).rows
+    def _rows(self, collection: Collection) -> tuple[Row, ...]:
+        return self.memory.query(KeyRange(collection=collection, pool=POOL)).rows

@@ -21,7 +21,7 @@ from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import EntryKey, Ledger, LoopStatus, Notice
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.work import Pointer, State, WorkItem
 
 __all__ = ["SEEDS", "SKEW_MS", "Change", "History", "WorkChange", "history_of"]

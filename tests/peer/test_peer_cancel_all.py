@@ -45,7 +45,7 @@ def test_cancel_all_goes_on_page_by_page_after_crashes_and_spares_later_work(
     cloud = open_cloud({Fault.LOOP_LOST: 0.5}, budget=4)
     pool = cloud.workpool("email", max_parallelism=50)
     fn = cloud.function(note)
-    count = 2 * limits.DRAIN_ROWS + 7
+    count = 2 * limits.BULK_CANCEL_ROWS + 7
     pool.configure(None, paused=True)
     before = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(count)], run_after=HOUR)
 

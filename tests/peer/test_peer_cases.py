@@ -30,7 +30,7 @@ def test_bad_filter_is_refused_before_anything_is_stored(cloud: LocalCloud, kind
         pool.enqueue_action_batch(None, fn, [{}, {}], on_complete=fn, on_complete_exclude=kinds)
 
     store = cloud._engine_open.quiet(cloud.table)
-    assert store.query(KeyRange(shelf=Collection.WORK, pool="email")).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool="email")).rows == ()
     assert (store.get(ConfigRef("email")), store.get(LedgerRef("email"))) == (None, None)
 
 

@@ -19,13 +19,13 @@ from workpool_aws.local.services.invocations import Invocation
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.payload import Part
+from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
     ConfigRef,
     KeyRange,
     LedgerRef,
-    Ref,
     RegistrationRef,
     StatusRef,
     WorkRef,
@@ -67,7 +67,7 @@ def entries_of(cloud: LocalCloud, pool: Workpool) -> set[str]:
 def pointers_of(cloud: LocalCloud, pool: Workpool) -> list[Pointer]:
     return [
         row.record
-        for row in store_of(cloud).query(KeyRange(shelf=Collection.WORK, pool=pool.name)).rows
+        for row in store_of(cloud).query(KeyRange(collection=Collection.WORK, pool=pool.name)).rows
         if isinstance(row.record, Pointer)
     ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
 __all__ = ["OpenTime", "Use", "reads_max", "writes_max"]

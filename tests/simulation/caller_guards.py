@@ -249,7 +249,7 @@ _KICKS: Final = (
     one_edit(
         "registration before the first work",
         "WP-3",
-        "api.pool:Workpool._say_base",
+        "api.pool:Workpool._register_once",
         "kick.ensure_registered(ports, self.name)",
         "pass",
     ),

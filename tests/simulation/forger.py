@@ -15,7 +15,7 @@ from typing import Final
 
 from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
-from workpool_aws.adapters.wire.loop import order_to_wire
+from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.messages import Assignment, LoopRequest
@@ -66,7 +66,7 @@ def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str
 def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, object]:
     """An order to the loop by somebody who kicked nobody: of any generation, or a wake [WP-2]."""
     generation = chance.choice((None, 0, 1, 2, 3, 5, 8, 1_000_000, 999_999_999))
-    return order_to_wire(LoopRequest(table=table, pool=pool, generation=generation))
+    return request_to_wire(LoopRequest(table=table, pool=pool, generation=generation))
 
 
 def forged_item(

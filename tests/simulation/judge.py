@@ -31,7 +31,7 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Chunk, Inline
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
 

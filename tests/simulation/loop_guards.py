@@ -495,7 +495,7 @@ _REST: Final = (
         "look after resting: works",
         "WP-20",
         "flow.loop.rest:_works_there",
-        "live_in(session.ports.store, session.ports.telemetry, span, taken=taken, now=now)",
+        "live_in(session.ports.store, session.ports.telemetry, key_range, taken=taken, now=now)",
         "False",
     ),
     one_edit(
@@ -638,7 +638,7 @@ _WATCHDOG: Final = (
         "watchdog: due works",
         "WP-20",
         "flow.watchdog.watch:_PoolCheck._left_to_do",
-        "due_in(self.store, self.telemetry, span, taken=taken, now=self.now)",
+        "due_in(self.store, self.telemetry, key_range, taken=taken, now=self.now)",
         "False",
     ),
     one_edit(

@@ -39,7 +39,7 @@ from workpool_aws.core.work.redrive import Redrive, decide_redrive
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import IsAbsent, Put, Write

@@ -12,7 +12,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Inline
-from workpool_aws.model.refs import Record
+from workpool_aws.model.record import Record
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
 

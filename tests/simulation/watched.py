@@ -9,7 +9,8 @@ from typing import TypeVar
 from tests.simulation.coverage import Coverage
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
@@ -39,10 +40,12 @@ class WatchedStore:
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._store.get_many(refs)
 
-    def query(self, span: KeyRange) -> RowPage:
-        if self._page_items is not None and (span.limit is None or span.limit > self._page_items):
-            span = replace(span, limit=self._page_items)
-        return self._store.query(span)
+    def query(self, key_range: KeyRange) -> RowPage:
+        if self._page_items is not None and (
+            key_range.limit is None or key_range.limit > self._page_items
+        ):
+            key_range = replace(key_range, limit=self._page_items)
+        return self._store.query(key_range)
 
     def write(self, write: Write) -> Written:
         before = self._look([write])

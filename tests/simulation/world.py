@@ -32,7 +32,8 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.payload import Chunked
-from workpool_aws.model.refs import LedgerRef, Record, StatusRef
+from workpool_aws.model.record import Record
+from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.ports import Store
 

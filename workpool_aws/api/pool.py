@@ -136,7 +136,7 @@ class Workpool(PoolEnqueues):
         self._limit_is_explicit = max_parallelism is not _PARALLELISM
         self._ids = IdSequence()
         self._lock = ForkSafeLock()
-        self._base_said_to: Store | None = None
+        self._registered_in: Store | None = None
         self._epoch_seen: tuple[Store, int] | None = None
         self._retry_is_known = True
         _made.add(self, self._options, None if ports is None else ports.store)
@@ -356,7 +356,7 @@ class Workpool(PoolEnqueues):
             return []
         if kind is not Kind.MUTATION and options.get("retry") in {None, True}:
             self._warn_of_unknown_default(ports)
-        self._say_base(ports, caller)
+        self._register_once(ports, caller)
         now = ports.clock.now()
         due = earliest.counted_from(now)
         random_bits = ports.entropy.bits(75)
@@ -388,11 +388,11 @@ class Workpool(PoolEnqueues):
             else 0
         )
 
-    def _say_base(self, ports: Ports, caller: Caller) -> None:
+    def _register_once(self, ports: Ports, caller: Caller) -> None:
         """Register the pool, and write this object's limit as its base; once a process."""
         # Without a lock: two first enqueues at a time may both write it, which does no harm.
         # Waiting for each other would.
-        if self._base_said_to is ports.store:
+        if self._registered_in is ports.store:
             return
         kick.ensure_registered(ports, self.name)
         limit = self._options.max_parallelism
@@ -403,7 +403,7 @@ class Workpool(PoolEnqueues):
             explicit=self._limit_is_explicit,
             by=caller.name,
         )
-        self._base_said_to = ports.store
+        self._registered_in = ports.store
 
     def _config_of(self, config: Config | None) -> PoolConfig:
         return config_of(config, max_parallelism_default=self._options.max_parallelism)
@@ -426,7 +426,7 @@ class Workpool(PoolEnqueues):
         else:
             pool._options = known
         # A pool that has started a work item is registered. This object has no limit of its own.
-        pool._base_said_to = ports.store
+        pool._registered_in = ports.store
         return pool
 
     def _warn_of_unknown_default(self, ports: Ports) -> None:

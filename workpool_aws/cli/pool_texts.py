@@ -18,7 +18,7 @@ __all__ = ["config_as_json", "config_fields", "stats_fields"]
 
 def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
     """Return the configuration of a pool, as names and values."""
-    override, base = config.override, config.base.by or "nobody: the default"
+    override, base = config.override, config.base.by or "the default"
     pairs = [
         ("in force", f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"),
         (
@@ -34,7 +34,10 @@ def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
             *(["paused"] if override.paused else []),
         ]
         pairs.append(
-            ("override", f"{', '.join(parts)}, by {override.by or 'somebody'}{_at(override.at)}")
+            (
+                "override",
+                f"{', '.join(parts)}, by {override.by or 'an unnamed caller'}{_at(override.at)}",
+            )
         )
     return pairs
 

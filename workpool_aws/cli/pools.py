@@ -58,7 +58,7 @@ def run_pools(options: argparse.Namespace) -> int:
         for each in found:
             limit = "paused" if each.config.paused else str(each.config.max_parallelism)
             source = each.config.override or each.config.base
-            rows.append((each.name, limit, cell(source.by or "nobody: the default"), each.loop))
+            rows.append((each.name, limit, cell(source.by or "the default"), each.loop))
         target.output.table(("pool", "limit", "set by", "loop"), rows)
     return 0
 

@@ -28,8 +28,8 @@ class _StderrTelemetry:
     def emit(self, event: Event) -> None:
         """A line for what people should know."""
         if event.level >= logging.WARNING:
-            told = ", ".join(f"{item.name}={getattr(event, item.name)}" for item in fields(event))
-            note(f"workpool: {event.name}: {told}")
+            values = ", ".join(f"{item.name}={getattr(event, item.name)}" for item in fields(event))
+            note(f"workpool: {event.name}: {values}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("--yes", NOTHING, f"given where nobody can be asked ({question})")
+        raise UsageError("--yes", NOTHING, f"given where no terminal can ask ({question})")
     print(f"{as_line(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
     if not agreed:

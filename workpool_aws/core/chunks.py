@@ -17,12 +17,14 @@ from workpool_aws.model.payload import (
     chunk_count,
     inline_text,
 )
-from workpool_aws.model.refs import ChunkRef, Ref, Unreadable, WorkRef
+from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from workpool_aws.model.record import Ref
 
 
 __all__ = [

@@ -1,6 +1,11 @@
-"""Defines every bound.
+"""Defines every bound of the protocol and of the deployed code.
 
 The relations between them are asserted on import, so that no later change can break one unseen.
+
+Four kinds of numbers stand elsewhere. `model/` has the bounds of its own values, and those that
+users meet have a name here. `text`, `errors` and the command line cut text for display, and `text`
+and `errors` lie below this module. `adapters/` spells AWS's own quotas, statuses and formats.
+`local/` and `testing/` bound a simulation, in which no deployed code depends on them.
 """
 
 from __future__ import annotations
@@ -151,7 +156,7 @@ PROMISE_MS: Final = 5_000
 """Time that a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
 SET_ASIDE_TOLD_MAX: Final = 1_000
-DRAIN_ROWS: Final = 200
+BULK_CANCEL_ROWS: Final = 200
 """Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the
 lease."""
 LINGER_MS: Final = 700
@@ -265,6 +270,34 @@ WATCHDOG_PAGE: Final = 500
 DEPLOYMENT_TURN_MS: Final = 3_600_000
 """For so long a deployment whose place another one of the same table took does not take it back."""
 
+# Calls to AWS, and what is kept between them.
+CONNECT_TIMEOUT_S: Final = 1.5
+READ_TIMEOUT_S: Final = 3.0
+"""boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
+CONNECTION_IDLE_MS_MAX: Final = 5_000
+"""Connections that were idle for longer are not used again."""
+ADDRESSES_KEPT_MAX: Final = 1_000
+"""Of DynamoDB's operations, and one for each function that is invoked."""
+TARGETS_KEPT_MAX: Final = 1_000
+"""Functions whose limits, or whose denial of them, a process remembers."""
+FUNCTION_LIMITS_KEPT_MS: Final = 300_000
+FUNCTION_LIMITS_GUESSED_KEPT_MS: Final = 60_000
+"""For the guess that stands in for limits that Lambda did not give."""
+JOBS_KEPT_MS: Final = 300_000
+JOBS_MISSED_KEPT_MS: Final = 10_000
+"""For a name that is no known job. A deployment may just have added it."""
+
+# Decisions that are made again, because the record that they were made of has changed.
+CANCEL_TRIES: Final = 8
+"""A work item can be started, retried and started again during its cancel."""
+REDRIVE_TRIES: Final = 3
+CONFIG_TRIES: Final = 8
+CALLBACK_FAILURE_TRIES: Final = 3
+"""Most tries to record a failure that arrived before the sender recorded the delivery."""
+
+assert (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) * 1000 < CONNECTION_IDLE_MS_MAX, (
+    "a connection that is in use may not count as idle"
+)
 assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, (
     "an acknowledged write must lie inside the buffer"
 )

@@ -39,8 +39,8 @@ __all__ = [
 
 def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Notices:
     """Returns every notice of a shard from `low` on."""
-    span = KeyRange(shelf=Collection.DONE, pool=pool, shard=shard, low=low)
-    rows = [row for page in pages(store, telemetry, span) for row in page]
+    key_range = KeyRange(collection=Collection.DONE, pool=pool, shard=shard, low=low)
+    rows = [row for page in pages(store, telemetry, key_range) for row in page]
     return Notices(
         tuple(row.record for row in rows if isinstance(row.record, Notice)),
         tuple(row.sort for row in rows),
@@ -59,19 +59,19 @@ def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkI
 
 def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> KeyRange:
     """Returns the range of a shard's work items and pointers from `low` on, up to `high`."""
-    return KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, low=low, high=high)
+    return KeyRange(collection=Collection.WORK, pool=pool, shard=shard, low=low, high=high)
 
 
 def resolved(
-    store: Store, telemetry: Telemetry, span: KeyRange
+    store: Store, telemetry: Telemetry, key_range: KeyRange
 ) -> Iterator[tuple[Row, WorkItem | Unreadable | None]]:
     """Yields each row with the work item that it is or points at.
 
     The pointers of a page take one request. `None` means that the work item is gone.
     """
-    for page in _pages(store, telemetry, span, grow=page_limit_after, readable=True):
+    for page in _pages(store, telemetry, key_range, grow=page_limit_after, readable=True):
         pointed = [
-            WorkRef(span.pool, row.record.work_id)
+            WorkRef(key_range.pool, row.record.work_id)
             for row in page
             if isinstance(row.record, Pointer)
         ]
@@ -80,18 +80,18 @@ def resolved(
             if isinstance(row.record, WorkItem):
                 yield row, row.record
             elif isinstance(row.record, Pointer):
-                yield row, found.get(WorkRef(span.pool, row.record.work_id))
+                yield row, found.get(WorkRef(key_range.pool, row.record.work_id))
 
 
 def pages(
-    store: Store, telemetry: Telemetry, span: KeyRange, *, readable: bool = True
+    store: Store, telemetry: Telemetry, key_range: KeyRange, *, readable: bool = True
 ) -> Iterator[list[Row]]:
     """Yields pages of rows.
 
     A damaged or foreign item is logged, and left out of the `readable` ones. It affects nothing
     else [WP-12].
     """
-    return _pages(store, telemetry, span, grow=lambda limit: limit, readable=readable)
+    return _pages(store, telemetry, key_range, grow=lambda limit: limit, readable=readable)
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
@@ -99,33 +99,36 @@ def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
 
     It reads the keys of the rows, since the rest of a row may be damaged.
     """
-    for page in pages(store, telemetry, KeyRange(shelf=Collection.REGISTRY), readable=False):
+    for page in pages(store, telemetry, KeyRange(collection=Collection.REGISTRY), readable=False):
         yield from (row.sort for row in page if POOL.fullmatch(row.sort))
 
 
 def _pages(
     store: Store,
     telemetry: Telemetry,
-    span: KeyRange,
+    key_range: KeyRange,
     *,
     grow: Callable[[int | None], int | None],
     readable: bool,
 ) -> Iterator[list[Row]]:
     while True:
-        page = store.query(span)
+        page = store.query(key_range)
         for row in page.rows:
             if isinstance(row.record, Unreadable):
                 bad = row.record
                 telemetry.emit(
                     events.SetAside(
-                        pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason
+                        pool=key_range.pool,
+                        partition=bad.partition,
+                        sort=bad.sort,
+                        reason=bad.reason,
                     )
                 )
         yield [row for row in page.rows if not readable or not isinstance(row.record, Unreadable)]
         if page.next_low is not None:
-            span = replace(span, low=page.next_low, limit=grow(span.limit))
+            key_range = replace(key_range, low=page.next_low, limit=grow(key_range.limit))
         elif page.next_high is not None:
-            span = replace(span, high=page.next_high, limit=grow(span.limit))
+            key_range = replace(key_range, high=page.next_high, limit=grow(key_range.limit))
         else:
             return
 

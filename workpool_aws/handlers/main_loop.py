@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from workpool_aws.adapters.wire.loop import LOOP_KEY, order_from_wire
+from workpool_aws.adapters.wire.loop import LOOP_KEY, request_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.loop.iterate import run_loop
@@ -30,12 +30,12 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:
     Raises UsageError for any other event. Nothing was read or written.
     """
     refuse_work_item(event)
-    order = order_from_wire(event)
-    if order is None:
+    request = request_from_wire(event)
+    if request is None:
         raise UsageError(
             "event",
             Words(f"the keys {sorted(map(str, event))}"),
-            f"an object with an order under its key {LOOP_KEY!r}",
+            f"an object with a loop request under its key {LOOP_KEY!r}",
         )
-    refuse_other_table(order.table)
-    run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)
+    refuse_other_table(request.table)
+    run_loop(ports_for(request.table), request, context.get_remaining_time_in_millis)

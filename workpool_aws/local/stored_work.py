@@ -74,13 +74,13 @@ def name_in(target: str) -> str:
 
 def work_items_in(store: Store) -> Iterator[WorkItem]:
     """Yield a table's work items, finished ones too, pool by pool, each shard by due time."""
-    for registration in _records(store, KeyRange(shelf=Collection.REGISTRY), Registration):
+    for registration in _records(store, KeyRange(collection=Collection.REGISTRY), Registration):
         pool = registration.pool
         ledger = readable(store.get(LedgerRef(pool)))
         shards = 1 if ledger is None else len(ledger.shards)
         for shard in range(min(shards, SHARDS_MAX)):
-            span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
-            yield from _records(store, span, WorkItem)
+            key_range = KeyRange(collection=Collection.WORK, pool=pool, shard=shard)
+            yield from _records(store, key_range, WorkItem)
 
 
 def enqueued_work(store: Store, work: WorkItem) -> EnqueuedWork:
@@ -112,9 +112,9 @@ def _payload(store: Store, work: WorkItem, part: Part, payload: Payload | None) 
     return value
 
 
-def _records(store: Store, span: KeyRange, kind: type[R]) -> Iterator[R]:
-    low: str | None = span.low
+def _records(store: Store, key_range: KeyRange, kind: type[R]) -> Iterator[R]:
+    low: str | None = key_range.low
     while low is not None:
-        page = store.query(replace(span, low=low))
+        page = store.query(replace(key_range, low=low))
         yield from (row.record for row in page.rows if isinstance(row.record, kind))
         low = page.next_low

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.work import CallbackState
 
 __all__ = [
-    "NOBODY",
+    "DEFAULT_AUTHOR",
     "Config",
     "DeployedJob",
     "DeployedLimit",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-NOBODY: Final = "default"
+DEFAULT_AUTHOR: Final = "default"
 """Author of the base in a config that only has an override."""
 
 

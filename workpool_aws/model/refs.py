@@ -32,8 +32,6 @@ __all__ = [
     "MinuteReportRef",
     "NoticeRef",
     "PointerRef",
-    "Record",
-    "Ref",
     "RegistrationRef",
     "Row",
     "RowPage",
@@ -168,7 +166,7 @@ class KeyRange:
     down to `low`.
     """
 
-    shelf: Collection
+    collection: Collection
     pool: str = ""
     shard: int = 0
     low: str = ""

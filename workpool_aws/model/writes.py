@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.refs import Record, Ref
+    from workpool_aws.model.record import Record, Ref
 
 __all__ = [
     "Above",

@@ -93,7 +93,7 @@ class Oversight:
             if second is failure.error:
                 return (failure,)
             raised = _as_exception(second)
-            _note(raised, f"raised by on_error, told of background task: {failure.name}")
+            _note(raised, f"raised by on_error for background task: {failure.name}")
             return (failure, TaskFailure(task, raised))
         return ()
 

@@ -51,7 +51,7 @@ class _Access:
     """
 
     operations: tuple[str, ...]
-    rooms: tuple[PartitionKind, ...]
+    kinds: tuple[PartitionKind, ...]
     index: bool = False
 
 
@@ -194,7 +194,9 @@ def _key_lists(access: _Access, pools: Sequence[str] | None) -> list[list[str]]:
     """The keys of an access, in lists that a managed policy can hold; those of one pool stay together, as one request may name several."""
     lists: list[list[str]] = [[]]
     for names in [None] if pools is None else [[pool] for pool in pools]:
-        keys = sorted({key for room in access.rooms for key in _keys(room, names)})
+        keys = sorted(
+            {key for partition_kind in access.kinds for key in _keys(partition_kind, names)}
+        )
         if (
             lists[-1]
             and sum(len(key) + 3 for key in (*lists[-1], *keys)) > _STATEMENT_KEYS_BYTES_MAX
@@ -212,10 +214,10 @@ def _table_statement(access: _Access, table_arn: str, keys: Sequence[str]) -> ia
     )
 
 
-def _keys(room: PartitionKind, pools: Sequence[str] | None) -> list[str]:
-    if pools is None or room in (PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT):
-        return [leading_key(room, "*")]
-    return [leading_key(room, pool) for pool in pools]
+def _keys(partition_kind: PartitionKind, pools: Sequence[str] | None) -> list[str]:
+    if pools is None or partition_kind in (PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT):
+        return [leading_key(partition_kind, "*")]
+    return [leading_key(partition_kind, pool) for pool in pools]
 
 
 def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:

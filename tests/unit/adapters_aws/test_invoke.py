@@ -20,7 +20,7 @@ from workpool_aws.adapters.aws.invoke import (
 from workpool_aws.adapters.aws.lean import LeanLambda, transport_of
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire.assignment import assignment_from_wire
-from workpool_aws.adapters.wire.loop import order_from_wire
+from workpool_aws.adapters.wire.loop import request_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
@@ -99,7 +99,7 @@ def test_start_is_one_event_with_assignment(invoker, far):
 
 def test_loop_gets_its_order(invoker, far):
     invoker.start_loop(ARN, ORDER)
-    assert [order_from_wire(body) for body in far.bodies] == [ORDER]
+    assert [request_from_wire(body) for body in far.bodies] == [ORDER]
     assert text_of(far.requests[0].headers["X-Amz-Invocation-Type"]) == "Event"
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.kit.clocks import ManualClock
-from workpool_aws.adapters.aws.jobs import JOBS_KEPT_MS, JOBS_MISSED_KEPT_MS, DeployedJobs
+from workpool_aws.adapters.aws.jobs import DeployedJobs
+from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.loop import DeployedJob, Deployment
 
@@ -35,7 +36,7 @@ def test_known_job_is_read_again_after_five_minutes() -> None:
 
     first = jobs("send")
     item.add("send", "crawl")
-    clock.sleep(JOBS_KEPT_MS - 1)
+    clock.sleep(limits.JOBS_KEPT_MS - 1)
     kept = jobs("send")
     clock.sleep(1)
 
@@ -53,7 +54,7 @@ def test_unknown_job_is_read_again_after_ten_seconds() -> None:
 
     before = jobs("send")
     item.add("send")
-    clock.sleep(JOBS_MISSED_KEPT_MS - 1)
+    clock.sleep(limits.JOBS_MISSED_KEPT_MS - 1)
     kept = jobs("send")
     clock.sleep(1)
 

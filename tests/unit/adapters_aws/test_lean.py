@@ -17,13 +17,9 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from tests.kit.clocks import ManualClock
 from workpool_aws.adapters.aws.clients import (
     CLIENT_CONFIGS,
-    CONNECT_TIMEOUT_S,
-    READ_TIMEOUT_S,
     aws_ports,
 )
 from workpool_aws.adapters.aws.lean import (
-    IDLE_MS_MAX,
-    PLACES_KEPT_MAX,
     LeanDynamoDB,
     LeanLambda,
     transport_of,
@@ -31,6 +27,7 @@ from workpool_aws.adapters.aws.lean import (
 from workpool_aws.adapters.dynamodb.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, LoopStatus
@@ -147,7 +144,7 @@ def test_request_is_signed_and_carries_session_token(store, server):
             {"Responses": {"t-1": [STATUS_ITEM]}, "UnprocessedKeys": {}},
         ),
         (
-            lambda store: store.query(KeyRange(shelf=Collection.WORK, pool="p")),
+            lambda store: store.query(KeyRange(collection=Collection.WORK, pool="p")),
             {"Items": [], "Count": 0},
         ),
     ],
@@ -321,7 +318,12 @@ def test_lean_call_goes_where_ordinary_one_goes(region, variables, table, monkey
 
 
 @pytest.mark.parametrize(
-    ("passed_ms", "closed"), [(IDLE_MS_MAX, 0), (IDLE_MS_MAX + 1, 1), (-IDLE_MS_MAX - 1, 1)]
+    ("passed_ms", "closed"),
+    [
+        (limits.CONNECTION_IDLE_MS_MAX, 0),
+        (limits.CONNECTION_IDLE_MS_MAX + 1, 1),
+        (-limits.CONNECTION_IDLE_MS_MAX - 1, 1),
+    ],
 )
 def test_connections_that_were_idle_are_not_used_again(session, monkeypatch, passed_ms, closed):
     """An Invoke that must not be repeated would end unanswered on a stale one."""
@@ -340,20 +342,16 @@ def test_connections_that_were_idle_are_not_used_again(session, monkeypatch, pas
     assert len(closings) == closed
 
 
-def test_idle_connections_are_closed_later_than_a_request_can_last():
-    assert (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) * 1000 < IDLE_MS_MAX
-
-
 def test_addresses_of_ever_new_functions_are_forgotten(session):
     client = session.client("lambda", config=CLIENT_CONFIGS["lambda"])
     server = Server(client)
     server.answers = [(202, b"", {})]
     transport = transport_of(client, CREDENTIALS, ManualClock())
     lean = LeanLambda(client, transport, trace=lambda: "Root=1", repeats=False)
-    for number in range(PLACES_KEPT_MAX + 2):
+    for number in range(limits.ADDRESSES_KEPT_MAX + 2):
         lean.invoke(FunctionName=f"f{number}", InvocationType="Event", Payload=b"{}")
     assert len(transport._places) == 2
     assert [each.url.split("/")[-2] for each in server.requests[-2:]] == [
-        f"f{PLACES_KEPT_MAX}",
-        f"f{PLACES_KEPT_MAX + 1}",
+        f"f{limits.ADDRESSES_KEPT_MAX}",
+        f"f{limits.ADDRESSES_KEPT_MAX + 1}",
     ]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
 from workpool_aws.adapters.aws.schedule_names import schedule_name
 from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
-from workpool_aws.adapters.wire.loop import order_from_wire
+from workpool_aws.adapters.wire.loop import request_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
@@ -71,7 +71,7 @@ def test_order_is_schedule_that_fires_once_and_is_gone(make_timer, far, clock):
     [(method, path, body)] = sent(far)
     assert (method, path) == ("POST", "/schedules/t-1.email")
     wake = json.loads(body["Target"].pop("Input"))
-    assert order_from_wire(wake) == LoopRequest(table="t-1", pool="email", generation=None)
+    assert request_from_wire(wake) == LoopRequest(table="t-1", pool="email", generation=None)
     assert body == {
         "GroupName": "group-1",
         "Description": "Wakes the loop of pool email for work that is due later.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as sdk
 
-from workpool_aws.adapters.aws.sdk_errors import told
+from workpool_aws.adapters.aws.sdk_errors import described
 from workpool_aws.adapters.dynamodb.answers import translated
 from workpool_aws.errors import StoreUnavailable, UsageError
 
@@ -21,7 +21,7 @@ from workpool_aws.errors import StoreUnavailable, UsageError
     ids=["at its bound", "above its bound", "lines", "parameters"],
 )
 def test_error_is_told_by_class_and_text(error: Exception, text: str) -> None:
-    assert told(error) == text
+    assert described(error) == text
 
 
 @pytest.mark.parametrize(("length", "shown"), [(500, "x" * 500), (501, "x" * 499 + "…")])

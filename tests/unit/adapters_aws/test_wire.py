@@ -22,7 +22,7 @@ from workpool_aws.adapters.wire.assignment import (
 )
 from workpool_aws.adapters.wire.callback import callback_event
 from workpool_aws.adapters.wire.destination import read_destination
-from workpool_aws.adapters.wire.loop import order_from_wire, order_to_wire
+from workpool_aws.adapters.wire.loop import request_from_wire, request_to_wire
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome, read_carried
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
@@ -377,11 +377,11 @@ def test_callbacks_keep_numbers_as_they_are_spelled(text):
     )
 )
 def test_loop_orders_come_back_as_they_were(order):
-    assert order_from_wire(json.loads(json.dumps(order_to_wire(order)))) == order
+    assert request_from_wire(json.loads(json.dumps(request_to_wire(order)))) == order
 
 
 def test_loop_orders_stand_under_one_key():
-    assert order_to_wire(LoopRequest(table="t", pool="p", generation=4)) == {
+    assert request_to_wire(LoopRequest(table="t", pool="p", generation=4)) == {
         "workpool_loop": {"version": 1, "table": "t", "pool": "p", "generation": 4}
     }
 
@@ -401,7 +401,7 @@ def test_loop_orders_stand_under_one_key():
     ],
 )
 def test_loop_orders_of_others_are_none(event):
-    assert order_from_wire(event) is None
+    assert request_from_wire(event) is None
 
 
 @settings(deadline=None)

@@ -23,7 +23,8 @@ from workpool_aws.model.loop import (
     PendingCallback,
     ShardCursors,
 )
-from workpool_aws.model.refs import Record, Unreadable
+from workpool_aws.model.record import Record
+from workpool_aws.model.refs import Unreadable
 
 FAR = make_id(EpochMs(2**48 - 1), random_bits=1)
 STATUS = LoopStatus(

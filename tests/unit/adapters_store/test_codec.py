@@ -40,7 +40,8 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.payload import Chunk, Chunked, Part
-from workpool_aws.model.refs import LedgerRef, Record, Ref, Unreadable, WorkRef
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Outcome, Spec
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
@@ -80,7 +81,7 @@ def test_row_brings_every_record_of_its_kind_back(name, data):
 
     assert decode(item) == record
     assert (item["pk"], item["sk"]) == key
-    assert kind_in(place_of(key.pk).room, key.sk, item) is kind
+    assert kind_in(place_of(key.pk).partition_kind, key.sk, item) is kind
     assert kind.ref(*kind.key.names(place_of(key.pk), key.sk)) == ref_of(record)
 
 

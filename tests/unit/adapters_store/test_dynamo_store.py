@@ -311,11 +311,11 @@ def test_reads_are_strongly_consistent(aws, store):
     )
 
     assert store.get(StatusRef("p")) is None
-    assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="a", limit=7)).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool="p", low="a", limit=7)).rows == ()
 
 
 def test_range_that_can_hold_nothing_makes_no_request(store):
-    assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a")).rows == ()
+    assert store.query(KeyRange(collection=Collection.WORK, pool="p", low="b", high="a")).rows == ()
 
 
 def test_updates_request_is_spelled_out(aws, store):
@@ -489,4 +489,4 @@ def test_table_without_index_says_so(store, aws):
     )
 
     with pytest.raises(StoreUnavailable, match="table 'jobs' has no index 'dead_letters'"):
-        store.query(KeyRange(shelf=Collection.DEAD, pool="p"))
+        store.query(KeyRange(collection=Collection.DEAD, pool="p"))

@@ -69,23 +69,23 @@ def test_id_that_is_no_ulid_is_refused(ulid):
 
 
 @pytest.mark.parametrize(
-    ("span", "partition"),
+    ("key_range", "partition"),
     [
-        (KeyRange(shelf=Collection.WORK, pool="email", shard=0), "email#work#0"),
-        (KeyRange(shelf=Collection.DONE, pool="email", shard=31), "email#done#31"),
-        (KeyRange(shelf=Collection.DEAD, pool="email", shard=3), "email#work#3"),
-        (KeyRange(shelf=Collection.REPORTS, pool="email", shard=3), "email#reports"),
-        (KeyRange(shelf=Collection.REGISTRY, pool="ignored", shard=99), "#pools"),
+        (KeyRange(collection=Collection.WORK, pool="email", shard=0), "email#work#0"),
+        (KeyRange(collection=Collection.DONE, pool="email", shard=31), "email#done#31"),
+        (KeyRange(collection=Collection.DEAD, pool="email", shard=3), "email#work#3"),
+        (KeyRange(collection=Collection.REPORTS, pool="email", shard=3), "email#reports"),
+        (KeyRange(collection=Collection.REGISTRY, pool="ignored", shard=99), "#pools"),
     ],
 )
-def test_range_lies_in_one_partition(span, partition):
-    assert partition_of(span) == partition
+def test_range_lies_in_one_partition(key_range, partition):
+    assert partition_of(key_range) == partition
 
 
 @pytest.mark.parametrize("shard", [-1, 32])
 def test_shard_that_no_id_can_name_is_refused(shard):
     with pytest.raises(ValueError, match="shard"):
-        partition_of(KeyRange(shelf=Collection.WORK, pool="email", shard=shard))
+        partition_of(KeyRange(collection=Collection.WORK, pool="email", shard=shard))
 
 
 @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ def test_next_low_is_very_next_key():
     ],
 )
 def test_range_that_can_hold_no_key_is_told(low, high, empty):
-    assert is_empty(KeyRange(shelf=Collection.WORK, pool="email", low=low, high=high)) is empty
+    assert is_empty(KeyRange(collection=Collection.WORK, pool="email", low=low, high=high)) is empty
 
 
 def test_refused_shard_is_named_with_those_that_there_are():
-    span = KeyRange(shelf=Collection.WORK, pool="p", shard=SHARDS_MAX)
+    key_range = KeyRange(collection=Collection.WORK, pool="p", shard=SHARDS_MAX)
     with pytest.raises(ValueError, match=rf"^shard {SHARDS_MAX} is not in 0\.\.{SHARDS_MAX - 1}$"):
-        partition_of(span)
+        partition_of(key_range)
 
 
 def test_refused_pool_name_is_quoted_up_to_sixty_characters():

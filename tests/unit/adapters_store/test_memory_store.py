@@ -59,8 +59,8 @@ def test_each_kind_of_step_is_metered():
     store.get(StatusRef("p"))
     store.get(WorkRef("p", work_id(1)))
     store.get_many([WorkRef("p", work_id(n)) for n in range(150)])
-    store.query(KeyRange(shelf=Collection.WORK, pool="p"))
-    store.query(KeyRange(shelf=Collection.DONE, pool="p"))
+    store.query(KeyRange(collection=Collection.WORK, pool="p"))
+    store.query(KeyRange(collection=Collection.DONE, pool="p"))
     store.transact([Put(STATUS), Put(make_work(3))])
     with pytest.raises(TransactionFailed):
         store.transact([Put(STATUS, IsAbsent()), Put(make_work(4, args="x" * 1_500))])
@@ -85,7 +85,7 @@ def test_each_kind_of_step_is_metered():
 def test_range_that_can_hold_nothing_makes_no_request():
     store = make_store()
 
-    store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a"))
+    store.query(KeyRange(collection=Collection.WORK, pool="p", low="b", high="a"))
 
     assert store.meter.snapshot().requests == 0
 
@@ -94,14 +94,14 @@ def test_page_ends_where_its_bytes_end_but_holds_at_least_one_item():
     store = make_store(page_bytes=2_500)
     for n, size in enumerate([1_000, 1_000, 1_000, 5_000, 10]):
         store.write(Put(make_work(n, args="x" * size)))
-    span, pages = KeyRange(shelf=Collection.WORK, pool="p"), []
+    key_range, pages = KeyRange(collection=Collection.WORK, pool="p"), []
 
     while True:
-        page = store.query(span)
+        page = store.query(key_range)
         pages.append([row.sort for row in page.rows])
         if page.next_low is None:
             break
-        span = replace(span, low=page.next_low)
+        key_range = replace(key_range, low=page.next_low)
 
     assert pages == [[work_id(0), work_id(1)], [work_id(2)], [work_id(3)], [work_id(4)]]
 
@@ -212,7 +212,7 @@ def test_page_out_of_many_items_reads_only_that_page():
     for n in range(20_000):
         store.inject("p#work#0", work_id(n), {"t": "x"})
 
-    page = store.query(KeyRange(shelf=Collection.WORK, pool="p", low=work_id(15_000), limit=3))
+    page = store.query(KeyRange(collection=Collection.WORK, pool="p", low=work_id(15_000), limit=3))
 
     assert [row.sort for row in page.rows] == [work_id(15_000), work_id(15_001), work_id(15_002)]
     assert store.meter.snapshot().read_units == 1
@@ -252,13 +252,13 @@ def test_item_and_transaction_may_be_as_large_as_dynamodb_takes_them():
 
 def test_page_may_be_filled_to_its_last_byte():
     records = [of_size(n, 1_000) for n in range(3)]
-    span, found = KeyRange(shelf=Collection.WORK, pool="p"), []
+    key_range, found = KeyRange(collection=Collection.WORK, pool="p"), []
 
     for page_bytes in (2_000, 1_999):
         store = make_store(page_bytes=page_bytes)
         for record in records:
             store.write(Put(record))
-        found.append(len(store.query(span).rows))
+        found.append(len(store.query(key_range).rows))
 
     assert found == [2, 1]
 
@@ -280,11 +280,11 @@ def test_transaction_that_moves_dead_letter_pays_for_index_apart():
     store.transact([Put(dead), Put(make_work(2))])
 
     assert store.meter.snapshot().by_label == {"tx": Units(2 + 2 + 1, 0, 1)}
-    assert [row.record for row in store.query(KeyRange(shelf=Collection.DEAD, pool="p")).rows] == [
-        dead
-    ]
+    assert [
+        row.record for row in store.query(KeyRange(collection=Collection.DEAD, pool="p")).rows
+    ] == [dead]
     store.delete(ref_of(dead))
-    assert store.query(KeyRange(shelf=Collection.DEAD, pool="p")).rows == ()
+    assert store.query(KeyRange(collection=Collection.DEAD, pool="p")).rows == ()
 
 
 def test_store_has_meter_of_its_own_and_pages_of_megabyte():
@@ -292,5 +292,5 @@ def test_store_has_meter_of_its_own_and_pages_of_megabyte():
     for n in range(4):
         store.write(Put(of_size(n, 300 * 1024)))
 
-    assert len(store.query(KeyRange(shelf=Collection.WORK, pool="p")).rows) == 3
+    assert len(store.query(KeyRange(collection=Collection.WORK, pool="p")).rows) == 3
     assert make_store().meter.snapshot().requests == 0

@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.loop.bulk_cancel import BulkCancel, after_read, drain_to_make
+from workpool_aws.core.loop.bulk_cancel import BulkCancel, after_read, bulk_cancel_to_make
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_settled, shown
 from workpool_aws.model.ids import EpochMs, id_floor
@@ -51,7 +51,7 @@ def test_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(
 def test_drain_without_request_cancels_nothing(config: Config | None) -> None:
     assert not is_bulk_canceled(a_work(), config)
     assert is_settled(config, None)
-    assert drain_to_make(None, config, LEDGER) is None
+    assert bulk_cancel_to_make(None, config, LEDGER) is None
 
 
 def test_due_work_that_is_called_off_is_never_chosen() -> None:
@@ -64,7 +64,7 @@ def test_due_work_that_is_called_off_is_never_chosen() -> None:
 
 
 def test_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() -> None:
-    begun = drain_to_make(None, CONFIG, LEDGER)
+    begun = bulk_cancel_to_make(None, CONFIG, LEDGER)
     assert begun is not None
     under_way = replace(begun, lows=("further",), seen_running=True)
 
@@ -72,9 +72,11 @@ def test_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() -> N
         2,
         (an_id(NOW - limits.BUFFER_MS, n=0)[:10] + begun.lows[0][10:] if begun.lows[0] else None,),
     )
-    assert drain_to_make(under_way, CONFIG, LEDGER) == under_way
-    assert drain_to_make(under_way, replace(CONFIG, epoch=3), LEDGER) == replace(begun, epoch=3)
-    assert drain_to_make(under_way, CONFIG, replace(LEDGER, epoch=2)) is None
+    assert bulk_cancel_to_make(under_way, CONFIG, LEDGER) == under_way
+    assert bulk_cancel_to_make(under_way, replace(CONFIG, epoch=3), LEDGER) == replace(
+        begun, epoch=3
+    )
+    assert bulk_cancel_to_make(under_way, CONFIG, replace(LEDGER, epoch=2)) is None
 
 
 def test_shard_that_is_furthest_behind_is_next() -> None:

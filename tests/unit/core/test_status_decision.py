@@ -17,7 +17,7 @@ from workpool_aws.core.views.status import (
     status_of,
 )
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
@@ -177,7 +177,7 @@ def test_pool_that_nobody_configured_has_default() -> None:
     [
         (a_config(), PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None)),
         (
-            a_config(base_by=NOBODY),
+            a_config(base_by=DEFAULT_AUTHOR),
             PoolConfig(
                 max_parallelism=4,
                 paused=False,

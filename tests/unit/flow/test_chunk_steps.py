@@ -11,7 +11,8 @@ from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
 from workpool_aws.model.events import SetAside
 from workpool_aws.model.payload import Chunk, Chunked, Inline, Part
-from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
+from workpool_aws.model.record import Ref
+from workpool_aws.model.refs import ChunkRef, WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Is, Update

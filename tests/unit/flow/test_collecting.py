@@ -97,7 +97,7 @@ def test_works_to_cancel_are_read_part_at_time(stage: Stage) -> None:
     stage.place(
         *(
             a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n)
-            for n in range(limits.DRAIN_ROWS + 3)
+            for n in range(limits.BULK_CANCEL_ROWS + 3)
         )
     )
     taken = Taken((), frozenset(), config)
@@ -105,7 +105,7 @@ def test_works_to_cancel_are_read_part_at_time(stage: Stage) -> None:
         stage.store, stage.telemetry, work_range(POOL, 0, ""), free=5, taken=taken, now=EpochMs(NOW)
     )
 
-    assert (len(found.bulk_canceled), found.due) == (limits.DRAIN_ROWS, ())
+    assert (len(found.bulk_canceled), found.due) == (limits.BULK_CANCEL_ROWS, ())
 
 
 def test_work_that_is_met_twice_is_found_once_with_pointer_to_remove(stage: Stage) -> None:
@@ -136,7 +136,7 @@ def test_all_pages_of_range_are_read_in_either_direction(stage: Stage, *, revers
         pages(
             stage.store,
             stage.telemetry,
-            KeyRange(shelf=Collection.WORK, pool=POOL, shard=0, limit=3, reverse=reverse),
+            KeyRange(collection=Collection.WORK, pool=POOL, shard=0, limit=3, reverse=reverse),
         )
     )
     keys = [row.sort for page in read_pages for row in page]

@@ -189,7 +189,7 @@ def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: Worl
 def test_damaged_dead_letter_hides_no_other(world: World) -> None:
     """[WP-12]"""
     sound = a_failure(world)
-    page = world.memory.query(KeyRange(shelf=Collection.DEAD, pool="email"))
+    page = world.memory.query(KeyRange(collection=Collection.DEAD, pool="email"))
     damaged = Row("0", Unreadable("email#work#0", "0", "changed by hand"))
     world.store.query = lambda _: RowPage((damaged, *page.rows), page.next_low)
 

@@ -24,7 +24,7 @@ DONE = Notice(
 def reports(world: World) -> list[object]:
     return [
         row.record
-        for row in world.memory.query(KeyRange(shelf=Collection.REPORTS, pool="email")).rows
+        for row in world.memory.query(KeyRange(collection=Collection.REPORTS, pool="email")).rows
     ]
 
 

@@ -146,7 +146,7 @@ def test_error_of_on_error_is_reported_with_its_cause():
     pool.add(partial(fail, ValueError(1)))
     raised = failures_of(pool.done)
     assert [type(error) for error in raised] == [ValueError, OSError]
-    assert raised[1].__notes__ == ["raised by on_error, told of background task: fail"]
+    assert raised[1].__notes__ == ["raised by on_error for background task: fail"]
     assert raised[1].__context__ is raised[0]
 
 

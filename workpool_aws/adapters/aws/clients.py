@@ -35,11 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports", "session_of"]
-
-CONNECT_TIMEOUT_S: Final = 1.5
-READ_TIMEOUT_S: Final = 3.0
-"""boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
+__all__ = ["CLIENT_CONFIGS", "aws_ports", "session_of"]
 
 ClientName = Literal[
     "dynamodb", "dynamodb-after-lean", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"
@@ -48,8 +44,8 @@ ClientName = Literal[
 
 def _config(attempts: int) -> Config:
     return Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
+        connect_timeout=limits.CONNECT_TIMEOUT_S,
+        read_timeout=limits.READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * limits.SMALL_AT_ONCE,
         tcp_keepalive=True,

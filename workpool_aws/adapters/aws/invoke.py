@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError, ParamValidationError
 
 from workpool_aws.adapters.aws.lean import TRACE_HEADER
-from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, described
 from workpool_aws.adapters.wire.assignment import worker_event
-from workpool_aws.adapters.wire.loop import order_to_wire
+from workpool_aws.adapters.wire.loop import request_to_wire
+from workpool_aws.core import limits
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENT_AGE_MS_MAX",
-    "LIMITS_KEPT_MS",
     "TIMEOUT_MS_MAX",
     "TRACE_HEADER",
     "LambdaInvoker",
@@ -50,9 +50,6 @@ __all__ = [
 TIMEOUT_MS_MAX: Final = 900_000
 EVENT_AGE_MS_MAX: Final = 21_600_000
 """Six hours: Lambda's maximum, and its default."""
-LIMITS_KEPT_MS: Final = 300_000
-LIMITS_GUESSED_KEPT_MS: Final = 60_000
-_TARGETS_KEPT_MAX: Final = 1_000
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _GRANT: Final = "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"
 _PLAIN: Final = "; let a plain function do the work item, or call this one"
@@ -215,7 +212,9 @@ class LambdaInvoker:
         The SDK never repeats it.
         """
         send_event(
-            self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode()
+            self._client,
+            loop_arn,
+            json.dumps(request_to_wire(order), separators=(",", ":")).encode(),
         )
 
     def limits(self, target: str) -> FunctionLimits:
@@ -228,15 +227,15 @@ class LambdaInvoker:
         now = self._clock.now()
         known = self._known.get(target)
         # A clock that was set back must not keep an answer for ever.
-        if known is not None and known.until - LIMITS_KEPT_MS <= now < known.until:
+        if known is not None and known.until - limits.FUNCTION_LIMITS_KEPT_MS <= now < known.until:
             return known.limits
         try:
-            read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
+            read, kept_ms = self._read_limits(target), limits.FUNCTION_LIMITS_KEPT_MS
         except CALL_ERRORS as error:
             self._report_if_denied(target, error)
             read = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX)
-            kept_ms = LIMITS_GUESSED_KEPT_MS
-        if len(self._known) >= _TARGETS_KEPT_MAX:
+            kept_ms = limits.FUNCTION_LIMITS_GUESSED_KEPT_MS
+        if len(self._known) >= limits.TARGETS_KEPT_MAX:
             self._known.clear()
         self._known[target] = _Known(read, EpochMs(now + kept_ms))
         return read
@@ -249,13 +248,13 @@ class LambdaInvoker:
         if self.limits(target).claims:
             return True
         now = self._clock.now()
-        if not self._listed_until - LIMITS_KEPT_MS <= now < self._listed_until:
+        if not self._listed_until - limits.FUNCTION_LIMITS_KEPT_MS <= now < self._listed_until:
             # Without an answer, the list of before counts. If there was none, accepted means
             # delivered, as for any other target.
             with suppress(WorkpoolError):
                 self._listed, self._listed_until = (
                     tuple(self._acknowledging()),
-                    EpochMs(now + LIMITS_KEPT_MS),
+                    EpochMs(now + limits.FUNCTION_LIMITS_KEPT_MS),
                 )
         return any(names_function(listed, target) for listed in self._listed)
 
@@ -268,7 +267,7 @@ class LambdaInvoker:
             not denied
             or self._telemetry is None
             or target in self._denied
-            or len(self._denied) >= _TARGETS_KEPT_MAX
+            or len(self._denied) >= limits.TARGETS_KEPT_MAX
         ):
             return
         self._denied.add(target)
@@ -376,11 +375,11 @@ def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) ->
         # After a repetition by the SDK, the last try's error says nothing about the first. That
         # happens for claimed work only, where a start that arrives after it was put back finds its
         # number gone.
-        raise InvokeThrottled(told(error)) from error
+        raise InvokeThrottled(described(error)) from error
     except WorkpoolError as error:
         raise InvokeThrottled(str(error)) from error  # by the making of the client
     except SDK_ERRORS as error:
-        raise InvokeUnanswered(told(error)) from error
+        raise InvokeUnanswered(described(error)) from error
 
 
 def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:

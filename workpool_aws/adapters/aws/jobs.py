@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import DeployedJob
 from workpool_aws.model.names import FUNCTION_ARN
@@ -14,11 +15,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Deployment
     from workpool_aws.ports import Clock
 
-__all__ = ["JOBS_KEPT_MS", "JOBS_MISSED_KEPT_MS", "DeployedJobs", "deployed_jobs"]
-
-JOBS_KEPT_MS: Final = 300_000
-JOBS_MISSED_KEPT_MS: Final = 10_000
-"""For a name that is no known job. A deployment may just have added it."""
+__all__ = ["DeployedJobs", "deployed_jobs"]
 
 
 class DeployedJobs:
@@ -42,7 +39,7 @@ class DeployedJobs:
         Raises StoreUnavailable.
         """
         now = self._clock.now()
-        kept_ms = JOBS_KEPT_MS if name in self._jobs else JOBS_MISSED_KEPT_MS
+        kept_ms = limits.JOBS_KEPT_MS if name in self._jobs else limits.JOBS_MISSED_KEPT_MS
         # A clock that was set back must not keep an answer for ever.
         if self._read_at is None or not self._read_at <= now < self._read_at + kept_ms:
             found = self._deployment()

@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
+from workpool_aws.core import limits
 from workpool_aws.incarnation import ForkSafeLock
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from workpool_aws.ports import Clock
 
 __all__ = [
-    "IDLE_MS_MAX",
-    "PLACES_KEPT_MAX",
     "TRACE_HEADER",
     "LeanDynamoDB",
     "LeanLambda",
@@ -53,11 +52,6 @@ __all__ = [
 
 TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 
-IDLE_MS_MAX: Final = 5_000
-"""Connections that were idle for longer are not used again. Greater than the time limits of a
-request together."""
-PLACES_KEPT_MAX: Final = 1_000
-"""Addresses kept: those of DynamoDB's operations, and one for each function that is invoked."""
 _OK: Final = 200
 _REDIRECTS: Final = 300
 _UNRESERVED: Final = "-._~"
@@ -149,7 +143,7 @@ class Transport:
             now = self._clock.now()
             idle_ms, self._used_at = abs(now - self._used_at), now
             # Longer than any request, so that no other thread is using them.
-            if idle_ms > IDLE_MS_MAX:
+            if idle_ms > limits.CONNECTION_IDLE_MS_MAX:
                 self._http.close()
 
     def _place(
@@ -159,7 +153,7 @@ class Transport:
         key = (operation, path, account)
         place = self._places.get(key)
         if place is None:
-            if len(self._places) >= PLACES_KEPT_MAX:
+            if len(self._places) >= limits.ADDRESSES_KEPT_MAX:
                 self._places.clear()
             place = self._places[key] = self._find(operation, path, parameters)
         return place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_sent
-from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
 from workpool_aws.adapters.wire.callback import event_for
 from workpool_aws.core.callback.targets import FUNCTION, QUEUE, TOPIC, target_of
 from workpool_aws.incarnation import ForkSafeLock
@@ -119,5 +119,7 @@ def _answers() -> Iterator[None]:
         raise answer_of(error) from error
     except CALL_ERRORS as error:
         raise (
-            InvokeThrottled(told(error)) if was_never_sent(error) else InvokeUnanswered(told(error))
+            InvokeThrottled(described(error))
+            if was_never_sent(error)
+            else InvokeUnanswered(described(error))
         ) from error

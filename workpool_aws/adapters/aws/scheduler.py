@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
-from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
-from workpool_aws.adapters.wire.loop import order_to_wire
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
+from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.model.messages import LoopRequest
 from workpool_aws.ports import Clock, TimerUnavailable
@@ -91,10 +91,10 @@ class EventBridgeTimer:
             # It fired and deleted itself between the two: create it again.
             if not self._create(order):
                 raise TimerUnavailable(
-                    f"schedule {order['Name']} is being changed by somebody else"
+                    f"schedule {order['Name']} is being changed by another writer"
                 )
         except CALL_ERRORS as error:
-            raise TimerUnavailable(told(error)) from error
+            raise TimerUnavailable(described(error)) from error
 
     def forget(self, pool: str) -> None:
         """Drop the order, if there is one. Without a schedule group there cannot be one.
@@ -111,7 +111,7 @@ class EventBridgeTimer:
             if _code(error) != "ResourceNotFoundException":
                 raise TimerUnavailable(str(error)) from error
         except CALL_ERRORS as error:
-            raise TimerUnavailable(told(error)) from error
+            raise TimerUnavailable(described(error)) from error
 
     def _look_up(self) -> ScheduleHome:
         """Return the known values, completed by the deployment item."""
@@ -150,7 +150,7 @@ class EventBridgeTimer:
             "Target": {
                 "Arn": home.loop_arn,
                 "RoleArn": home.role_arn,
-                "Input": json.dumps(order_to_wire(wake), separators=(",", ":")),
+                "Input": json.dumps(request_to_wire(wake), separators=(",", ":")),
                 "RetryPolicy": {
                     "MaximumEventAgeInSeconds": _DELIVERY_AGE_S_MAX,
                     "MaximumRetryAttempts": _DELIVERY_RETRIES_MAX,

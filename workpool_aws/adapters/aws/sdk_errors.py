@@ -48,7 +48,7 @@ from workpool_aws.text import NOTHING, Words, as_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CALL_ERRORS", "NEVER_SENT", "SDK_ERRORS", "advice_for", "made", "told"]
+__all__ = ["CALL_ERRORS", "NEVER_SENT", "SDK_ERRORS", "advice_for", "described", "made"]
 
 T = TypeVar("T")
 Kinds = tuple[type[Exception], ...]
@@ -147,28 +147,32 @@ def made(make: Callable[[], T]) -> T:
 
 def _not_made(error: Exception) -> WorkpoolError:
     if isinstance(error, _CREDENTIALS):
-        return StoreUnavailable(f"AWS cannot be called: {advice_for(error)} ({told(error)})")
+        return StoreUnavailable(f"AWS cannot be called: {advice_for(error)} ({described(error)})")
     if isinstance(error, NoRegionError):
         return UsageError(
             "region", NOTHING, "given, in AWS_REGION, in a profile, or by a session that has one"
         )
     if isinstance(error, _REGIONS):
-        return UsageError("region", Words(told(error)), "the name of an AWS region, as eu-west-1")
+        return UsageError(
+            "region", Words(described(error)), "the name of an AWS region, as eu-west-1"
+        )
     if isinstance(error, ProfileNotFound):
         return UsageError(
-            "profile", Words(told(error)), "one of the AWS config or credentials file"
+            "profile", Words(described(error)), "one of the AWS config or credentials file"
         )
     if isinstance(error, _HALF):
-        return UsageError("credentials", Words(told(error)), "a key id and its secret")
+        return UsageError("credentials", Words(described(error)), "a key id and its secret")
     if isinstance(error, ConfigParseError | ConfigNotFound | InvalidConfigError):
-        return UsageError("AWS config file", Words(told(error)), "one that boto3 can read")
+        return UsageError("AWS config file", Words(described(error)), "one that boto3 can read")
     if isinstance(error, _MISSHAPEN):
         return UsageError(
             "AWS configuration",
-            Words(told(error)),
+            Words(described(error)),
             "of the shape that boto3 reads, what a credential process answers included",
         )
-    return UsageError("AWS configuration", Words(told(error)), "one that boto3 makes a client of")
+    return UsageError(
+        "AWS configuration", Words(described(error)), "one that boto3 makes a client of"
+    )
 
 
 def advice_for(error: Exception) -> str:
@@ -176,7 +180,7 @@ def advice_for(error: Exception) -> str:
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), "try again")
 
 
-def told(error: Exception) -> str:
+def described(error: Exception) -> str:
     """Return the class of an error and its text.
 
     For invalid parameters it is the class alone, since the text quotes values, which may be secret.

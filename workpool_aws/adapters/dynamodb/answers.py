@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from workpool_aws.adapters.aws.sdk_errors import advice_for, told
+from workpool_aws.adapters.aws.sdk_errors import advice_for, described
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.codec import decode
@@ -26,7 +26,8 @@ from workpool_aws.ports import ConditionFailed, StoreDenied, TransactionFailed
 from workpool_aws.text import Words, as_line
 
 if TYPE_CHECKING:
-    from workpool_aws.model.refs import Record, Unreadable
+    from workpool_aws.model.record import Record
+    from workpool_aws.model.refs import Unreadable
 
 __all__ = ["TryAgain", "server_time", "translated"]
 
@@ -87,11 +88,11 @@ def translated(error: Exception, table: str) -> Exception | TryAgain:
     """Return the flow's error for one of boto3: the error to raise in its place, or `TryAgain`."""
     if isinstance(error, ParamValidationError):
         return UsageError(
-            "request", Words(f"{told(error)} for table {table!r}"), "one that DynamoDB takes"
+            "request", Words(f"{described(error)} for table {table!r}"), "one that DynamoDB takes"
         )
     if not isinstance(error, ClientError):
         return StoreUnavailable(
-            f"table {table!r}: no answer from DynamoDB: {advice_for(error)} ({told(error)})"
+            f"table {table!r}: no answer from DynamoDB: {advice_for(error)} ({described(error)})"
         )
     response: Mapping[str, Any] = {**error.response}
     detail = response.get("Error", {})

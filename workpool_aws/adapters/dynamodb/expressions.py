@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.adapters.items.codec import Change
     from workpool_aws.adapters.items.forms import Value
-    from workpool_aws.model.refs import Record
+    from workpool_aws.model.record import Record
 
 __all__ = ["Expressions", "item_from_wire", "item_to_wire"]
 

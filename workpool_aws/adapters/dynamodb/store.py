@@ -27,7 +27,8 @@ from workpool_aws.adapters.items.keys import (
 )
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
-from workpool_aws.model.refs import Collection, KeyRange, Record, Ref, Row, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
 
 if TYPE_CHECKING:
@@ -95,32 +96,32 @@ class DynamoStore:
         records = {ref: found_for(ref, found.get(key)) for ref, key in wanted.items()}
         return {ref: record for ref, record in records.items() if record is not None}
 
-    def query(self, span: KeyRange) -> RowPage:
+    def query(self, key_range: KeyRange) -> RowPage:
         """Return one page of a range, in key order. `next_low` may lead to an empty page."""
-        partition = partition_of(span)
-        if is_empty(span):
+        partition = partition_of(key_range)
+        if is_empty(key_range):
             return RowPage((), None)
         expressions = Expressions()
         request: QueryInputTypeDef = {
             "TableName": self._table,
             "KeyConditionExpression": expressions.key_range(
-                partition, span.low, span.high, sort=sort_attribute(span)
+                partition, key_range.low, key_range.high, sort=sort_attribute(key_range)
             ),
             "ExpressionAttributeNames": expressions.names,
             "ExpressionAttributeValues": expressions.values,
         }
-        if span.shelf is Collection.DEAD:
+        if key_range.collection is Collection.DEAD:
             request["IndexName"] = DEAD_INDEX
         else:
             request["ConsistentRead"] = True
-        if span.reverse:
+        if key_range.reverse:
             request["ScanIndexForward"] = False
-        if span.limit is not None:
-            request["Limit"] = span.limit
+        if key_range.limit is not None:
+            request["Limit"] = key_range.limit
         answer = self._send(lambda: self._client().query(**request))
         items = map(item_from_wire, answer["Items"])
-        rows = tuple(Row(_sort_in(item, span), decode(item)) for item in items)
-        return _page(rows, answer.get("LastEvaluatedKey"), span)
+        rows = tuple(Row(_sort_in(item, key_range), decode(item)) for item in items)
+        return _page(rows, answer.get("LastEvaluatedKey"), key_range)
 
     def write(self, write: Write) -> Written:
         """Do one conditional write. Raises ConditionFailed (nothing was written)."""
@@ -257,17 +258,17 @@ def _decoded(item: Mapping[str, object]) -> Record | Unreadable:
     return decode(item_from_wire(item))
 
 
-def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, span: KeyRange) -> RowPage:
+def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, key_range: KeyRange) -> RowPage:
     if not last:
         return RowPage(rows, None)
-    sort = _sort_in(item_from_wire(last), span)
+    sort = _sort_in(item_from_wire(last), key_range)
     return (
-        RowPage(rows, None, next_high(sort, span.low))
-        if span.reverse
-        else RowPage(rows, next_low(sort, span.high))
+        RowPage(rows, None, next_high(sort, key_range.low))
+        if key_range.reverse
+        else RowPage(rows, next_low(sort, key_range.high))
     )
 
 
-def _sort_in(plain: Mapping[str, object], span: KeyRange) -> str:
-    sort = plain.get(sort_attribute(span))
+def _sort_in(plain: Mapping[str, object], key_range: KeyRange) -> str:
+    sort = plain.get(sort_attribute(key_range))
     return sort if isinstance(sort, str) else ""

@@ -28,11 +28,12 @@ from workpool_aws.adapters.items.records import (
     number_attribute_of,
     record_type,
 )
-from workpool_aws.model.refs import Record, Unreadable
+from workpool_aws.model.refs import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.model.record import Record
     from workpool_aws.model.writes import Update
 
 __all__ = ["Change", "Item", "change_of", "decode", "encode", "key_in"]
@@ -117,7 +118,7 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
     key = key_in(item)
     try:
         place = place_of(key.pk)
-        kind = kind_in(place.room, key.sk, item)
+        kind = kind_in(place.partition_kind, key.sk, item)
         names = zip(kind.ref.__match_args__, kind.key.names(place, key.sk), strict=True)
         record: Record = kind.make({**dict(names), **_fields(kind, item)})
     except (ValueError, OverflowError) as error:

@@ -70,10 +70,10 @@ class PartitionKind(StrEnum):
 class Place:
     """A partition key, read.
 
-    `pool` is "" in the rooms of the table; `shard` is 0 and `work_id` None where a room has none.
+    `pool` is "" in the partitions of the table; `shard` is 0 and `work_id` None where a kind has none.
     """
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     pool: str = ""
     shard: int = 0
     work_id: WorkId | None = None
@@ -83,7 +83,7 @@ class KeySpelling(Protocol):
     """Spelling of one kind of record's names as a key: the fields of its `Ref`, in order."""
 
     @property
-    def room(self) -> PartitionKind:
+    def partition_kind(self) -> PartitionKind:
         """The partitions it lies in."""
 
     @property
@@ -94,19 +94,19 @@ class KeySpelling(Protocol):
         """Return the key. Raises ValueError: a name cannot be part of one."""
 
     def names(self, place: Place, sort: str) -> tuple[object, ...]:
-        """Return the names that a key of this room says. Raises ValueError: it says none."""
+        """Return the names that a key of this kind says. Raises ValueError: it says none."""
 
 
 @dataclass(frozen=True, slots=True)
 class InShard:
     """By pool and id, in the partition of the id's shard."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: None = None
 
     def key(self, pool: str, ulid: str) -> Key:
         """Return the id alone says the shard."""
-        return Key(_shard_partition(pool, self.room, shard_of(_checked_ulid(ulid))), ulid)
+        return Key(_shard_partition(pool, self.partition_kind, shard_of(_checked_ulid(ulid))), ulid)
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
         """Pool and id. Raises ValueError for an id of another shard, too."""
@@ -120,14 +120,14 @@ class InShard:
 class OfWork:
     """By pool, work item, part and number: the chunks of one work item lie together."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: None = None
 
     def key(self, pool: str, work_id: WorkId, part: Part, number: int) -> Key:
         """Part and number are the sort key."""
         sort = f"{part}/{number}"
         _chunk_in(sort)
-        return Key(f"{_checked(pool)}#{self.room.value}#{_checked_ulid(work_id)}", sort)
+        return Key(f"{_checked(pool)}#{self.partition_kind.value}#{_checked_ulid(work_id)}", sort)
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId, Part, int]:
         """Pool, work item, part and number."""
@@ -138,12 +138,12 @@ class OfWork:
 class OfPool:
     """By pool: it has one."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: str
 
     def key(self, pool: str) -> Key:
         """Return the sort key is a fixed one."""
-        return Key(_pool_partition(pool, self.room), self.sort)
+        return Key(_pool_partition(pool, self.partition_kind), self.sort)
 
     def names(self, place: Place, sort: str) -> tuple[str]:
         """Return the pool."""
@@ -154,12 +154,12 @@ class OfPool:
 class ByMinute:
     """By pool and time, spelled as an id."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: None = None
 
     def key(self, pool: str, at: str) -> Key:
         """Whatever the shard of the id."""
-        return Key(_pool_partition(pool, self.room), _checked_ulid(at))
+        return Key(_pool_partition(pool, self.partition_kind), _checked_ulid(at))
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
         """Pool and time."""
@@ -170,7 +170,7 @@ class ByMinute:
 class InRegistry:
     """By pool, all in one partition of the table."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: None = None
 
     def key(self, pool: str) -> Key:
@@ -186,7 +186,7 @@ class InRegistry:
 class OfTable:
     """By nothing: the table has one."""
 
-    room: PartitionKind
+    partition_kind: PartitionKind
     sort: str
 
     def key(self) -> Key:
@@ -198,8 +198,8 @@ class OfTable:
         return ()
 
 
-def leading_key(room: PartitionKind, pool: str) -> str:
-    """Return the partition keys of a room as an IAM policy names them, with `*` for open parts.
+def leading_key(partition_kind: PartitionKind, pool: str) -> str:
+    """Return the partition keys of a kind as an IAM policy names them, with `*` for open parts.
 
     `pool` is its name, or "*".
 
@@ -207,36 +207,36 @@ def leading_key(room: PartitionKind, pool: str) -> str:
         ValueError: the pool's name cannot be part of a key.
     """
     name = pool if pool == "*" else _checked(pool)
-    match room:
+    match partition_kind:
         case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD:
-            return f"{name}#{room.value}#*"
+            return f"{name}#{partition_kind.value}#*"
         case PartitionKind.CONTROL | PartitionKind.REPORTS:
-            return f"{name}#{room.value}"
+            return f"{name}#{partition_kind.value}"
         case PartitionKind.REGISTRY:
             return _REGISTRY
         case PartitionKind.DEPLOYMENT:
             return _DEPLOYMENT
         case _:
-            assert_never(room)
+            assert_never(partition_kind)
 
 
-def partition_of(span: KeyRange) -> str:
+def partition_of(key_range: KeyRange) -> str:
     """Return the partition that a range lies in: a range never crosses one.
 
     Raises:
         ValueError: the pool's name or the shard cannot be part of a key.
     """
-    match span.shelf:
+    match key_range.collection:
         case Collection.WORK | Collection.DEAD:
-            return _shard_partition(span.pool, PartitionKind.WORK, span.shard)
+            return _shard_partition(key_range.pool, PartitionKind.WORK, key_range.shard)
         case Collection.DONE:
-            return _shard_partition(span.pool, PartitionKind.DONE, span.shard)
+            return _shard_partition(key_range.pool, PartitionKind.DONE, key_range.shard)
         case Collection.REPORTS:
-            return _pool_partition(span.pool, PartitionKind.REPORTS)
+            return _pool_partition(key_range.pool, PartitionKind.REPORTS)
         case Collection.REGISTRY:
             return _REGISTRY
         case _:
-            assert_never(span.shelf)
+            assert_never(key_range.collection)
 
 
 @lru_cache(maxsize=4096)
@@ -251,32 +251,32 @@ def place_of(partition: str) -> Place:
     if partition == _DEPLOYMENT:
         return Place(PartitionKind.DEPLOYMENT)
     pool, _, rest = partition.partition("#")
-    room, _, shard = rest.partition("#")
+    partition_kind, _, shard = rest.partition("#")
     if POOL.fullmatch(pool):
         if rest == PartitionKind.CONTROL.value:
             return Place(PartitionKind.CONTROL, pool)
         if rest == PartitionKind.REPORTS.value:
             return Place(PartitionKind.REPORTS, pool)
         if (
-            room in (PartitionKind.WORK.value, PartitionKind.DONE.value)
+            partition_kind in (PartitionKind.WORK.value, PartitionKind.DONE.value)
             and _SHARD.fullmatch(shard)
             and int(shard) < SHARDS_MAX
         ):
-            return Place(PartitionKind(room), pool, int(shard))
-        if room == PartitionKind.PAYLOAD.value and is_ulid(shard):
+            return Place(PartitionKind(partition_kind), pool, int(shard))
+        if partition_kind == PartitionKind.PAYLOAD.value and is_ulid(shard):
             return Place(PartitionKind.PAYLOAD, pool, work_id=WorkId(shard))
     raise ValueError("no partition of this package")
 
 
-def is_empty(span: KeyRange) -> bool:
+def is_empty(key_range: KeyRange) -> bool:
     """True if no key can lie in a range (DynamoDB refuses such a range instead of answering with nothing).
 
     Raises:
         ValueError: the range asks for pages of less than one item.
     """
-    if span.limit is not None and span.limit < 1:
-        raise ValueError(f"limit: {span.limit} is not allowed; at least 1 item a page")
-    return span.high is not None and (span.high == "" or span.high < span.low)
+    if key_range.limit is not None and key_range.limit < 1:
+        raise ValueError(f"limit: {key_range.limit} is not allowed; at least 1 item a page")
+    return key_range.high is not None and (key_range.high == "" or key_range.high < key_range.low)
 
 
 def next_low(last: str, high: str | None) -> str | None:
@@ -300,9 +300,9 @@ def next_high(last: str, low: str) -> str | None:
     return None if not high or high < low else high
 
 
-def sort_attribute(span: KeyRange) -> str:
+def sort_attribute(key_range: KeyRange) -> str:
     """Return the attribute by which the range is ordered."""
-    return DEAD_KEY if span.shelf is Collection.DEAD else SORT_KEY
+    return DEAD_KEY if key_range.collection is Collection.DEAD else SORT_KEY
 
 
 def _checked_ulid(ulid: str) -> str:
@@ -328,15 +328,15 @@ def _chunk_in(sort: str) -> tuple[Part, int]:
 
 
 @lru_cache(maxsize=4096)
-def _shard_partition(pool: str, room: PartitionKind, shard: int) -> str:
+def _shard_partition(pool: str, partition_kind: PartitionKind, shard: int) -> str:
     if not 0 <= shard < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
-    return f"{_checked(pool)}#{room.value}#{shard}"
+    return f"{_checked(pool)}#{partition_kind.value}#{shard}"
 
 
 @lru_cache(maxsize=4096)
-def _pool_partition(pool: str, room: PartitionKind) -> str:
-    return f"{_checked(pool)}#{room.value}"
+def _pool_partition(pool: str, partition_kind: PartitionKind) -> str:
+    return f"{_checked(pool)}#{partition_kind.value}"
 
 
 def _checked(pool: str) -> str:

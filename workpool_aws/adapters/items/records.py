@@ -31,7 +31,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.payload import Chunk
-from workpool_aws.model.record import Record
+from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
@@ -40,7 +40,6 @@ from workpool_aws.model.refs import (
     MinuteReportRef,
     NoticeRef,
     PointerRef,
-    Ref,
     RegistrationRef,
     StatusRef,
     Unreadable,
@@ -260,8 +259,9 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
 
 _BY_TYPE: Final[Mapping[type[Record], RecordKind[Any]]] = {kind.record: kind for kind in RECORDS}
 _BY_REF: Final[Mapping[type[Ref[Any]], RecordKind[Any]]] = {kind.ref: kind for kind in RECORDS}
-_BY_ROOM: Final[Mapping[PartitionKind, tuple[RecordKind[Any], ...]]] = {
-    room: tuple(kind for kind in RECORDS if kind.key.room is room) for room in PartitionKind
+_BY_PARTITION_KIND: Final[Mapping[PartitionKind, tuple[RecordKind[Any], ...]]] = {
+    partition_kind: tuple(kind for kind in RECORDS if kind.key.partition_kind is partition_kind)
+    for partition_kind in PartitionKind
 }
 
 
@@ -270,9 +270,15 @@ def kind_of(record_type: type[R]) -> RecordKind[R]:
     return _BY_TYPE[record_type]
 
 
-def kind_in(room: PartitionKind, sort: str, item: Mapping[str, object]) -> RecordKind[Any]:
+def kind_in(
+    partition_kind: PartitionKind, sort: str, item: Mapping[str, object]
+) -> RecordKind[Any]:
     """Returns the kind of record that an item is. Raises ValueError if it is none of this package's."""
-    fits = [kind for kind in _BY_ROOM[room] if kind.key.sort is None or kind.key.sort == sort]
+    fits = [
+        kind
+        for kind in _BY_PARTITION_KIND[partition_kind]
+        if kind.key.sort is None or kind.key.sort == sort
+    ]
     for kind in fits:
         if kind.tag is None or kind.tag == item.get(TAG):
             return kind

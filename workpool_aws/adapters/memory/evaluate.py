@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.adapters.items.codec import Change, Item
     from workpool_aws.adapters.items.forms import Value
-    from workpool_aws.model.refs import Record
+    from workpool_aws.model.record import Record
 
 __all__ = ["applied", "holds"]
 

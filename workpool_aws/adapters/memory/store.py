@@ -23,7 +23,8 @@ from workpool_aws.adapters.items.keys import Key, is_empty, next_high, next_low,
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of, step_name
 from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Collection, KeyRange, Record, Ref, Row, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -88,23 +89,29 @@ class _Partition:
             self.records[sort] = known
         return known[1]
 
-    def page(self, span: KeyRange, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
+    def page(self, key_range: KeyRange, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
         """Return (key in the range, sort key) of one answer, and True if it was cut off.
 
         As in DynamoDB a page at its limit counts as cut off.
         """
-        keys = [key for key, _ in self.dead] if span.shelf is Collection.DEAD else self.sorts
-        first = bisect_left(keys, span.low)
-        end = len(keys) if span.high is None else bisect_right(keys, span.high)
+        keys = (
+            [key for key, _ in self.dead] if key_range.collection is Collection.DEAD else self.sorts
+        )
+        first = bisect_left(keys, key_range.low)
+        end = len(keys) if key_range.high is None else bisect_right(keys, key_range.high)
         chosen: list[tuple[str, str]] = []
         size = 0
-        for index in range(end - 1, first - 1, -1) if span.reverse else range(first, end):
-            row = self.dead[index] if span.shelf is Collection.DEAD else (keys[index], keys[index])
+        for index in range(end - 1, first - 1, -1) if key_range.reverse else range(first, end):
+            row = (
+                self.dead[index]
+                if key_range.collection is Collection.DEAD
+                else (keys[index], keys[index])
+            )
             size += self.sizes[row[1]]
             if chosen and size > page_bytes:
                 return chosen, True
             chosen.append(row)
-            if len(chosen) == span.limit:
+            if len(chosen) == key_range.limit:
                 return chosen, True
         return chosen, False
 
@@ -163,24 +170,24 @@ class MemoryStore:
         records = {ref: self._found(ref, key, found[key][0]) for ref, key in wanted.items()}
         return {ref: record for ref, record in records.items() if record is not None}
 
-    def query(self, span: KeyRange) -> RowPage:
+    def query(self, key_range: KeyRange) -> RowPage:
         """Return one page of a range, in key order. `next_low` may lead to an empty page."""
-        partition_key = partition_of(span)
-        if is_empty(span):
+        partition_key = partition_of(key_range)
+        if is_empty(key_range):
             return RowPage((), None)
         with self._lock:
             partition = self._partitions.get(partition_key)
             if partition is None:
                 partition = _Partition()
-            places, cut = partition.page(span, self._page_bytes)
+            places, cut = partition.page(key_range, self._page_bytes)
             items = [partition.items[sort] for _, sort in places]
             sizes = [partition.sizes[sort] for _, sort in places]
         units = (
             capacity.index_query_units(sizes)
-            if span.shelf is Collection.DEAD
+            if key_range.collection is Collection.DEAD
             else capacity.query_units(sizes)
         )
-        self.meter.count(f"{span.shelf}.query", read_units=units)
+        self.meter.count(f"{key_range.collection}.query", read_units=units)
         rows = tuple(
             Row(key, partition.record(sort, item))
             for (key, sort), item in zip(places, items, strict=True)
@@ -189,9 +196,9 @@ class MemoryStore:
             return RowPage(rows, None)
         last = places[-1][0]
         return (
-            RowPage(rows, None, next_high(last, span.low))
-            if span.reverse
-            else RowPage(rows, next_low(last, span.high))
+            RowPage(rows, None, next_high(last, key_range.low))
+            if key_range.reverse
+            else RowPage(rows, next_low(last, key_range.high))
         )
 
     def write(self, write: Write) -> Written:

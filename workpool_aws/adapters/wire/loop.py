@@ -7,25 +7,25 @@ from typing import Final
 from workpool_aws.adapters.wire.fields import VERSION, Fields
 from workpool_aws.model.messages import LoopRequest
 
-__all__ = ["LOOP_KEY", "order_from_wire", "order_to_wire"]
+__all__ = ["LOOP_KEY", "request_from_wire", "request_to_wire"]
 
 
 LOOP_KEY: Final = "workpool_loop"
 
 
-def order_to_wire(order: LoopRequest) -> dict[str, object]:
+def request_to_wire(request: LoopRequest) -> dict[str, object]:
     """Returns the event of a loop invocation."""
     return {
         LOOP_KEY: {
             "version": VERSION,
-            "table": order.table,
-            "pool": order.pool,
-            "generation": order.generation,
+            "table": request.table,
+            "pool": request.pool,
+            "generation": request.generation,
         }
     }
 
 
-def order_from_wire(event: object) -> LoopRequest | None:
+def request_from_wire(event: object) -> LoopRequest | None:
     """Reads the event of a loop invocation.
 
     `None` means that it is damaged, or not a request of this library.

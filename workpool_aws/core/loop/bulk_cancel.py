@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config, Ledger
 
-__all__ = ["BulkCancel", "after_read", "drain_to_make", "pending_among", "pointers_to_ended"]
+__all__ = ["BulkCancel", "after_read", "bulk_cancel_to_make", "pending_among", "pointers_to_ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class BulkCancel:
         return shard is not None and (self.lows[shard] or "") <= id_floor(now)
 
 
-def drain_to_make(
-    drain: BulkCancel | None, config: Config | None, ledger: Ledger
+def bulk_cancel_to_make(
+    under_way: BulkCancel | None, config: Config | None, ledger: Ledger
 ) -> BulkCancel | None:
     """Returns the bulk cancel that the config asks for; `None` means none.
 
@@ -59,17 +59,18 @@ def drain_to_make(
     """
     if config is None or is_settled(config, ledger):
         return None
-    if drain is not None and drain.epoch == config.epoch:
-        return drain
+    if under_way is not None and under_way.epoch == config.epoch:
+        return under_way
     return BulkCancel(
         config.epoch, tuple(deep_low(mark.work_cursor, mark.deep_at) for mark in ledger.shards)
     )
 
 
-def after_read(drain: BulkCancel, shard: int, low: str | None) -> BulkCancel:
+def after_read(under_way: BulkCancel, shard: int, low: str | None) -> BulkCancel:
     """Returns the progress after a shard was read up to `low`; `None` means to its end."""
     return replace(
-        drain, lows=tuple(low if each == shard else old for each, old in enumerate(drain.lows))
+        under_way,
+        lows=tuple(low if each == shard else old for each, old in enumerate(under_way.lows)),
     )
 
 

@@ -51,7 +51,7 @@ def gather(
                 break
         else:
             seen.off.setdefault(work.id, Found(row.sort, work))
-            if len(seen.off) >= limits.DRAIN_ROWS:
+            if len(seen.off) >= limits.BULK_CANCEL_ROWS:
                 break
     return seen.as_read(None)
 

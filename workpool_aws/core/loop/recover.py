@@ -202,7 +202,7 @@ def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
         and work.undelivered < limits.UNCLAIMED_MAX
     ):
         return Report(
-            kind=ReportKind.NEVER_DELIVERED, error="nobody claimed the start before its deadline"
+            kind=ReportKind.NEVER_DELIVERED, error="no worker claimed the start before its deadline"
         )
     if work.suspected_type is not None:
         return Report(

@@ -453,7 +453,7 @@ def without_payload() -> Report:
 
     No attempt could ever run.
     """
-    text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
+    text = "the chunks of its arguments are gone or damaged; another program changed them"
     return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, assert_never
 
 from workpool_aws.core.report.history import attempts_of, last_error_of
-from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
@@ -261,7 +261,7 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
             by=_DEPLOYMENT,
             at=_instant(config.deployed_at),
         )
-    elif config.base_by == NOBODY:
+    elif config.base_by == DEFAULT_AUTHOR:
         base = BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
     else:
         base = BaseLimit(

@@ -56,10 +56,10 @@ def to_record(
     `unset`: pools whose limit could not be set. The item keeps their old limit.
     """
     before = () if known is None else known.limits
-    told = [limit for limit in deployed.limits if limit.pool not in unset] + [
+    limits_after = [limit for limit in deployed.limits if limit.pool not in unset] + [
         limit for limit in before if limit.pool in unset
     ]
-    recorded = replace(deployed, limits=tuple(sorted(told)))
+    recorded = replace(deployed, limits=tuple(sorted(limits_after)))
     if known is None:
         return recorded
     recorded = replace(

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["acknowledge", "note_failure"]
 
-_FAILURE_TRIES = 3
-"""Most tries to record a failure that arrived before the sender recorded the delivery."""
-
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
     """Records that a decorated handler ran to its end for this callback.
@@ -56,7 +53,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
 
     Raises StoreUnavailable: the loop sends the callback again when the handler's time is over.
     """
-    for attempt in range(_FAILURE_TRIES):
+    for attempt in range(limits.CALLBACK_FAILURE_TRIES):
         record = _failure(ports, ticket, ports.clock.now())
         try:
             written = ports.store.transact([failed_write(ticket), Put(record)])
@@ -68,7 +65,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
                 return
             # It failed before its sender recorded the delivery, or another record of the failure was
             # first.
-            if attempt + 1 < _FAILURE_TRIES:
+            if attempt + 1 < limits.CALLBACK_FAILURE_TRIES:
                 ports.clock.sleep(limits.CALLBACK_LOOK_MS)
             continue
         ensure_visible(

@@ -40,7 +40,8 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from workpool_aws.model.refs import Record, Unreadable
+    from workpool_aws.model.record import Record
+    from workpool_aws.model.refs import Unreadable
     from workpool_aws.model.writes import Update
 
 __all__ = ["deliver", "give_up"]
@@ -71,7 +72,7 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
         return give_up(
             ports,
             work,
-            "the chunks of its context or of the result are gone or damaged: somebody changed them by hand",
+            "the chunks of its context or of the result are gone or damaged; another program changed them",
         )
     try:
         message = message_of(whole, ports.table, acknowledges=acknowledges)

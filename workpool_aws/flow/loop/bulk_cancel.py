@@ -15,7 +15,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.bulk_cancel import (
     BulkCancel,
     after_read,
-    drain_to_make,
+    bulk_cancel_to_make,
     pending_among,
     pointers_to_ended,
 )
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Config
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["cancel_works", "drain"]
+__all__ = ["cancel_next_page", "cancel_works"]
 
 
-def drain(session: LoopSession, config: Config | None) -> BulkCancel | None:
+def cancel_next_page(session: LoopSession, config: Config | None) -> BulkCancel | None:
     """Cancels the next page of a bulk cancel, and returns its progress; `None` means there is none.
 
     Raises StoreUnavailable: some are canceled, and the next pass goes on from there.
     """
-    under_way = drain_to_make(session.memory.bulk_cancel, config, session.ledger)
+    under_way = bulk_cancel_to_make(session.memory.bulk_cancel, config, session.ledger)
     session.memory = replace(session.memory, bulk_cancel=under_way)
     if under_way is None:
         return None
@@ -54,26 +54,26 @@ def drain(session: LoopSession, config: Config | None) -> BulkCancel | None:
         session.memory = replace(session.memory, bulk_cancel=under_way)
     shard = under_way.next_shard
     if shard is not None:
-        under_way = _drain_page(session, under_way, shard, config)
+        under_way = _cancel_page(session, under_way, shard, config)
         session.memory = replace(session.memory, bulk_cancel=under_way)
     return under_way
 
 
-def _drain_page(
+def _cancel_page(
     session: LoopSession, under_way: BulkCancel, shard: int, config: Config | None
 ) -> BulkCancel:
     ports = session.ports
-    span = KeyRange(
-        shelf=Collection.WORK,
+    key_range = KeyRange(
+        collection=Collection.WORK,
         pool=session.pool,
         shard=shard,
         low=under_way.lows[shard] or "",
-        limit=limits.DRAIN_ROWS,
+        limit=limits.BULK_CANCEL_ROWS,
     )
-    rows = list(islice(resolved(ports.store, ports.telemetry, span), limits.DRAIN_ROWS))
+    rows = list(islice(resolved(ports.store, ports.telemetry, key_range), limits.BULK_CANCEL_ROWS))
     canceled = cancel_works(session, pending_among(rows, config), config)
     ports.fan_out(ports.store.delete, pointers_to_ended(rows, canceled))
-    more = len(rows) == limits.DRAIN_ROWS
+    more = len(rows) == limits.BULK_CANCEL_ROWS
     return after_read(under_way, shard, key_after(rows[-1][0].sort) if more else None)
 
 

@@ -70,7 +70,7 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
 def read_works(
     store: Store,
     telemetry: Telemetry,
-    span: KeyRange,
+    key_range: KeyRange,
     *,
     free: int,
     taken: Taken,
@@ -78,30 +78,30 @@ def read_works(
     lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
 ) -> WorkRead:
     """Reads due work items from the beginning of a work range, as `gather` needs them."""
-    page = replace(span, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
+    page = replace(key_range, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
     rows = resolved(store, telemetry, page)
     return gather(rows, taken, free=free, now=now, lookahead=lookahead)
 
 
 def live_in(
-    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
+    store: Store, telemetry: Telemetry, key_range: KeyRange, *, taken: Taken, now: EpochMs
 ) -> bool:
     """True if a pass would start a work item of the range, now or later.
 
-    The range ends before `span.high`: a loop that rests until then would find the row that it waits
+    The range ends before `key_range.high`: a loop that rests until then would find the row that it waits
     for.
     """
     return any(
         isinstance(work, WorkItem)
-        and row.sort != span.high
+        and row.sort != key_range.high
         and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
-        for row, work in resolved(store, telemetry, span)
+        for row, work in resolved(store, telemetry, key_range)
     )
 
 
 def due_in(
-    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
+    store: Store, telemetry: Telemetry, key_range: KeyRange, *, taken: Taken, now: EpochMs
 ) -> bool:
     """True if a pass would start or cancel a work item of the range now."""
-    read = read_works(store, telemetry, span, free=0, taken=taken, now=now)
+    read = read_works(store, telemetry, key_range, free=0, taken=taken, now=now)
     return bool(read.due or read.bulk_canceled)

@@ -103,6 +103,6 @@ def _latest_works(ports: Ports, pool: str) -> Iterator[WorkItem]:
     An empty shard costs one read.
     """
     for shard in range(SHARDS_MAX):
-        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, reverse=True)
-        for page in pages(ports.store, ports.telemetry, span):
+        key_range = KeyRange(collection=Collection.WORK, pool=pool, shard=shard, reverse=True)
+        for page in pages(ports.store, ports.telemetry, key_range):
             yield from (row.record for row in page if isinstance(row.record, WorkItem))

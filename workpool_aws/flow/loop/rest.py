@@ -58,7 +58,7 @@ def rest(session: LoopSession, done: PassResult) -> bool:
     if decision.state is LoopState.IDLE and status.timer_at is not None and status.timer_at > now:
         _order_timer(session, wake_at=None)
     if not _something_there(session, decision, done.config_version):
-        _tell_rest(session, decision)
+        _report_rest(session, decision)
         return False
     _take_back(session, decision)
     return True
@@ -76,9 +76,9 @@ def _next_due(session: LoopSession, now: EpochMs) -> EpochMs | None:
     )
     earliest: list[EpochMs | None] = []
     for shard, mark in enumerate(session.ledger.shards):
-        span = work_range(session.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
+        key_range = work_range(session.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
         store, telemetry = session.ports.store, session.ports.telemetry
-        read = read_works(store, telemetry, span, free=0, taken=taken, now=now, lookahead=None)
+        read = read_works(store, telemetry, key_range, free=0, taken=taken, now=now, lookahead=None)
         earliest.append(now if read.due or read.bulk_canceled else read.next_due)
     return min((at for at in earliest if at is not None), default=None)
 
@@ -133,8 +133,8 @@ def _works_there(
     mark = session.ledger.shards[shard]
     low = deep_low(mark.work_cursor, mark.deep_at)
     high = None if wake_at is None else id_floor(wake_at)
-    span = work_range(session.pool, shard, low, high=high)
-    return live_in(session.ports.store, session.ports.telemetry, span, taken=taken, now=now)
+    key_range = work_range(session.pool, shard, low, high=high)
+    return live_in(session.ports.store, session.ports.telemetry, key_range, taken=taken, now=now)
 
 
 def _take_back(session: LoopSession, decision: Rest) -> None:
@@ -149,7 +149,7 @@ def _take_back(session: LoopSession, decision: Rest) -> None:
     session.next_generation()
 
 
-def _tell_rest(session: LoopSession, decision: Rest) -> None:
+def _report_rest(session: LoopSession, decision: Rest) -> None:
     wake_in_ms = None if decision.wake_at is None else decision.wake_at - session.ports.clock.now()
     event = events.LoopRested(
         pool=session.pool,

@@ -31,7 +31,7 @@ from workpool_aws.core.loop.settle import Notices, deep_low, settle
 from workpool_aws.core.loop.tally import added
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
-from workpool_aws.flow.loop.bulk_cancel import cancel_works, drain
+from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
 from workpool_aws.flow.loop.choose import deadlines_of, read_due
 from workpool_aws.flow.loop.recover import recover
@@ -109,7 +109,7 @@ def _read_inputs(session: LoopSession, now: EpochMs) -> Inputs:
     if memory.config_is_old(now):
         config = configure.in_force(ports.store, ports.telemetry, session.pool)
         read_at = now
-    bulk_cancel = drain(session, config)
+    bulk_cancel = cancel_next_page(session, config)
     deep = memory.deep_read_is_due(now)
     lows = [
         deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.ledger.shards

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from workpool_aws.core import limits
 from workpool_aws.core.pool.configure import changed_config, override_changes
 from workpool_aws.core.pool.kick import KickReason
@@ -9,17 +11,13 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.refs import (
-    ConfigRef,
-    LedgerRef,
-    Record,
-    RegistrationRef,
-    Unreadable,
-    readable,
-)
+from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
+from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable, readable
 from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
+
+if TYPE_CHECKING:
+    from workpool_aws.model.record import Record
 
 __all__ = [
     "deploy_limit",
@@ -30,8 +28,6 @@ __all__ = [
     "load",
     "override",
 ]
-
-_TRIES = 8
 
 
 def load(ports: Ports, pool: str) -> Config | None:
@@ -66,7 +62,9 @@ def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
                 pool=pool, partition=config.partition, sort=config.sort, reason=config.reason
             )
         )
-        return Config(pool=pool, version=0, max_parallelism=0, base_by=NOBODY, base_at=EpochMs(0))
+        return Config(
+            pool=pool, version=0, max_parallelism=0, base_by=DEFAULT_AUTHOR, base_at=EpochMs(0)
+        )
     return readable(config)
 
 
@@ -74,11 +72,11 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
     """Makes this program's limit the pool's base, if it is `explicit`."""
     if not explicit:
         return
-    for _ in range(_TRIES):
+    for _ in range(limits.CONFIG_TRIES):
         config = load(ports, pool)
         if config is not None and config.max_parallelism == max_parallelism:
             break
-        if config is not None and config.base_by != NOBODY:
+        if config is not None and config.base_by != DEFAULT_AUTHOR:
             ports.telemetry.emit(
                 events.ConfigAlternates(
                     pool=pool,
@@ -111,7 +109,7 @@ def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
     False means that it was set already. When it returns, no start is committed that it forbids,
     unless an override allows it.
     """
-    for _ in range(_TRIES):
+    for _ in range(limits.CONFIG_TRIES):
         config = load(ports, pool)
         changed = (None if config is None else config.deployed_parallelism) != max_parallelism
         changes: dict[str, object] = {
@@ -142,7 +140,7 @@ def override(
     When it returns, no start is committed that it forbids [WP-13]. Running work items are not
     affected. Raises StoreUnavailable if the change may or may not hold.
     """
-    for _ in range(_TRIES):
+    for _ in range(limits.CONFIG_TRIES):
         config = _mended(ports, pool)
         changes = override_changes(
             max_parallelism=max_parallelism,
@@ -179,7 +177,7 @@ def _blank(pool: str, *, version: int, now: EpochMs) -> Config:
         pool=pool,
         version=version,
         max_parallelism=limits.PARALLELISM_DEFAULT,
-        base_by=NOBODY,
+        base_by=DEFAULT_AUTHOR,
         base_at=now,
     )
 
@@ -189,7 +187,7 @@ def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
 
     When it returns, no start of such a work item is committed [WP-13].
     """
-    for _ in range(_TRIES):
+    for _ in range(limits.CONFIG_TRIES):
         config = load(ports, pool)
         if config is not None and config.epoch >= epoch:
             break  # a later `cancel_all` covers this one

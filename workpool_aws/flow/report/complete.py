@@ -45,12 +45,13 @@ from workpool_aws.flow.visibility import make_pointer, prove_work_in_time
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.refs import Record, Unreadable, WorkRef
+from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
+    from workpool_aws.model.record import Record
     from workpool_aws.model.spec import Outcome
 
 __all__ = ["Reporter", "complete"]

@@ -9,11 +9,12 @@ from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.reading import load_works, registered_pools
 from workpool_aws.flow.views import status
 from workpool_aws.model.payload import Part, Payload, inline_text
-from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
+from workpool_aws.model.refs import ConfigRef, StatusRef, WorkRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from workpool_aws.model.record import Record, Ref
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
 

@@ -115,10 +115,10 @@ class _Lister:
             for shard, mark in enumerate(marks_of(self.ledger))
         )
 
-    def whole(self, shelf: Collection) -> Iterator[_Seen]:
-        """Yields every work item of a shelf."""
+    def whole(self, collection: Collection) -> Iterator[_Seen]:
+        """Yields every work item of a collection."""
         return self._in_order(
-            self._shelved(shard, shelf) for shard in range(len(marks_of(self.ledger)))
+            self._in_collection(shard, collection) for shard in range(len(marks_of(self.ledger)))
         )
 
     def _listed(self, works: Mapping[str, WorkItem]) -> tuple[ListedWork, ...]:
@@ -128,24 +128,24 @@ class _Lister:
     def _in_order(self, shards: Iterable[Iterator[_Seen]]) -> Iterator[_Seen]:
         return merge(*shards, key=lambda row: row.key, reverse=self.listing.newest)
 
-    def _shelved(self, shard: int, shelf: Collection) -> Iterator[_Seen]:
-        span = self._span(shard, shelf, low="")
-        for page in pages(self.ports.store, self.ports.telemetry, span):
+    def _in_collection(self, shard: int, collection: Collection) -> Iterator[_Seen]:
+        key_range = self._key_range(shard, collection, low="")
+        for page in pages(self.ports.store, self.ports.telemetry, key_range):
             for row in page:
                 yield _Seen(row.sort, row.record if isinstance(row.record, WorkItem) else None)
 
     def _due_from(self, shard: int, low: str) -> Iterator[_Seen]:
-        span = self._span(shard, Collection.WORK, low=low)
-        for row, work in resolved(self.ports.store, self.ports.telemetry, span):
+        key_range = self._key_range(shard, Collection.WORK, low=low)
+        for row, work in resolved(self.ports.store, self.ports.telemetry, key_range):
             if isinstance(work, WorkItem) and _is_place(row.sort, work, low):
                 yield _Seen(row.sort, work)
             else:
                 yield _Seen(row.sort, None)
 
-    def _span(self, shard: int, shelf: Collection, *, low: str) -> KeyRange:
+    def _key_range(self, shard: int, collection: Collection, *, low: str) -> KeyRange:
         page = max(limits.QUERY_LIMIT_MIN, min(self.listing.limit + 1, limits.LIST_QUERY_MAX))
         return KeyRange(
-            shelf=shelf,
+            collection=collection,
             pool=self.pool,
             shard=shard,
             low=max(low, self.listing.low),

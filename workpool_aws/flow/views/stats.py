@@ -32,7 +32,9 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
     now = ports.clock.now()
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
-    minutes = KeyRange(shelf=Collection.REPORTS, pool=pool, low=id_floor(EpochMs(now - window_ms)))
+    minutes = KeyRange(
+        collection=Collection.REPORTS, pool=pool, low=id_floor(EpochMs(now - window_ms))
+    )
     tallies = [
         row.record.tally
         for page in pages(ports.store, ports.telemetry, minutes)
@@ -65,7 +67,11 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
             found, more = _look(
                 ports,
                 KeyRange(
-                    shelf=Collection.WORK, pool=pool, shard=shard, low=low, high=key_before(later)
+                    collection=Collection.WORK,
+                    pool=pool,
+                    shard=shard,
+                    low=low,
+                    high=key_before(later),
                 ),
                 taken,
                 now,
@@ -74,7 +80,7 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
             capped |= more
         found, more = _look(
             ports,
-            KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, low=max(low, later)),
+            KeyRange(collection=Collection.WORK, pool=pool, shard=shard, low=max(low, later)),
             taken,
             now,
         )
@@ -85,14 +91,14 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
 
 
 def _look(
-    ports: Ports, span: KeyRange, taken: Taken, now: EpochMs
+    ports: Ports, key_range: KeyRange, taken: Taken, now: EpochMs
 ) -> tuple[dict[Look, dict[WorkId, EpochMs]], bool]:
     """Returns the work items of a range with their due times, classified as by a pass.
 
     The flag is true if there are more rows than are counted.
     """
     found: dict[Look, dict[WorkId, EpochMs]] = {look: {} for look in Look}
-    for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span)):
+    for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, key_range)):
         if count == limits.STATS_ROWS_MAX:
             return found, True
         if isinstance(work, WorkItem):

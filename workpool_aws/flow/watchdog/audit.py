@@ -151,9 +151,11 @@ class _Audit:
         ensure_visible(self.ports, put(self.now), self.now, put)
         store.delete(NoticeRef(record.pool, record.at))
 
-    def _before_the_cursor(self, shelf: Collection, shard: int, high: str) -> Iterator[list[Row]]:
-        span = KeyRange(
-            shelf=shelf,
+    def _before_the_cursor(
+        self, collection: Collection, shard: int, high: str
+    ) -> Iterator[list[Row]]:
+        key_range = KeyRange(
+            collection=collection,
             pool=self.pool,
             shard=shard,
             low=id_floor(EpochMs(self.now - limits.WATCHDOG_DEEP_BACK_MS)),
@@ -161,5 +163,5 @@ class _Audit:
             limit=limits.WATCHDOG_PAGE,
             reverse=True,
         )
-        found = pages(self.ports.store, self.ports.telemetry, span)
+        found = pages(self.ports.store, self.ports.telemetry, key_range)
         return islice(found, limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["keep_current", "record", "would_record"]
 
-_OVERTAKEN = "somebody else wrote the deployment item meanwhile"
+_OVERTAKEN = "another deployment wrote the deployment item meanwhile"
 
 
 def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:

@@ -15,11 +15,12 @@ from workpool_aws.core.watchdog.watch import audit_due
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
     from workpool_aws.model.writes import Write, Written
     from workpool_aws.ports import Clock, Ports, Store, Telemetry
 
@@ -97,8 +98,8 @@ class _TimedStore:
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._open.get_many(refs)
 
-    def query(self, span: KeyRange) -> RowPage:
-        return self._open.query(span)
+    def query(self, key_range: KeyRange) -> RowPage:
+        return self._open.query(key_range)
 
     def write(self, write: Write) -> Written:
         return self._open.write(write)

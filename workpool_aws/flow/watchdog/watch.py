@@ -76,7 +76,7 @@ def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
     """
     try:
         for page in pages(
-            ports.store, ports.telemetry, KeyRange(shelf=Collection.REGISTRY), readable=False
+            ports.store, ports.telemetry, KeyRange(collection=Collection.REGISTRY), readable=False
         ):
             for row in page:
                 if isinstance(row.record, Unreadable) and POOL.fullmatch(row.sort):
@@ -175,15 +175,15 @@ class _PoolCheck:
             # once a minute, for ever [WP-22].
             back = looks_back(status, self.now)
             low = works_from(mark, back=back, now=None if self.ever else self.now)
-            span = work_range(self.pool, shard, low)
+            key_range = work_range(self.pool, shard, low)
             if may_start(config, ledger) and due_in(
-                self.store, self.telemetry, span, taken=taken, now=self.now
+                self.store, self.telemetry, key_range, taken=taken, now=self.now
             ):
                 return "due work, free slots, no loop"
             done_low = deep_low(mark.done_cursor) if back else mark.done_cursor
             reports = read_notices(self.store, self.telemetry, self.pool, shard, done_low)
             if ledger is not None and settle(ledger.entries, reports.records).gone:
-                return "a report that nobody settled"
+                return "a report that no loop has settled"
             if callback_is_overdue(ledger, reports.records, self.now):
                 return "a callback is owed"
         return None
@@ -194,6 +194,6 @@ class _PoolCheck:
         if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
             return True
         return any(
-            store.query(KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
+            store.query(KeyRange(collection=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
             for shard in range(len(marks_of(None)))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Config, Notice
 
 __all__ = ["cancel", "cancel_called_off"]
-
-_TRIES = 8
-"""A work item can change during a cancel: started, retried, started again. Each time it is judged
-again."""
 
 
 def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
@@ -78,7 +75,7 @@ def _carry_out(
     nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
     only_if = None if called_off_by is None else is_older(called_off_by)
     current: WorkItem | None = work
-    for _ in range(_TRIES):
+    for _ in range(limits.CANCEL_TRIES):
         if current is None or _is_spared(current, called_off_by):
             return CancelAnswer.UNKNOWN
         decision = decide_cancel(

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dead_letters", "redrive", "redrive_each"]
 
-_TRIES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class _Made:
@@ -86,7 +84,9 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) ->
     now_s = ports.clock.now() / 1000
     for shard in range(shards_of(ports.store, pool)):
         for page in pages(
-            ports.store, ports.telemetry, KeyRange(shelf=Collection.DEAD, pool=pool, shard=shard)
+            ports.store,
+            ports.telemetry,
+            KeyRange(collection=Collection.DEAD, pool=pool, shard=shard),
         ):
             works = [row.record for row in page if isinstance(row.record, WorkItem)]
             found += [
@@ -125,7 +125,7 @@ def _try_redrive(
 
 def _redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None, epoch: int) -> _Made:
     was_dead = False
-    for _ in range(_TRIES):
+    for _ in range(limits.REDRIVE_TRIES):
         old = load_works(ports, pool, [work_id])[0]
         if old is None:
             raise NotFound(work_id)

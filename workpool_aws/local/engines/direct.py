@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.wire.assignment import worker_event
-from workpool_aws.adapters.wire.loop import order_to_wire
+from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, answered_as
 from workpool_aws.local.services.schedules import Schedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
-from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import (
     FunctionLimits,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.kernel import Kernel
     from workpool_aws.local.services.deliveries import Deliveries
     from workpool_aws.local.services.functions import Functions
+    from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
 
 __all__ = [
     "UNKNOWN_LIMITS",
@@ -77,10 +78,12 @@ class SteppingStore:
             )
         return found
 
-    def query(self, span: KeyRange) -> RowPage:
+    def query(self, key_range: KeyRange) -> RowPage:
         """See Store."""
         return self._call(
-            f"query {span.shelf} {span.pool}", lambda: self._store.query(span), writes=False
+            f"query {key_range.collection} {key_range.pool}",
+            lambda: self._store.query(key_range),
+            writes=False,
         )
 
     def write(self, write: Write) -> Written:
@@ -134,7 +137,7 @@ class DirectInvoker:
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """See Invoker."""
-        event = json.dumps(order_to_wire(order))
+        event = json.dumps(request_to_wire(order))
         self._call(f"invoke {loop_arn} {order.pool}/{order.generation}", loop_arn, event)
 
     def limits(self, target: str) -> FunctionLimits:
@@ -185,7 +188,7 @@ class DirectTimer:
             name=schedule_name(self._table, pool),
             at=EpochMs(-(-earliest // 1000) * 1000),
             target=self._loop_arn,
-            payload=json.dumps(order_to_wire(wake)),
+            payload=json.dumps(request_to_wire(wake)),
         )
         self._call(f"schedule {pool} at {schedule.at}", lambda: self._schedules.put(schedule))
 

@@ -108,7 +108,7 @@ class MotoMeter:
                 if "IndexName" in fields
                 else capacity.query_units(sizes)
             )
-            self._meter.count(f"{_shelf(fields)}.{operation.lower()}", read_units=units)
+            self._meter.count(f"{_collection_name(fields)}.{operation.lower()}", read_units=units)
 
     def _item(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return self._find(
@@ -147,7 +147,7 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
         place = place_of(str(key.get("pk", {}).get("S")))
     except ValueError:
         return "other"
-    match place.room:
+    match place.partition_kind:
         case PartitionKind.CONTROL:
             return str(key.get("sk", {}).get("S"))
         case PartitionKind.REGISTRY:
@@ -157,18 +157,18 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
         case PartitionKind.PAYLOAD:
             return "chunk"
         case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.DEPLOYMENT:
-            return str(place.room.value)
+            return str(place.partition_kind.value)
         case _:
-            assert_never(place.room)
+            assert_never(place.partition_kind)
 
 
-def _shelf(fields: Mapping[str, Any]) -> str:
+def _collection_name(fields: Mapping[str, Any]) -> str:
     if "IndexName" in fields:
         return "dead"
     for value in fields.get("ExpressionAttributeValues", {}).values():
         try:
-            room = place_of(str(value.get("S"))).room
+            partition_kind = place_of(str(value.get("S"))).partition_kind
         except ValueError:
             continue
-        return "registry" if room is PartitionKind.REGISTRY else str(room.value)
+        return "registry" if partition_kind is PartitionKind.REGISTRY else str(partition_kind.value)
     return "other"
