@@ -19,7 +19,7 @@ from workpool_aws.model.loop import Ledger
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, LedgerRef, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Update, Write, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,9 +161,13 @@ class _CountingStore:
             self._loop.owe(self._loop.entries_ms(write.record.entries))
         return self._store.write(write)
 
-    def transact(self, writes: Sequence[Write]) -> Written:
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
         """See Store."""
-        return self._store.transact(writes)
+        return self._store.transact(writes, token)
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        """See Store."""
+        return self._store.read_guests(places)
 
     def delete(self, ref: Ref[Record]) -> None:
         """See Store."""

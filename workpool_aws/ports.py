@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
     from workpool_aws.model.record import Record, Ref
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
-    from workpool_aws.model.writes import Write, Written
+    from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Write, Written
 
 __all__ = [
     "Clock",
@@ -38,6 +38,7 @@ __all__ = [
     "Telemetry",
     "Timer",
     "TimerUnavailable",
+    "TransactionBusy",
     "TransactionFailed",
 ]
 
@@ -62,16 +63,33 @@ class ConditionFailed(Exception):
 class TransactionFailed(Exception):
     """A condition of a transaction did not hold, and nothing was written.
 
-    `current` holds one entry a write, in request order: the item as it stood if that write's
-    condition failed, else `None`.
+    `current` holds one entry an action, in request order: the item as it stood if that action's
+    condition failed, else `None`. `repeated` means that the request was sent before and got no
+    answer. The first one may then still land.
     """
 
     def __init__(
-        self, current: tuple[Record | Unreadable | None, ...], failed: tuple[bool, ...]
+        self,
+        current: tuple[Record | Unreadable | None, ...],
+        failed: tuple[bool, ...],
+        *,
+        repeated: bool = False,
     ) -> None:
         super().__init__("transaction failed")
         self.current = current
         self.failed = failed
+        self.repeated = repeated
+
+
+class TransactionBusy(Exception):
+    """Other writes were in the way of a transaction with a token, and it wrote nothing.
+
+    `repeated`: as in `TransactionFailed`.
+    """
+
+    def __init__(self, *, repeated: bool = False) -> None:
+        super().__init__("other writes were in the way")
+        self.repeated = repeated
 
 
 class Store(Protocol):
@@ -93,11 +111,17 @@ class Store(Protocol):
     def write(self, write: Write) -> Written:
         """One conditional write. Raises ConditionFailed (nothing written)."""
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing, at most 100 writes of different items; conflicts are retried.
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        """All or nothing, at most 100 actions on different items.
+
+        Without a token conflicts are retried. With one the request is made once: a conflict raises
+        TransactionBusy, and the same request with the same token is applied once in ten minutes.
 
         Raises TransactionFailed (nothing written).
         """
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        """Items of users' tables, in order, as one snapshot. At most 100."""
 
     def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""

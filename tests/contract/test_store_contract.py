@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -53,7 +54,19 @@ from workpool_aws.model.refs import (
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem, dead_key
-from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
+from workpool_aws.model.writes import (
+    Above,
+    All,
+    Below,
+    Check,
+    Delete,
+    Either,
+    Is,
+    IsAbsent,
+    IsNot,
+    Put,
+    Update,
+)
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 T0 = EpochMs(1_800_000_000_000)
@@ -508,6 +521,45 @@ def test_refused_transaction_applies_none_of_it_and_tells_which_conditions_faile
     assert store.get(WorkRef(POOL, work_id(1))) == make_work(1)
     assert store.get(WorkRef(POOL, work_id(2))) is None
     assert store.get(StatusRef(POOL)) == make_status(generation=7)
+
+
+def test_check_of_transaction_changes_nothing_and_can_refuse(store):
+    store.write(Put(make_work(1)))
+    put, ref = Put(make_work(2)), WorkRef(POOL, work_id(1))
+
+    store.transact([Check(ref=ref, condition=Is("starts", 0)), put])
+    with pytest.raises(TransactionFailed) as refused:
+        store.transact([Check(ref=ref, condition=Is("starts", 1)), Put(make_work(3))])
+
+    assert refused.value.failed == (True, False)
+    assert refused.value.current == (make_work(1), None)
+    assert store.get(ref) == make_work(1)
+    assert store.get(WorkRef(POOL, work_id(2))) == put.record
+    assert store.get(WorkRef(POOL, work_id(3))) is None
+
+
+def test_delete_of_transaction_removes_item_that_is_as_expected(store):
+    store.write(Put(make_work(1)))
+    ref, gone = WorkRef(POOL, work_id(1)), WorkRef(POOL, work_id(9))
+
+    with pytest.raises(TransactionFailed):
+        store.transact([Delete(ref=ref, condition=Is("starts", 1)), Put(make_work(2))])
+    assert store.get(ref) == make_work(1)
+    store.transact([Delete(ref=ref, condition=Is("starts", 0)), Delete(ref=gone)])
+
+    assert store.get(ref) is None
+    assert store.get(WorkRef(POOL, work_id(2))) is None
+
+
+def test_transaction_with_token_is_applied_once_while_it_is_known(store):
+    store.write(Put(make_work(1)))
+    step = Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 1})
+    token = uuid4().hex
+
+    for _ in range(2):
+        store.transact([step], token)
+
+    assert store.get(WorkRef(POOL, work_id(1))) == make_work(1, starts=1)
 
 
 def test_transaction_takes_hundred_items_and_no_more(store):

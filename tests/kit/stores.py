@@ -22,7 +22,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Update, Write, Written
 
 R = TypeVar("R", bound=Record)
 
@@ -163,8 +163,11 @@ class FaultyStore:
     def write(self, write: Write) -> Written:
         return self._met([write], lambda: self._written(write))
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        return self._met(writes, lambda: self.memory.transact(writes))
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        return self._met(writes, lambda: self.memory.transact(writes, token))
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        return self.memory.read_guests(places)
 
     def delete(self, ref: Ref[Record]) -> None:
         self.notes.append(f"delete {type(ref).__name__}")

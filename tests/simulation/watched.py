@@ -12,7 +12,16 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.model.writes import (
+    Action,
+    Guest,
+    GuestItem,
+    GuestPlace,
+    Put,
+    Update,
+    Write,
+    Written,
+)
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["Seen", "WatchedStore"]
@@ -58,29 +67,37 @@ class WatchedStore:
         self._tell([write], before)
         return written
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        before = self._look(writes)
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        own = [write for write in writes if not isinstance(write, Guest)]
+        before = self._look(own)
         try:
-            written = self._store.transact(writes)
+            written = self._store.transact(writes, token)
         except TransactionFailed as met:
             for write, failed in zip(writes, met.failed, strict=True):
                 if failed:
-                    self._coverage.saw(write, applied=False, store=self._store)
+                    self._saw(write, applied=False)
             raise
-        for write in writes:
-            self._coverage.saw(write, applied=True, store=self._store)
-        self._tell(writes, before)
+        for write in own:
+            self._saw(write, applied=True)
+        self._tell(own, before)
         return written
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        return self._store.read_guests(places)
+
+    def _saw(self, write: Action, *, applied: bool) -> None:
+        if isinstance(write, Put | Update):
+            self._coverage.saw(write, applied=applied, store=self._store)
 
     def delete(self, ref: Ref[Record]) -> None:
         before = self._stands(ref)
         self._store.delete(ref)
         self._seen(before, None)
 
-    def _look(self, writes: Sequence[Write]) -> list[Record | None]:
+    def _look(self, writes: Sequence[Action]) -> list[Record | None]:
         return [self._stands(_ref(write)) for write in writes]
 
-    def _tell(self, writes: Sequence[Write], before: Sequence[Record | None]) -> None:
+    def _tell(self, writes: Sequence[Action], before: Sequence[Record | None]) -> None:
         changes = [
             (old, self._stands(_ref(write))) for write, old in zip(writes, before, strict=True)
         ]
@@ -94,5 +111,6 @@ class WatchedStore:
         return None if isinstance(found, Unreadable) else found
 
 
-def _ref(write: Write) -> Ref[Record]:
+def _ref(write: Action) -> Ref[Record]:
+    assert not isinstance(write, Guest)
     return ref_of(write.record) if isinstance(write, Put) else write.ref

@@ -225,7 +225,19 @@ class LeanDynamoDB:
     def transact_write_items(self, **request: Any) -> Any:
         """As the client's. `request` names its ClientRequestToken, or a repetition could apply it twice."""
         answer = self._call("TransactWriteItems", request)
-        return answer or self._client.transact_write_items(**request)
+        if answer:
+            return answer
+        try:
+            return self._client.transact_write_items(**request)
+        except ClientError as error:
+            # The lean request was the first try, and may still land.
+            metadata: Any = error.response["ResponseMetadata"]
+            metadata["RetryAttempts"] = 1 + metadata.get("RetryAttempts", 0)
+            raise
+
+    def transact_get_items(self, **request: Any) -> Any:
+        """As the client's."""
+        return self._client.transact_get_items(**request)
 
     def _call(self, operation: str, request: Mapping[str, object]) -> dict[str, Any] | None:
         """Return the answer, or `None` for one that the ordinary client has to get.

@@ -22,6 +22,7 @@ from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SO
 from workpool_aws.adapters.items.codec import decode
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.writes import GuestItem
 from workpool_aws.ports import ConditionFailed, StoreDenied, TransactionFailed
 from workpool_aws.text import Words, as_line
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
 
-__all__ = ["TryAgain", "server_time", "translated"]
+__all__ = ["TryAgain", "server_time", "translated", "was_repeated"]
 
 _CONDITION: Final = "ConditionalCheckFailed"
 _MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
@@ -49,7 +50,6 @@ _EXPIRED: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-_CONFLICTS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _MISSING_INDEX: Final = "does not have the specified index"
 _FILLING_INDEX: Final = "backfilling global secondary index"
 _FOREIGN: Final = re.compile(
@@ -61,9 +61,18 @@ _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitEx
 
 
 class TryAgain(Enum):
-    """Nothing was written, because another write was in the way. It is worth another try."""
+    """Worth another try."""
 
     CONFLICT = "conflict"
+    """Nothing was written, because another write was in the way."""
+    IN_PROGRESS = "in progress"
+    """An earlier try of the same transaction is not over."""
+
+
+_TRY_AGAIN: Final[Mapping[str, TryAgain]] = {
+    "TransactionConflictException": TryAgain.CONFLICT,
+    "TransactionInProgressException": TryAgain.IN_PROGRESS,
+}
 
 
 def server_time(answer: Mapping[str, object]) -> EpochMs | None:
@@ -84,8 +93,19 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
 
 
-def translated(error: Exception, table: str) -> Exception | TryAgain:
-    """Return the flow's error for one of boto3: the error to raise in its place, or `TryAgain`."""
+def was_repeated(error: Exception) -> bool:
+    """True if the request was sent before, without an answer that ended it."""
+    response: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
+    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
+
+
+def translated(
+    error: Exception, table: str, *, guests: frozenset[int] = frozenset()
+) -> Exception | TryAgain:
+    """Return the flow's error for one of boto3: the error to raise in its place, or `TryAgain`.
+
+    `guests`: the places of those actions of a transaction that are on items of other tables.
+    """
     if isinstance(error, ParamValidationError):
         return UsageError(
             "request", Words(f"{described(error)} for table {table!r}"), "one that DynamoDB takes"
@@ -100,9 +120,10 @@ def translated(error: Exception, table: str) -> Exception | TryAgain:
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(_standing(response))
     if code == "TransactionCanceledException":
-        return _cancelled(response.get("CancellationReasons") or [], table, message)
-    if code in _CONFLICTS:
-        return TryAgain.CONFLICT
+        reasons = response.get("CancellationReasons") or []
+        return _cancelled(reasons, table, message, guests, repeated=was_repeated(error))
+    if code in _TRY_AGAIN:
+        return _TRY_AGAIN[code]
     if _MISSING_INDEX in message:
         return StoreUnavailable(
             f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list"
@@ -112,15 +133,15 @@ def translated(error: Exception, table: str) -> Exception | TryAgain:
             f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes"
         )
     if code in _MALFORMED:
-        return _refused(table, message)
+        return _refused(table, message, own=not guests)
     failure = StoreDenied if code in _DENIED else StoreUnavailable
     return failure(
         _sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name)
     )
 
 
-def _refused(table: str, message: str) -> UsageError:
-    if _FOREIGN.search(message):
+def _refused(table: str, message: str, *, own: bool) -> UsageError:
+    if own and _FOREIGN.search(message):
         return UsageError(
             "table",
             table,
@@ -133,21 +154,36 @@ def _refused(table: str, message: str) -> UsageError:
     )
 
 
-def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | TryAgain:
+def _cancelled(
+    reasons: list[Mapping[str, Any]],
+    table: str,
+    message: str,
+    guests: frozenset[int],
+    *,
+    repeated: bool,
+) -> Exception | TryAgain:
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     failed = tuple(code == _CONDITION for code in codes)
     if any(failed):
         return TransactionFailed(
             tuple(
-                _standing(reason) if fail else None
-                for reason, fail in zip(reasons, failed, strict=True)
+                _met(reason, guest=place in guests) if fail else None
+                for place, (reason, fail) in enumerate(zip(reasons, failed, strict=True))
             ),
             failed,
+            repeated=repeated,
         )
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
         texts = [message, *(str(reason.get("Message", "")) for reason in reasons)]
-        return _refused(table, "; ".join(filter(None, texts)))
+        return _refused(table, "; ".join(filter(None, texts)), own=not guests)
     return TryAgain.CONFLICT
+
+
+def _met(reason: Mapping[str, Any], *, guest: bool) -> Record | Unreadable | None:
+    item = reason.get("Item")
+    if guest:
+        return GuestItem(item) if item else None
+    return _standing(reason)
 
 
 def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:

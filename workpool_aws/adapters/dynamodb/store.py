@@ -7,12 +7,12 @@ is why every failed condition comes with the item as it stood.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 from botocore.exceptions import ParamValidationError
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
-from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated
+from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated, was_repeated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.items import capacity
 from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
@@ -29,7 +29,20 @@ from workpool_aws.adapters.items.records import found_for, key_of, record_type, 
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
-from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.model.writes import (
+    Action,
+    Check,
+    Delete,
+    Guest,
+    GuestItem,
+    GuestPlace,
+    GuestVerb,
+    Put,
+    Update,
+    Write,
+    Written,
+)
+from workpool_aws.ports import TransactionBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +50,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
         AttributeValueTypeDef,
+        ConditionCheckTypeDef,
+        DeleteTypeDef,
         PutTypeDef,
         QueryInputTypeDef,
         TransactWriteItemTypeDef,
@@ -141,20 +156,43 @@ class DynamoStore:
             case _:
                 assert_never(write)
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        """Do all of these writes, or none. Raises TransactionFailed (nothing was written)."""
-        refs = [ref_of(write.record) if isinstance(write, Put) else write.ref for write in writes]
-        capacity.check_transaction([key_of(ref) for ref in refs])
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        """Do all of these actions, or none. Raises TransactionFailed (nothing was written).
+
+        With a token, one request; raises TransactionBusy for a conflict.
+        """
+        own = [key_of(_ref(write)) for write in writes if not isinstance(write, Guest)]
+        capacity.check_transaction(own, guests=len(writes) - len(own))
         items = [self._action(write) for write in writes]
+        guests = frozenset(place for place, write in enumerate(writes) if isinstance(write, Guest))
         # The same token in every try: a try that went through unseen is then recognised, not
         # applied again.
-        token = self._entropy.token()
+        given = self._entropy.token() if token is None else token
         answer = self._send(
             lambda: self._client().transact_write_items(
-                TransactItems=items, ClientRequestToken=token
-            )
+                TransactItems=items, ClientRequestToken=given
+            ),
+            guests=guests,
+            once=token is not None,
         )
         return Written(server_time(answer), None)
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        """Return items of other tables, as one snapshot."""
+        wanted: list[Any] = [{"TableName": each.table, "Key": each.key} for each in places]
+        every = frozenset(range(len(wanted)))
+        if len(wanted) == 1:
+            found = self._send(
+                lambda: self._client().get_item(**wanted[0], ConsistentRead=True), guests=every
+            )
+            return (_guest_item(found.get("Item")),)
+        answer = self._send(
+            lambda: self._client().transact_get_items(
+                TransactItems=[{"Get": each} for each in wanted]
+            ),
+            guests=every,
+        )
+        return tuple(_guest_item(each.get("Item")) for each in answer["Responses"])
 
     def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
@@ -189,14 +227,38 @@ class DynamoStore:
         left = answer.get("UnprocessedKeys", {}).get(self._table)
         return list(left["Keys"]) if left else []
 
-    def _action(self, write: Write) -> TransactWriteItemTypeDef:
+    def _action(self, write: Action) -> TransactWriteItemTypeDef:
         match write:
             case Put():
                 return {"Put": self._put(write)}
             case Update():
                 return {"Update": self._update(write)}
+            case Check():
+                return {"ConditionCheck": self._check(write)}
+            case Delete():
+                return {"Delete": self._delete(write)}
+            case Guest():
+                return _guest_action(write)
             case _:
                 assert_never(write)
+
+    def _check(self, write: Check) -> ConditionCheckTypeDef:
+        expressions = Expressions()
+        request: ConditionCheckTypeDef = {
+            "TableName": self._table,
+            "Key": _wire_key(key_of(write.ref)),
+            "ConditionExpression": expressions.condition(write.condition, record_type(write.ref)),
+            "ExpressionAttributeNames": expressions.names,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if expressions.values:
+            request["ExpressionAttributeValues"] = expressions.values
+        return request
+
+    def _delete(self, write: Delete) -> DeleteTypeDef:
+        if write.condition is None:
+            return {"TableName": self._table, "Key": _wire_key(key_of(write.ref))}
+        return {**self._check(Check(ref=write.ref, condition=write.condition))}
 
     def _put(self, write: Put) -> PutTypeDef:
         request: PutTypeDef = {"TableName": self._table, "Item": item_to_wire(encode(write.record))}
@@ -226,7 +288,13 @@ class DynamoStore:
             request["ExpressionAttributeValues"] = expressions.values
         return request
 
-    def _send(self, call: Callable[[], A]) -> A:
+    def _send(
+        self, call: Callable[[], A], *, guests: frozenset[int] = frozenset(), once: bool = False
+    ) -> A:
+        """Makes a request.
+
+        `guests`: the places of actions on other tables. `once`: a conflict raises TransactionBusy.
+        """
         for attempt in range(_TRIES):
             self._pause(attempt)
             try:
@@ -234,7 +302,13 @@ class DynamoStore:
             except WorkpoolError:
                 raise  # by the making of the client
             except SDK_ERRORS as error:
-                meaning = translated(error, self._table)
+                meaning = translated(error, self._table, guests=guests)
+                if once and meaning is TryAgain.CONFLICT:
+                    raise TransactionBusy(repeated=was_repeated(error)) from error
+                if once and meaning is TryAgain.IN_PROGRESS:
+                    raise StoreUnavailable(
+                        f"table {self._table!r}: the same transaction is in progress"
+                    ) from error
                 if not isinstance(meaning, TryAgain):
                     # Invalid parameters quote what was to be stored, which may be secret: not even
                     # as a cause.
@@ -248,6 +322,31 @@ class DynamoStore:
             self._clock.sleep(
                 int(_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + self._entropy.fraction()))
             )
+
+
+def _ref(write: Put | Update | Check | Delete) -> Ref[Record]:
+    return ref_of(write.record) if isinstance(write, Put) else write.ref
+
+
+def _guest_action(guest: Guest) -> TransactWriteItemTypeDef:
+    request: Any = {"TableName": guest.table, **guest.request}
+    if "ConditionExpression" in guest.request:
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    match guest.verb:
+        case GuestVerb.PUT:
+            return {"Put": request}
+        case GuestVerb.UPDATE:
+            return {"Update": request}
+        case GuestVerb.DELETE:
+            return {"Delete": request}
+        case GuestVerb.CHECK:
+            return {"ConditionCheck": request}
+        case _:
+            assert_never(guest.verb)
+
+
+def _guest_item(item: Mapping[str, Any] | None) -> GuestItem | None:
+    return GuestItem(item) if item else None
 
 
 def _wire_key(key: Key) -> dict[str, AttributeValueTypeDef]:

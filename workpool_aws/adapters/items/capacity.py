@@ -22,6 +22,7 @@ __all__ = [
     "BATCH_GET_KEYS_MAX",
     "ITEM_BYTES_MAX",
     "PAGE_BYTES_MAX",
+    "TOKEN_MS",
     "TRANSACTION_BYTES_MAX",
     "TRANSACTION_ITEMS_MAX",
     "Capacity",
@@ -44,6 +45,8 @@ PAGE_BYTES_MAX: Final = 1024 * 1024
 TRANSACTION_ITEMS_MAX: Final = 100
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
 BATCH_GET_KEYS_MAX: Final = 100
+TOKEN_MS: Final = 10 * 60_000
+"""Time for which DynamoDB remembers the token of a transaction."""
 
 _WRITE_UNIT_BYTES: Final = 1024
 _READ_UNIT_BYTES: Final = 4096
@@ -149,11 +152,15 @@ def batch_get_units(sizes_bytes: Iterable[int]) -> int:
     return sum(get_units(size) for size in sizes_bytes)
 
 
-def check_transaction(keys: Sequence[Key]) -> None:
-    """Raises ValueError unless DynamoDB takes writes of these items in one transaction."""
-    if not 1 <= len(keys) <= TRANSACTION_ITEMS_MAX:
+def check_transaction(keys: Sequence[Key], *, guests: int = 0) -> None:
+    """Raises ValueError unless DynamoDB takes actions on these items in one transaction.
+
+    `guests`: the number of actions on items of other tables.
+    """
+    count = len(keys) + guests
+    if not 1 <= count <= TRANSACTION_ITEMS_MAX:
         raise ValueError(
-            f"a transaction of {len(keys)} writes is not allowed; 1 to {TRANSACTION_ITEMS_MAX}"
+            f"a transaction of {count} writes is not allowed; 1 to {TRANSACTION_ITEMS_MAX}"
         )
     if len(set(keys)) != len(keys):
         raise ValueError("a transaction must not write one item twice")

@@ -11,7 +11,7 @@ else is an answer. Safe to share between threads: each request is one step.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
@@ -25,13 +25,25 @@ from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
-from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.model.writes import (
+    Action,
+    Check,
+    Delete,
+    Guest,
+    GuestItem,
+    GuestPlace,
+    Put,
+    Update,
+    Write,
+    Written,
+)
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workpool_aws.adapters.items.forms import Value
+    from workpool_aws.ports import Store
 
 __all__ = ["MemoryStore"]
 
@@ -124,8 +136,19 @@ class _Step:
     before: Item | None
     old_bytes: int
     after: Item | None
-    """`None` means that the condition does not hold."""
+    """`None` means that there is none afterwards."""
     new_bytes: int
+    allowed: bool
+    """True if the condition holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """An applied transaction, by its token."""
+
+    at: EpochMs
+    writes: tuple[Action, ...]
+    answer: Written
 
 
 class MemoryStore:
@@ -137,16 +160,20 @@ class MemoryStore:
         meter: Meter | None = None,
         *,
         page_bytes: int = capacity.PAGE_BYTES_MAX,
+        guests: Callable[[], Store] | None = None,
     ) -> None:
         """Make an empty table whose answers carry `server_clock`, rounded down to seconds.
 
-        `page_bytes` bounds one page of a range.
+        `page_bytes` bounds one page of a range. `guests` returns the tables of users, which
+        transactions span. `None` means that there are none.
         """
         self.meter = meter or Meter()
         self._server_clock = server_clock
         self._page_bytes = page_bytes
         self._partitions: dict[str, _Partition] = {}
         self._lock = RLock()
+        self._guests = guests
+        self._remembered: dict[str, _Remembered] = {}
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """Return the record, or `None`. Raises ValueError for a name that no key can carry."""
@@ -210,7 +237,7 @@ class MemoryStore:
         with self._lock:
             step = self._worked_out(write)
             label = f"{step_name(kind)}.{verb}"
-            if step.after is None:
+            if step.after is None or not step.allowed:
                 self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
                 raise ConditionFailed(
                     None if step.before is None else self._record(step.key, step.before)
@@ -222,35 +249,24 @@ class MemoryStore:
             record = write.record if isinstance(write, Put) else self._record(step.key, step.after)
         return Written(self._date(), None if isinstance(record, Unreadable) else record)
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        """Do all of these writes, or none.
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        """Do all of these actions, or none.
+
+        An applied transaction is remembered by its token for ten minutes.
 
         Raises TransactionFailed or ValueError; in both cases nothing was written.
         """
-        capacity.check_transaction([key_of(_ref(write)) for write in writes])
+        own = [write for write in writes if not isinstance(write, Guest)]
+        keys = [key_of(_ref(write)) for write in own]
+        capacity.check_transaction(keys, guests=len(writes) - len(own))
         with self._lock:
-            steps = [self._worked_out(write) for write in writes]
-            if sum(step.new_bytes for step in steps) > capacity.TRANSACTION_BYTES_MAX:
-                raise ValueError(
-                    f"a transaction of more than {capacity.TRANSACTION_BYTES_MAX} bytes is not allowed"
-                )
-            self.meter.count(
-                "tx",
-                write_units=capacity.transaction_units(
-                    (step.old_bytes, step.new_bytes) for step in steps
-                ),
-            )
-            if any(step.after is None for step in steps):
-                raise _refused(steps)
-            self.meter.count(
-                "tx",
-                write_units=sum(capacity.index_units(step.before, step.after) for step in steps),
-                requests=0,
-            )
-            for step in steps:
-                if step.after is not None:
-                    self._place(step.key, step.after, step.new_bytes)
-        return Written(self._date(), None)
+            known = self._known(writes, token)
+            return known or self._carry_out(writes, own, token)
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        """Return items of users' tables, as one snapshot."""
+        with self._lock:
+            return self._guest_tables().read_guests(places)
 
     def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
@@ -303,6 +319,66 @@ class MemoryStore:
                 self._drop(Key(str(item[PARTITION_KEY]), str(item[SORT_KEY])))
         return len(due)
 
+    def _known(self, writes: Sequence[Action], token: str | None) -> Written | None:
+        """Return the answer of an applied transaction with this token; `None` means there is none.
+
+        Raises ValueError for a token of another transaction.
+        """
+        for old, each in list(self._remembered.items()):
+            if self._server_clock() - each.at > capacity.TOKEN_MS:
+                del self._remembered[old]
+        known = None if token is None else self._remembered.get(token)
+        if known is None:
+            return None
+        if known.writes != tuple(writes):
+            raise ValueError("a token must not be used for two transactions")
+        return replace(known.answer, server_time=self._date())
+
+    def _carry_out(
+        self,
+        writes: Sequence[Action],
+        own: Sequence[Put | Update | Check | Delete],
+        token: str | None,
+    ) -> Written:
+        steps = [self._worked_out(write) for write in own]
+        if sum(step.new_bytes for step in steps) > capacity.TRANSACTION_BYTES_MAX:
+            raise ValueError(
+                f"a transaction of more than {capacity.TRANSACTION_BYTES_MAX} bytes is not allowed"
+            )
+        sizes = ((step.old_bytes, step.new_bytes) for step in steps)
+        self.meter.count("tx", write_units=capacity.transaction_units(sizes))
+        if not all(step.allowed for step in steps):
+            raise _refused(writes, steps, ())
+        self._apply_guests(writes, steps)
+        units = sum(capacity.index_units(step.before, step.after) for step in steps)
+        self.meter.count("tx", write_units=units, requests=0)
+        for step in steps:
+            if step.after is None:
+                self._drop(step.key)
+            elif step.after is not step.before:
+                self._place(step.key, step.after, step.new_bytes)
+        answer = Written(self._date(), None)
+        if token is not None:
+            self._remembered[token] = _Remembered(self._server_clock(), tuple(writes), answer)
+        return answer
+
+    def _guest_tables(self) -> Store:
+        if self._guests is None:
+            raise ValueError("this table in memory has no tables of users beside it")
+        return self._guests()
+
+    def _apply_guests(self, writes: Sequence[Action], steps: Sequence[_Step]) -> None:
+        """Do the actions on users' tables, all or none."""
+        guests = [write for write in writes if isinstance(write, Guest)]
+        if not guests:
+            return
+        try:
+            self._guest_tables().transact(guests)
+        except TransactionFailed as met:
+            raise _refused(
+                writes, steps, tuple(zip(met.current, met.failed, strict=True))
+            ) from None
+
     def _find(self, key: Key) -> tuple[Item | None, int]:
         partition = self._partitions.get(key.pk)
         if partition is None:
@@ -316,10 +392,10 @@ class MemoryStore:
         partition = self._partitions.get(key.pk)
         return decode(item) if partition is None else partition.record(key.sk, item)
 
-    def _worked_out(self, write: Write) -> _Step:
+    def _worked_out(self, write: Put | Update | Check | Delete) -> _Step:
         key = key_of(_ref(write))
         before, old_bytes = self._find(key)
-        kind, _ = _named(write)
+        kind = type(write.record) if isinstance(write, Put) else record_type(write.ref)
         allowed = holds(write.condition, kind, before)
         after: Item | None
         match write:
@@ -327,7 +403,12 @@ class MemoryStore:
                 after = encode(write.record)
             case Update():
                 change = change_of(write)
+                allowed = allowed and before is not None
                 after = applied(change, before) if allowed and before is not None else None
+            case Check():
+                after = before
+            case Delete():
+                after = None
             case _:
                 assert_never(write)
         new_bytes = 0 if after is None else item_size(after)
@@ -335,7 +416,7 @@ class MemoryStore:
             raise ValueError(
                 f"an item of {new_bytes} bytes is not allowed; at most {capacity.ITEM_BYTES_MAX}"
             )
-        return _Step(key, before, old_bytes, after if allowed else None, new_bytes)
+        return _Step(key, before, old_bytes, after, new_bytes, allowed)
 
     def _place(self, key: Key, item: Item, size: int) -> None:
         self._partitions.setdefault(key.pk, _Partition()).place(key.sk, item, size)
@@ -349,14 +430,8 @@ class MemoryStore:
         return EpochMs(self._server_clock() // _DATE_MS * _DATE_MS)
 
 
-def _ref(write: Write) -> Ref[Record]:
-    match write:
-        case Put():
-            return ref_of(write.record)
-        case Update():
-            return write.ref
-        case _:
-            assert_never(write)
+def _ref(write: Put | Update | Check | Delete) -> Ref[Record]:
+    return ref_of(write.record) if isinstance(write, Put) else write.ref
 
 
 def _named(write: Write) -> tuple[type[Record], str]:
@@ -369,12 +444,22 @@ def _named(write: Write) -> tuple[type[Record], str]:
             assert_never(write)
 
 
-def _refused(steps: Sequence[_Step]) -> TransactionFailed:
-    failed = tuple(step.after is None for step in steps)
-    current = (step.before if step.after is None else None for step in steps)
-    return TransactionFailed(
-        tuple(None if item is None else decode(item) for item in current), failed
-    )
+def _refused(
+    writes: Sequence[Action],
+    steps: Sequence[_Step],
+    guests: tuple[tuple[Record | Unreadable | None, bool], ...],
+) -> TransactionFailed:
+    """Return the refusal of a transaction, by its own actions or by those on users' tables."""
+    own, others = iter(steps), iter(guests)
+    met: list[tuple[Record | Unreadable | None, bool]] = []
+    for write in writes:
+        if isinstance(write, Guest):
+            met.append(next(others, (None, False)))
+        else:
+            step = next(own)
+            stood = None if step.allowed or step.before is None else decode(step.before)
+            met.append((stood, not step.allowed))
+    return TransactionFailed(tuple(each for each, _ in met), tuple(failed for _, failed in met))
 
 
 def _is_expired(item: Item, now: EpochMs) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
-    from workpool_aws.model.writes import Write, Written
+    from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Write, Written
     from workpool_aws.ports import Clock, Ports, Store, Telemetry
 
 __all__ = ["hourly", "in_turn", "visit_each"]
@@ -104,8 +104,11 @@ class _TimedStore:
     def write(self, write: Write) -> Written:
         return self._open.write(write)
 
-    def transact(self, writes: Sequence[Write]) -> Written:
-        return self._open.transact(writes)
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        return self._open.transact(writes, token)
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
+        return self._open.read_guests(places)
 
     def delete(self, ref: Ref[Record]) -> None:
         self._open.delete(ref)

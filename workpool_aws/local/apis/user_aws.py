@@ -13,6 +13,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from workpool_aws.local.apis.dynamodb_tokens import TransactionTokens
 from workpool_aws.local.apis.http import Reply, Request
 from workpool_aws.local.apis.interception import intercepted
 from workpool_aws.local.apis.lambda_api import LambdaApi
@@ -55,6 +56,7 @@ class UserAws:
         self.kernel = kernel
         self.around_dynamodb: Callable[[Request, Callable[[], Reply]], Reply] | None = None
         """Sees each request to DynamoDB and serves it; for an engine whose own tables are there."""
+        self._tokens = TransactionTokens(kernel.now)
         self._lambda = LambdaApi(functions, deliveries, runs)
         self._scheduler = SchedulerApi(schedules)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -68,6 +70,10 @@ class UserAws:
             yield
         finally:
             _here.leave(self)
+
+    def dynamodb(self) -> Any:  # noqa: ANN401 - one of boto3's
+        """Return a client of the tables of user code."""
+        return self._client("dynamodb", REGION)
 
     def start_moto(self) -> None:
         """Have moto ready. Raises LocalCloudError: it is not installed."""
@@ -148,9 +154,14 @@ class UserAws:
             return self._lambda.answer(request)
         if request.service == "scheduler" and self._scheduler.serves(request):
             return self._scheduler.answer(request)
-        if request.service == "dynamodb" and self.around_dynamodb is not None:
-            return self.around_dynamodb(request, lambda: self._ask_moto(prepared))
-        return self._ask_moto(prepared)
+        if request.service != "dynamodb":
+            return self._ask_moto(prepared)
+        return self._tokens.around(request, lambda: self._serve_dynamodb(request, prepared))
+
+    def _serve_dynamodb(self, request: Request, prepared: AWSPreparedRequest) -> Reply:
+        if self.around_dynamodb is None:
+            return self._ask_moto(prepared)
+        return self.around_dynamodb(request, lambda: self._ask_moto(prepared))
 
     def _call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
         try:

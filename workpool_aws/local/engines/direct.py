@@ -15,7 +15,7 @@ from workpool_aws.local.services.schedules import Schedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Write, Written
 from workpool_aws.ports import (
     FunctionLimits,
     InvokeRefused,
@@ -23,6 +23,7 @@ from workpool_aws.ports import (
     InvokeUnanswered,
     Store,
     TimerUnavailable,
+    TransactionBusy,
 )
 
 if TYPE_CHECKING:
@@ -95,10 +96,22 @@ class SteppingStore:
         )
         return self._call(label, lambda: self._store.write(write), writes=True)
 
-    def transact(self, writes: Sequence[Write]) -> Written:
+    def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
+        """See Store."""
+        label = f"transact {len(writes)}"
+        try:
+            return self._send(label, lambda: self._store.transact(writes, token), writes=True)
+        except CallThrottled as error:
+            if token is not None:
+                raise TransactionBusy(repeated=error.repeated) from error
+            raise StoreUnavailable(str(error)) from error
+        except CallUnanswered as error:
+            raise StoreUnavailable(str(error)) from error
+
+    def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
         """See Store."""
         return self._call(
-            f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True
+            f"read {len(places)}", lambda: self._store.read_guests(places), writes=False
         )
 
     def delete(self, ref: Ref[Record]) -> None:

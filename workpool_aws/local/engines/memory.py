@@ -13,6 +13,7 @@ from workpool_aws.local.services.platform import OWN_TABLE, Platform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workpool_aws.local.apis.http import Reply, Request
     from workpool_aws.ports import Ports, Store
 
 __all__ = ["MemoryEngine"]
@@ -27,9 +28,11 @@ class MemoryEngine:
         self._platform = platform
         self._stores: dict[str, MemoryStore] = {}
         self._unmetered = Meter()
+        self._guest_tables: Store | None = None
 
     def open(self) -> None:
-        """Nothing to begin."""
+        """See Engine."""
+        self._platform.aws.around_dynamodb = self._around
 
     def close(self) -> None:
         """Nothing to end."""
@@ -41,7 +44,8 @@ class MemoryEngine:
 
     def create(self, table: str) -> None:
         """See Engine."""
-        self._stores.setdefault(table, MemoryStore(self._platform.kernel.now, self._platform.meter))
+        store = MemoryStore(self._platform.kernel.now, self._platform.meter, guests=self._guests)
+        self._stores.setdefault(table, store)
 
     def ports(self, table: str) -> Ports:
         """See Engine."""
@@ -66,3 +70,15 @@ class MemoryEngine:
                     store.meter = self._platform.meter
 
         return SteppingStore(quietly, store)
+
+    def _guests(self) -> Store:
+        if self._guest_tables is None:
+            from workpool_aws.local.engines.guests import guest_store
+
+            self._guest_tables = guest_store(self._platform)
+        return self._guest_tables
+
+    def _around(self, request: Request, serve: Callable[[], Reply]) -> Reply:
+        from workpool_aws.local.engines.guests import SpanningTransactions
+
+        return SpanningTransactions(self._stores).around(request, serve)

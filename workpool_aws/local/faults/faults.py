@@ -115,7 +115,12 @@ class Faults:
 
 
 class CallThrottled(Exception):
-    """The service refused the call, and it did not happen."""
+    """The service refused the call, and it did not happen.
+
+    `repeated`: an earlier try got no answer, so that one may have happened.
+    """
+
+    repeated = False
 
 
 class CallUnanswered(Exception):

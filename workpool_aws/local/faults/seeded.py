@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, Fault, Faults
 from workpool_aws.local.kernel.kernel import Crashed, Kernel, PlannedCrashes, Task, TraceLine
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.ports import TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,6 +76,13 @@ class _Request:
         if self.verb == "transact":
             self.landed.append(answer)
         return answer
+
+
+def _noted(answer: object, *, repeated: bool) -> object:
+    """Return an answer. A refusal of a transaction notes that an earlier try may still land."""
+    if isinstance(answer, _Raised) and isinstance(answer.error, TransactionFailed):
+        answer.error.repeated = repeated
+    return answer
 
 
 class SeededFaults:
@@ -189,6 +197,7 @@ class SeededFaults:
         Raises CallThrottled, CallUnanswered: it gave up.
         """
         trouble: Exception | None = None
+        unanswered = False
         for attempt in range(_TRIES.get(request.verb, _TRIES_ELSE)):
             if trouble is not None:
                 if self._yes("sdk gives up"):
@@ -200,7 +209,10 @@ class SeededFaults:
                 answer = request.land()
                 trouble = self._on_its_way_back(request)
                 if trouble is None:
-                    return answer
+                    return _noted(answer, repeated=unanswered)
+            unanswered = unanswered or isinstance(trouble, CallUnanswered)
+        if isinstance(trouble, CallThrottled):
+            trouble.repeated = unanswered
         raise trouble or CallUnanswered(request.label)
 
     def _on_its_way(self, request: _Request) -> Exception | None:
