@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig, Result, Status
+    from workpool_aws.core.views.why.answer import Why, WhyReason
     from workpool_aws.errors import (
         NonRetryableError,
         NotFound,
@@ -59,6 +60,8 @@ __all__ = [
     "TasksFailed",
     "UnknownOption",
     "UsageError",
+    "Why",
+    "WhyReason",
     "Work",
     "WorkDetails",
     "WorkId",
@@ -91,6 +94,8 @@ _HOMES: Final = {
     "TasksFailed": "errors",
     "UnknownOption": "errors",
     "UsageError": "errors",
+    "Why": "core.views.why.answer",
+    "WhyReason": "core.views.why.answer",
     "Work": "api.work",
     "WorkDetails": "core.views.details",
     "WorkId": "model.ids",

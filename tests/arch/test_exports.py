@@ -30,6 +30,8 @@ EXPORTED = [
     "TasksFailed",
     "UnknownOption",
     "UsageError",
+    "Why",
+    "WhyReason",
     "Work",
     "WorkDetails",
     "WorkId",

@@ -443,7 +443,7 @@ def test_terminal_gets_table_in_colour(scene: Scene, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "command", ["ls", "show", "cancel", "redrive", "pause", "resume", "limit", "stats"]
+    "command", ["ls", "show", "why", "cancel", "redrive", "pause", "resume", "limit", "stats"]
 )
 def test_every_command_has_help_with_its_environment_and_codes(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -376,10 +376,13 @@ def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
         pool.status_batch(None, ids)
         for work_id in ids:
             pool.result(None, work_id)
+            pool.why(None, work_id)
         for state in (None, "pending", "running", "finished", "dead"):
             pool.list(None, state=state)
         pool.stats(None)
         pool.config(None)
+        pool.pools(None)
+        pool.jobs(None)
     with recorder.acting("manager"):
         failed = [
             each
@@ -531,6 +534,8 @@ BY_CHANCE = {
     "PoolsLoopRole": {"dynamodb:GetItem work"},
     # It kicks only where the loop's promise to be there is over.
     "SendEmailServiceRole": {"dynamodb:UpdateItem control"},
+    # It reads the jobs only where no caller of its process has read them a moment before.
+    "BoardServiceRole": {"dynamodb:GetItem #deployment"},
 }
 """What faults bring about, and what no small number of seeds is sure to show."""
 NEVER_SEEN = {

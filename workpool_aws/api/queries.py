@@ -24,6 +24,7 @@ from workpool_aws.flow.views import status
 from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
+from workpool_aws.flow.views.why import load_why
 from workpool_aws.flow.work import bulk_cancel as cancel_all
 from workpool_aws.flow.work import cancel
 from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
@@ -33,6 +34,7 @@ from workpool_aws.model.payload import Part
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.core.views.details import PoolSummary, WorkDetails
+    from workpool_aws.core.views.why.answer import Why
     from workpool_aws.core.work.cancel import CancelAnswer
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
@@ -172,6 +174,30 @@ class PoolQueries:
         if details is None:
             raise NotFound(work_id)
         return details
+
+    def why(self, ctx: LambdaContext | None, work_id: str) -> Why:
+        """The reasons for which a work item does not run, or has not finished, in order.
+
+        The loop's own admission and classification decide, on strong reads of the present records.
+        Nothing is guessed: a reason says so where the records do not have a fact.
+
+        A call costs five to seven read units in one request. In a full pool a second request reads
+        up to twenty of the work items that hold its slots.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     pool.configure(None, paused=True).paused
+            ...     why = pool.why(None, pool.enqueue_action(None, "send-email", {}))
+            ...     why.verdict, [reason.code for reason in why.reasons]
+            True
+            ('blocked', ['paused'])
+
+        Raises:
+            UsageError, StoreUnavailable: As `status`. An unknown id is an answer, not an error.
+        """
+        read_caller(ctx)
+        return load_why(self._ports, self.name, _checked_id("work_id", work_id))
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work item from starting again. Returns the answer, a str.

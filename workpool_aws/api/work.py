@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from workpool_aws import invocation
 from workpool_aws.core import limits
-from workpool_aws.core.views.status import instant
+from workpool_aws.core.views.instants import instant
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.reading import load_works
 from workpool_aws.model.ids import EpochMs, WorkId

@@ -61,6 +61,14 @@ def _add_work_commands(add: Adder) -> None:
     show.add_argument("--result", action="store_true", help="with what it returned")
     _with_target(show)
 
+    why = add(
+        "why",
+        "why a work item does not run, and what would change it",
+        lazily("workpool_aws.cli.why:run_why"),
+    )
+    why.add_argument("id", metavar="ID")
+    _with_target(why)
+
     cancel = add(
         "cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel")
     )

@@ -243,6 +243,12 @@ LIST_ROWS_MAX: Final = 2_000
 """Rows that are read for one page of a list."""
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
+WHY_HOLDERS_MAX: Final = 20
+"""Work items that hold the slots of a full pool, read for one answer of `why`."""
+WHY_ERROR_MAX: Final = 200
+"""Characters of an error's type, and of its text, in one of its sentences."""
+WHY_WATCHDOG_LATE_MS: Final = 3 * 60_000
+"""Age of a lack of a loop from which the watchdog counts as missing: three ticks."""
 
 # Task pools.
 TASK_WORKERS_MAX: Final = 500

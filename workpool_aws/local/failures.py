@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.report.history import attempts_of
-from workpool_aws.core.views.status import instant
+from workpool_aws.core.views.instants import instant
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.attempt_notes import callback_of
 from workpool_aws.local.stored_work import enqueued_work, name_in

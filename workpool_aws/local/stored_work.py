@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from workpool_aws.core.chunks import chunk_refs, joined
-from workpool_aws.core.views.status import instant
+from workpool_aws.core.views.instants import instant
 from workpool_aws.model.ids import SHARDS_MAX
 from workpool_aws.model.loop import Registration
 from workpool_aws.model.payload import Inline, Part, Payload

@@ -79,9 +79,17 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.CONTROL)),
     ),
     Actor.READER: (
-        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL)),
-        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
-        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.REPORTS)),
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access(
+            (_GET_MANY,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
+        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.REPORTS, PartitionKind.REGISTRY)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
     ),
     Actor.MANAGER: (

@@ -15,7 +15,7 @@ from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
-__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick", "is_live"]
+__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick", "is_live", "loop_is_overdue"]
 
 
 class KickReason(StrEnum):
@@ -136,6 +136,18 @@ def is_live(status: LoopStatus, now: EpochMs) -> bool:
     A lease that ends too far ahead is forged or damaged, since no loop writes one.
     """
     return now < status.lease_until <= now + limits.LEASE_BELIEVED_MS
+
+
+def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
+    """Returns the reason for which the status alone shows that a loop is missing.
+
+    `None` means that it does not. A live lease never gives a reason.
+    """
+    if status.state is LoopState.RUNNING and not is_live(status, now):
+        return "the loop's lease ran out"
+    if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
+        return "the loop did not wake in time"
+    return None
 
 
 def _waits_for(status: LoopStatus, due: EpochMs) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import DEPLOYED_AS, is_decorated
-from workpool_aws.core.views.status import Status, instant, status_of
+from workpool_aws.core.views.instants import instant
+from workpool_aws.core.views.status import Status, status_of
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME
 from workpool_aws.model.refs import key_after, key_before

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, assert_never
 
 from workpool_aws.core.report.history import attempts_of, last_error_of
+from workpool_aws.core.views.instants import instant
 from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.model.ids import EpochMs
 
@@ -25,7 +27,6 @@ __all__ = [
     "Result",
     "Status",
     "config_of",
-    "instant",
     "result_of",
     "status_of",
 ]
@@ -48,7 +49,6 @@ AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_deliver
 _NOTHING: Final[Any] = None
 _DEPLOYMENT: Final = "deployment"
 """The `by` of a base limit that no program set."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +176,6 @@ class PoolConfig:
     base: BaseLimit
     override: LimitOverride | None
     """`None` means that there is none."""
-
-
-def instant(at: EpochMs) -> datetime:
-    """Returns the same moment as an aware datetime in UTC."""
-    return _EPOCH + timedelta(milliseconds=at)
 
 
 def _instant(at: EpochMs | None) -> datetime | None:

@@ -10,34 +10,21 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import limit_of
 from workpool_aws.core.loop.settle import deep_low
-from workpool_aws.core.pool.kick import is_live
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Notice, ShardCursors
 from workpool_aws.model.work import CallbackState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workpool_aws.model.loop import Config, Ledger, LoopStatus, Notice, ShardCursors
+
 __all__ = [
     "audit_due",
     "callback_is_overdue",
     "looks_back",
-    "loop_is_overdue",
     "may_start",
     "works_from",
 ]
-
-
-def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
-    """Returns the reason for which the status alone shows that a loop is missing.
-
-    `None` means that it does not. A live lease never gives a reason.
-    """
-    if status.state is LoopState.RUNNING and not is_live(status, now):
-        return "the loop's lease ran out"
-    if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
-        return "the loop did not wake in time"
-    return None
 
 
 def may_start(config: Config | None, ledger: Ledger | None) -> bool:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.loop.start import Taken
-from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.pool.kick import KickReason, loop_is_overdue
 from workpool_aws.core.watchdog.watch import (
     audit_due,
     callback_is_overdue,
     looks_back,
-    loop_is_overdue,
     may_start,
     works_from,
 )

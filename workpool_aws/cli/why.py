@@ -1,0 +1,67 @@
+"""The command `workpool why`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.cli.codes import UNFIT
+from workpool_aws.cli.output import iso, moment
+from workpool_aws.cli.target import target_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from workpool_aws import Why, WhyReason
+    from workpool_aws.core.payload import JsonValue
+
+__all__ = ["run_why"]
+
+
+def run_why(options: argparse.Namespace) -> int:
+    """`workpool why ID`."""
+    target = target_of(options)
+    why = target.pool.why(None, options.id)
+    if target.output.as_json:
+        target.output.json(_as_json(why))
+    else:
+        target.output.fields(_fields(why))
+    return UNFIT if why.verdict == "unknown" else 0
+
+
+def _fields(why: Why) -> list[tuple[str, str]]:
+    return [
+        ("id", why.work_id),
+        ("verdict", why.verdict),
+        ("since", moment(why.since)),
+        ("next look", moment(why.next_look)),
+        *(
+            pair
+            for number, reason in enumerate(why.reasons, start=1)
+            for pair in (
+                (f"reason {number}", f"{reason.text} [{reason.code}]"),
+                ("  changes by", reason.change),
+            )
+        ),
+    ]
+
+
+def _as_json(why: Why) -> JsonValue:
+    return {
+        "work_id": why.work_id,
+        "verdict": why.verdict,
+        "since": iso(why.since),
+        "next_look": iso(why.next_look),
+        "reasons": [_reason_as_json(reason) for reason in why.reasons],
+    }
+
+
+def _reason_as_json(reason: WhyReason) -> JsonValue:
+    return {
+        "code": reason.code,
+        "text": reason.text,
+        "change": reason.change,
+        "since": iso(reason.since),
+        "until": iso(reason.until),
+        "blocks": reason.blocks,
+        "work_ids": [*reason.work_ids],
+    }

@@ -1,0 +1,1 @@
+"""Decides why a work item does not run, or has not finished, by the rules of the loop itself."""

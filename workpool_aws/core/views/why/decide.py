@@ -1,0 +1,152 @@
+"""Decides the answer to `why` from a work item and the records of its pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.views.instants import instant, stamp
+from workpool_aws.core.views.why.answer import Why, reason
+from workpool_aws.core.views.why.loop import deployment_reason, loop_look
+from workpool_aws.core.views.why.starts import finished_reasons, recovered_at, running_reasons
+from workpool_aws.core.views.why.waits import (
+    admission_reason,
+    calling_off,
+    due_reasons,
+    place_reasons,
+)
+from workpool_aws.core.work.bulk_cancel import shown
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Ledger
+from workpool_aws.model.refs import Unreadable, readable
+from workpool_aws.model.work import CallbackState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.work import WorkItem
+
+__all__ = ["why_of"]
+
+_UNSEEN: Final = frozenset({"config_damaged", "not_deployed", "paused"})
+"""Reasons with which neither the loop nor the watchdog looks for due work items."""
+
+
+def why_of(
+    work_id: str,
+    work: WorkItem | Unreadable | None,
+    records: PoolRecords,
+    holders: Mapping[WorkId, WorkItem],
+    *,
+    now: EpochMs,
+) -> Why:
+    """Returns the reasons for which a work item is where it is.
+
+    `holders`: work items of `slot_holders`.
+    """
+    if not isinstance(work, Unreadable) and work is not None and not _is_expired(work, now):
+        match work.state:
+            case State.PENDING:
+                return _why_pending(work, records, holders, now)
+            case State.RUNNING:
+                return _why_running(shown(work, readable(records.config)), records, now)
+            case State.FINISHED:
+                return _why_finished(work, records, now)
+            case _:
+                assert_never(work.state)
+    return Why(
+        work_id=work_id,
+        verdict="unknown",
+        reasons=(_unknown(work),),
+        since=None,
+        next_look=None,
+    )
+
+
+def _is_expired(work: WorkItem, now: EpochMs) -> bool:
+    return work.expires_at is not None and work.expires_at * 1000 <= now
+
+
+def _unknown(work: WorkItem | Unreadable | None) -> WhyReason:
+    if work is None:
+        return reason(
+            "unknown",
+            "This pool has no work item of this id: it was enqueued elsewhere or never, or is "
+            "past its retention.",
+            "Nothing. Check the table, the pool and the id.",
+        )
+    if isinstance(work, Unreadable):
+        text = f"Its item in the table is damaged: {work.reason}."
+        return reason("damaged", text, "Repair or delete the item in the table.", blocks=True)
+    when = "" if work.finished_at is None else f" at {stamp(work.finished_at)}"
+    text = f"It finished{when} and is past its retention."
+    return reason("expired", text, "Nothing. DynamoDB deletes it.", since=work.finished_at)
+
+
+def _why_pending(
+    work: WorkItem, records: PoolRecords, holders: Mapping[WorkId, WorkItem], now: EpochMs
+) -> Why:
+    look = loop_look(records, due_at=work.due_at, now=now)
+    off = calling_off(work, records, now)
+    if off is not None:
+        reasons = [off] if look.idles else [off, look.reason]
+    else:
+        admission = admission_reason(work, records, holders, now=now)
+        deployment = deployment_reason(records)
+        keeps = [each for each in (admission, deployment) if each is not None]
+        # A loop rests in a full or paused pool, which is no reason of its own.
+        loop = [] if keeps and look.idles else [look.reason]
+        reasons = [*place_reasons(work, records), *due_reasons(work, now), *keeps, *loop]
+    unseen = any(each.code in _UNSEEN for each in reasons)
+    return Why(
+        work_id=work.id,
+        verdict="blocked" if any(each.blocks for each in reasons) else "waiting",
+        reasons=tuple(reasons),
+        since=instant(work.due_at if work.due_at <= now else _pending_since(work)),
+        next_look=None if unseen else instant(_look_at(reasons, records, look.at, now)),
+    )
+
+
+def _pending_since(work: WorkItem) -> EpochMs:
+    return work.history[-1].ended_at if work.starts and work.history else work.enqueued_at
+
+
+def _look_at(
+    reasons: list[WhyReason], records: PoolRecords, loop_at: EpochMs, now: EpochMs
+) -> EpochMs:
+    """Returns the time of the next look: in a full pool, once the first start can be recovered."""
+    ledger = records.ledger
+    if isinstance(ledger, Ledger) and any(each.code == "slots_taken" for each in reasons):
+        first = min((entry.deadline for entry in ledger.entries.values()), default=now)
+        return EpochMs(max(now, first + limits.RECOVERY_MARGIN_MS))
+    return loop_at
+
+
+def _why_running(work: WorkItem, records: PoolRecords, now: EpochMs) -> Why:
+    reasons = running_reasons(work, records, now)
+    at = recovered_at(work) or now
+    look = loop_look(records, due_at=max(at, now), now=now)
+    if not look.idles:
+        reasons.append(look.reason)
+    return Why(
+        work_id=work.id,
+        verdict="running",
+        reasons=tuple(reasons),
+        since=None if work.started_at is None else instant(work.started_at),
+        next_look=instant(max(at, now) if look.idles else look.at),
+    )
+
+
+def _why_finished(work: WorkItem, records: PoolRecords, now: EpochMs) -> Why:
+    reasons = finished_reasons(work, records, now)
+    owed = next((each for each in reasons if each.code.startswith("callback_")), None)
+    is_open = work.callback in (CallbackState.PENDING, CallbackState.SENT)
+    return Why(
+        work_id=work.id,
+        verdict="finished",
+        reasons=tuple(reasons),
+        since=None if work.finished_at is None else instant(work.finished_at),
+        next_look=owed.until if owed is not None and is_open else None,
+    )

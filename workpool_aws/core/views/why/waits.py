@@ -1,0 +1,261 @@
+"""Reasons for which a pending work item has not started, apart from the state of the loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of
+from workpool_aws.core.loop.bulk_cancel import bulk_cancel_to_make
+from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.views.instants import stamp
+from workpool_aws.core.views.why.answer import error_text, label_of, reason
+from workpool_aws.model.ids import EpochMs, id_floor, shard_of
+from workpool_aws.model.loop import DEFAULT_AUTHOR, Config, EntryKey, Ledger
+from workpool_aws.model.refs import Unreadable, readable
+from workpool_aws.model.work import AttemptEnd, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.work import WorkItem
+
+__all__ = ["admission_reason", "calling_off", "due_reasons", "place_reasons", "slot_holders"]
+
+
+def _look_at(work: WorkItem, ledger: Ledger | None, config: Config | None, now: EpochMs) -> Look:
+    """Returns the meaning that the loop gives to a row at the present due time of a work item."""
+    taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
+    return classify(id_floor(work.due_at), work, taken=taken, now=now)
+
+
+def calling_off(work: WorkItem, records: PoolRecords, now: EpochMs) -> WhyReason | None:
+    """Returns the reason for which a pending work item never starts; `None` means that it may."""
+    if work.cancel_requested:
+        return reason(
+            "cancel_requested",
+            "Its cancel was requested, so the loop never starts it.",
+            "Nothing. Enqueue another work item if it is still wanted.",
+            blocks=True,
+        )
+    config = readable(records.config)
+    due = replace(work, due_at=min(work.due_at, now))
+    if config is None or _look_at(due, None, config, now) is not Look.CALLED_OFF:
+        return None
+    at = config.epoch_at
+    return reason(
+        "called_off",
+        "A cancel_all came after it was enqueued, so it never starts. The loop cancels it in turn.",
+        "Nothing. Enqueue another work item if it is still wanted.",
+        since=at,
+        blocks=True,
+    )
+
+
+def due_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
+    """Returns the reasons that lie in the work item itself: its time, and refusals by Lambda."""
+    found = []
+    if work.refused_since is not None:
+        found.append(
+            reason(
+                "function_refused",
+                f"Lambda refuses to invoke {label_of(work.spec)} since "
+                f"{stamp(work.refused_since)}{_last_error(work)}.",
+                "Deploy the function, or allow the loop to invoke it. After two minutes of "
+                "refusals it fails as not_invocable.",
+                since=work.refused_since,
+            )
+        )
+    if work.due_at > now:
+        found.append(
+            reason(
+                "not_due",
+                f"It is due at {stamp(work.due_at)}: {_cause(work)}.",
+                "The due time.",
+                since=_waits_since(work),
+                until=work.due_at,
+            )
+        )
+    return found
+
+
+def _waits_since(work: WorkItem) -> EpochMs:
+    return work.history[-1].ended_at if work.starts and work.history else work.enqueued_at
+
+
+def _cause(work: WorkItem) -> str:
+    """Returns the cause of a later due time."""
+    last = work.history[-1] if work.starts and work.history else None
+    if last is None:
+        return "it was enqueued for a later time" if work.starts == 0 else "it was requeued"
+    match last.outcome:
+        case AttemptEnd.SNOOZED:
+            return f"its code snoozed attempt {last.number}"
+        case AttemptEnd.NEVER_DELIVERED:
+            starts = "start was" if work.undelivered == 1 else f"{work.undelivered} starts were"
+            return f"its last {starts} never delivered{_last_error(work)}"
+        case AttemptEnd.FAILED | AttemptEnd.CANCELED | AttemptEnd.SUCCESS:
+            return f"the delay after attempt {last.number}, which failed{_last_error(work)}"
+        case _:
+            assert_never(last.outcome)
+
+
+def _last_error(work: WorkItem) -> str:
+    last = work.history[-1] if work.history else None
+    text = "" if last is None else error_text(last.error_type, last.error)
+    return f" ({text.removeprefix(': ')})" if text else ""
+
+
+def admission_reason(
+    work: WorkItem,
+    records: PoolRecords,
+    holders: Mapping[WorkId, WorkItem],
+    *,
+    now: EpochMs,
+) -> WhyReason | None:
+    """Returns the limit that keeps a work item from starting; `None` means that none does.
+
+    The loop's own admission decides. A limit that is likely to have changed by the due time does
+    not count before it.
+    """
+    if isinstance(records.config, Unreadable):
+        return reason(
+            "config_damaged",
+            "The config item of the pool is damaged, so nothing starts.",
+            "Set the limit again: `workpool limit N`, or `configure`.",
+            blocks=True,
+        )
+    refusal = _refusal(work, records, now)
+    if refusal is None:
+        return None
+    match refusal.reason:
+        case Reason.PAUSED:
+            return None if records.config is None else _paused(records.config)
+        case Reason.SLOTS_TAKEN:
+            return None if work.due_at > now else _slots_taken(work, records, holders)
+        case Reason.CANCELING:
+            return (
+                None
+                if work.due_at > now
+                else reason(
+                    "canceling",
+                    "A cancel_all is under way. Nothing starts until the loop has canceled all "
+                    "older work items that are due.",
+                    "The end of the bulk cancel, about a thousand work items a second.",
+                    since=None if records.config is None else records.config.epoch_at,
+                )
+            )
+        case _:
+            assert_never(refusal.reason)
+
+
+def _refusal(work: WorkItem, records: PoolRecords, now: EpochMs) -> Refusal | None:
+    config, ledger = readable(records.config), readable(records.ledger)
+    canceling = None if ledger is None else bulk_cancel_to_make(None, config, ledger)
+    entries = 0 if ledger is None else len(ledger.entries)
+    room = headroom_of(config, in_flight=entries, bulk_cancel=canceling, now=now)
+    after = room.admit(work)
+    return after if isinstance(after, Refusal) else None
+
+
+def _paused(config: Config) -> WhyReason:
+    by, at = config.override_by, config.override_at
+    if config.override_paused:
+        act = "The pool is paused"
+        change = "Resume it: `workpool resume`, or `configure(paused=False)`."
+    elif config.override_parallelism == 0:
+        act = "An override sets the limit of the pool to 0"
+        change = "Raise it: `workpool limit N`, or drop it: `workpool limit --reset`."
+    else:
+        deployed = config.deployed_parallelism is not None
+        by = (
+            "the deployment"
+            if deployed
+            else None
+            if config.base_by == DEFAULT_AUTHOR
+            else config.base_by
+        )
+        at = config.deployed_at if deployed else config.base_at
+        act = "The limit of the pool is 0"
+        change = "Raise it where it is set, or override it: `workpool limit N`."
+    author = f", set by {by}" if by else ""
+    when = "" if at is None else f" since {stamp(at)}"
+    return reason("paused", f"{act}{when}{author}. Nothing starts.", change, since=at, blocks=True)
+
+
+def _slots_taken(
+    work: WorkItem, records: PoolRecords, holders: Mapping[WorkId, WorkItem]
+) -> WhyReason:
+    ledger = readable(records.ledger)
+    entries = {} if ledger is None else ledger.entries
+    names = Counter(label_of(each.spec) for each in holders.values())
+    listed = ", ".join(f"{count} of {name}" for name, count in names.most_common())
+    some = "" if len(holders) == len(entries) else f" {len(holders)} of them are looked at:"
+    by = f":{some} {listed}" if listed else ""
+    limit = limit_of(readable(records.config))
+    return reason(
+        "slots_taken",
+        f"{len(entries)} of {limit} slots are taken{by}.",
+        "The end of a running work item, or a higher limit: `workpool limit N`. Work items that "
+        "were due earlier come first.",
+        since=work.due_at,
+        work_ids=tuple(holders),
+    )
+
+
+def slot_holders(work: WorkItem, records: PoolRecords, now: EpochMs) -> tuple[EntryKey, ...]:
+    """Returns some of the starts that hold the slots which a due work item lacks, in their order.
+
+    It is empty unless slots are what it lacks.
+    """
+    ledger = readable(records.ledger)
+    is_due = work.state is State.PENDING and work.due_at <= now
+    if ledger is None or not is_due or isinstance(records.config, Unreadable):
+        return ()
+    refusal = _refusal(work, records, now)
+    if refusal is None or refusal.reason is not Reason.SLOTS_TAKEN:
+        return ()
+    by_deadline = sorted(ledger.entries, key=lambda key: (ledger.entries[key].deadline, key))
+    return tuple(by_deadline[: limits.WHY_HOLDERS_MAX])
+
+
+def place_reasons(work: WorkItem, records: PoolRecords) -> list[WhyReason]:
+    """Returns the reasons that lie in the place of a work item: the ledger, or behind its cursors."""
+    if isinstance(records.ledger, Unreadable):
+        return [
+            reason(
+                "ledger_damaged",
+                "The ledger of the pool is damaged, so it is not known which work items hold slots.",
+                "The next loop rebuilds it. The watchdog starts one within a minute.",
+            )
+        ]
+    ledger = records.ledger
+    if ledger is None:
+        return []
+    if EntryKey(work.id, work.starts + 1) in ledger.entries:
+        return [
+            reason(
+                "chosen",
+                "The loop has committed a slot to it, and has not written its start yet.",
+                "The same loop's start, within a moment, or that of the next loop.",
+            )
+        ]
+    shard = shard_of(work.id)
+    if work.starts or shard >= len(ledger.shards):
+        return []
+    cursors = ledger.shards[shard]
+    if work.id >= deep_low(cursors.work_cursor, cursors.deep_at):
+        return []
+    return [
+        reason(
+            "out_of_sight",
+            "Its place in time lies before the reads of the loop. The loop finds it only by a "
+            "further pointer, and this answer does not look for one.",
+            "The watchdog looks for such work items once an hour.",
+        )
+    ]
