@@ -14,7 +14,7 @@ from tests.kit.stage import Stage
 from tests.kit.stores import then, updates
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.core import limits
-from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.local import LocalCloud
@@ -125,7 +125,7 @@ def test_canceller_that_dies_before_its_kick_is_found_by_watchdog() -> None:
         assert isinstance(work, WorkItem)
         decision = decide_cancel(work, token="t", now=ports.clock.now())
         assert isinstance(decision, CancelWrite)
-        record = record_of_cancel(work, now=ports.clock.now(), random_bits=1)
+        record = record_of_end(work, Outcome.CANCELED, now=ports.clock.now(), random_bits=1)
 
         ports.store.transact([decision.write, Put(record)])
         cloud.advance(timedelta(minutes=3))
@@ -206,7 +206,7 @@ def test_slow_handler_is_not_called_twice() -> None:
 def test_callback_that_is_owed_while_loop_goes_idle_is_sent(stage: Stage) -> None:
     """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
     stage.pool().enqueue_action(None, TARGET, {})
-    record = record_of_cancel(CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
+    record = record_of_end(CANCELED, Outcome.CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
     stage.store.plan(
         updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(CANCELED, record))
     )

@@ -11,7 +11,7 @@ from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
 from tests.kit.stage import Stage
 from tests.kit.stores import lost_before, then, unanswered, updates
 from workpool_aws.core import limits
-from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import (
     LoopEnded,
@@ -331,7 +331,7 @@ def test_callbacks_alone_are_progress() -> None:
         stage.clock.enter(
             at,
             lambda work=work, at=at: stage.place(
-                work, record_of_cancel(work, now=at, random_bits=5)
+                work, record_of_end(work, Outcome.CANCELED, now=at, random_bits=5)
             ),
         )
     stage.run(60_000)

@@ -47,12 +47,15 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.refs import ChunkRef, WorkRef
-from workpool_aws.model.work import Pointer, State
+from workpool_aws.model.refs import ChunkRef, LedgerRef, WorkRef
+from workpool_aws.model.work import CallbackState, Pointer, State
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 START = updates(WorkRef, "starts")
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 
 
 LARGE = {"text": "x" * 20_000}
@@ -250,6 +253,22 @@ def test_function_that_appears_in_time_runs() -> None:
     stage.run()
 
     assert stage.work(work_id).outcome == "success"
+
+
+def test_loop_that_froze_after_its_commit_starts_nothing_that_expired() -> None:
+    """[WP-25] Its entry is dropped once the work item is ended."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, expires_after=timedelta(seconds=1), on_complete=QUEUE
+    )
+    stage.store.plan(
+        updates(LedgerRef, "entries"), then(lambda: stage.clock.pass_to(stage.clock.at + 1_500))
+    )
+    stage.run()
+
+    assert (stage.work(work_id).error_type, stage.work(work_id).starts) == ("expired", 0)
+    assert stage.work(work_id).callback is CallbackState.DELIVERED
+    assert starts_of(stage) == []
 
 
 def test_loop_that_froze_after_start_write_does_not_send_it_late() -> None:

@@ -90,6 +90,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.CHUNKS): st.integers(1, limits.CHUNKS_MAX),
     id(forms.PARALLELISM): parallelism,
     id(forms.RETENTION): st.integers(1, limits.RETENTION_S_MAX),
+    id(forms.EXPIRY): st.integers(1, limits.DELAY_MS_MAX),
     id(forms.MOMENT): times,
     id(forms.WORK_MOMENT): times,
     id(forms.SECONDS): counts,

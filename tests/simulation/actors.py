@@ -39,6 +39,7 @@ from tests.simulation.scenario import (
     Told,
     Upheaval,
     ending_of,
+    expiry_of,
     snoozes,
 )
 from workpool_aws import (
@@ -316,6 +317,7 @@ class Actors:
             self._kernel.now(),
             self._judge.enqueue_asked(self._scenario.pools[submission.pool].name),
         )
+        expires_ms = expiry_of(self._scenario.seed, submission.first)
         try:
             ids = self._pool(submission.pool).enqueue_action_batch(
                 None,
@@ -328,6 +330,7 @@ class Actors:
                 if retried
                 else False,
                 run_after=timedelta(milliseconds=submission.delay_ms),
+                expires_after=None if expires_ms is None else timedelta(milliseconds=expires_ms),
                 on_complete=None if submission.told is None else self.listeners[submission.told],
                 context=[submission.first, _PAD if submission.large else ""]
                 if submission.told is not None

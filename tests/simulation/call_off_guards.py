@@ -41,8 +41,8 @@ _EPOCHS: Final = (
         "classify: called off",
         "WP-13",
         "core.loop.start:classify",
-        "Look.CALLED_OFF if is_bulk_canceled(work, taken.config) else Look.DUE",
-        "Look.DUE",
+        "if is_bulk_canceled(work, taken.config):",
+        "if False:",
     ),
     one_edit(
         "enqueue: into the epoch",
@@ -156,8 +156,8 @@ _DRAIN: Final = (
         "called off: the cursor waits for it",
         "WP-13",
         "core.loop.choose:WorkRead.blocked_at",
-        "[*waiting, *(found.key for found in self.bulk_canceled)]",
-        "waiting",
+        "(*self.bulk_canceled, *self.expired)",
+        "self.expired",
     ),
     one_edit(
         "watchdog: works to cancel",

@@ -89,7 +89,7 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: cancel",
         "WP-7",
-        "core.work.cancel:is_own_cancel",
+        "core.work.end:is_own_end",
         " and current.started_by == token",
         "",
     ),
@@ -148,8 +148,8 @@ _LATE: Final = (
     one_edit(
         "late rule: canceled with a callback",
         "WP-8",
-        "flow.work.cancel:_write",
-        "ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, work, at))",
+        "flow.work.end:_write",
+        "ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, work, decision, at))",
         "pass",
     ),
     one_edit(
@@ -393,7 +393,7 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: canceled while pending leaves a record",
         "WP-8",
-        "flow.work.cancel:_write",
+        "flow.work.end:_write",
         "ports.store.transact([decision.write, Put(record)])",
         "ports.store.transact([decision.write])",
     ),
@@ -438,9 +438,9 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: of a canceled work",
         "WP-10",
-        "core.work.cancel:_ending",
-        "beside = input_expiries(work, expires_at=expires_at)",
-        "beside = ()",
+        "core.work.end:end_pending",
+        "beside=input_expiries(work, expires_at=expires_at)",
+        "beside=()",
     ),
     one_edit(
         "chunks: of a second report",

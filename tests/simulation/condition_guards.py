@@ -36,6 +36,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "suspect": ("WP-14", ("state", "starts", "proof", "claim")),
     "cancel": ("WP-7", ("state", "epoch")),
+    "expire": ("WP-25", ("state",)),
     "request cancel": ("WP-7", ("state", "epoch")),
     "callback sent": ("WP-8", ("callback",)),
     "callback delivered": ("WP-28", ("callback_nonce", "callback")),

@@ -6,7 +6,7 @@ The parts of one condition hold together; an `Either` is one part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, assert_never
 
@@ -92,12 +92,7 @@ def _step_of_work(write: Update) -> str:
     if "cancel_requested" in changes:
         return "request cancel"
     if "outcome" in changes:
-        by_completion = "attempts_made" in changes
-        return (
-            ("end as canceled" if by_completion else "cancel")
-            if changes["outcome"] is Outcome.CANCELED
-            else "finish"
-        )
+        return _step_of_end(changes)
     if "epoch" in changes:
         return "move into the epoch"
     if "dead" in changes and changes["callback"] is CallbackState.PENDING:
@@ -107,6 +102,14 @@ def _step_of_work(write: Update) -> str:
     if changes.get("state") is State.RUNNING:
         return "start"
     return "snooze" if changes.get("snoozes") else "put back" if changes["undelivered"] else "retry"
+
+
+def _step_of_end(changes: Mapping[str, object]) -> str:
+    if changes.get("error_type") == "expired":
+        return "expire"
+    if changes["outcome"] is not Outcome.CANCELED:
+        return "finish"
+    return "end as canceled" if "attempts_made" in changes else "cancel"
 
 
 def _step_of_status(write: Update) -> str:

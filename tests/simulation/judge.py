@@ -350,6 +350,9 @@ class Judge:
             )
         if this.claimed:
             self._claimed_begins(this, work)
+        over_at = work.start_before
+        if decorated and over_at is not None and self._now() > over_at + _SKEW_MS:
+            self.fail("WP-25", f"{this.key} runs {self._now() - over_at} ms after it expired")
         if self._once and any(each.key == this.key for each in self.executions):
             self.fail("WP-4", f"{this.key} runs twice, although no event was doubled")
         if decorated and this.key in self._recovered:
@@ -447,6 +450,7 @@ class Judge:
             return
         if before.state is State.FINISHED:
             self._finished(before, after)
+        self._expired(before, after)
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
             self.fail(
@@ -563,6 +567,16 @@ class Judge:
         earliest = (before.deadline or 0) + _MARGIN_MS - _SKEW_MS
         if recovered and self._now() <= earliest:
             self.fail("WP-14", f"{key} was recovered {earliest - self._now()} ms too early")
+
+    def _expired(self, before: WorkItem, after: WorkItem) -> None:
+        """A pending work item may end as expired, and only once its time is over [WP-25]."""
+        if after.error_type != "expired" or before.state is State.FINISHED:
+            return
+        over_at = after.start_before
+        if before.state is not State.PENDING or after.outcome is not Outcome.FAILED:
+            self.fail("WP-25", f"{after.id} expired while it was {before.state}")
+        if over_at is None or self._now() < over_at - _SKEW_MS:
+            self.fail("WP-25", f"{after.id} expired before its time was over at {over_at}")
 
     def _snoozed(self, before: WorkItem, after: WorkItem) -> None:
         key = EntryKey(before.id, before.starts)

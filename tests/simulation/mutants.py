@@ -9,6 +9,7 @@ from typing import Final
 from tests.simulation.call_off_guards import CALL_OFF_GUARDS
 from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
+from tests.simulation.expiry_guards import EXPIRY_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
@@ -280,6 +281,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "classify: not unconfirmed": "test_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "own write: start": "test_start_that_sdk_repeated_is_sent_in_same_pass",
         "a start too old is not sent": "test_loop_that_froze_after_start_write_does_not_send_it_late",
+        "expired: not started by a slow pass": "test_loop_that_froze_after_its_commit_starts_nothing_that_expired",
     },
     "tests/integration/test_watching.py": {
         "watchdog: never against a live lease": "test_loop_whose_lease_ran_out_is_replaced",
@@ -325,6 +327,12 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "classify: called off": "test_due_work_that_is_called_off_is_never_chosen",
         "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
         "drain: from where pending works can lie": "test_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
+    },
+    "tests/unit/core/test_expiry_decision.py": {
+        "classify: expired": "test_due_work_is_chosen_until_its_time_is_over",
+        "expired: the cursor waits for it": "test_expired_work_keeps_cursor_until_it_is_ended",
+        "expired: not begun by its worker": "test_worker_may_not_begin_after_expiry",
+        "expired: no retry is waited for": "test_retry_that_would_be_late_ends_with_its_own_error",
     },
     "tests/unit/core/test_kick_decision.py": {
         "kick: not while a loop runs": "test_kick_starts_no_second_loop_beside_live_one",
@@ -376,6 +384,7 @@ def _all() -> Iterator[Mutant]:
         *LOOP_GUARDS,
         *CALLER_GUARDS,
         *CALL_OFF_GUARDS,
+        *EXPIRY_GUARDS,
         *UPKEEP_GUARDS,
         *QUIET_GUARDS,
     ):

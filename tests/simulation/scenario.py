@@ -29,6 +29,7 @@ __all__ = [
     "Told",
     "Upheaval",
     "ending_of",
+    "expiry_of",
     "one_submission",
     "scenario_of",
     "small_scenario",
@@ -39,6 +40,7 @@ TIMEOUT_MS: Final = 20_000
 """Of every worker."""
 _SNOOZERS: Final = 2
 _FORGERS: Final = 1
+_HURRIED: Final = (3, 7)
 _SNOOZE_RATE: Final = 0.25
 _ENDINGS: Final = ("ok", "ok", "large", "fails", "fails", "fails for good")
 
@@ -332,6 +334,16 @@ def snoozes(seed: int, number: int, start: int) -> int | None:
         return None
     chance = random.Random(f"snooze {seed}/{number}/{start}")
     return chance.choice((0, 500, 5_000, 70_000)) if chance.random() < _SNOOZE_RATE else None
+
+
+def expiry_of(seed: int, first: int) -> int | None:
+    """Milliseconds after which the work items of a submission may not start; `None` means never.
+
+    In every fourth scenario; `first`: the number of its first work item.
+    """
+    if seed % 8 not in _HURRIED:
+        return None
+    return random.Random(f"expiry {seed}/{first}").choice((None, 1, 500, 3_000, 3_000, 40_000))
 
 
 def small_scenario(

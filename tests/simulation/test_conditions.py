@@ -35,6 +35,7 @@ from workpool_aws.core.report.complete import (
 )
 from workpool_aws.core.work.bulk_cancel import is_older
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.core.work.redrive import Redrive, decide_redrive
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
@@ -70,6 +71,7 @@ TICKET = CallbackTicket(
     table="t", pool="email", work_id=ENDED.id, retention_s=1, nonce=ENDED.callback_nonce
 )
 PENDING = a_work(starts=0)
+HURRIED = a_work(starts=0, expires_after_ms=1)
 
 
 def canceled(decision: object) -> Write:
@@ -117,6 +119,10 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
         ASKED,
     ),
     "cancel": (canceled(decide_cancel(PENDING, token="t", now=NOW)), PENDING),
+    "expire": (
+        decide_expiry(HURRIED, token="t", now=EpochMs(NOW + 1), nonce=None).write,
+        HURRIED,
+    ),
     "request cancel": (canceled(decide_cancel(RUNNING, token="t", now=NOW)), RUNNING),
     "cancel what is called off": (
         canceled(decide_cancel(PENDING, token="t", now=NOW, only_if=OLDER)),

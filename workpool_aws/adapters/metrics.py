@@ -124,7 +124,7 @@ class _Minute:
             case events.Started():
                 counts["Started"] += 1
                 self.lags_ms.append(event.lag_ms)
-            case events.CallbackDead():
+            case events.CallbackDead() | events.Expired():
                 counts["DeadLetters"] += 1
             case events.NoProgress():
                 counts["NoProgress"] += 1

@@ -94,6 +94,10 @@ class EnqueueOptions(TypedDict, total=False):
     run_at:
         Earliest start as a timezone-aware datetime, at most 366 days ahead. `None` and past times
         mean now. `run_after` and `run_at` exclude each other.
+    expires_after:
+        Time after which no start may be made, counted from the due time. A work item that is still
+        pending then fails as `expired` when it comes to its turn, without a slot. Above 0, at most
+        366 days. `None` means that it never expires.
     on_complete:
         Target that is notified at least once when the work item finishes: the ARN of a Lambda
         function (decorated with `on_complete` or not), an SQS queue or an SNS topic, a decorated
@@ -107,6 +111,7 @@ class EnqueueOptions(TypedDict, total=False):
 
     run_after: timedelta | None
     run_at: datetime | None
+    expires_after: timedelta | None
     on_complete: str | Decorated | None
     context: object
     on_complete_exclude: Iterable[OutcomeName] | None
@@ -251,8 +256,18 @@ def read_spec(
         retention_s=pool.retention_s,
         callback=callback,
         job=job,
+        expires_after_ms=_read_expiry(options.get("expires_after")),
         origin=caller.origin,
     )
+
+
+def _read_expiry(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or not timedelta(0) < value <= _DELAY_MAX:
+        allowed = f"a timedelta above 0, at most {_DELAY_MAX.days} days, or None (never)"
+        raise UsageError("expires_after", value, allowed)
+    return -(-value // _MILLISECOND)
 
 
 def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:

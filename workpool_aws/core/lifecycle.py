@@ -3,7 +3,7 @@
 The diagram in the docs, the writes and the tests read it.
 
 ```
-                cancel
+            cancel, expire
     ┌─────────────────────────────────────────┐
     │       start              finish         ▼
  pending ─────────▶ running ─────────────▶ finished
@@ -43,6 +43,7 @@ class Move(StrEnum):
     PUT_BACK = "put_back"
     SNOOZE = "snooze"
     CANCEL = "cancel"
+    EXPIRE = "expire"
     REQUEST_CANCEL = "request_cancel"
     SUSPECT = "suspect"
 
@@ -97,6 +98,9 @@ LEGAL: Final = MappingProxyType(
             "its code asked to run again later; this start is over, and no attempt is spent",
         ),
         Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller, loop", "it never starts again"),
+        Move.EXPIRE: Arrow(
+            State.PENDING, State.FINISHED, "loop", "it failed: its time to start is over"
+        ),
         Move.REQUEST_CANCEL: Arrow(
             State.RUNNING,
             State.RUNNING,

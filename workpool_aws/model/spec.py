@@ -65,6 +65,9 @@ class Spec:
     """`None` means that none is wanted."""
     job: str | None = None
     """The job's name, for a function of many. `None` means that no name led to the target."""
+    expires_after_ms: int | None = None
+    """Time after which it may not start any more, counted from when it is due first; `None` means
+    that it never expires."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
 

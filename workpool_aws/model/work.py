@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
+from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
@@ -145,6 +145,15 @@ class WorkItem(Record):
     epoch: int = 0
     """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
     (`core/work/bulk_cancel.py`)."""
+
+    @property
+    def start_before(self) -> EpochMs | None:
+        """Time from which no start of it may be made; `None` means that it never expires.
+
+        Its id has the time at which it was due first, whatever was postponed since.
+        """
+        after_ms = self.spec.expires_after_ms
+        return None if after_ms is None else EpochMs(time_of(self.id) + after_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,15 @@ METHODS = [
     for kind in ("action", "query", "mutation")
     for suffix in ("", "_batch")
 ]
-OPTIONS = ["run_after", "run_at", "on_complete", "context", "on_complete_exclude", "retry"]
+OPTIONS = [
+    "run_after",
+    "run_at",
+    "expires_after",
+    "on_complete",
+    "context",
+    "on_complete_exclude",
+    "retry",
+]
 
 
 def args_for(method: str) -> object:

@@ -17,7 +17,7 @@ from workpool_aws.core.callback.delivery import (
     record_of_redelivery,
     sent_write,
 )
-from workpool_aws.core.callback.ending import is_owed, record_of_cancel
+from workpool_aws.core.callback.ending import is_owed, record_of_end
 from workpool_aws.core.callback.targets import (
     CALLBACK_TARGETS,
     FUNCTION,
@@ -187,9 +187,9 @@ def test_asking_running_work_to_cancel_owes_nothing_yet() -> None:
     assert decision.owes_callback is False
 
 
-def test_record_of_cancel_has_no_time_to_live() -> None:
+def test_record_of_end_has_no_time_to_live() -> None:
     """[WP-10]"""
-    record = record_of_cancel(a_work(starts=2), now=NOW, random_bits=5)
+    record = record_of_end(a_work(starts=2), Outcome.CANCELED, now=NOW, random_bits=5)
 
     assert (record.start, record.callback, record.expires_at) == (2, CallbackState.PENDING, None)
 

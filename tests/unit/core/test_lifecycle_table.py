@@ -19,6 +19,7 @@ from workpool_aws.core.report.complete import (
     decide_suspicion,
 )
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
@@ -56,6 +57,9 @@ def the_writes() -> dict[Move, Update]:
         Move.PUT_BACK: put_back.write,
         Move.SNOOZE: snoozed.write,
         Move.CANCEL: canceled.write,
+        Move.EXPIRE: decide_expiry(
+            a_work(expires_after_ms=1), token="k", now=NOW, nonce=None
+        ).write,
         Move.REQUEST_CANCEL: requested.write,
         Move.SUSPECT: suspected,
     }
@@ -101,7 +105,9 @@ def test_move_happens_exactly_from_state_that_table_names(move: Move, state: Sta
         assert after is None
 
 
-@pytest.mark.parametrize("move", sorted(set(the_writes()) - {Move.CANCEL, Move.REQUEST_CANCEL}))
+@pytest.mark.parametrize(
+    "move", sorted(set(the_writes()) - {Move.CANCEL, Move.EXPIRE, Move.REQUEST_CANCEL})
+)
 @pytest.mark.peer("SM16", "CP11")
 def test_move_of_another_start_changes_nothing(move: Move) -> None:
     """[WP-4] A late or duplicate report finds another start number."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.loop.callbacks import NewlyOwed, newly_owed
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.model.ids import EpochMs, id_floor
@@ -21,7 +21,7 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State
 
 WORK_ID = an_id(NOW, 3)
-RECORD = record_of_cancel(a_work(id=WORK_ID), now=NOW, random_bits=5)
+RECORD = record_of_end(a_work(id=WORK_ID), Outcome.CANCELED, now=NOW, random_bits=5)
 SENT = replace(RECORD, callback=CallbackState.SENT)
 LATER = EpochMs(NOW + 9_000)
 MOST = limits.CALLBACK_TRIES_MAX
@@ -102,7 +102,7 @@ def test_done_cursor_stays_below_record_that_found_no_room(cursor_at: int, stays
 
 def test_pending_callback_that_landed_behind_cursor_counts() -> None:
     """[WP-8] Each record that owes one is deleted once the ledger has it, so one that is seen is new wherever it lies."""
-    record = record_of_cancel(CANCELED, now=NOW, random_bits=5)
+    record = record_of_end(CANCELED, Outcome.CANCELED, now=NOW, random_bits=5)
 
     found = newly_owed(
         [record], {}, (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000)

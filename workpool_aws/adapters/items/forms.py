@@ -156,6 +156,9 @@ RETENTION: Final = FieldCodec(
     _moment,
     lambda value: _whole(value, at_least=1, below=limits.RETENTION_S_MAX + 1),
 )
+EXPIRY: Final = _number_below(
+    limits.DELAY_MS_MAX + 1, at_least=1, name="a positive number of milliseconds, at most a year"
+)
 MOMENT: Final = FieldCodec("a time in milliseconds", _moment, _moment)
 WORK_MOMENT: Final = FieldCodec("a time in milliseconds", _moment, _work_moment)
 """A time to which others are added."""
@@ -163,7 +166,18 @@ SECONDS: Final = FieldCodec(
     "a time in seconds", _moment, lambda value: _whole(value, below=limits.STORED_MS_BELOW // 1_000)
 )
 NUMBERS: Final = frozenset(
-    {COUNT, STARTS, GENERATION, CHUNKS, PARALLELISM, RETENTION, MOMENT, WORK_MOMENT, SECONDS}
+    {
+        COUNT,
+        STARTS,
+        GENERATION,
+        CHUNKS,
+        PARALLELISM,
+        RETENTION,
+        EXPIRY,
+        MOMENT,
+        WORK_MOMENT,
+        SECONDS,
+    }
 )
 """The forms of numbers."""
 FLAG: Final = FieldCodec("true or false", _flag, _flag)

@@ -28,6 +28,7 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "claimed": Field("cl", forms.FLAG, absent=False),
     "retention_s": Field("keep", forms.RETENTION, absent=None),
     "job": Field("j", forms.TEXT, absent=None),
+    "expires_after_ms": Field("xa", forms.EXPIRY, absent=None),
     "origin": Field("ln", forms.TEXT, absent=None),
     "callback_target": Field("oc", forms.TEXT, absent=None),
     "context": Field("cx", forms.TEXT, absent=None),

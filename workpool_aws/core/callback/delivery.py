@@ -21,10 +21,9 @@ once [WP-8].
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_cancel
+from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_end
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import Notice, NoticeKind
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
@@ -156,7 +155,7 @@ def record_of_redelivery(work: WorkItem, *, now: EpochMs, random_bits: int) -> N
     It carries no time to live [WP-10].
     """
     # It has no outcome, since the end of the work item was counted when it came.
-    return replace(record_of_cancel(work, now=now, random_bits=random_bits), outcome=None)
+    return record_of_end(work, None, now=now, random_bits=random_bits)
 
 
 def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int) -> Notice:

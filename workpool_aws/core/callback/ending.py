@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.ids import EpochMs, make_id, shard_of
 from workpool_aws.model.loop import Notice, NoticeKind
-from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from workpool_aws.model.refs import Unreadable
+    from workpool_aws.model.spec import Outcome
 
-__all__ = ["after_finish", "expiry_after", "is_owed", "record_of_cancel"]
+__all__ = ["after_finish", "expiry_after", "is_owed", "record_of_end"]
 
 OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
 """States of a callback that is neither known to be accepted nor given up."""
@@ -63,10 +63,12 @@ def is_owed(work: WorkItem | Unreadable | None) -> bool:
     return isinstance(work, WorkItem) and work.state is State.FINISHED and work.callback in OPEN
 
 
-def record_of_cancel(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notice:
-    """Returns the notice by which the loop delivers a canceled work item's callback.
+def record_of_end(
+    work: WorkItem, outcome: Outcome | None, *, now: EpochMs, random_bits: int
+) -> Notice:
+    """Returns the notice by which the loop delivers the callback of a work item that ended pending.
 
-    It carries no time to live [WP-10].
+    It carries no time to live [WP-10]. `outcome`: as the notice has it.
     """
     return Notice(
         pool=work.pool,
@@ -75,5 +77,5 @@ def record_of_cancel(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notic
         start=work.starts,
         kind=NoticeKind.FINISHED,
         callback=CallbackState.PENDING,
-        outcome=Outcome.CANCELED,
+        outcome=outcome,
     )

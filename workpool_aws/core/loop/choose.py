@@ -71,8 +71,15 @@ class WorkRead:
     people may repair that."""
     bulk_canceled: tuple[Found, ...] = ()
     """Due work items to cancel instead."""
+    expired: tuple[Found, ...] = ()
+    """Due work items whose time to start is over."""
     cut: bool = False
     """True if `next_due` only marks the end of the read: later rows may all be over."""
+
+    @property
+    def is_something(self) -> bool:
+        """True if a pass would start or end a work item of this read now."""
+        return bool(self.due or self.bulk_canceled or self.expired)
 
     def blocked_at(self, left: Sequence[Found]) -> str | None:
         """Returns the first key of this read that the cursor may not pass; `None` means none.
@@ -81,7 +88,8 @@ class WorkRead:
         """
         own = {found.key for found in self.due}
         waiting = [found.key for found in left if found.key in own]
-        return min([*waiting, *(found.key for found in self.bulk_canceled)], default=None)
+        ended = [found.key for found in (*self.bulk_canceled, *self.expired)]
+        return min([*waiting, *ended], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,11 @@ class Choice:
         return [
             found.work for read in self.reads if read is not None for found in read.bulk_canceled
         ]
+
+    @property
+    def expired(self) -> list[WorkItem]:
+        """Due work items whose time to start is over."""
+        return [found.work for read in self.reads if read is not None for found in read.expired]
 
     @property
     def next_due(self) -> EpochMs | None:

@@ -12,7 +12,7 @@ right only because the committed ledger names it.
 | `Send`, `GiveUp` | after | a later pass, at the time that the ledger names for the next try |
 | `Forget` | after | a later pass, which meets the notice again and deletes it |
 | `Tidy` | after | nothing, and nothing needs to: the pointer leads nowhere |
-| `Cancel` | after | the next pass: the cursor stays before the work item |
+| `Cancel`, `EndExpired` | after | the next pass: the cursor stays before the work item |
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Begun",
     "Cancel",
+    "EndExpired",
     "Expire",
     "Forget",
     "GiveUp",
@@ -140,6 +141,16 @@ class Cancel:
     """Cancel a work item that a bulk cancel covers, when it comes due.
 
     Repaired by the next pass: the cursor does not pass a work item that is to be canceled.
+    """
+
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class EndExpired:
+    """End a work item whose time to start is over, when it is met.
+
+    Repaired by the next pass: the cursor does not pass a work item that is to be ended.
     """
 
     work: WorkItem

@@ -31,7 +31,7 @@ def gather(
     """Returns the due work items of these rows, in order of key, each row with its work item.
 
     Takes no further row once it has one more than `free`, the first that is due later, or as many
-    to cancel as one pass cancels. `lookahead`: number of rows of later time that may be over before
+    to cancel or to expire as one pass ends. `lookahead`: number of rows of later time that may be over before
     it gives up; `None` means any number.
     """
     seen = _Seen()
@@ -50,8 +50,9 @@ def gather(
             if len(seen.due) > free:
                 break
         else:
-            seen.off.setdefault(work.id, Found(row.sort, work))
-            if len(seen.off) >= limits.BULK_CANCEL_ROWS:
+            ended = seen.off if look is Look.CALLED_OFF else seen.expired
+            ended.setdefault(work.id, Found(row.sort, work))
+            if len(ended) >= limits.BULK_CANCEL_ROWS:
                 break
     return seen.as_read(None)
 
@@ -62,6 +63,7 @@ class _Seen:
 
     due: dict[WorkId, Found] = field(default_factory=dict)
     off: dict[WorkId, Found] = field(default_factory=dict)
+    expired: dict[WorkId, Found] = field(default_factory=dict)
     stale: list[PointerRef] = field(default_factory=list)
     ahead: int = 0
     """Rows of later time that are over."""
@@ -74,8 +76,14 @@ class _Seen:
 
     def as_read(self, next_due: EpochMs | None, *, cut: bool = False) -> WorkRead:
         """Returns them as the result of a read."""
-        due, off = tuple(self.due.values()), tuple(self.off.values())
-        return WorkRead(due, next_due, tuple(self.stale), off, cut=cut)
+        return WorkRead(
+            tuple(self.due.values()),
+            next_due,
+            tuple(self.stale),
+            tuple(self.off.values()),
+            tuple(self.expired.values()),
+            cut=cut,
+        )
 
 
 def _led_to(known: Found | None, row: Row, work: WorkItem) -> Found:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import limit_of
 from workpool_aws.core.loop.choose import marks_after
-from workpool_aws.core.loop.effects import Cancel, Results, Start, Tidy
+from workpool_aws.core.loop.effects import Cancel, EndExpired, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.model.ids import EpochMs
 
@@ -45,6 +45,7 @@ class PassPlan:
     recovers: tuple[Recover, ...]
     callbacks: CallbackPlan
     cancels: tuple[Cancel, ...]
+    expired: tuple[EndExpired, ...]
     understood: frozenset[EntryKey]
     asked: Mapping[EntryKey, str]
     """Requests for a check that this pass serves: the key of the notice, by entry."""
@@ -57,7 +58,7 @@ class PassPlan:
     promise_until: EpochMs | None
     """Time until which its workers may rely on the loop; `None` means that they may not."""
     progress: bool
-    """True if it frees or fills a slot, moves a callback, or cancels something."""
+    """True if it frees or fills a slot, moves a callback, or ends something."""
     config_version: int
 
 
@@ -87,7 +88,8 @@ def plan_pass(
         for key, work in (*checked.begins, *((one.start, one.work) for one in choice.chosen))
     ]
     cancels = tuple(Cancel(work) for work in choice.bulk_canceled)
-    canceling = inputs.bulk_cancel is not None
+    expired = tuple(EndExpired(work) for work in choice.expired)
+    ending = inputs.bulk_cancel is not None or bool(cancels) or bool(expired)
     return PassPlan(
         ledger=ledger,
         changes_ledger=slots_moved or callbacks_moved or ledger.epoch != before.epoch,
@@ -98,13 +100,14 @@ def plan_pass(
         recovers=checked.recovers[: limits.RECOVERIES_MAX],
         callbacks=callbacks,
         cancels=cancels,
+        expired=expired,
         understood=checked.understood,
         asked=settled.asked,
         notices=settled.records,
         lags_ms=tuple(inputs.now - found.work.due_at for found in choice.chosen),
         moved=moved,
         promise_until=promise if starts else None,
-        progress=moved > 0 or callbacks_moved or canceling or bool(cancels),
+        progress=moved > 0 or callbacks_moved or ending,
     )
 
 

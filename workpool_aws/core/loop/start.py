@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
+from workpool_aws.core.work.expire import has_expired
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Config, EntryKey
 from workpool_aws.model.refs import WorkRef
@@ -31,6 +32,8 @@ class Look(Enum):
     DUE = auto()
     CALLED_OFF = auto()
     """Due, and to be canceled: `cancel_all` was called after it was enqueued."""
+    EXPIRED = auto()
+    """Due, and to be ended: its time to start is over."""
     LATER = auto()
 
 
@@ -60,7 +63,9 @@ def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Loo
         # no key is acted on before its own time, or work items forged to be due long before it
         # would keep the loop up: some read finds them, and none from the cursor on.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
-    return Look.CALLED_OFF if is_bulk_canceled(work, taken.config) else Look.DUE
+    if is_bulk_canceled(work, taken.config):
+        return Look.CALLED_OFF
+    return Look.EXPIRED if has_expired(work, now) else Look.DUE
 
 
 def _has_moved(row_key: str, work: WorkItem) -> bool:
@@ -105,9 +110,12 @@ def assignment_for(
 ) -> Assignment:
     """Returns the assignment of a start that was just written.
 
-    A worker that begins after `start_by` could still run when recovery judges it.
+    A worker that begins after `start_by` could still run when recovery judges it, or when the time
+    of its work item to start is over.
     """
     start_by = EpochMs((work.deadline or 0) - timeout_ms)
+    if work.start_before is not None:
+        start_by = min(start_by, work.start_before)
     return replace(
         assignment_of(work, table), nonce=nonce, start_by=start_by, loop_until=loop_until
     )

@@ -27,6 +27,7 @@ from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.work.expire import may_start_at
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import Part, stored_fields
@@ -180,7 +181,7 @@ def decide_report(
         if report.kind is ReportKind.SUCCESS
         else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     )
-    if delay_ms is not None:
+    if delay_ms is not None and may_start_at(a.stored, EpochMs(now + delay_ms)):
         due_at = EpochMs(now + delay_ms)
         changes = {
             **over,

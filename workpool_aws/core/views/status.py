@@ -137,7 +137,7 @@ class Result(Generic[V_co]):
     """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
     error_type: str | None = None
     """The exception's class name, or one of the pool's own types: `timeout`, `crashed`,
-    `no_report`, `never_delivered`, `snoozed_too_often`, `invalid_arguments`, `invalid_result`,
+    `no_report`, `never_delivered`, `snoozed_too_often`, `expired`, `invalid_arguments`, `invalid_result`,
     `not_invocable`, `payload_missing`. `None` means that the work item did not fail."""
 
 

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from workpool_aws.core.callback.ending import after_finish, expiry_after
-from workpool_aws.core.chunks import input_expiries
-from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.core.lifecycle import Move, entering
+from workpool_aws.core.work.end import EndWrite, end_pending, only_where
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
-from workpool_aws.model.writes import All, Condition, Update
+from workpool_aws.model.writes import Condition, Update
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
 
-__all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
+__all__ = ["CancelAnswer", "CancelWrite", "decide_cancel"]
 
 
 class CancelAnswer(StrEnum):
@@ -34,18 +33,11 @@ class CancelAnswer(StrEnum):
     """It is unknown, and nothing changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelWrite:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWrite(EndWrite):
     """Write this; if it succeeds, return the answer."""
 
-    write: Update
     answer: CancelAnswer
-    beside: tuple[Update, ...] = ()
-    """The TTL of the chunks, in one transaction with `write`, since a canceled work item is not
-    read again unless it owes a callback."""
-    owes_callback: bool = False
-    """True if a notice for the loop belongs into the transaction. A canceler that dies must not
-    lose the callback [WP-8]."""
 
 
 def decide_cancel(
@@ -63,59 +55,33 @@ def decide_cancel(
     """
     match work.state:
         case State.PENDING:
-            return _ending(work, token=token, now=now, nonce=nonce, only_if=only_if)
+            end = end_pending(
+                work,
+                Move.CANCEL,
+                Outcome.CANCELED,
+                {},
+                token=token,
+                now=now,
+                nonce=nonce,
+                only_if=only_if,
+            )
+            return CancelWrite(
+                write=end.write,
+                outcome=end.outcome,
+                beside=end.beside,
+                owes_callback=end.owes_callback,
+                answer=CancelAnswer.CANCELED,
+            )
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED
             asked = Update(
                 ref=WorkRef(work.pool, work.id),
                 set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True},
-                condition=_where(Move.REQUEST_CANCEL, only_if),
+                condition=only_where(Move.REQUEST_CANCEL, only_if),
             )
-            return CancelWrite(asked, CancelAnswer.REQUESTED)
+            return CancelWrite(write=asked, outcome=None, answer=CancelAnswer.REQUESTED)
         case State.FINISHED:
             return CancelAnswer.FINISHED
         case _:
             assert_never(work.state)
-
-
-def _ending(
-    work: WorkItem, *, token: str, now: EpochMs, nonce: str | None, only_if: Condition | None
-) -> CancelWrite:
-    """Returns the end of a pending work item."""
-    spec = work.spec
-    expires_at = expiry_after(
-        spec.callback_outcomes, Outcome.CANCELED, retention_s=spec.retention_s, now=now
-    )
-    changes: dict[str, object] = {
-        **entering(Move.CANCEL),
-        "outcome": Outcome.CANCELED,
-        "finished_at": now,
-        "started_by": token,
-        **after_finish(
-            spec.callback_outcomes,
-            Outcome.CANCELED,
-            nonce=nonce,
-            retention_s=spec.retention_s,
-            now=now,
-        ),
-    }
-    update = Update(
-        ref=WorkRef(work.pool, work.id), set=changes, condition=_where(Move.CANCEL, only_if)
-    )
-    beside = input_expiries(work, expires_at=expires_at)
-    return CancelWrite(
-        update,
-        CancelAnswer.CANCELED,
-        beside,
-        owes_callback=Outcome.CANCELED in spec.callback_outcomes,
-    )
-
-
-def _where(move: Move, only_if: Condition | None) -> Condition:
-    return leaving(move) if only_if is None else All((leaving(move), only_if))
-
-
-def is_own_cancel(current: WorkItem, token: str) -> bool:
-    """True if this canceler's own write succeeded, and the SDK repeated it."""
-    return current.outcome is Outcome.CANCELED and current.started_by == token

@@ -102,6 +102,5 @@ def live_in(
 def due_in(
     store: Store, telemetry: Telemetry, key_range: KeyRange, *, taken: Taken, now: EpochMs
 ) -> bool:
-    """True if a pass would start or cancel a work item of the range now."""
-    read = read_works(store, telemetry, key_range, free=0, taken=taken, now=now)
-    return bool(read.due or read.bulk_canceled)
+    """True if a pass would start or end a work item of the range now."""
+    return read_works(store, telemetry, key_range, free=0, taken=taken, now=now).is_something

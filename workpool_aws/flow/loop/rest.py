@@ -79,7 +79,7 @@ def _next_due(session: LoopSession, now: EpochMs) -> EpochMs | None:
         key_range = work_range(session.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
         store, telemetry = session.ports.store, session.ports.telemetry
         read = read_works(store, telemetry, key_range, free=0, taken=taken, now=now, lookahead=None)
-        earliest.append(now if read.due or read.bulk_canceled else read.next_due)
+        earliest.append(now if read.is_something else read.next_due)
     return min((at for at in earliest if at is not None), default=None)
 
 

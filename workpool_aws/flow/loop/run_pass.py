@@ -40,6 +40,7 @@ from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import read_notices, works_of
 from workpool_aws.flow.visibility import put_pointer
+from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
 from workpool_aws.model.loop import MinuteTally
 from workpool_aws.model.payload import Chunked, Inline
@@ -206,13 +207,15 @@ def _begin_each(session: LoopSession, starts: Sequence[Start]) -> list[Begun]:
 
 
 def clean_up(session: LoopSession, plan: PassPlan) -> None:
-    """Deletes notices that the committed ledger stands for, and cancels what is to be canceled.
+    """Deletes notices that the committed ledger stands for, and ends what may not start.
 
     Raises StoreUnavailable: the next pass meets what is left.
     """
     for forget in plan.callbacks.forgets:
         session.ports.store.delete(forget.ref)
     cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
+    ports = session.ports
+    ports.fan_out(lambda end: expire(ports, end.work), plan.expired)
 
 
 def _tidy(ports: Ports, tidy: Tidy) -> None:

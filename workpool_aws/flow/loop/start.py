@@ -16,9 +16,11 @@ from workpool_aws.core.loop.start import assignment_for, start_write
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.complete import after_refusal, without_payload
+from workpool_aws.core.work.expire import has_expired
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.report.complete import complete
+from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.payload import Part
@@ -45,10 +47,13 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
     """
     work, number = start.work, start.key.start
     nonce = start_nonce(secret, ports.table, work.pool, work.id, number)
-    try:
-        running = _write_start(ports, token, nonce, start)
-    except StoreUnavailable:
-        running = None
+    running = None
+    with suppress(StoreUnavailable):
+        if has_expired(work, ports.clock.now()):
+            # Since it was chosen, or since the holder died that chose it.
+            expire(ports, work)
+        else:
+            running = _write_start(ports, token, nonce, start)
     if running is None:
         return Begun(start.key, None, sent=False)
     # A start that is not put back for certain is left to recovery, after its deadline. A second

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_older
-from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
+from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.reading import load_works
-from workpool_aws.flow.visibility import ensure_visible
+from workpool_aws.flow.work.end import refusal
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, time_of
-from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import Put, Written
-from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
-    from workpool_aws.model.loop import Config, Notice
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.loop import Config
+    from workpool_aws.model.work import WorkItem
+    from workpool_aws.ports import Ports
 
 __all__ = ["cancel", "cancel_called_off"]
 
@@ -83,7 +79,7 @@ def _carry_out(
         )
         if isinstance(decision, CancelAnswer):
             return decision
-        refused = _refusal(ports, current, decision, token)
+        refused = refusal(ports, current, decision, token)
         if refused is None:
             ports.telemetry.emit(
                 events.CancelAsked(pool=work.pool, work_id=work.id, answer=decision.answer)
@@ -95,45 +91,3 @@ def _carry_out(
 
 def _is_spared(work: WorkItem, called_off_by: Config | None) -> bool:
     return called_off_by is not None and not is_bulk_canceled(work, called_off_by)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A cancel that was not written. `current`: the work item instead; `None` means none."""
-
-    current: WorkItem | None
-
-
-def _refusal(ports: Ports, work: WorkItem, decision: CancelWrite, token: str) -> _Refused | None:
-    """Writes a cancel; `None` means that it holds, also if the SDK repeated it."""
-    try:
-        _write(ports, work, decision)
-    except ConditionFailed as met:
-        found = met.current
-    except TransactionFailed as met:
-        found = met.current[0]
-        if isinstance(found, WorkItem) and is_own_cancel(found, token):
-            # How late the record of the write that went through became visible is not known: one
-            # more does no harm.
-            _put_record(ports, found, ports.clock.now())
-    else:
-        return None
-    current = found if isinstance(found, WorkItem) else None
-    return None if current is not None and is_own_cancel(current, token) else _Refused(current)
-
-
-def _write(ports: Ports, work: WorkItem, decision: CancelWrite) -> None:
-    if not decision.owes_callback:
-        write_with(ports.store, decision.write, decision.beside)
-        return
-    record = _record(ports, work, ports.clock.now())
-    written = ports.store.transact([decision.write, Put(record)])
-    ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, work, at))
-
-
-def _record(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
-    return record_of_cancel(work, now=at, random_bits=ports.entropy.bits(75))
-
-
-def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
-    return ports.store.write(Put(_record(ports, work, at)))

@@ -58,6 +58,13 @@ class CancelAsked(WorkEvent, level=INFO):
     answer: str
 
 
+class Expired(WorkEvent, level=WARNING):
+    """A work item failed without a further start, since its time to start was over."""
+
+    late_ms: int
+    """From the end of that time to this one."""
+
+
 class Completed(WorkEvent, level=INFO):
     """A work item reached its end."""
 

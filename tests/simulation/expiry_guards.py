@@ -1,0 +1,47 @@
+"""Owns the mutants of `expires_after`: no start after it, and none that is over is passed by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import one_edit
+
+__all__ = ["EXPIRY_GUARDS"]
+
+EXPIRY_GUARDS: Final = (
+    one_edit(
+        "classify: expired",
+        "WP-25",
+        "core.loop.start:classify",
+        "Look.EXPIRED if has_expired(work, now) else Look.DUE",
+        "Look.DUE",
+    ),
+    one_edit(
+        "expired: the cursor waits for it",
+        "WP-3",
+        "core.loop.choose:WorkRead.blocked_at",
+        "(*self.bulk_canceled, *self.expired)",
+        "self.bulk_canceled",
+    ),
+    one_edit(
+        "expired: not started by a slow pass",
+        "WP-25",
+        "flow.loop.start:begin",
+        "has_expired(work, ports.clock.now())",
+        "False",
+    ),
+    one_edit(
+        "expired: not begun by its worker",
+        "WP-25",
+        "core.loop.start:assignment_for",
+        "start_by = min(start_by, work.start_before)",
+        "pass",
+    ),
+    one_edit(
+        "expired: no retry is waited for",
+        "WP-25",
+        "core.report.complete:decide_report",
+        " and may_start_at(a.stored, EpochMs(now + delay_ms))",
+        "",
+    ),
+)

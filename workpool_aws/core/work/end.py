@@ -1,0 +1,86 @@
+"""Makes the write that ends a pending work item: as canceled, or as failed because it expired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.callback.ending import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries
+from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.writes import All, Condition, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.spec import Outcome
+
+__all__ = ["EndWrite", "end_pending", "is_own_end", "only_where"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndWrite:
+    """The write of an end, and what belongs into its transaction."""
+
+    write: Update
+    outcome: Outcome | None
+    """Outcome that the notice has. `None` means that it is not counted, or that nothing ends."""
+    beside: tuple[Update, ...] = ()
+    """The TTL of the chunks, in one transaction with `write`, since an ended work item is not read
+    again unless it owes a callback."""
+    owes_callback: bool = False
+    """True if a notice for the loop belongs into the transaction. A process that dies must not lose
+    the callback [WP-8]."""
+
+
+def end_pending(
+    work: WorkItem,
+    move: Move,
+    outcome: Outcome,
+    changes: Mapping[str, object],
+    *,
+    token: str,
+    now: EpochMs,
+    nonce: str | None,
+    only_if: Condition | None = None,
+) -> EndWrite:
+    """Returns the end of a pending work item with this outcome, if it is pending still.
+
+    `changes`: further fields that it sets. `token`: by which its writer recognises it. `nonce`: of
+    the callback that it may owe [WP-28]. `only_if`: a further condition; `None` means none.
+    """
+    spec = work.spec
+    expires_at = expiry_after(
+        spec.callback_outcomes, outcome, retention_s=spec.retention_s, now=now
+    )
+    set_to: dict[str, object] = {
+        **entering(move),
+        **changes,
+        "outcome": outcome,
+        "finished_at": now,
+        "started_by": token,
+        **after_finish(
+            spec.callback_outcomes, outcome, nonce=nonce, retention_s=spec.retention_s, now=now
+        ),
+    }
+    return EndWrite(
+        write=Update(
+            ref=WorkRef(work.pool, work.id), set=set_to, condition=only_where(move, only_if)
+        ),
+        outcome=outcome,
+        beside=input_expiries(work, expires_at=expires_at),
+        owes_callback=outcome in spec.callback_outcomes,
+    )
+
+
+def only_where(move: Move, only_if: Condition | None) -> Condition:
+    """Returns the condition of a move, and of `only_if`, where it is not `None`."""
+    return leaving(move) if only_if is None else All((leaving(move), only_if))
+
+
+def is_own_end(current: WorkItem, token: str) -> bool:
+    """True if this writer's own end succeeded, and the SDK repeated it."""
+    return current.state is State.FINISHED and current.started_by == token

@@ -1,0 +1,50 @@
+"""Decides when the time of a pending work item to start is over, and how it ends then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.lifecycle import Move
+from workpool_aws.core.work.end import EndWrite, end_pending
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import WorkItem, dead_key
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = ["EXPIRED", "decide_expiry", "has_expired", "may_start_at"]
+
+EXPIRED = "expired"
+"""Error type of a work item that ended because its time to start was over."""
+
+
+def may_start_at(work: WorkItem | None, due_at: EpochMs) -> bool:
+    """True if a start that is due at this time can be made before the work item expires.
+
+    `None` stands for a work item that is not at hand, which the loop judges when it comes due.
+    """
+    return work is None or not has_expired(work, due_at)
+
+
+def has_expired(work: WorkItem, now: EpochMs) -> bool:
+    """True if no start of the work item may be made any more [WP-25]."""
+    return work.start_before is not None and now >= work.start_before
+
+
+def decide_expiry(work: WorkItem, *, token: str, now: EpochMs, nonce: str | None) -> EndWrite:
+    """Ends a pending work item that has expired as failed, without a further start [WP-25].
+
+    `token` and `nonce`: as `end_pending` takes them.
+    """
+    after = timedelta(milliseconds=work.spec.expires_after_ms or 0)
+    begun = "" if work.starts == 0 else " again"
+    changes = {
+        "error": f"it did not start{begun} within {after} of its due time",
+        "error_type": EXPIRED,
+        "dead": dead_key(now, work.id),
+    }
+    end = end_pending(work, Move.EXPIRE, Outcome.FAILED, changes, token=token, now=now, nonce=nonce)
+    # Its notice is not counted among the attempts, since the end spent none.
+    return replace(end, outcome=None)
