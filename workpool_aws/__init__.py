@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.views.listing import ListedWork, Page
-    from workpool_aws.core.views.stats import Stats
+    from workpool_aws.core.views.stats import MinuteStats, Stats
     from workpool_aws.core.views.status import PoolConfig, Result, Status
     from workpool_aws.core.views.why.answer import Why, WhyReason
     from workpool_aws.errors import (
@@ -40,6 +40,7 @@ __all__ = [
     "EnqueueOptions",
     "LambdaContext",
     "ListedWork",
+    "MinuteStats",
     "NonRetryableError",
     "NotFound",
     "OnCompleteEvent",
@@ -74,6 +75,7 @@ _HOMES: Final = {
     "EnqueueOptions": "api.options",
     "LambdaContext": "api.caller",
     "ListedWork": "core.views.listing",
+    "MinuteStats": "core.views.stats",
     "NonRetryableError": "errors",
     "NotFound": "errors",
     "OnCompleteEvent": "api.on_complete",

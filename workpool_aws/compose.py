@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from workpool_aws.adapters.items.capacity import Meter
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["Connection", "keep_from_aws", "ports_for", "session_for", "stands_in", "use_ports"]
+__all__ = [
+    "Connection",
+    "keep_from_aws",
+    "metered",
+    "ports_for",
+    "session_for",
+    "stands_in",
+    "use_ports",
+]
 
 
 @runtime_checkable
@@ -75,6 +84,15 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
     from workpool_aws.adapters.aws.clients import session_of
 
     return session_of(profile=profile, region=region)
+
+
+def metered(ports: Ports) -> tuple[Ports, Meter]:
+    """The same ports with a store whose reads are counted, and the meter that counts them."""
+    from workpool_aws.adapters.items.capacity import Meter
+    from workpool_aws.adapters.items.metered import MeteredStore
+
+    meter = Meter()
+    return replace(ports, store=MeteredStore(ports.store, meter)), meter
 
 
 def stands_in() -> bool:

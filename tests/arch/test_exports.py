@@ -10,6 +10,7 @@ EXPORTED = [
     "EnqueueOptions",
     "LambdaContext",
     "ListedWork",
+    "MinuteStats",
     "NonRetryableError",
     "NotFound",
     "OnCompleteEvent",

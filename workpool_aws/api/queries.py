@@ -24,7 +24,7 @@ from workpool_aws.flow.views import status
 from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
-from workpool_aws.flow.views.why import load_why
+from workpool_aws.flow.views.why import load_whys
 from workpool_aws.flow.work import bulk_cancel as cancel_all
 from workpool_aws.flow.work import cancel
 from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
@@ -95,14 +95,7 @@ class PoolQueries:
         The reads are not one snapshot.
         """
         read_caller(ctx)
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise UsageError("ids", ids, "a list of work ids")
-        return [
-            status_of(work)
-            for work in self._load_shown(
-                [_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)]
-            )
-        ]
+        return [status_of(work) for work in self._load_shown(_checked_ids(ids))]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
         """The result of a work item, by strong reads. `None` means that it has not finished.
@@ -197,7 +190,15 @@ class PoolQueries:
             UsageError, StoreUnavailable: As `status`. An unknown id is an answer, not an error.
         """
         read_caller(ctx)
-        return load_why(self._ports, self.name, _checked_id("work_id", work_id))
+        return load_whys(self._ports, self.name, [_checked_id("work_id", work_id)])[0]
+
+    def why_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Why]:
+        """As `why` for many work items of one moment, in the order of `ids`.
+
+        The records of the pool are read once, so each further work item costs a read unit or so.
+        """
+        read_caller(ctx)
+        return load_whys(self._ports, self.name, _checked_ids(ids))
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work item from starting again. Returns the answer, a str.
@@ -465,3 +466,9 @@ def _checked_id(field: str, work_id: object) -> str:
     if not isinstance(work_id, str):
         raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
     return work_id
+
+
+def _checked_ids(ids: object) -> list[str]:
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise UsageError("ids", ids, "a list of work ids")
+    return [_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from workpool_aws.cli.output import iso, moment
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig
 
-__all__ = ["config_as_json", "config_fields", "stats_fields"]
+__all__ = ["config_as_json", "config_fields", "stats_as_json", "stats_fields"]
 
 
 def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
@@ -59,6 +60,13 @@ def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
         ("start lag p50", _lag(stats.start_lag_p50_ms)),
         ("start lag p95", _lag(stats.start_lag_p95_ms)),
     ]
+
+
+def stats_as_json(stats: Stats) -> dict[str, JsonValue]:
+    """Return the statistics as a JSON object."""
+    figures = asdict(stats)
+    minutes = [{**asdict(each), "began_at": iso(each.began_at)} for each in stats.minutes]
+    return {**figures, "minutes": minutes}
 
 
 def _share(rate: float | None) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from workpool_aws.cli.output import cell
-from workpool_aws.cli.pool_texts import config_as_json, config_fields, stats_fields
+from workpool_aws.cli.pool_texts import (
+    config_as_json,
+    config_fields,
+    stats_as_json,
+    stats_fields,
+)
 from workpool_aws.cli.target import Target, target_of
 from workpool_aws.errors import UsageError
 
@@ -80,7 +84,7 @@ def run_stats(options: argparse.Namespace) -> int:
     target = target_of(options)
     stats = target.pool.stats(None, window=timedelta(minutes=options.minutes))
     if target.output.as_json:
-        target.output.json(asdict(stats))
+        target.output.json(stats_as_json(stats))
     else:
         target.output.fields(stats_fields(stats, options.minutes))
     return 0

@@ -243,6 +243,12 @@ LIST_ROWS_MAX: Final = 2_000
 """Rows that are read for one page of a list."""
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
+ERRORS_READ_MAX: Final = 2_000
+"""Dead letters, the newest first, that are read to group them by their errors."""
+FINGERPRINT_CHARACTERS: Final = 1_000
+"""Characters of an error's text that decide about its group."""
+FILTER_PAGES_MAX: Final = 20
+"""Pages that are read for one page of a list with a filter of its own, as by error."""
 WHY_HOLDERS_MAX: Final = 20
 """Work items that hold the slots of a full pool, read for one answer of `why`."""
 WHY_ERROR_MAX: Final = 200

@@ -14,16 +14,18 @@ from workpool_aws.core.loop.tally import (
     permanent_failure_rate,
     together,
 )
+from workpool_aws.core.views.instants import instant
 from workpool_aws.errors import UsageError
 from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from workpool_aws.model.loop import MinuteTally
 
-__all__ = ["Queued", "Stats", "check_window", "stats_event", "stats_of"]
+__all__ = ["MinuteStats", "Queued", "Stats", "check_window", "stats_event", "stats_of"]
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _WINDOW_MIN: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MIN)
@@ -41,6 +43,27 @@ class Queued:
     scheduled: int
     capped: bool
     oldest_at: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteStats:
+    """Counts of about a minute, as the loop reported them.
+
+    The loop counts while it is up, so quiet minutes are missing, and the last one is not over.
+    """
+
+    began_at: datetime
+    succeeded: int
+    failed: int
+    """Work items that failed for good."""
+    retried: int
+    """Attempts that failed and are followed by another."""
+    canceled: int
+    """Attempts that failed, and were not retried because of a cancel."""
+    started: int
+    """Starts, by the lags that were measured."""
+    start_lag_p95_ms: int | None
+    """As in `Stats`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +97,8 @@ class Stats:
     means that nothing started."""
     start_lag_p95_ms: int | None
     """As `start_lag_p50_ms`, the 95th percentile."""
+    minutes: tuple[MinuteStats, ...] = ()
+    """The minutes of the window in which something happened, the earliest first."""
 
 
 def check_window(window: object) -> int:
@@ -91,7 +116,8 @@ def stats_of(
 ) -> Stats:
     """Returns the statistics. Tallies of minutes before the window are left out."""
     since = EpochMs(now - window_ms)
-    total = together((each for each in tallies if each.since >= since), since)
+    counted = sorted((each for each in tallies if each.since >= since), key=lambda one: one.since)
+    total = together(counted, since)
     oldest_s = None if queued.oldest_at is None else max(0, now - queued.oldest_at) / 1000
     return Stats(
         pending=queued.pending,
@@ -104,6 +130,19 @@ def stats_of(
         permanent_failure_rate=permanent_failure_rate(total),
         start_lag_p50_ms=lag_ms_at(total, 0.5),
         start_lag_p95_ms=lag_ms_at(total, 0.95),
+        minutes=tuple(_minute(each) for each in counted),
+    )
+
+
+def _minute(tally: MinuteTally) -> MinuteStats:
+    return MinuteStats(
+        began_at=instant(tally.since),
+        succeeded=tally.succeeded,
+        failed=tally.failed,
+        retried=tally.retried,
+        canceled=tally.canceled,
+        started=sum(count for _, count in tally.lags),
+        start_lag_p95_ms=lag_ms_at(tally, 0.95),
     )
 
 

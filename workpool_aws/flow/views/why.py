@@ -1,4 +1,4 @@
-"""Loads the records that decide about one work item, for `why`."""
+"""Loads the records that decide about work items, for `why`."""
 
 from __future__ import annotations
 
@@ -22,32 +22,25 @@ from workpool_aws.model.refs import (
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workpool_aws.ports import Ports
 
-__all__ = ["load_why"]
+__all__ = ["load_whys"]
 
 R = TypeVar("R", bound=Record)
 
 
-def load_why(ports: Ports, pool: str, work_id: str) -> Why:
-    """Returns the reasons for which a work item is where it is.
+def load_whys(ports: Ports, pool: str, ids: Sequence[str]) -> list[Why]:
+    """Returns the reasons for which each work item is where it is, in the order of `ids`.
 
-    One request reads the work item and the records of its pool. For a full pool a second one reads
-    some of the work items that hold its slots. Raises StoreUnavailable.
+    One request reads up to 96 work items with the records of their pool. For a full pool a second
+    one reads some of the work items that hold its slots. Raises StoreUnavailable.
     """
-    if not is_ulid(work_id):
-        return why_of(work_id, None, PoolRecords(), {}, now=ports.clock.now())
-    work_ref = WorkRef(pool, WorkId(work_id))
-    refs: list[Ref[Record]] = [
-        work_ref,
-        ConfigRef(pool),
-        StatusRef(pool),
-        LedgerRef(pool),
-        DeploymentRef(),
-    ]
-    found = ports.store.get_many(refs)
+    work_refs = {each: WorkRef(pool, WorkId(each)) for each in ids if is_ulid(each)}
+    refs: list[Ref[Record]] = [ConfigRef(pool), StatusRef(pool), LedgerRef(pool), DeploymentRef()]
+    found = ports.store.get_many([*refs, *work_refs.values()]) if work_refs else {}
     now = ports.clock.now()
-    work = _of_kind(WorkItem, found.get(work_ref))
     records = PoolRecords(
         config=_of_kind(Config, found.get(ConfigRef(pool))),
         status=_of_kind(LoopStatus, found.get(StatusRef(pool))),
@@ -55,8 +48,16 @@ def load_why(ports: Ports, pool: str, work_id: str) -> Why:
         deployment=_of_kind(Deployment, found.get(DeploymentRef())),
         loop_is_known=ports.loop_arn is not None,
     )
-    keys = slot_holders(work, records, now) if isinstance(work, WorkItem) else ()
-    return why_of(work_id, work, records, works_of(ports.store, pool, keys), now=now)
+    works = {each: _of_kind(WorkItem, found.get(ref)) for each, ref in work_refs.items()}
+    # The same for every work item of the pool that lacks a slot.
+    keys = {
+        key
+        for work in works.values()
+        if isinstance(work, WorkItem)
+        for key in slot_holders(work, records, now)
+    }
+    holders = works_of(ports.store, pool, sorted(keys))
+    return [why_of(each, works.get(each), records, holders, now=now) for each in ids]
 
 
 def _of_kind(kind: type[R], found: Record | Unreadable | None) -> R | Unreadable | None:

@@ -27,6 +27,7 @@ __all__ = [
     "error_text",
     "label_of",
     "reason",
+    "short_name",
 ]
 
 WhyVerdict = Literal["running", "waiting", "blocked", "finished", "unknown"]
@@ -144,8 +145,13 @@ def reason(
 
 def label_of(spec: Spec) -> str:
     """Returns the job of a work item, or else the name of its function."""
-    arn = FUNCTION_ARN.fullmatch(spec.target)
-    return spec.job or as_line(spec.target if arn is None else arn["name"])
+    return spec.job or short_name(spec.target)
+
+
+def short_name(target: str) -> str:
+    """Returns the name of a function, without the rest of its ARN."""
+    arn = FUNCTION_ARN.fullmatch(target)
+    return as_line(target if arn is None else arn["name"])
 
 
 def error_text(error_type: str | None, error: str | None) -> str:

@@ -1,0 +1,65 @@
+"""Groups dead letters by a fingerprint of their error: function, type, and text without values."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.core import limits
+from workpool_aws.core.views.why.answer import short_name
+from workpool_aws.insights.answers import ErrorGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workpool_aws.core.views.listing import ListedWork
+
+__all__ = ["fingerprint_of", "grouped"]
+
+_CALLBACK: Final = "callback"
+_VALUES: Final = (
+    (re.compile(r"'[^']*'|\"[^\"]*\""), "'…'"),
+    (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "#"),
+    (re.compile(r"\b(?=\w*\d)\w+\b"), "#"),
+)
+"""Quoted text, UUIDs, and words with a digit, which differ between occurrences of one error."""
+
+
+def fingerprint_of(label: str, error_type: str, error: str) -> str:
+    """Returns the same short text for errors that differ only in quoted text, ids and numbers."""
+    text = error[: limits.FINGERPRINT_CHARACTERS]
+    for pattern, mark in _VALUES:
+        text = pattern.sub(mark, text)
+    return sha256(repr((label, error_type, text)).encode()).hexdigest()[:16]
+
+
+def grouped(works: Iterable[ListedWork]) -> tuple[ErrorGroup, ...]:
+    """Returns the groups, the largest first. `works` come with the newest first."""
+    found: dict[str, list[ListedWork]] = {}
+    for work in works:
+        found.setdefault(fingerprint_of(*_error_of(work)), []).append(work)
+    groups = [_group(fingerprint, members) for fingerprint, members in found.items()]
+    return tuple(sorted(groups, key=lambda group: (-group.count, group.fingerprint)))
+
+
+def _error_of(work: ListedWork) -> tuple[str, str, str]:
+    """Returns the label, the type and the text of the error for which a work item is dead."""
+    label = work.job or short_name(work.target)
+    if work.error_type is None or work.outcome != "failed" or work.redriven_as is not None:
+        return label, _CALLBACK, "Its callback was given up."
+    return label, work.error_type, work.error or ""
+
+
+def _group(fingerprint: str, members: list[ListedWork]) -> ErrorGroup:
+    label, error_type, error = _error_of(members[0])
+    ends = [work.finished_at for work in members if work.finished_at is not None]
+    return ErrorGroup(
+        fingerprint=fingerprint,
+        label=label,
+        error_type=error_type,
+        error=error,
+        work_ids=tuple(work.work_id for work in members),
+        first_at=min(ends, default=None),
+        last_at=max(ends, default=None),
+    )

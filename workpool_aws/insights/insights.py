@@ -1,0 +1,232 @@
+"""`Insights`: questions about the pools of a table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workpool_aws.api.pool import Workpool
+from workpool_aws.compose import metered, ports_for
+from workpool_aws.core import limits
+from workpool_aws.insights.answers import (
+    Answer,
+    ErrorGroups,
+    PoolInsight,
+    ReadCost,
+    WorkInsight,
+    WorkRow,
+    WorkRows,
+)
+from workpool_aws.insights.errors import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import boto3
+
+    from workpool_aws.core.views.details import PoolSummary
+    from workpool_aws.core.views.listing import ListedWork, ListState, Page
+    from workpool_aws.insights.answers import StateFilter, WorkFilter
+    from workpool_aws.ports import Ports
+
+__all__ = ["Insights"]
+
+T = TypeVar("T")
+
+_WINDOW: Final = timedelta(minutes=30)
+
+
+class Insights:
+    """Questions about the pools of a table, each answered with what it cost.
+
+    Answers come from `Workpool` alone, by strong reads of the moment. Nothing is cached and nothing
+    is written. Threads may share it.
+
+        >>> from workpool_aws.local import LocalCloud
+        >>> with LocalCloud() as cloud:
+        ...     pool = cloud.workpool("email")
+        ...     ids = pool.enqueue_action_batch(None, "send-email", [{}] * 3)
+        ...     answer = Insights(cloud.table).pools()
+        ...     [(each.name, each.stats.pending) for each in answer.value], answer.cost.requests
+        ([('email', 3)], 6)
+
+    Args:
+        table: The DynamoDB table.
+        session: As for `Workpool`.
+        ports: As for `Workpool`.
+    """
+
+    def __init__(
+        self, table: str, *, session: boto3.Session | None = None, ports: Ports | None = None
+    ) -> None:
+        Workpool(table)  # refuses a name that is none
+        self._table = table
+        self._kept: dict[str, Ports] | None = None if session is None else {}
+        self._connect: Callable[[], Ports] = lambda: (
+            ports_for(table, session, kept=self._kept) if ports is None else ports
+        )
+
+    @property
+    def table(self) -> str:
+        """The DynamoDB table."""
+        return self._table
+
+    def pool_of(self, name: str) -> Workpool:
+        """The pool of this name, for acts.
+
+        Raises UsageError for a name that is none.
+        """
+        return Workpool(self._table, name, ports=self._connect())
+
+    def pools(self, window: timedelta = _WINDOW) -> Answer[tuple[PoolInsight, ...]]:
+        """Every pool of the table, by name, with its figures over the window.
+
+        Raises as `Workpool.stats` does.
+        """
+        return self._asked(
+            "default",
+            lambda pool, ask: tuple(
+                _insight(summary, ask(summary.name), window) for summary in pool.pools(None)
+            ),
+        )
+
+    def pool(self, name: str, window: timedelta = _WINDOW) -> Answer[PoolInsight | None]:
+        """One pool with its figures over the window. `None` means that the table has none so named.
+
+        Raises as `Workpool.stats` does.
+        """
+
+        def answer(pool: Workpool, _: Callable[[str], Workpool]) -> PoolInsight | None:
+            found = (each for each in pool.pools(None) if each.name == name)
+            return next((_insight(each, pool, window) for each in found), None)
+
+        return self._asked(name, answer)
+
+    def jobs(self) -> Answer[Mapping[str, str]]:
+        """The ARN of each deployed job by its name. Raises as `Workpool.jobs` does."""
+        return self._asked("default", lambda pool, _: pool.jobs(None))
+
+    def works(
+        self, name: str, wanted: WorkFilter, after: str | None = None, *, why: bool = True
+    ) -> Answer[WorkRows]:
+        """One page of a pool's work items, unfinished ones with their reasons.
+
+        A page takes a bounded number of reads, so a rare error may leave it short.
+
+        Args:
+            name: The pool.
+            wanted: The work items to list.
+            after: The `next` of the page before. `None` means the first page.
+            why: Includes the reasons, for about a read unit a row.
+
+        Raises as `Workpool.list` does.
+        """
+
+        def answer(pool: Workpool, _: Callable[[str], Workpool]) -> WorkRows:
+            found, following = _page_of(pool, wanted, after)
+            open_ids = [work.work_id for work in found if why and work.outcome is None]
+            reasons = {each.work_id: each for each in pool.why_batch(None, open_ids)}
+            rows = (WorkRow(work=work, why=reasons.get(work.work_id)) for work in found)
+            return WorkRows(rows=tuple(rows), next=following)
+
+        return self._asked(name, answer)
+
+    def work(
+        self,
+        name: str,
+        work_id: str,
+        *,
+        args: bool = False,
+        context: bool = False,
+        result: bool = False,
+    ) -> Answer[WorkInsight]:
+        """One work item, with the payloads that are asked for, and the reasons for its state.
+
+        Raises as `Workpool.show` does.
+        """
+        return self._asked(
+            name,
+            lambda pool, _: WorkInsight(
+                details=pool.show(None, work_id, args=args, context=context, result=result),
+                why=pool.why(None, work_id),
+            ),
+        )
+
+    def errors(self, name: str) -> Answer[ErrorGroups]:
+        """The dead letters of a pool by their errors: the newest, up to a bound.
+
+        Raises as `Workpool.list` does.
+        """
+
+        def answer(pool: Workpool, _: Callable[[str], Workpool]) -> ErrorGroups:
+            found: list[ListedWork] = []
+            after: str | None = None
+            while len(found) < limits.ERRORS_READ_MAX:
+                page = pool.list(None, state="dead", order="newest", limit=500, after=after)
+                found += page.items
+                after = page.next
+                if after is None:
+                    break
+            return ErrorGroups(groups=grouped(found), at_least=after is not None)
+
+        return self._asked(name, answer)
+
+    def _asked(
+        self, name: str, answer: Callable[[Workpool, Callable[[str], Workpool]], T]
+    ) -> Answer[T]:
+        """Returns the answer of a pool, which may ask further pools, with the cost of all reads."""
+        ports, meter = metered(self._connect())
+
+        def pool_of(name: str) -> Workpool:
+            return Workpool(self._table, name, ports=ports)
+
+        value = answer(pool_of(name), pool_of)
+        spent = meter.snapshot()
+        return Answer(value, ReadCost(spent.read_units, spent.requests))
+
+
+def _insight(summary: PoolSummary, pool: Workpool, window: timedelta) -> PoolInsight:
+    return PoolInsight(
+        name=summary.name,
+        config=summary.config,
+        loop=summary.loop,
+        stats=pool.stats(None, window=window),
+    )
+
+
+def _page_of(
+    pool: Workpool, wanted: WorkFilter, after: str | None
+) -> tuple[list[ListedWork], str | None]:
+    """Returns the work items of a page, and the `after` of the next one."""
+    found: list[ListedWork] = []
+    for _ in range(limits.FILTER_PAGES_MAX):
+        page: Page = pool.list(
+            None,
+            state=_stored_state(wanted.state),
+            fn=wanted.fn,
+            order=wanted.order,
+            limit=wanted.limit - len(found),
+            after=after,
+        )
+        found += [work for work in page.items if _admits(wanted, work)]
+        after = page.next
+        if after is None or len(found) == wanted.limit:
+            break
+    return found, after
+
+
+def _stored_state(state: StateFilter | None) -> ListState | None:
+    match state:
+        case "success" | "failed" | "canceled":
+            return "finished"
+        case _:
+            return state
+
+
+def _admits(wanted: WorkFilter, work: ListedWork) -> bool:
+    if _stored_state(wanted.state) == "finished" and wanted.state not in ("finished", work.outcome):
+        return False
+    if wanted.job is not None and work.job != wanted.job:
+        return False
+    text = " ".join(each for each in (work.error_type, work.error, work.last_error) if each)
+    return wanted.error is None or wanted.error.casefold() in text.casefold()
