@@ -271,6 +271,25 @@ def test_loop_that_froze_after_its_commit_starts_nothing_that_expired() -> None:
     assert starts_of(stage) == []
 
 
+def test_start_write_without_answer_is_taken_back_once_its_work_expired() -> None:
+    """[WP-23] It landed, so the work item is no longer pending and cannot be ended as expired."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, expires_after=timedelta(seconds=9), on_complete=QUEUE
+    )
+
+    def landed_unanswered(apply: Apply) -> Written:
+        apply()
+        stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1_000)
+        raise StoreUnavailable("no answer")
+
+    stage.store.plan(START, landed_unanswered)
+    stage.run()
+
+    assert (stage.work(work_id).error_type, stage.work(work_id).starts) == ("expired", 1)
+    assert starts_of(stage) == []
+
+
 def test_loop_that_froze_after_start_write_does_not_send_it_late() -> None:
     """[WP-14] The worker's `start_by` would be near: a new start is safer."""
     stage = Stage()

@@ -27,8 +27,15 @@ EXPIRY_GUARDS: Final = (
         "expired: not started by a slow pass",
         "WP-25",
         "flow.loop.start:begin",
-        "has_expired(work, ports.clock.now())",
-        "False",
+        " and has_expired(work, ports.clock.now())",
+        " and False",
+    ),
+    one_edit(
+        "expired: a start that may have landed is looked at",
+        "WP-23",
+        "flow.loop.start:begin",
+        "work.state is State.PENDING and ",
+        "",
     ),
     one_edit(
         "expired: not begun by its worker",

@@ -281,6 +281,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "classify: not unconfirmed": "test_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "own write: start": "test_start_that_sdk_repeated_is_sent_in_same_pass",
         "a start too old is not sent": "test_loop_that_froze_after_start_write_does_not_send_it_late",
+        "expired: a start that may have landed is looked at": "test_start_write_without_answer_is_taken_back_once_its_work_expired",
         "expired: not started by a slow pass": "test_loop_that_froze_after_its_commit_starts_nothing_that_expired",
     },
     "tests/integration/test_watching.py": {

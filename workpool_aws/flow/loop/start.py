@@ -49,7 +49,7 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
     nonce = start_nonce(secret, ports.table, work.pool, work.id, number)
     running = None
     with suppress(StoreUnavailable):
-        if has_expired(work, ports.clock.now()):
+        if work.state is State.PENDING and has_expired(work, ports.clock.now()):
             # Since it was chosen, or since the holder died that chose it.
             expire(ports, work)
         else:
