@@ -73,6 +73,7 @@ def test_assert_enqueued_returns_work_item(cloud: LocalCloud) -> None:
         work_id=work_id,
         pool="email",
         target=f"{ARN}send_email",
+        job="send_email",
         args={"to": "a@example.com"},
         kind="action",
         state="pending",

@@ -107,7 +107,7 @@ def test_running_work_at_end_of_timeout_is_named() -> None:
             cloud.run_until_idle(timeout=timedelta(minutes=10))
 
         assert "2 works are left" in str(raised.value)
-        assert f"{running} (running, pool default, {fn})" in str(raised.value)
+        assert f"{running} (running, pool default, endless)" in str(raised.value)
         assert f"{waiting} (pending" in str(raised.value)
 
 

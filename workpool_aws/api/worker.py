@@ -281,6 +281,7 @@ def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
     return events.AttemptRaised(
         pool=assignment.pool,
         work_id=assignment.work_id,
+        job=assignment.label,
         attempt=assignment.attempts_made + 1,
         error_type=type_name(error),
         stack=stack[-limits.ERROR_TEXT_MAX :],

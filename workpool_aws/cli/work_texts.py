@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.output import cell, iso, moment
 from workpool_aws.core import limits
-from workpool_aws.model.names import FUNCTION_ARN
+from workpool_aws.model.names import label_of
 from workpool_aws.text import as_line
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ def work_row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     error = _trouble_of(work)
     if work.callback == "dead":
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
-    # The job, or a name with its version or alias, for terminals too narrow for an ARN.
-    arn = FUNCTION_ARN.fullmatch(work.target)
-    short = work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
-    function = work.target if wide else cell(work.job or short)
+    # Short, for terminals too narrow for an ARN.
+    whole = work.target if work.job is None else f"{work.job} in {work.target}"
+    function = whole if wide else cell(label_of(work.job, work.target))
     return (
         work.work_id,
         _state_of(work),

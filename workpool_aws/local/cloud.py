@@ -34,7 +34,6 @@ from workpool_aws.local.services.functions import (
     Handler,
     function_arn,
     is_decorated,
-    jobs_of,
     name_of,
 )
 from workpool_aws.local.services.platform import (
@@ -288,7 +287,7 @@ class LocalCloud(ObservedCloud):
         """
         if not isinstance(error, Exception):
             raise UsageError("error", error, "an exception, as in TimeoutError('mail server')")
-        functions, jobs = self._names_of(fn), jobs_of(fn)
+        functions, jobs = self._names_of(fn), self._jobs_of(fn)
         # A worker fails in each function that runs it, and leaves other jobs of these alone.
         self._open.runs.planned.add(
             functions=() if jobs else functions,

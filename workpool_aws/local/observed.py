@@ -14,6 +14,7 @@ from workpool_aws.local.services.functions import (
     LOOP_NAME,
     WATCHDOG_NAME,
     function_arn,
+    jobs_of,
 )
 from workpool_aws.local.stored_work import enqueued_work, work_items_in
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.services.platform import Engine, Platform
     from workpool_aws.local.stored_work import EnqueuedWork
     from workpool_aws.model.events import Event
+    from workpool_aws.model.spec import Spec
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports, Store
 
@@ -92,9 +94,11 @@ class ObservedCloud:
     def invocations(self, fn: object) -> list[Invocation]:
         """Return the deliveries to a function (its ARN, name or handler), in order of their start.
 
+        Those of a job alone, for a decorated function or a job's name.
+
         Raises UsageError: there is none.
         """
-        return self._open.diary.of(self._name_of(fn))
+        return self._open.diary.of(self._name_of(fn), self._jobs_of(fn))
 
     def messages(self, arn: str) -> list[object]:
         """Return the messages that pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
@@ -116,7 +120,7 @@ class ObservedCloud:
 
         Raises UsageError: there is no such function.
         """
-        return self._open.diary.most_at_once(self._name_of(fn))
+        return self._open.diary.most_at_once(self._name_of(fn), self._jobs_of(fn))
 
     def enqueued(self, *fns: object) -> list[EnqueuedWork]:
         """Return the work items of all pools in order of their enqueue, finished ones too.
@@ -124,18 +128,19 @@ class ObservedCloud:
         Those past their retention are left out. Taking this look costs neither time nor units.
 
         Args:
-            fns: Only those of these functions, by their ARNs, names or handlers. A version or
-                alias names the function. Without any, those of all functions.
+            fns: Only those of these jobs and functions: decorated functions, names of jobs, ARNs,
+                names or handlers of functions. A version or alias names the function. Without any,
+                those of all.
 
         Raises:
             UsageError: there is no such function.
         """
-        names = {name for fn in fns for name in self._names_of(fn)}
+        asked = [(self._names_of(fn), self._jobs_of(fn)) for fn in fns]
         found = [
             (work.enqueued_at, work.id, enqueued_work(store, work))
             for store, works in self._read_works()
             for work in works
-            if not fns or self._function_of(work.spec.target) in names
+            if not fns or any(self._runs(work.spec, names, jobs) for names, jobs in asked)
         ]
         return [shown for *_, shown in sorted(found, key=lambda each: each[:2])]
 
@@ -180,7 +185,7 @@ class ObservedCloud:
         functions = self._open.functions
         names: tuple[str, ...]
         if isinstance(fn, str):
-            named = self._function_of(fn) or self._function_of(functions.jobs().get(fn, ""))
+            named = self._function_of(functions.jobs().get(fn, fn))
             names = () if named is None else (named,)
         else:
             names = functions.names_of_handler(fn)
@@ -188,6 +193,20 @@ class ObservedCloud:
             allowed = "a function of this cloud: its ARN, name, job, or handler"
             raise UsageError("fn", fn, allowed)
         return names
+
+    def _jobs_of(self, fn: object) -> tuple[str, ...]:
+        """Return the jobs that a value names; none for a function as a whole."""
+        if isinstance(fn, str):
+            return (fn,) if fn in self._open.functions.jobs() else ()
+        return jobs_of(fn)
+
+    def _runs(self, spec: Spec, names: tuple[str, ...], jobs: tuple[str, ...]) -> bool:
+        """True if one of these functions runs one of these jobs for a spec; no jobs mean any."""
+        resolved = self._open.functions.resolve(spec.target)
+        if resolved is None or resolved.function.name not in names:
+            return False
+        ran = jobs_of(resolved.function.handler) if spec.job is None else (spec.job,)
+        return not jobs or set(ran) <= set(jobs)
 
     def _function_of(self, target: str) -> str | None:
         resolved = self._open.functions.resolve(target)

@@ -41,6 +41,8 @@ class EnqueuedWork:
     pool: str
     target: str
     """The function: an ARN, or a name as it was enqueued."""
+    job: str | None = None
+    """The job's name. `None` means that it was enqueued by the function's name or ARN."""
     args: dict[str, JsonValue]
     """The arguments, after JSON. Those that were left out are not among them."""
     kind: str
@@ -57,12 +59,15 @@ class EnqueuedWork:
 
     @property
     def call(self) -> str:
-        """The function and the arguments on one line, as in `send_email(to='a@example.com')`."""
-        return call_text(self.target, self.args)
+        """The job and the arguments on one line, as in `send_email(to='a@example.com')`.
+
+        Without a job it has the function's name.
+        """
+        return call_text(self.job or self.target, self.args)
 
 
 def call_text(target: str, args: Mapping[str, object]) -> str:
-    """Return a call of a function, an ARN or a name, on one line for people."""
+    """Return a call of a job or function, an ARN or a name, on one line for people."""
     given = (f"{as_line(each, limit=_NAME_MAX)}={shown(value)}" for each, value in args.items())
     return f"{name_in(target)}({', '.join(given)})"
 
@@ -90,6 +95,7 @@ def enqueued_work(store: Store, work: WorkItem) -> EnqueuedWork:
         work_id=work.id,
         pool=work.pool,
         target=work.spec.target,
+        job=work.spec.job,
         args=args if isinstance(args, dict) else {},
         kind=work.spec.kind.value,
         state=work.state.value,

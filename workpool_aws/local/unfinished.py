@@ -31,7 +31,7 @@ class Unfinished:
 
     def __str__(self) -> str:
         work = self.work
-        return f"{work.id} ({work.state}, pool {work.pool}, {work.spec.target}): {self.why}"
+        return f"{work.id} ({work.state}, pool {work.pool}, {work.spec.label}): {self.why}"
 
 
 def described(left: Sequence[Unfinished]) -> str:

@@ -47,6 +47,8 @@ class Assignment:
     """The outcomes that want a callback, so that the finishing write can owe one."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
+    label: str | None = None
+    """As `Spec.label`, for logs and statistics. `None` means that the loop is one of 0.1."""
     nonce: str | None = field(default=None, repr=False)
     """The secret of this start, for its worker alone [WP-28]. `None` means that its sender had
     none, or that nothing is sent."""

@@ -15,6 +15,7 @@ __all__ = [
     "FUNCTION_NAME",
     "JOB",
     "JOB_LENGTH_MAX",
+    "LABEL",
     "POOL",
     "POOL_LENGTH_MAX",
     "QUEUE_ARN",
@@ -23,6 +24,7 @@ __all__ = [
     "SCHEDULE_GROUP",
     "TABLE",
     "TOPIC_ARN",
+    "label_of",
     "names_function",
 ]
 
@@ -36,6 +38,8 @@ JOB_LENGTH_MAX: Final = 64
 JOB: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{JOB_LENGTH_MAX - 1}}}")
 """A job's name. Function names have no dots, so a job named `mail.send` is never taken for one."""
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}(:[$A-Za-z0-9_-]{1,128})?")
+"""A job's name, or a function's with or without a version or alias (`label_of`)."""
 
 # Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31:
 # FunctionName, NamespacedFunctionName), without Invoke's partial forms: what is stored must mean
@@ -56,6 +60,16 @@ TOPIC_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:sns:" + _PLACE)
 """The ARN of an SNS topic."""
 ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+
+
+def label_of(job: str | None, target: str) -> str:
+    """Returns the job's name, or else the function's with its version or alias.
+
+    It matches `LABEL` whatever is stored. "-" stands for names that nothing can have.
+    """
+    arn = None if job is not None else FUNCTION_ARN.fullmatch(target)
+    found = (job or target) if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
+    return found if LABEL.fullmatch(found) else "-"
 
 
 def names_function(listed: str, target: str) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from workpool_aws.model.names import label_of
+
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
     from workpool_aws.model.retry import RetryPolicy
@@ -70,6 +72,11 @@ class Spec:
     that it never expires."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
+
+    @property
+    def label(self) -> str:
+        """The job's name, or else the function's, by which logs and statistics speak of it."""
+        return label_of(self.job, self.target)
 
     @property
     def callback_target(self) -> str | None:

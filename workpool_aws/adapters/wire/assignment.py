@@ -39,6 +39,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_outcomes],
         **({} if assignment.job is None else {"job": assignment.job}),
+        **({} if assignment.label in {None, assignment.job} else {"label": assignment.label}),
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
     }
 
@@ -59,7 +60,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
         loop_until = fields.optional_integer(
             "loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1
         )
-        nonce = fields.nonce("nonce")
+        job, nonce = fields.job("job"), fields.nonce("nonce")
         return Assignment(
             table=fields.table("table"),
             pool=fields.pool("pool"),
@@ -79,7 +80,8 @@ def assignment_from_wire(value: object) -> Assignment | None:
                 "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
             ),
             callback_outcomes=tuple(Outcome(one) for one in fields.texts("callback_for")),
-            job=fields.job("job"),
+            job=job,
+            label=job or fields.label("label"),
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
         )

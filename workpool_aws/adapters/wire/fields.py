@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import WorkId, is_ulid, time_of
-from workpool_aws.model.names import JOB, POOL, RESERVED_KEY, TABLE
+from workpool_aws.model.names import JOB, LABEL, POOL, RESERVED_KEY, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,13 @@ class Fields:
         """Returns a name that a job can have; `None` means that it is absent or null."""
         value = self.optional_text(name)
         if value is not None and JOB.fullmatch(value) is None:
+            raise ValueError(name)
+        return value
+
+    def label(self, name: str) -> str | None:
+        """Returns the name of a job or a function; `None` means that it is absent or null."""
+        value = self.optional_text(name)
+        if value is not None and LABEL.fullmatch(value) is None:
             raise ValueError(name)
         return value
 

@@ -33,6 +33,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         context_chunks=chunk_count(work.spec.context),
         callback_outcomes=work.spec.callback_outcomes,
         job=work.spec.job,
+        label=work.spec.label,
         proof=work.proof,
     )
 

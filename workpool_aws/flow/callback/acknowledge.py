@@ -39,11 +39,18 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
     callback again.
     """
     try:
-        ports.store.write(delivered_write(ticket, now=ports.clock.now()))
+        written = ports.store.write(delivered_write(ticket, now=ports.clock.now()))
     except ConditionFailed as met:
         _reported_as_forged(ports, ticket, met.current, "acknowledgement")
         return
-    ports.telemetry.emit(events.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
+    ports.telemetry.emit(
+        events.CallbackAcknowledged(
+            pool=ticket.pool,
+            work_id=ticket.work_id,
+            job=_label_of(written.record),
+            handler=ticket.job,
+        )
+    )
 
 
 def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
@@ -77,7 +84,11 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
         error = f"its handler failed: {reason}"
         ports.telemetry.emit(
             events.CallbackFailed(
-                pool=ticket.pool, work_id=ticket.work_id, target=target, error=error
+                pool=ticket.pool,
+                work_id=ticket.work_id,
+                target=target,
+                handler=ticket.job,
+                error=error,
             )
         )
         kick(ports, ticket.pool, KickReason.COMPLETE)
@@ -87,8 +98,16 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
 def _reported_as_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
     forged = isinstance(current, WorkItem) and is_forged(ticket, current)
     if forged:
-        ports.telemetry.emit(events.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
+        ports.telemetry.emit(
+            events.ReportUnproven(
+                pool=ticket.pool, work_id=ticket.work_id, job=_label_of(current), by=by
+            )
+        )
     return forged
+
+
+def _label_of(record: object) -> str | None:
+    return record.spec.label if isinstance(record, WorkItem) else None
 
 
 def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Notice:

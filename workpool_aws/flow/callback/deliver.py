@@ -93,7 +93,12 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
 def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> CallbackState | None:
     ports.telemetry.emit(
         events.CallbackSent(
-            pool=work.pool, work_id=work.id, target=target, acknowledges=acknowledges
+            pool=work.pool,
+            work_id=work.id,
+            job=work.spec.label,
+            target=target,
+            handler=work.spec.callback_job,
+            acknowledges=acknowledges,
         )
     )
     if acknowledges:
@@ -105,7 +110,12 @@ def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> C
 def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
     ports.telemetry.emit(
         events.CallbackFailed(
-            pool=work.pool, work_id=work.id, target=work.spec.callback_target or "", error=error
+            pool=work.pool,
+            work_id=work.id,
+            job=work.spec.label,
+            target=work.spec.callback_target or "",
+            handler=work.spec.callback_job,
+            error=error,
         )
     )
     return CallbackState.PENDING
@@ -122,7 +132,9 @@ def give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
             events.CallbackDead(
                 pool=work.pool,
                 work_id=work.id,
+                job=work.spec.label,
                 target=work.spec.callback_target or "",
+                handler=work.spec.callback_job,
                 reason=reason,
             )
         )

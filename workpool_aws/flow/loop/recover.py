@@ -32,7 +32,9 @@ def recover(ports: Ports, lost: Recover) -> Entry:
     assignment = assignment_of(work, ports.table)
     try:
         if complete(ports, assignment, report, by="recovery", judged=lost.judged):
-            recovered = events.Recovered(pool=work.pool, work_id=work.id, start=work.starts)
+            recovered = events.Recovered(
+                pool=work.pool, work_id=work.id, job=work.spec.label, start=work.starts
+            )
             ports.telemetry.emit(recovered)
     except StoreUnavailable:
         pass

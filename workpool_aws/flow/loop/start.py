@@ -171,7 +171,11 @@ class _Sender:
     def _report_unanswered(self, error: str) -> None:
         running = self.running
         unanswered = events.StartUnanswered(
-            pool=running.pool, work_id=running.id, start=running.starts, error=error
+            pool=running.pool,
+            work_id=running.id,
+            job=running.spec.label,
+            start=running.starts,
+            error=error,
         )
         self.ports.telemetry.emit(unanswered)
 
@@ -180,6 +184,7 @@ class _Sender:
         started = events.Started(
             pool=running.pool,
             work_id=running.id,
+            job=running.spec.label,
             attempt=running.attempts_made + 1,
             lag_ms=max(0, (running.started_at or 0) - self.start.work.due_at),
         )

@@ -47,6 +47,7 @@ def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | N
             event = events.DuplicateRefused(
                 pool=assignment.pool,
                 work_id=assignment.work_id,
+                job=assignment.label,
                 start=assignment.start,
                 reason=reason,
             )

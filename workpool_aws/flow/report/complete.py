@@ -142,6 +142,7 @@ class _Completion:
             events.Completed(
                 pool=a.pool,
                 work_id=a.work_id,
+                job=a.label,
                 outcome=decision.outcome,
                 attempts_made=decision.attempts_made,
                 error_type=self.report.error_type,
@@ -203,6 +204,7 @@ class _Completion:
             events.Retrying(
                 pool=self.a.pool,
                 work_id=self.a.work_id,
+                job=self.a.label,
                 attempts_made=self.a.attempts_made + 1,
                 delay_ms=decision.delay_ms,
                 error_type=self.report.error_type,
@@ -236,6 +238,7 @@ class _Completion:
                 return events.Snoozed(
                     pool=self.a.pool,
                     work_id=self.a.work_id,
+                    job=self.a.label,
                     snoozes=decision.snoozes,
                     delay_ms=decision.delay_ms,
                 )
@@ -243,6 +246,7 @@ class _Completion:
                 return events.PutBack(
                     pool=self.a.pool,
                     work_id=self.a.work_id,
+                    job=self.a.label,
                     undelivered=decision.undelivered,
                     delay_ms=decision.delay_ms,
                     reason=self.report.error or self.by,
@@ -306,12 +310,14 @@ class _Completion:
         a = self.a
         if ignored.unproven:
             self.ports.telemetry.emit(
-                events.ReportUnproven(pool=a.pool, work_id=a.work_id, by=self.by)
+                events.ReportUnproven(pool=a.pool, work_id=a.work_id, job=a.label, by=self.by)
             )
             return
         reason = f"{self.by}: {ignored.reason}"
         self.ports.telemetry.emit(
-            events.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=reason)
+            events.ReportIgnored(
+                pool=a.pool, work_id=a.work_id, job=a.label, start=a.start, reason=reason
+            )
         )
         # The first reporter may have died before its kick.
         self._kick()

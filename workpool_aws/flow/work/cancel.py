@@ -82,7 +82,9 @@ def _carry_out(
         refused = refusal(ports, current, decision, token)
         if refused is None:
             ports.telemetry.emit(
-                events.CancelAsked(pool=work.pool, work_id=work.id, answer=decision.answer)
+                events.CancelAsked(
+                    pool=work.pool, work_id=work.id, job=work.spec.label, answer=decision.answer
+                )
             )
             return decision
         current = refused.current

@@ -194,6 +194,7 @@ def _report(ports: Ports, work: WorkItem) -> None:
     event = events.Enqueued(
         pool=work.pool,
         work_id=work.id,
+        job=work.spec.label,
         target=work.spec.target,
         kind=work.spec.kind,
         delay_ms=max(0, work.due_at - work.enqueued_at),

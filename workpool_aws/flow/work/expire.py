@@ -27,4 +27,6 @@ def expire(ports: Ports, work: WorkItem) -> None:
     decision = decide_expiry(work, token=token, now=now, nonce=nonce)
     if refusal(ports, work, decision, token) is None:
         late_ms = now - (work.start_before or now)
-        ports.telemetry.emit(events.Expired(pool=work.pool, work_id=work.id, late_ms=late_ms))
+        ports.telemetry.emit(
+            events.Expired(pool=work.pool, work_id=work.id, job=work.spec.label, late_ms=late_ms)
+        )

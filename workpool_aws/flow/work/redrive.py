@@ -172,6 +172,7 @@ def _commit(ports: Ports, old: WorkItem, decision: Redrive) -> bool:
         events.Redriven(
             pool=work.pool,
             work_id=work.id,
+            job=work.spec.label,
             redrive_of=str(work.redrive_of),
             target=work.spec.target,
         )
@@ -188,7 +189,11 @@ def _redeliver(ports: Ports, old: WorkItem, decision: Redeliver) -> bool:
     ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
     ports.telemetry.emit(
         events.CallbackRedriven(
-            pool=old.pool, work_id=old.id, target=old.spec.callback_target or ""
+            pool=old.pool,
+            work_id=old.id,
+            job=old.spec.label,
+            target=old.spec.callback_target or "",
+            handler=old.spec.callback_job,
         )
     )
     return True

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from workpool_aws.model.names import RESERVED_KEY
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from workpool_aws.local.services.functions import Event
     from workpool_aws.model.ids import EpochMs
 
@@ -58,6 +62,12 @@ class LoggedInvocation:
     died_at_claim: bool = False
     """It crashed in the very call by which a decorated handler claims its start, so that no user
     code ran."""
+
+    def concerns(self, function: str, jobs: Collection[str]) -> bool:
+        """True for a delivery to a function that names one of these jobs, or none."""
+        own = self.event.get(RESERVED_KEY) if isinstance(self.event, dict) else None
+        job = own.get("job") if isinstance(own, dict) else None
+        return self.function == function and (not jobs or job is None or job in jobs)
 
     @property
     def ran_user_code(self) -> bool:
@@ -118,14 +128,16 @@ class InvocationLog:
         if entry.outcome == "running" or (entry.outcome == "failed" and outcome != "success"):
             entry.outcome = outcome
 
-    def of(self, function: str) -> list[Invocation]:
-        """Return the deliveries to a function, in order of their start."""
-        return [entry.shown() for entry in self._entries if entry.function == function]
+    def of(self, function: str, jobs: Collection[str] = ()) -> list[Invocation]:
+        """Return the deliveries to a function, in order of their start. No jobs mean any."""
+        return [entry.shown() for entry in self._entries if entry.concerns(function, jobs)]
 
-    def most_at_once(self, function: str) -> int:
+    def most_at_once(self, function: str, jobs: Collection[str] = ()) -> int:
         """Return the most that ran at one time; where no user code ran, it is not counted."""
         counted = [
-            entry for entry in self._entries if entry.function == function and entry.ran_user_code
+            entry
+            for entry in self._entries
+            if entry.concerns(function, jobs) and entry.ran_user_code
         ]
         steps = [(entry.started_moment, 1) for entry in counted]
         steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]

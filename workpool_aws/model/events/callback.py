@@ -7,7 +7,14 @@ from logging import ERROR, INFO, WARNING
 from workpool_aws.model.events.event import WorkEvent
 
 
-class CallbackSent(WorkEvent, level=INFO):
+class CallbackEvent(WorkEvent):
+    """Something that happened to the callback of a work item."""
+
+    handler: str | None = None
+    """Name of the handler. `None` means that no name led to the target."""
+
+
+class CallbackSent(CallbackEvent, level=INFO):
     """An `on_complete` target accepted its callback."""
 
     target: str
@@ -15,11 +22,11 @@ class CallbackSent(WorkEvent, level=INFO):
     """True if its handler acknowledges that it ran."""
 
 
-class CallbackAcknowledged(WorkEvent, level=INFO):
+class CallbackAcknowledged(CallbackEvent, level=INFO):
     """A decorated `on_complete` handler ran to its end."""
 
 
-class CallbackFailed(WorkEvent, level=WARNING):
+class CallbackFailed(CallbackEvent, level=WARNING):
     """An `on_complete` target did not accept its callback, or its handler failed.
 
     The loop will try again.
@@ -29,14 +36,14 @@ class CallbackFailed(WorkEvent, level=WARNING):
     error: str
 
 
-class CallbackDead(WorkEvent, level=ERROR):
+class CallbackDead(CallbackEvent, level=ERROR):
     """A callback was given up; its work item is kept."""
 
     target: str
     reason: str
 
 
-class CallbackRedriven(WorkEvent, level=INFO):
+class CallbackRedriven(CallbackEvent, level=INFO):
     """A caller redrove a dead callback; its work item does not run again."""
 
     target: str

@@ -45,3 +45,5 @@ class WorkEvent(Event):
     """Something that happened to a work item."""
 
     work_id: str
+    job: str | None = None
+    """Name of the job, or else of its function. `None` means that the reporter does not know it."""

@@ -1,0 +1,83 @@
+"""Two jobs in one function: logs, statistics and lists speak of the job, not of the function."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from workpool_aws import NonRetryableError, RetryPolicy, Workpool
+from workpool_aws.local import LocalCloud
+from workpool_aws.testing import assert_enqueued, refute_enqueued
+
+
+class Two(NamedTuple):
+    """A pool whose two jobs and whose handler of callbacks share one function."""
+
+    pool: Workpool
+    good: Any
+    bad: Any
+    arn: str
+
+
+@pytest.fixture
+def two(cloud: LocalCloud) -> Two:
+    pool = cloud.workpool()
+
+    @pool.on_complete
+    def hear(event: Any) -> None: ...
+
+    @pool.action(name="mail.send", on_complete=hear)
+    def send(to: str) -> str:
+        return to
+
+    @pool.action(retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=1)))
+    def crawl(url: str) -> None:
+        raise ValueError(url)
+
+    return Two(pool, send, crawl, cloud.function(pool.handler(send, crawl, hear), name="many"))
+
+
+def test_every_event_of_work_item_names_its_job(cloud: LocalCloud, two: Two) -> None:
+    owners = {
+        two.good.enqueue(None, to="a@example.com"): "mail.send",
+        two.bad.enqueue(None, url="https://example.com"): "crawl",
+        two.pool.enqueue_action(None, cloud.function(_plain, name="old"), {}): "old",
+        two.pool.enqueue_action(None, "missing:live", {}): "missing:live",
+    }
+    late = two.good.with_options(run_after=timedelta(days=1)).enqueue(None, to="b@example.com")
+    two.pool.cancel(None, late)
+    cloud.run_until_idle(raise_failures=False)
+
+    named: dict[str, set[str]] = defaultdict(set)
+    for event in cloud.events:
+        if hasattr(event, "work_id"):
+            named[event.work_id].add(event.job)
+    assert named == {**{each: {job} for each, job in owners.items()}, late: {"mail.send"}}
+    heard = [event for event in cloud.events if event.name.startswith("callback_")]
+    assert {(event.job, event.handler) for event in heard} == {("mail.send", "hear")}
+
+
+def test_cloud_shows_work_items_and_invocations_of_one_job(cloud: LocalCloud, two: Two) -> None:
+    sent = two.good.enqueue(None, to="a@example.com")
+    crawled = [two.bad.enqueue(None, url=f"https://example.com/{n}") for n in range(2)]
+    cloud.fail_next("mail.send", TimeoutError("mail server"))
+    cloud.run_until_idle(raise_failures=False)
+
+    for by_job in (two.good, "mail.send"):
+        assert [work.work_id for work in cloud.enqueued(by_job)] == [sent]
+        (ran,) = cloud.invocations(by_job)
+        assert ran.event["to"] == "a@example.com"
+        assert cloud.max_concurrency(by_job) == 1
+    assert {work.work_id for work in cloud.enqueued(two.arn)} == {sent, *crawled}
+    assert sorted(failure.work.call for failure in cloud.failures) == [
+        "crawl(url='https://example.com/0')",
+        "crawl(url='https://example.com/1')",
+        "mail.send(to='a@example.com')",
+    ]
+    assert_enqueued(two.good, to="a@example.com")
+    refute_enqueued(two.bad, to="a@example.com")
+
+
+def _plain(event: Any, context: Any) -> None:
+    raise NonRetryableError("no")
