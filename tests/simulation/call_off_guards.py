@@ -47,14 +47,14 @@ _EPOCHS: Final = (
     one_edit(
         "enqueue: into the epoch",
         "WP-3",
-        "flow.work.enqueue:enqueue",
+        "flow.work.enqueue:_Enqueue.run",
         "if epoch != works[0].epoch:",
         "if False:",
     ),
     one_edit(
         "enqueue: anew if it was canceled",
         "WP-3",
-        "flow.work.enqueue:_into_epoch",
+        "flow.work.enqueue:_Enqueue._into",
         "met.current.outcome is Outcome.CANCELED",
         "False",
     ),
@@ -62,8 +62,8 @@ _EPOCHS: Final = (
         "redrive: into the epoch",
         "WP-3",
         "flow.work.redrive:redrive",
-        "epoch=epoch_of(ports, pool)",
-        "epoch=0",
+        "epoch_of(ports, pool)",
+        "0",
     ),
     one_edit(
         "cancel all: felt by the loop",
@@ -134,14 +134,14 @@ _DRAIN: Final = (
     one_edit(
         "drain: its end is committed",
         "WP-22",
-        "core.loop.plan:_epoch_after",
+        "core.loop.plan:Findings._epoch_after",
         "if bulk_cancel is None or bulk_cancel.next_shard is not None:",
         "if True:",
     ),
     one_edit(
         "drain: not over before its end",
         "WP-13",
-        "core.loop.plan:_epoch_after",
+        "core.loop.plan:Findings._epoch_after",
         "or bulk_cancel.next_shard is not None",
         "",
     ),
@@ -167,7 +167,11 @@ _DRAIN: Final = (
         "False",
     ),
     one_edit(
-        "rest: looks past what is over", "WP-22", "flow.loop.rest:rest", "if done.cut", "if False"
+        "rest: looks past what is over",
+        "WP-22",
+        "flow.loop.rest:_Resting.rest",
+        "if done.cut",
+        "if False",
     ),
 )
 

@@ -12,22 +12,22 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: enqueue",
         "WP-3",
-        "flow.work.enqueue:_store",
-        "return _point_again(ports, work)",
-        "return None",
+        "flow.work.enqueue:_Enqueue._store",
+        "put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))",
+        "pass",
     ),
     one_edit(
         "own write: start",
         "WP-20",
-        "flow.loop.start:_own_start",
-        "current.started_by == token",
+        "flow.loop.start:_StartWrite._own",
+        "current.started_by == self.token",
         "False",
     ),
     one_edit(
         "own write: start is another's",
         "WP-4",
-        "flow.loop.start:_own_start",
-        " and current.started_by == token",
+        "flow.loop.start:_StartWrite._own",
+        " and current.started_by == self.token",
         "",
     ),
     one_edit(
@@ -75,15 +75,15 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: take hold",
         "WP-20",
-        "flow.loop.session:_own",
-        "current.holder == token",
+        "flow.loop.session:_Holder._own",
+        "current.holder == self.token",
         "False",
     ),
     one_edit(
         "own write: take hold is another's",
         "WP-2",
-        "flow.loop.session:_own",
-        " and current.holder == token",
+        "flow.loop.session:_Holder._own",
+        " and current.holder == self.token",
         "",
     ),
     one_edit(
@@ -113,22 +113,22 @@ _LATE: Final = (
     one_edit(
         "late rule: works",
         "WP-3",
-        "flow.work.enqueue:_store",
+        "flow.work.enqueue:_Enqueue._store",
         "prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))",
         "pass",
     ),
     one_edit(
         "late rule: redriven works",
         "WP-3",
-        "flow.work.redrive:_commit",
-        "prove_work_in_time(ports, written, work.pool, work.id, work.due_at)",
+        "flow.work.redrive:_Redrives._commit",
+        "prove_work_in_time(self.ports, written, work.pool, work.id, work.due_at)",
         "pass",
     ),
     one_edit(
         "late rule: a redrive that was made before",
         "WP-3",
-        "flow.work.redrive:_redrive",
-        "_make_up(ports, pool, decision.work_id)",
+        "flow.work.redrive:_Redrives.redrive",
+        "self._point_again(decision.work_id)",
         "pass",
     ),
     one_edit(
@@ -148,9 +148,9 @@ _LATE: Final = (
     one_edit(
         "late rule: canceled with a callback",
         "WP-8",
-        "flow.work.end:_write",
-        "ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, work, decision, at))",
-        "pass",
+        "flow.work.end:refusal",
+        "commit_with_notice(ports, decision.write, notice_at)",
+        "ports.store.transact([decision.write, Put(notice_at(ports.clock.now()))])",
     ),
     one_edit(
         "late rule: looks again",
@@ -165,8 +165,8 @@ _KICKS: Final = (
     one_edit(
         "kick: on enqueue",
         "WP-24",
-        "flow.work.enqueue:enqueue",
-        "epoch = _kick_loop(ports, works)",
+        "flow.work.enqueue:_Enqueue.run",
+        "epoch = self._kick(works)",
         "epoch = works[0].epoch",
     ),
     one_edit(
@@ -214,35 +214,35 @@ _KICKS: Final = (
     one_edit(
         "kick: not while a loop runs",
         "WP-22",
-        "core.pool.kick:_not_needed",
+        "core.pool.kick:_Kick.not_needed",
         "status.state is LoopState.RUNNING and is_live(status, now)",
         "False",
     ),
     one_edit(
         "kick: a lease that ran out",
         "WP-20",
-        "core.pool.kick:_not_needed",
+        "core.pool.kick:_Kick.not_needed",
         " and is_live(status, now)",
         "",
     ),
     one_edit(
         "kick: saturated only for an enqueue",
         "WP-20",
-        "core.pool.kick:_not_needed",
-        "reason is KickReason.ENQUEUE and status.state is LoopState.WAITING",
-        "status.state is LoopState.WAITING",
+        "core.pool.kick:_Kick.not_needed",
+        "self.reason is KickReason.ENQUEUE and waits",
+        "waits",
     ),
     one_edit(
         "kick: due before the wake",
         "WP-20",
-        "core.pool.kick:_not_needed",
+        "core.pool.kick:_Kick.not_needed",
         "due is not None and status.timer_at is not None and now < status.timer_at <= due - limits.FAR_LEAD_MS",
         "status.timer_at is not None",
     ),
     one_edit(
         "kick: a wake that is over",
         "WP-20",
-        "core.pool.kick:_not_needed",
+        "core.pool.kick:_Kick.not_needed",
         "now < status.timer_at <= due - limits.FAR_LEAD_MS",
         "status.timer_at <= due - limits.FAR_LEAD_MS",
     ),
@@ -310,7 +310,7 @@ _CALLBACKS: Final = (
         rule="WP-8",
         edits=(
             Edit(
-                "flow.loop.run_pass:run_pass",
+                "flow.loop.run_pass:_Pass.run",
                 (
                     (
                         "session.memory = memory",
@@ -393,8 +393,8 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: canceled while pending leaves a record",
         "WP-8",
-        "flow.work.end:_write",
-        "ports.store.transact([decision.write, Put(record)])",
+        "flow.work.end:refusal",
+        "commit_with_notice(ports, decision.write, notice_at)",
         "ports.store.transact([decision.write])",
     ),
     one_edit(
@@ -511,8 +511,8 @@ _REDRIVES: Final = (
     one_edit(
         "redrive: large inputs are copied",
         "WP-12",
-        "flow.work.redrive:_commit",
-        "packed(_with_inputs_of(ports, old, decision.work))",
+        "flow.work.redrive:_Redrives._commit",
+        "packed(self._with_inputs_of(old, decision.work))",
         "(decision.work, ())",
     ),
 )

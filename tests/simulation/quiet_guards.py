@@ -50,7 +50,7 @@ _STARTS: Final = (
     _quiet(
         "own write: start runs still",
         "WP-4",
-        "flow.loop.start:_own_start",
+        "flow.loop.start:_StartWrite._own",
         "current.state is State.RUNNING and ",
         "",
         f"{_STARTING}test_start_write_that_met_anything_but_its_own_start_sends_nothing",
@@ -58,8 +58,8 @@ _STARTS: Final = (
     _quiet(
         "own write: start is this very start",
         "WP-4",
-        "flow.loop.start:_own_start",
-        "current.starts == start and ",
+        "flow.loop.start:_StartWrite._own",
+        "current.starts == self.start.key.start and ",
         "",
         f"{_STARTING}test_start_write_that_met_anything_but_its_own_start_sends_nothing",
     ),
@@ -100,7 +100,7 @@ _HOLDS: Final = (
     _quiet(
         "no answer to a pass: read again",
         "WP-21",
-        "flow.loop.iterate:_run",
+        "flow.loop.iterate:_Run.until_end",
         "                session.reload()\n",
         "                pass\n",
         f"{_SESSION}test_commit_without_answer_is_looked_at_although_nothing_is_left_to_do",
@@ -124,7 +124,7 @@ _HOLDS: Final = (
     _quiet(
         "hand over: nothing more is done",
         "WP-2",
-        "flow.loop.iterate:_run",
+        "flow.loop.iterate:_Run.until_end",
         "            hand_over(session)\n            return\n",
         "            hand_over(session)\n",
         f"{_HOLDING}test_loop_that_has_handed_over_does_nothing_more",
@@ -140,7 +140,7 @@ _HOLDS: Final = (
     _quiet(
         "take back: a whole lease",
         "WP-20",
-        "flow.loop.rest:_take_back",
+        "flow.loop.rest:_Resting._take_back",
         "session.ports.clock.now() + limits.LEASE_MS",
         "session.ports.clock.now()",
         f"{_HOLDING}test_loop_that_takes_itself_back_has_whole_lease",
@@ -159,8 +159,8 @@ _PASSES: Final = (
         "progress: callbacks",
         "WP-23",
         "core.loop.plan:plan_pass",
-        "moved > 0 or callbacks_moved",
-        "moved > 0",
+        "found.moved > 0 or callbacks_moved",
+        "found.moved > 0",
         f"{_PACING}test_callbacks_alone_are_progress",
     ),
     _quiet(
@@ -190,7 +190,7 @@ _PASSES: Final = (
     _quiet(
         "rest: due works behind what was looked through",
         "WP-20",
-        "flow.loop.rest:_next_due",
+        "flow.loop.rest:_Resting._next_due",
         "if read.is_something",
         "if False",
         f"{_LOOKAHEAD}test_rest_looks_for_what_no_pass_has_seen",
@@ -224,7 +224,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: another's item with other arguments",
         "WP-3",
-        "flow.work.enqueue:_store",
+        "flow.work.enqueue:_Enqueue._store",
         "            and met.current.spec.args == work.spec.args\n",
         "",
         f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
@@ -232,7 +232,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: another's item of another time",
         "WP-3",
-        "flow.work.enqueue:_store",
+        "flow.work.enqueue:_Enqueue._store",
         "            and met.current.enqueued_at == work.enqueued_at\n",
         "",
         f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
@@ -240,7 +240,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: what ran is not stored again",
         "WP-5",
-        "flow.work.enqueue:_into_epoch",
+        "flow.work.enqueue:_Enqueue._into",
         " and met.current.outcome is Outcome.CANCELED",
         "",
         f"{_ENQUEUEING}test_work_that_cancel_all_did_not_reach_is_not_stored_again",
@@ -248,16 +248,16 @@ _CALLERS: Final = (
     _quiet(
         "late rule: without a pointer no acknowledgement",
         "WP-3",
-        "flow.work.enqueue:_point_again",
-        "        return error\n",
-        "        pass\n",
+        "flow.work.enqueue:_Enqueue._store",
+        "return unpointed",
+        "pass",
         f"{_ENQUEUEING}test_work_that_cannot_be_pointed_at_is_not_acknowledged",
     ),
     _quiet(
         "own write: cancel with a callback",
         "WP-8",
         "flow.work.end:refusal",
-        "            _put_record(ports, found, decision, ports.clock.now())\n",
+        "            ports.store.write(Put(notice_at(ports.clock.now())))\n",
         "            pass\n",
         f"{_CANCELING}test_cancel_with_callback_that_sdk_repeated_is_its_own",
     ),

@@ -54,16 +54,16 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "redeliver: a record tells the loop",
         "WP-8",
-        "flow.work.redrive:_redeliver",
-        "ports.store.transact([decision.write, Put(record)])",
-        "ports.store.transact([decision.write])",
+        "flow.work.redrive:_Redrives._redeliver",
+        "commit_with_notice(self.ports, decision.write, notice_at)",
+        "self.ports.store.transact([decision.write])",
     ),
     one_edit(
         "redeliver: its record is in time",
         "WP-8",
-        "flow.work.redrive:_redeliver",
-        "ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))",
-        "pass",
+        "flow.work.redrive:_Redrives._redeliver",
+        "commit_with_notice(self.ports, decision.write, notice_at)",
+        "self.ports.store.transact([decision.write, Put(notice_at(self.ports.clock.now()))])",
     ),
     one_edit(
         "redeliver: tries begin anew",

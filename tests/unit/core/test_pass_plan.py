@@ -14,6 +14,7 @@ from workpool_aws.core.loop.choose import Choice, Found, WorkRead
 from workpool_aws.core.loop.effects import Begun, Cancel, Results, Start, Tidy
 from workpool_aws.core.loop.memory import Inputs, Memory
 from workpool_aws.core.loop.plan import (
+    Findings,
     PassPlan,
     plan_pass,
     refused_result,
@@ -64,7 +65,7 @@ def plan_of(
     ends_at: EpochMs = END,
 ) -> PassPlan:
     settled = settle(before.entries, records)
-    return plan_pass(
+    found = Findings(
         Memory.of(before),
         Inputs(
             now=NOW,
@@ -78,9 +79,9 @@ def plan_of(
         Checked(settled.entries) if checked is None else checked,
         choice,
         CallbackPlan(before.callbacks if owed is None else owed, (None,)),
-        {found.start: Entry(LATER) for found in choice.chosen},
-        ends_at=ends_at,
+        {one.start: Entry(LATER) for one in choice.chosen},
     )
+    return plan_pass(found, ends_at=ends_at)
 
 
 def finished(key: EntryKey) -> Notice:

@@ -15,7 +15,7 @@ from workpool_aws.core.loop.callbacks import CallbackPlan
 from workpool_aws.core.loop.choose import Choice
 from workpool_aws.core.loop.effects import Forget
 from workpool_aws.core.loop.memory import Inputs, Memory
-from workpool_aws.core.loop.plan import plan_pass, remembered
+from workpool_aws.core.loop.plan import Findings, plan_pass, remembered
 from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.settle import Notices, settle
 from workpool_aws.flow.loop.callbacks import owed_callbacks
@@ -117,7 +117,7 @@ def pass_over(
         deep=False,
         notices=(Notices(records, tuple(each.at for each in records)),),
     )
-    plan = plan_pass(
+    found = Findings(
         hold.memory,
         inputs,
         settle({}, ()),
@@ -125,8 +125,8 @@ def pass_over(
         Choice((), (), (None,)),
         callbacks,
         {},
-        ends_at=LATER,
     )
+    plan = plan_pass(found, ends_at=LATER)
     hold.memory = Memory.of(plan.ledger)
     hold.memory = remembered(hold.memory, plan, apply_after(hold, plan))
     clean_up(hold, plan)

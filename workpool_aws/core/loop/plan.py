@@ -19,7 +19,6 @@ from workpool_aws.model.ids import EpochMs
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.core.loop.callbacks import CallbackPlan
     from workpool_aws.core.loop.choose import Choice
     from workpool_aws.core.loop.memory import Inputs, Memory
@@ -27,7 +26,15 @@ if TYPE_CHECKING:
     from workpool_aws.core.loop.settle import Settled
     from workpool_aws.model.loop import Entry, EntryKey, Ledger, Notice
 
-__all__ = ["PassPlan", "plan_pass", "refused_result", "remembered", "result_of", "spent_pointers"]
+__all__ = [
+    "Findings",
+    "PassPlan",
+    "plan_pass",
+    "refused_result",
+    "remembered",
+    "result_of",
+    "spent_pointers",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +69,70 @@ class PassPlan:
     config_version: int
 
 
-def plan_pass(
-    memory: Memory,
-    inputs: Inputs,
-    settled: Settled,
-    checked: Checked,
-    choice: Choice,
-    callbacks: CallbackPlan,
-    deadlines: Mapping[EntryKey, Entry],
-    *,
-    ends_at: EpochMs,
-) -> PassPlan:
-    """Returns the plan of a pass from the findings of its stages.
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Results of the stages of a pass, from which it is planned."""
 
-    `deadlines`: the entries of the chosen work items. `ends_at`: time at which the loop hands over.
-    """
-    before = memory.ledger
-    ledger = _ledger_after(before, inputs, settled, checked, choice, callbacks, deadlines)
+    memory: Memory
+    inputs: Inputs
+    settled: Settled
+    checked: Checked
+    choice: Choice
+    callbacks: CallbackPlan
+    deadlines: Mapping[EntryKey, Entry]
+    """The entries of the chosen work items."""
+
+    @property
+    def moved(self) -> int:
+        """Slots freed, and slots filled."""
+        dropped = len(self.settled.entries) - len(self.checked.entries)
+        return len(self.settled.gone) + dropped + len(self.choice.chosen)
+
+    def ledger_after(self) -> Ledger:
+        """Returns the ledger to commit, but for its tally and the fence."""
+        before = self.memory.ledger
+        marks = marks_after(
+            before.shards,
+            self.choice,
+            back_to=self.settled.back_to,
+            done_keys=[each.keys for each in self.inputs.notices],
+            no_room_at=self.callbacks.blocked,
+            deep=self.inputs.deep,
+            now=self.inputs.now,
+        )
+        return replace(
+            before,
+            entries={**self.checked.entries, **self.deadlines},
+            shards=marks,
+            callbacks=self.callbacks.owed,
+            epoch=self._epoch_after(),
+        )
+
+    def _epoch_after(self) -> int:
+        """Returns the epoch of a bulk cancel that has ended, and until then the ledger's own."""
+        bulk_cancel = self.inputs.bulk_cancel
+        if bulk_cancel is None or bulk_cancel.next_shard is not None:
+            return self.memory.ledger.epoch
+        return bulk_cancel.epoch
+
+    def promise(self, entries: int, ends_at: EpochMs) -> EpochMs | None:
+        """Returns the time until which a loop with so many entries surely runs, if it is busy.
+
+        The promise saves each of its workers a read. `None` means that the loop is not busy, or is
+        near its end.
+        """
+        until = EpochMs(self.inputs.now + limits.PROMISE_MS)
+        busy = bool(self.choice.left) or entries >= limits.PROMISE_ENTRIES_MIN
+        return until if busy and until < ends_at else None
+
+
+def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
+    """Returns the plan of a pass. `ends_at`: time at which the loop hands over."""
+    inputs, choice, checked = found.inputs, found.choice, found.checked
+    before, ledger = found.memory.ledger, found.ledger_after()
     callbacks_moved = ledger.callbacks != before.callbacks
     slots_moved = ledger.entries.keys() != before.entries.keys()
-    moved = len(settled.gone) + len(settled.entries) - len(checked.entries) + len(choice.chosen)
-    promise = _promise(len(ledger.entries), choice, inputs.now, ends_at)
+    promise = found.promise(len(ledger.entries), ends_at)
     starts = [
         Start(key, work, promise)
         for key, work in (*checked.begins, *((one.start, one.work) for one in choice.chosen))
@@ -98,61 +148,17 @@ def plan_pass(
         choice=choice,
         starts=tuple(starts),
         recovers=checked.recovers[: limits.RECOVERIES_MAX],
-        callbacks=callbacks,
+        callbacks=found.callbacks,
         cancels=cancels,
         expired=expired,
         understood=checked.understood,
-        asked=settled.asked,
-        notices=settled.records,
-        lags_ms=tuple(inputs.now - found.work.due_at for found in choice.chosen),
-        moved=moved,
+        asked=found.settled.asked,
+        notices=found.settled.records,
+        lags_ms=tuple(inputs.now - one.work.due_at for one in choice.chosen),
+        moved=found.moved,
         promise_until=promise if starts else None,
-        progress=moved > 0 or callbacks_moved or ending,
+        progress=found.moved > 0 or callbacks_moved or ending,
     )
-
-
-def _ledger_after(
-    ledger: Ledger,
-    inputs: Inputs,
-    settled: Settled,
-    checked: Checked,
-    choice: Choice,
-    callbacks: CallbackPlan,
-    deadlines: Mapping[EntryKey, Entry],
-) -> Ledger:
-    marks = marks_after(
-        ledger.shards,
-        choice,
-        back_to=settled.back_to,
-        done_keys=[each.keys for each in inputs.notices],
-        no_room_at=callbacks.blocked,
-        deep=inputs.deep,
-        now=inputs.now,
-    )
-    return replace(
-        ledger,
-        entries={**checked.entries, **deadlines},
-        shards=marks,
-        callbacks=callbacks.owed,
-        epoch=_epoch_after(ledger, inputs.bulk_cancel),
-    )
-
-
-def _epoch_after(ledger: Ledger, bulk_cancel: BulkCancel | None) -> int:
-    """Returns the epoch of a bulk cancel that has ended, and until then the ledger's own."""
-    if bulk_cancel is None or bulk_cancel.next_shard is not None:
-        return ledger.epoch
-    return bulk_cancel.epoch
-
-
-def _promise(entries: int, choice: Choice, now: EpochMs, ends_at: EpochMs) -> EpochMs | None:
-    """Returns the time until which a busy loop surely runs.
-
-    The promise saves each of its workers a read. `None` means that the loop is not busy, or is near its end.
-    """
-    until = EpochMs(now + limits.PROMISE_MS)
-    busy = bool(choice.left) or entries >= limits.PROMISE_ENTRIES_MIN
-    return until if busy and until < ends_at else None
 
 
 def spent_pointers(plan: PassPlan, sent: Collection[EntryKey]) -> tuple[Tidy, ...]:

@@ -16,7 +16,7 @@ from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
 from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from workpool_aws.model.ids import EpochMs
 
@@ -60,6 +60,13 @@ LAG_CLASSES_MS: Final = (
 """The upper ends of the classes of lag. A longer lag counts as the last class."""
 
 
+_COUNTED: Final[Mapping[Outcome, str]] = {
+    Outcome.SUCCESS: "succeeded",
+    Outcome.FAILED: "failed",
+    Outcome.CANCELED: "canceled",
+}
+
+
 def is_full(tally: MinuteTally | None, now: EpochMs) -> bool:
     """True if its minute is over, so that it is reported and a new one begins."""
     return tally is not None and now - tally.since >= limits.TALLY_MS
@@ -96,23 +103,10 @@ def _counts_as(record: Notice) -> str | None:
         case NoticeKind.PUT_BACK | NoticeKind.CHECK:
             return None
         case NoticeKind.FINISHED:
-            return _outcome_as(record.outcome)
+            # One without an outcome was written by a program that did not count.
+            return None if record.outcome is None else _COUNTED[record.outcome]
         case _:
             assert_never(record.kind)
-
-
-def _outcome_as(outcome: Outcome | None) -> str | None:
-    match outcome:
-        case None:
-            return None  # written by a program that did not count
-        case Outcome.SUCCESS:
-            return "succeeded"
-        case Outcome.FAILED:
-            return "failed"
-        case Outcome.CANCELED:
-            return "canceled"
-        case _:
-            assert_never(outcome)
 
 
 def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:

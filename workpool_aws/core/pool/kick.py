@@ -67,67 +67,85 @@ def decide_kick(
     `ledger` and `epoch` (the config's or the ledger's) are the rest of the pool: none (`None`, 0)
     of a new one, some if the status was removed by hand.
     """
+    kick = _Kick(pool, reason, due, now, token)
     if status is None:
         if reason in _FOLLOWING and ledger is None:
             # A caller of loop or completion can name pools that do not exist. That creates none.
             return NotNeeded("no such pool")
-        return _first_loop(pool, now=now, token=token, ledger=ledger, epoch=epoch)
-    return _not_needed(status, reason, due=due, now=now) or _next_loop(status, now=now, token=token)
+        return kick.first_loop(ledger, epoch)
+    return kick.not_needed(status) or kick.next_loop(status)
 
 
-def _first_loop(
-    pool: str, *, now: EpochMs, token: str, ledger: Ledger | None, epoch: int
-) -> StartLoop:
-    # A loop of a generation that the ledger has seen never becomes its holder.
-    generation = 1 if ledger is None else ledger.generation + 1
-    first = LoopStatus(
-        pool=pool,
-        state=LoopState.RUNNING,
-        generation=generation,
-        lease_until=EpochMs(now + limits.LEASE_MS),
-        written_by=token,
-        epoch=epoch,
-    )
-    return StartLoop(generation, Put(first, IsAbsent()))
+@dataclass(frozen=True, slots=True)
+class _Kick:
+    """One kick, judged at `now`."""
 
+    pool: str
+    reason: KickReason
+    due: EpochMs | None
+    now: EpochMs
+    token: str
 
-def _next_loop(status: LoopStatus, *, now: EpochMs, token: str) -> StartLoop:
-    generation = status.generation + 1
-    changes: dict[str, object] = {
-        "state": LoopState.RUNNING,
-        "generation": generation,
-        "lease_until": EpochMs(now + limits.LEASE_MS),
-        "written_by": token,
-    }
-    # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
-    seen = All(
-        (
-            Is("state", status.state),
-            Is("generation", status.generation),
-            Is("lease_until", status.lease_until),
+    def first_loop(self, ledger: Ledger | None, epoch: int) -> StartLoop:
+        """Starts a loop of a pool without a status."""
+        # A loop of a generation that the ledger has seen never becomes its holder.
+        generation = 1 if ledger is None else ledger.generation + 1
+        first = LoopStatus(
+            pool=self.pool,
+            state=LoopState.RUNNING,
+            generation=generation,
+            lease_until=EpochMs(self.now + limits.LEASE_MS),
+            written_by=self.token,
+            epoch=epoch,
         )
-    )
-    return StartLoop(generation, Update(ref=StatusRef(status.pool), set=changes, condition=seen))
+        return StartLoop(generation, Put(first, IsAbsent()))
 
+    def next_loop(self, status: LoopStatus) -> StartLoop:
+        """Starts the generation after the one of the status."""
+        generation = status.generation + 1
+        changes: dict[str, object] = {
+            "state": LoopState.RUNNING,
+            "generation": generation,
+            "lease_until": EpochMs(self.now + limits.LEASE_MS),
+            "written_by": self.token,
+        }
+        # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
+        seen = All(
+            (
+                Is("state", status.state),
+                Is("generation", status.generation),
+                Is("lease_until", status.lease_until),
+            )
+        )
+        write = Update(ref=StatusRef(status.pool), set=changes, condition=seen)
+        return StartLoop(generation, write)
 
-def _not_needed(
-    status: LoopStatus, reason: KickReason, *, due: EpochMs | None, now: EpochMs
-) -> NotNeeded | None:
-    """Returns why no further loop is needed; `None` means that one is."""
-    if status.state is LoopState.RUNNING and is_live(status, now):
-        return NotNeeded("a loop is running")
-    if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
-        return NotNeeded("the loop does not wait for what was canceled")
-    if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
-        if status.saturated:
-            return NotNeeded("every slot is taken: a completion will wake the loop")
-        if (
-            due is not None
-            and status.timer_at is not None
-            and now < status.timer_at <= due - limits.FAR_LEAD_MS
-        ):
-            return NotNeeded("a wake is ordered before it is due")
-    return None
+    def not_needed(self, status: LoopStatus) -> NotNeeded | None:
+        """Returns why no further loop is needed; `None` means that one is."""
+        due, now, waits = self.due, self.now, status.state is LoopState.WAITING
+        if status.state is LoopState.RUNNING and is_live(status, now):
+            return NotNeeded("a loop is running")
+        if self.reason is KickReason.CANCEL and due is not None and not self._wakes_at(status, due):
+            return NotNeeded("the loop does not wait for what was canceled")
+        if self.reason is KickReason.ENQUEUE and waits:
+            if status.saturated:
+                return NotNeeded("every slot is taken: a completion will wake the loop")
+            if (
+                due is not None
+                and status.timer_at is not None
+                and now < status.timer_at <= due - limits.FAR_LEAD_MS
+            ):
+                return NotNeeded("a wake is ordered before it is due")
+        return None
+
+    @staticmethod
+    def _wakes_at(status: LoopStatus, due: EpochMs) -> bool:
+        """True if the loop would be woken for a work item that is due then.
+
+        Its far wake must be removed, or ordered for the next one.
+        """
+        waits = status.state is LoopState.WAITING
+        return waits and status.wake_at is not None and due <= status.wake_at
 
 
 def is_live(status: LoopStatus, now: EpochMs) -> bool:
@@ -148,13 +166,3 @@ def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
     if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
         return "the loop did not wake in time"
     return None
-
-
-def _waits_for(status: LoopStatus, due: EpochMs) -> bool:
-    """True if the loop would be woken for a work item that is due then.
-
-    Its far wake must be removed, or ordered for the next one.
-    """
-    return (
-        status.state is LoopState.WAITING and status.wake_at is not None and due <= status.wake_at
-    )

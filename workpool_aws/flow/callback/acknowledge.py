@@ -16,14 +16,13 @@ from workpool_aws.core.callback.delivery import (
 )
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.visibility import ensure_visible
+from workpool_aws.flow.visibility import commit_with_notice
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.work import CallbackState, WorkItem
-from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Notice
     from workpool_aws.model.messages import CallbackTicket
 
@@ -60,10 +59,13 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
 
     Raises StoreUnavailable: the loop sends the callback again when the handler's time is over.
     """
+
+    def notice_at(at: EpochMs) -> Notice:
+        return record_of_failure(ticket, now=at, random_bits=ports.entropy.bits(75))
+
     for attempt in range(limits.CALLBACK_FAILURE_TRIES):
-        record = _failure(ports, ticket, ports.clock.now())
         try:
-            written = ports.store.transact([failed_write(ticket), Put(record)])
+            commit_with_notice(ports, failed_write(ticket), notice_at)
         except TransactionFailed as met:
             work = met.current[0]
             if _reported_as_forged(ports, ticket, work, "destination"):
@@ -75,12 +77,6 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
             if attempt + 1 < limits.CALLBACK_FAILURE_TRIES:
                 ports.clock.sleep(limits.CALLBACK_LOOK_MS)
             continue
-        ensure_visible(
-            ports,
-            written,
-            time_of(record.at),
-            lambda at: ports.store.write(Put(_failure(ports, ticket, at))),
-        )
         error = f"its handler failed: {reason}"
         ports.telemetry.emit(
             events.CallbackFailed(
@@ -108,7 +104,3 @@ def _reported_as_forged(ports: Ports, ticket: CallbackTicket, current: object, b
 
 def _label_of(record: object) -> str | None:
     return record.spec.label if isinstance(record, WorkItem) else None
-
-
-def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Notice:
-    return record_of_failure(ticket, now=at, random_bits=ports.entropy.bits(75))

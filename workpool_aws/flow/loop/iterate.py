@@ -6,6 +6,7 @@ crash after a commit leaves unconfirmed entries, which the next holder checks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -52,7 +53,7 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
         if session is None:
             ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
-        _run(session)
+        _Run(session).until_end()
     except Fenced:
         ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation or 0))
     except StoreUnavailable as error:
@@ -69,54 +70,62 @@ def _report_end(ports: Ports, pool: str, generation: int | None, error: str) -> 
     ports.telemetry.emit(ended)
 
 
-def _run(session: LoopSession) -> None:
-    clock = session.ports.clock
-    pace = Pace(active_at=clock.now(), changed_at=clock.now())
-    while True:
-        began = clock.now()
-        if began >= session.ends_at:
-            hand_over(session)
-            return
-        session.renew_lease(began)
-        try:
-            if pace.failures:
-                # Its commit may have gone through, and the look at it have failed, too.
-                session.reload()
-            done = run_pass(session, began)
-        except StoreUnavailable as error:
-            pause = _after_failure(session, pace, error)
-        else:
-            pause = _pause(session, pace, done, began)
-            if pause.wait_ms is None and not rest(session, done):
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The passes of one session, and the pauses between them."""
+
+    session: LoopSession
+
+    def until_end(self) -> None:
+        """Makes passes until the loop rests or hands over. Raises Fenced, StoreUnavailable."""
+        session, clock = self.session, self.session.ports.clock
+        pace = Pace(active_at=clock.now(), changed_at=clock.now())
+        while True:
+            began = clock.now()
+            if began >= session.ends_at:
+                hand_over(session)
                 return
-        pace = pause.pace
-        clock.sleep(
-            max(limits.PASS_FLOOR_MS - (clock.now() - began), 1)
-            if pause.wait_ms is None
-            else pause.wait_ms
-        )
-
-
-def _after_failure(session: LoopSession, pace: Pace, error: StoreUnavailable) -> Pause:
-    """Returns the pause after a pass without an answer.
-
-    The next pass finds its effects in the table. Raises the error after too many in a row.
-    """
-    pause = after_failure(pace)
-    if pause.wait_ms is None:
-        raise error
-    session.ports.telemetry.emit(
-        events.PassFailed(pool=session.pool, generation=session.generation, error=str(error))
-    )
-    return pause
-
-
-def _pause(session: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
-    pause = decide_pause(pace, done, session.memory, began=began, now=session.ports.clock.now())
-    if pause.slowed:
-        session.ports.telemetry.emit(
-            events.NoProgress(
-                pool=session.pool, generation=session.generation, passes=pause.pace.stalled
+            session.renew_lease(began)
+            try:
+                if pace.failures:
+                    # Its commit may have gone through, and the look at it have failed, too.
+                    session.reload()
+                done = run_pass(session, began)
+            except StoreUnavailable as error:
+                pause = self._after_failure(pace, error)
+            else:
+                pause = self._after_pass(pace, done, began)
+                if pause.wait_ms is None and not rest(session, done):
+                    return
+            pace = pause.pace
+            clock.sleep(
+                max(limits.PASS_FLOOR_MS - (clock.now() - began), 1)
+                if pause.wait_ms is None
+                else pause.wait_ms
             )
+
+    def _after_failure(self, pace: Pace, error: StoreUnavailable) -> Pause:
+        """Returns the pause after a pass without an answer.
+
+        The next pass finds its effects in the table. Raises the error after too many in a row.
+        """
+        pause = after_failure(pace)
+        if pause.wait_ms is None:
+            raise error
+        session = self.session
+        session.ports.telemetry.emit(
+            events.PassFailed(pool=session.pool, generation=session.generation, error=str(error))
         )
-    return pause
+        return pause
+
+    def _after_pass(self, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
+        session = self.session
+        now = session.ports.clock.now()
+        pause = decide_pause(pace, done, session.memory, began=began, now=now)
+        if pause.slowed:
+            session.ports.telemetry.emit(
+                events.NoProgress(
+                    pool=session.pool, generation=session.generation, passes=pause.pace.stalled
+                )
+            )
+        return pause

@@ -8,7 +8,7 @@ of each.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,6 +19,7 @@ from workpool_aws.core.loop.choose import choose
 from workpool_aws.core.loop.effects import Expire, Point, Results, Tidy
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.plan import (
+    Findings,
     PassPlan,
     plan_pass,
     refused_result,
@@ -46,9 +47,8 @@ from workpool_aws.model.loop import MinuteTally
 from workpool_aws.model.payload import Chunked, Inline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from workpool_aws.core.loop.effects import Begun, Start
     from workpool_aws.core.loop.pace import PassResult
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.ids import EpochMs
@@ -63,105 +63,113 @@ def run_pass(session: LoopSession, now: EpochMs) -> PassResult:
     A pass that raises before its commit has changed nothing, apart from effects that are right
     without it. Raises Fenced, StoreUnavailable.
     """
-    ports = session.ports
-    inputs = _read_inputs(session, now)
-    settled = settle(
-        session.entries, [notice for each in inputs.notices for notice in each.records]
-    )
-    memory = session.memory.having_read(inputs, settled)
-
-    suspects = suspects_among(settled.entries, memory, now)
-    works = works_of(ports.store, session.pool, suspects)
-    checked = check(settled.entries, suspects, works, memory, token=session.token, now=now)
-    # Before due work items are read, since this pass may find a fresh pointer and start by it.
-    apply_before(ports, checked.before)
-
-    room = headroom_of(
-        inputs.config, in_flight=len(checked.entries), bulk_cancel=inputs.bulk_cancel, now=now
-    )
-    due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
-    choice = choose(due, room)
-
-    callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
-    apply_before(ports, callbacks.before)
-
-    deadlines = deadlines_of(ports.invoker, choice, now)
-    plan = plan_pass(
-        memory, inputs, settled, checked, choice, callbacks, deadlines, ends_at=session.ends_at
-    )
-    session.memory = memory  # true whether or not the commit succeeds
-    if not _commit(session, plan, now):
-        return refused_result(plan)
-    results = apply_after(session, plan)
-    session.memory = remembered(session.memory, plan, results)
-    clean_up(session, plan)  # last, since it may raise and no start may be forgotten
-    session.passes += 1
-    _report(session, plan)
-    return result_of(plan, session.memory)
+    return _Pass(session, now).run()
 
 
-def _read_inputs(session: LoopSession, now: EpochMs) -> Inputs:
-    """Returns the config, the notices of each shard, and the progress of a bulk cancel.
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One pass of a session, as of `now`."""
 
-    Cancels the next page of one that is under way. That needs neither a slot nor the ledger.
-    """
-    ports, memory = session.ports, session.memory
-    config, read_at = memory.config, memory.config_read_at
-    if memory.config_is_old(now):
-        config = configure.in_force(ports.store, ports.telemetry, session.pool)
-        read_at = now
-    bulk_cancel = cancel_next_page(session, config)
-    deep = memory.deep_read_is_due(now)
-    lows = [
-        deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.ledger.shards
-    ]
-    return Inputs(
-        now=now,
-        config=config,
-        config_read_at=read_at,
-        bulk_cancel=bulk_cancel,
-        deep=deep,
-        notices=tuple(
-            read_notices(ports.store, ports.telemetry, session.pool, shard, low)
-            if deep or memory.awaits_notices
-            else Notices((), ())
-            for shard, low in enumerate(lows)
-        ),
-    )
+    session: LoopSession
+    now: EpochMs
 
+    def run(self) -> PassResult:
+        """Goes through the stages, one after the other."""
+        session, ports, now = self.session, self.session.ports, self.now
+        inputs = self._read_inputs()
+        settled = settle(
+            session.entries, [notice for each in inputs.notices for notice in each.records]
+        )
+        memory = session.memory.having_read(inputs, settled)
 
-def _commit(session: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
-    """Commits the ledger of a plan if it changed. False means that the pass must be made again.
+        suspects = suspects_among(settled.entries, memory, now)
+        works = works_of(ports.store, session.pool, suspects)
+        checked = check(settled.entries, suspects, works, memory, token=session.token, now=now)
+        # Before due work items are read, since this pass may find a fresh pointer and start by it.
+        apply_before(ports, checked.before)
 
-    The counts of a minute that is over are reported before the commit that drops them.
-    """
-    if not plan.changes_ledger:
-        session.memory = replace(session.memory, ledger=plan.ledger)
-        return True
-    tally = carry_on(
-        session.ports, session.pool, plan.ledger.tally, plan.notices, plan.lags_ms, now
-    )
-    return session.commit(replace(plan.ledger, tally=tally))
+        room = headroom_of(
+            inputs.config, in_flight=len(checked.entries), bulk_cancel=inputs.bulk_cancel, now=now
+        )
+        due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
+        choice = choose(due, room)
 
+        callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
+        apply_before(ports, callbacks.before)
 
-def _report(session: LoopSession, plan: PassPlan) -> None:
-    if not plan.moved:
-        return
-    now = session.ports.clock.now()
-    ended = added(None, plan.notices, (), now) or MinuteTally(since=now)
-    event = events.PassReport(
-        pool=session.pool,
-        generation=session.generation,
-        settled=len(plan.notices),
-        started=len(plan.choice.chosen),
-        in_flight=len(session.entries),
-        limit=plan.limit,
-        succeeded=ended.succeeded,
-        failed=ended.failed,
-        retried=ended.retried,
-        canceled=ended.canceled,
-    )
-    session.ports.telemetry.emit(event)
+        deadlines = deadlines_of(ports.invoker, choice, now)
+        found = Findings(memory, inputs, settled, checked, choice, callbacks, deadlines)
+        plan = plan_pass(found, ends_at=session.ends_at)
+        session.memory = memory  # true whether or not the commit succeeds
+        if not self._commit(plan):
+            return refused_result(plan)
+        results = apply_after(session, plan)
+        session.memory = remembered(session.memory, plan, results)
+        clean_up(session, plan)  # last, since it may raise and no start may be forgotten
+        session.passes += 1
+        self._report(plan)
+        return result_of(plan, session.memory)
+
+    def _read_inputs(self) -> Inputs:
+        """Returns the config, the notices of each shard, and the progress of a bulk cancel.
+
+        Cancels the next page of one that is under way. That needs neither a slot nor the ledger.
+        """
+        session, ports, memory = self.session, self.session.ports, self.session.memory
+        config, read_at = memory.config, memory.config_read_at
+        if memory.config_is_old(self.now):
+            config = configure.in_force(ports.store, ports.telemetry, session.pool)
+            read_at = self.now
+        bulk_cancel = cancel_next_page(session, config)
+        deep = memory.deep_read_is_due(self.now)
+        marks = memory.ledger.shards
+        lows = [deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in marks]
+        return Inputs(
+            now=self.now,
+            config=config,
+            config_read_at=read_at,
+            bulk_cancel=bulk_cancel,
+            deep=deep,
+            notices=tuple(
+                read_notices(ports.store, ports.telemetry, session.pool, shard, low)
+                if deep or memory.awaits_notices
+                else Notices((), ())
+                for shard, low in enumerate(lows)
+            ),
+        )
+
+    def _commit(self, plan: PassPlan) -> bool:
+        """Commits the ledger of a plan if it changed. False means that the pass must be made again.
+
+        The counts of a minute that is over are reported before the commit that drops them.
+        """
+        session = self.session
+        if not plan.changes_ledger:
+            session.memory = replace(session.memory, ledger=plan.ledger)
+            return True
+        counts = plan.ledger.tally, plan.notices, plan.lags_ms
+        tally = carry_on(session.ports, session.pool, *counts, self.now)
+        return session.commit(replace(plan.ledger, tally=tally))
+
+    def _report(self, plan: PassPlan) -> None:
+        if not plan.moved:
+            return
+        session = self.session
+        now = session.ports.clock.now()
+        ended = added(None, plan.notices, (), now) or MinuteTally(since=now)
+        event = events.PassReport(
+            pool=session.pool,
+            generation=session.generation,
+            settled=len(plan.notices),
+            started=len(plan.choice.chosen),
+            in_flight=len(session.entries),
+            limit=plan.limit,
+            succeeded=ended.succeeded,
+            failed=ended.failed,
+            retried=ended.retried,
+            canceled=ended.canceled,
+        )
+        session.ports.telemetry.emit(event)
 
 
 def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
@@ -186,7 +194,14 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
     Never raises: a result says what is not certain.
     """
     ports = session.ports
-    begun = _begin_each(session, plan.starts)
+    starts, begin_one = plan.starts, partial(begin, ports, session.token, session.secret)
+    # Many at a time, but few of those that read and send arguments in chunks.
+    small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
+    large = [start for start in starts if isinstance(start.work.spec.args, Chunked)]
+    begun = [
+        *ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE),
+        *ports.fan_out(begin_one, large),
+    ]
     recovered = ports.fan_out(lambda lost: recover(ports, lost), plan.recovers)
     sent = session.memory.sent.union(each.key for each in begun if each.sent)
     ports.fan_out(lambda tidy: _tidy(ports, tidy), spent_pointers(plan, sent))
@@ -195,15 +210,6 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
         recovered={lost.key: entry for lost, entry in zip(plan.recovers, recovered, strict=True)},
         callbacks=deliver_callbacks(ports, plan.callbacks),
     )
-
-
-def _begin_each(session: LoopSession, starts: Sequence[Start]) -> list[Begun]:
-    """Makes many starts at a time, but few of those that read and send arguments in chunks."""
-    small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
-    large = [start for start in starts if isinstance(start.work.spec.args, Chunked)]
-    begin_one = partial(begin, session.ports, session.token, session.secret)
-    begun = session.ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE)
-    return [*begun, *session.ports.fan_out(begin_one, large)]
 
 
 def clean_up(session: LoopSession, plan: PassPlan) -> None:

@@ -182,7 +182,7 @@ class LoopSession:
         Raises Fenced.
         """
         self.generation += 1
-        taken = _take(self.ports, self.pool, self.generation, self.token)
+        taken = _Holder(self.ports, self.pool, self.generation, self.token).take()
         if taken is None:
             raise Fenced
         self.memory = self.memory.in_next_generation(taken)
@@ -199,7 +199,7 @@ def acquire_session(
     telemetry = TellsOnce(ports.telemetry)
     ports = replace(ports, telemetry=telemetry)
     token = ports.entropy.token()
-    ledger = _take(ports, pool, generation, token)
+    ledger = _Holder(ports, pool, generation, token).take()
     if ledger is None:
         return None
     now = ports.clock.now()
@@ -222,49 +222,58 @@ def acquire_session(
     )
 
 
-def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:
-    """Takes the ledger by one conditional write, which fences the former holder [WP-2].
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """An invocation that would hold the ledger of a pool in one generation."""
 
-    The commits of that one name an older version.
-    """
-    update = Update(
-        ref=LedgerRef(pool),
-        set={"generation": generation, "holder": token},
-        add={"version": 1},
-        # Nothing can be added to a version that is no number: such a ledger is rebuilt.
-        condition=All((Below("generation", generation), Above("version", -1))),
-    )
-    try:
-        # Of an item that cannot be read an update answers with nothing.
-        met: object = ports.store.write(update).record or ports.store.get(LedgerRef(pool))
-    except ConditionFailed as lost:
-        if lost.current is None:
-            return _create(ports, pool, generation, token)
-        met = lost.current
-    except ValueError:
-        # So large that nothing can be added to it.
-        met = ports.store.get(LedgerRef(pool))
-        if not isinstance(met, Unreadable):
-            raise
-    if isinstance(met, Unreadable):
-        return rebuild(ports, pool, generation, token, met)
-    if isinstance(met, Ledger) and met.generation > generation:
-        return take_back(ports, met, generation, token)
-    return _own(met, token)
+    ports: Ports
+    pool: str
+    generation: int
+    token: str
 
+    def take(self) -> Ledger | None:
+        """Takes the ledger by one conditional write, which fences the former holder [WP-2].
 
-def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:
-    ledger = Ledger(pool=pool, holder=token, generation=generation, version=1)
-    try:
-        ports.store.write(Put(ledger, IsAbsent()))
-    except ConditionFailed as lost:
-        return _own(lost.current, token)
-    return ledger
+        The commits of that one name an older version. `None` means that another invocation is the
+        holder.
+        """
+        store, pool, generation, token = self.ports.store, self.pool, self.generation, self.token
+        update = Update(
+            ref=LedgerRef(pool),
+            set={"generation": generation, "holder": token},
+            add={"version": 1},
+            # Nothing can be added to a version that is no number: such a ledger is rebuilt.
+            condition=All((Below("generation", generation), Above("version", -1))),
+        )
+        try:
+            # Of an item that cannot be read an update answers with nothing.
+            met: object = store.write(update).record or store.get(LedgerRef(pool))
+        except ConditionFailed as lost:
+            if lost.current is None:
+                return self._create()
+            met = lost.current
+        except ValueError:
+            # So large that nothing can be added to it.
+            met = store.get(LedgerRef(pool))
+            if not isinstance(met, Unreadable):
+                raise
+        if isinstance(met, Unreadable):
+            return rebuild(self.ports, pool, generation, token, met)
+        if isinstance(met, Ledger) and met.generation > generation:
+            return take_back(self.ports, met, generation, token)
+        return self._own(met)
 
+    def _create(self) -> Ledger | None:
+        ledger = Ledger(pool=self.pool, holder=self.token, generation=self.generation, version=1)
+        try:
+            self.ports.store.write(Put(ledger, IsAbsent()))
+        except ConditionFailed as lost:
+            return self._own(lost.current)
+        return ledger
 
-def _own(current: object, token: str) -> Ledger | None:
-    """Returns this invocation's own write, repeated by the SDK after a lost answer.
+    def _own(self, current: object) -> Ledger | None:
+        """Returns this invocation's own write, repeated by the SDK after a lost answer.
 
-    No other invocation has this token.
-    """
-    return current if isinstance(current, Ledger) and current.holder == token else None
+        No other invocation has this token.
+        """
+        return current if isinstance(current, Ledger) and current.holder == self.token else None

@@ -53,7 +53,7 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
             # Since it was chosen, or since the holder died that chose it.
             expire(ports, work)
         else:
-            running = _write_start(ports, token, nonce, start)
+            running = _StartWrite(ports, token, nonce, start).make()
     if running is None:
         return Begun(start.key, None, sent=False)
     # A start that is not put back for certain is left to recovery, after its deadline. A second
@@ -63,39 +63,48 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
     return Begun(start.key, running.deadline, sent=True)
 
 
-def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem | None:
-    """Returns the work item as it runs this start by this loop.
+@dataclass(frozen=True, slots=True)
+class _StartWrite:
+    """The write by which a loop with this token makes a start."""
 
-    `None` means that it does not, so it must be checked again.
-    """
-    function = ports.invoker.limits(start.work.spec.target)
-    now = ports.clock.now()
-    update = start_write(
-        start.work,
-        start.key.start,
-        token=token,
-        proof=digest_of(nonce),
-        timeout_ms=function.timeout_ms,
-        event_age_ms=function.event_age_ms,
-        now=now,
-    )
-    try:
-        running = ports.store.write(update).record
-    except ConditionFailed as met:
-        return _own_start(met.current, start.key.start, token)
-    return running if isinstance(running, WorkItem) else None
+    ports: Ports
+    token: str
+    nonce: str
+    start: Start
 
+    def make(self) -> WorkItem | None:
+        """Returns the work item as it runs this start by this loop.
 
-def _own_start(current: object, start: int, token: str) -> WorkItem | None:
-    """Returns this loop's own start write, repeated after a lost answer by SDK or next pass."""
-    if (
-        isinstance(current, WorkItem)
-        and current.state is State.RUNNING
-        and current.starts == start
-        and current.started_by == token
-    ):
-        return current
-    return None
+        `None` means that it does not, so it must be checked again.
+        """
+        work = self.start.work
+        function = self.ports.invoker.limits(work.spec.target)
+        now = self.ports.clock.now()
+        update = start_write(
+            work,
+            self.start.key.start,
+            token=self.token,
+            proof=digest_of(self.nonce),
+            timeout_ms=function.timeout_ms,
+            event_age_ms=function.event_age_ms,
+            now=now,
+        )
+        try:
+            running = self.ports.store.write(update).record
+        except ConditionFailed as met:
+            return self._own(met.current)
+        return running if isinstance(running, WorkItem) else None
+
+    def _own(self, current: object) -> WorkItem | None:
+        """Returns this loop's own start write, repeated after a lost answer by SDK or next pass."""
+        if (
+            isinstance(current, WorkItem)
+            and current.state is State.RUNNING
+            and current.starts == self.start.key.start
+            and current.started_by == self.token
+        ):
+            return current
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,9 @@ def _carry_out(
     only_if = None if called_off_by is None else is_older(called_off_by)
     current: WorkItem | None = work
     for _ in range(limits.CANCEL_TRIES):
-        if current is None or _is_spared(current, called_off_by):
+        if current is None or (
+            called_off_by is not None and not is_bulk_canceled(current, called_off_by)
+        ):
             return CancelAnswer.UNKNOWN
         decision = decide_cancel(
             current, token=token, now=ports.clock.now(), nonce=nonce, only_if=only_if
@@ -89,7 +91,3 @@ def _carry_out(
             return decision
         current = refused.current
     raise StoreUnavailable(f"work {work.id} kept changing")
-
-
-def _is_spared(work: WorkItem, called_off_by: Config | None) -> bool:
-    return called_off_by is not None and not is_bulk_canceled(work, called_off_by)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.work.end import EndWrite, is_own_end
 from workpool_aws.flow.chunks import write_with
-from workpool_aws.flow.visibility import ensure_visible
-from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.flow.visibility import commit_with_notice
 from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import Put, Written
+from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Notice
 
 __all__ = ["Refused", "refusal"]
@@ -29,36 +29,24 @@ class Refused:
 
 def refusal(ports: Ports, work: WorkItem, decision: EndWrite, token: str) -> Refused | None:
     """Writes an end or a request; `None` means that it holds, also if the SDK repeated it."""
+
+    def notice_at(at: EpochMs) -> Notice:
+        return record_of_end(work, decision.outcome, now=at, random_bits=ports.entropy.bits(75))
+
     try:
-        _write(ports, work, decision)
+        if decision.owes_callback:
+            commit_with_notice(ports, decision.write, notice_at)
+        else:
+            write_with(ports.store, decision.write, decision.beside)
     except ConditionFailed as met:
         found = met.current
     except TransactionFailed as met:
         found = met.current[0]
         if isinstance(found, WorkItem) and is_own_end(found, token):
-            # How late the record of the write that went through became visible is not known: one
+            # How late the notice of the write that went through became visible is not known: one
             # more does no harm.
-            _put_record(ports, found, decision, ports.clock.now())
+            ports.store.write(Put(notice_at(ports.clock.now())))
     else:
         return None
     current = found if isinstance(found, WorkItem) else None
     return None if current is not None and is_own_end(current, token) else Refused(current)
-
-
-def _write(ports: Ports, work: WorkItem, decision: EndWrite) -> None:
-    if not decision.owes_callback:
-        write_with(ports.store, decision.write, decision.beside)
-        return
-    record = _record(ports, work, decision, ports.clock.now())
-    written = ports.store.transact([decision.write, Put(record)])
-    ensure_visible(
-        ports, written, time_of(record.at), lambda at: _put_record(ports, work, decision, at)
-    )
-
-
-def _record(ports: Ports, work: WorkItem, decision: EndWrite, at: EpochMs) -> Notice:
-    return record_of_end(work, decision.outcome, now=at, random_bits=ports.entropy.bits(75))
-
-
-def _put_record(ports: Ports, work: WorkItem, decision: EndWrite, at: EpochMs) -> Written:
-    return ports.store.write(Put(_record(ports, work, decision, at)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -45,36 +44,7 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     StoreUnavailable, each of `maybe_enqueued` is either stored (and will run, or be canceled with
     those enqueued before it) or does not exist.
     """
-    if not works:
-        return Acknowledged((), 0)
-    failures = _store_each(ports, works)
-    ids = tuple(work.id for work in works)
-    if len(failures) == len(works):
-        raise StoreUnavailable(
-            f"no work item could be stored for certain: {failures[0]}", maybe_enqueued=ids
-        )
-    epoch = _kick_loop(ports, works)
-    if epoch != works[0].epoch:
-        ids = _all_into_epoch(ports, works, epoch)
-    if failures:
-        raise StoreUnavailable(
-            f"{len(failures)} of {len(works)} work items could not be stored for certain: {failures[0]}",
-            maybe_enqueued=ids,
-        )
-    return Acknowledged(ids, epoch)
-
-
-def _kick_loop(ports: Ports, works: Sequence[WorkItem]) -> int:
-    """Kicks the loop, and returns the epoch of the pool."""
-    try:
-        return kick(
-            ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works)
-        )
-    except StoreUnavailable as error:
-        raise StoreUnavailable(
-            f"stored, but the loop could not be notified: {error}",
-            maybe_enqueued=tuple(work.id for work in works),
-        ) from error
+    return _Enqueue(ports, works).run() if works else Acknowledged((), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,118 +55,131 @@ class _Moved:
     error: StoreUnavailable | None = None
 
 
-def _all_into_epoch(ports: Ports, works: Sequence[WorkItem], epoch: int) -> tuple[WorkId, ...]:
-    """Moves stored work items into the epoch of their pool, and returns the ids that they have then."""
-    moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
-    ids = tuple(work_id for each in moved for work_id in each.ids)
-    unconfirmed = next((each.error for each in moved if each.error is not None), None)
-    if unconfirmed is not None:
-        raise StoreUnavailable(
-            f"stored, but a concurrent cancel_all may have canceled some: {unconfirmed}",
-            maybe_enqueued=ids,
-        ) from unconfirmed
-    return ids
+@dataclass(frozen=True, slots=True)
+class _Enqueue:
+    """One enqueue of one work item or more."""
 
+    ports: Ports
+    works: Sequence[WorkItem]
 
-def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
-    """Moves a stored work item into the epoch that its caller has just read [WP-13].
+    def run(self) -> Acknowledged:
+        """Stores, kicks and moves into the epoch that the kick has read."""
+        works = self.works
+        failures = self._store_each()
+        ids = tuple(work.id for work in works)
+        if len(failures) == len(works):
+            raise StoreUnavailable(
+                f"no work item could be stored for certain: {failures[0]}", maybe_enqueued=ids
+            )
+        try:
+            epoch = self._kick(works)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                f"stored, but the loop could not be notified: {error}", maybe_enqueued=ids
+            ) from error
+        if epoch != works[0].epoch:
+            ids = self._all_into(epoch)
+        if failures:
+            raise StoreUnavailable(
+                f"{len(failures)} of {len(works)} work items could not be stored for certain: {failures[0]}",
+                maybe_enqueued=ids,
+            )
+        return Acknowledged(ids, epoch)
 
-    The `cancel_all` of that epoch covers older ones only. If the loop was faster and canceled the work
-    item, it is stored once more.
-    """
-    unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
-    try:
-        ports.store.write(
-            Update(ref=WorkRef(work.pool, work.id), set={"epoch": epoch}, condition=unfinished)
+    def _kick(self, works: Sequence[WorkItem]) -> int:
+        due = min(work.due_at for work in works)
+        return kick(self.ports, works[0].pool, KickReason.ENQUEUE, due=due)
+
+    def _store_each(self) -> list[StoreUnavailable]:
+        """Stores many work items at a time, and returns the failures.
+
+        A large batch kicks after its first part, so that a resting loop wakes while the others are
+        stored. That kick is a hint. The acknowledgement rests on the kick after the last part.
+        """
+        first, others = self.works[: limits.SMALL_AT_ONCE], self.works[limits.SMALL_AT_ONCE :]
+        answers = self.ports.fan_out(self._store, first, _at_once(first))
+        if others:
+            with suppress(StoreUnavailable):
+                self._kick(first)
+            answers += self.ports.fan_out(self._store, others, _at_once(others))
+        return [failure for failure in answers if failure is not None]
+
+    def _store(self, work: WorkItem) -> StoreUnavailable | None:
+        ports = self.ports
+        try:
+            stored, chunks = packed(work)
+            written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
+            prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
+        except ConditionFailed as met:
+            if not (
+                isinstance(met.current, WorkItem)
+                and met.current.enqueued_at == work.enqueued_at
+                and met.current.spec.target == work.spec.target
+                and met.current.spec.args == work.spec.args
+            ):
+                return StoreUnavailable(f"another item has the id {work.id}")
+            # This call's own put, which the SDK repeated after a lost answer. The first may have
+            # been late, so the work item gets a pointer.
+            try:
+                put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
+            except StoreUnavailable as unpointed:
+                return unpointed
+        except StoreUnavailable as error:
+            return error
+        event = events.Enqueued(
+            pool=work.pool,
+            work_id=work.id,
+            job=work.spec.label,
+            target=work.spec.target,
+            kind=work.spec.kind,
+            delay_ms=max(0, work.due_at - work.enqueued_at),
         )
-    except ConditionFailed as met:
-        if isinstance(met.current, WorkItem) and met.current.outcome is Outcome.CANCELED:
-            return _store_again(ports, work, epoch)
-    except StoreUnavailable as error:
-        return _Moved((work.id,), error)
-    return _Moved((work.id,))
+        ports.telemetry.emit(event)
+        return None
 
+    def _all_into(self, epoch: int) -> tuple[WorkId, ...]:
+        """Moves the work items into this epoch, and returns the ids that they have then."""
+        moved = self.ports.fan_out(lambda work: self._into(epoch, work), self.works)
+        ids = tuple(work_id for each in moved for work_id in each.ids)
+        unconfirmed = next((each.error for each in moved if each.error is not None), None)
+        if unconfirmed is not None:
+            raise StoreUnavailable(
+                f"stored, but a concurrent cancel_all may have canceled some: {unconfirmed}",
+                maybe_enqueued=ids,
+            ) from unconfirmed
+        return ids
 
-def _store_again(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
-    new_id = WorkId(
-        make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id))
-    )
-    try:
-        return _Moved(
-            enqueue(
-                ports, [replace(work, id=new_id, epoch=epoch, enqueued_at=ports.clock.now())]
-            ).ids
-        )
-    except StoreUnavailable as error:
-        return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
+    def _into(self, epoch: int, work: WorkItem) -> _Moved:
+        """Moves a stored work item into the epoch that its caller has just read [WP-13].
 
+        The `cancel_all` of that epoch covers older ones only. If the loop was faster and canceled
+        the work item, it is stored once more.
+        """
+        unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
+        ref = WorkRef(work.pool, work.id)
+        try:
+            self.ports.store.write(Update(ref=ref, set={"epoch": epoch}, condition=unfinished))
+        except ConditionFailed as met:
+            if isinstance(met.current, WorkItem) and met.current.outcome is Outcome.CANCELED:
+                return self._store_again(epoch, work)
+        except StoreUnavailable as error:
+            return _Moved((work.id,), error)
+        return _Moved((work.id,))
 
-def _store_each(ports: Ports, works: Sequence[WorkItem]) -> list[StoreUnavailable]:
-    """Stores many work items at a time, and returns the failures.
-
-    A large batch kicks after its first part, so that a resting loop wakes while the others are
-    stored. That kick is a hint. The acknowledgement rests on the kick after the last part.
-    """
-    store_one = partial(_store, ports)
-    first, others = works[: limits.SMALL_AT_ONCE], works[limits.SMALL_AT_ONCE :]
-    answers = ports.fan_out(store_one, first, _at_once(first))
-    if others:
-        with suppress(StoreUnavailable):
-            kick(ports, first[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in first))
-        answers += ports.fan_out(store_one, others, _at_once(others))
-    return [failure for failure in answers if failure is not None]
+    def _store_again(self, epoch: int, work: WorkItem) -> _Moved:
+        ports, shard = self.ports, shard_of(work.id)
+        new_id = make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard)
+        again = replace(work, id=WorkId(new_id), epoch=epoch, enqueued_at=ports.clock.now())
+        try:
+            return _Moved(enqueue(ports, [again]).ids)
+        except StoreUnavailable as error:
+            return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
 
 
 def _at_once(works: Sequence[WorkItem]) -> int | None:
     """Returns the number to store at one time; `None` means as for any call."""
-    largest = max(_length(work) for work in works)
-    return limits.SMALL_AT_ONCE if largest <= limits.ARGS_INLINE_BYTES_MAX else None
-
-
-def _length(work: WorkItem) -> int:
-    callback = work.spec.callback
-    context = None if callback is None else callback.context
-    return sum(len(inline_text(payload) or "") for payload in (work.spec.args, context))
-
-
-def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
-    try:
-        stored, chunks = packed(work)
-        written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
-        prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
-    except ConditionFailed as met:
-        if not (
-            isinstance(met.current, WorkItem)
-            and met.current.enqueued_at == work.enqueued_at
-            and met.current.spec.target == work.spec.target
-            and met.current.spec.args == work.spec.args
-        ):
-            return StoreUnavailable(f"another item has the id {work.id}")
-        # This call's own put, which the SDK repeated after a lost answer. The first may have been
-        # late, so the work item gets a pointer.
-        return _point_again(ports, work)
-    except StoreUnavailable as error:
-        return error
-    _report(ports, work)
-    return None
-
-
-def _point_again(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
-    try:
-        put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
-    except StoreUnavailable as error:
-        return error
-    _report(ports, work)
-    return None
-
-
-def _report(ports: Ports, work: WorkItem) -> None:
-    event = events.Enqueued(
-        pool=work.pool,
-        work_id=work.id,
-        job=work.spec.label,
-        target=work.spec.target,
-        kind=work.spec.kind,
-        delay_ms=max(0, work.due_at - work.enqueued_at),
+    largest = max(
+        sum(len(inline_text(payload) or "") for payload in (work.spec.args, work.spec.context))
+        for work in works
     )
-    ports.telemetry.emit(event)
+    return limits.SMALL_AT_ONCE if largest <= limits.ARGS_INLINE_BYTES_MAX else None

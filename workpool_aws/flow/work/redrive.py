@@ -11,7 +11,6 @@ A failure is redriven once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
@@ -30,13 +29,13 @@ from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool.kick import epoch_of, kick
 from workpool_aws.flow.reading import load_works, pages
 from workpool_aws.flow.shards import shards_of
-from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
+from workpool_aws.flow.visibility import commit_with_notice, prove_work_in_time, put_pointer
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
-from workpool_aws.model.writes import IsAbsent, Put, Written
+from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
 from workpool_aws.text import Words, shown
 
@@ -70,7 +69,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None) -> Wor
         UsageError: It neither failed for good nor has a dead callback. Nothing was created.
         StoreUnavailable: It may or may not be redriven.
     """
-    made = _redrive(ports, pool, work_id, origin=origin, epoch=epoch_of(ports, pool))
+    made = _Redrives(ports, pool, origin, epoch_of(ports, pool)).redrive(work_id)
     _kick(ports, pool)
     return made.work_id
 
@@ -106,131 +105,132 @@ def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, origin: str | No
     count = 0
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
         chunk = ids[first : first + limits.REDRIVE_CHUNK]
-        made = ports.fan_out(
-            partial(_try_redrive, ports, pool, origin=origin, epoch=epoch_of(ports, pool)), chunk
-        )
+        redrives = _Redrives(ports, pool, origin, epoch_of(ports, pool))
+        made = ports.fan_out(redrives.redrive_if_dead, chunk)
         _kick(ports, pool)
         count += sum(each is not None and each.new for each in made)
     return count
 
 
-def _try_redrive(
-    ports: Ports, pool: str, work_id: WorkId, *, origin: str | None, epoch: int
-) -> _Made | None:
-    try:
-        return _redrive(ports, pool, work_id, origin=origin, epoch=epoch)
-    except (NotFound, UsageError):
-        return None  # the list it came from may lag behind
-
-
-def _redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None, epoch: int) -> _Made:
-    was_dead = False
-    for _ in range(limits.REDRIVE_TRIES):
-        old = load_works(ports, pool, [work_id])[0]
-        if old is None:
-            raise NotFound(work_id)
-        if was_dead and old.callback is not CallbackState.DEAD:
-            return _Made(
-                old.id, new=False
-            )  # another caller was faster, or this very write succeeded without an answer
-        now = ports.clock.now()
-        new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
-        decision = decide_redrive(old, new_id=new_id, now=now, origin=origin, epoch=epoch)
-        match decision:
-            case NoFailure():
-                got = Words(f"{shown(work_id)}, which is {decision.what}")
-                raise UsageError(
-                    "work_id",
-                    got,
-                    "the id of a work item that failed for good, or whose callback is dead",
-                )
-            case RedrivenWork():
-                _make_up(ports, pool, decision.work_id)
-                return _Made(decision.work_id, new=False)
-            case Redrive():
-                if _commit(ports, old, decision):
-                    return _Made(new_id, new=True)
-            case Redeliver():
-                was_dead = True
-                if _redeliver(ports, old, decision):
-                    return _Made(old.id, new=True)
-            case _:
-                assert_never(decision)
-    raise StoreUnavailable(f"work {work_id} kept changing")
-
-
-def _commit(ports: Ports, old: WorkItem, decision: Redrive) -> bool:
-    work, chunks = packed(_with_inputs_of(ports, old, decision.work))
-    try:
-        written = ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
-    except TransactionFailed:
-        # Another caller was faster, or this very write succeeded without an answer. The old work
-        # item shows which.
-        return False
-    prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
-    ports.telemetry.emit(
-        events.Redriven(
-            pool=work.pool,
-            work_id=work.id,
-            job=work.spec.label,
-            redrive_of=str(work.redrive_of),
-            target=work.spec.target,
-        )
-    )
-    return True
-
-
-def _redeliver(ports: Ports, old: WorkItem, decision: Redeliver) -> bool:
-    record = _record(ports, old, ports.clock.now())
-    try:
-        written = ports.store.transact([decision.write, Put(record)])
-    except TransactionFailed:
-        return False
-    ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
-    ports.telemetry.emit(
-        events.CallbackRedriven(
-            pool=old.pool,
-            work_id=old.id,
-            job=old.spec.label,
-            target=old.spec.callback_target or "",
-            handler=old.spec.callback_job,
-        )
-    )
-    return True
-
-
-def _record(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
-    return record_of_redelivery(work, now=at, random_bits=ports.entropy.bits(75))
-
-
-def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
-    return ports.store.write(Put(_record(ports, work, at)))
-
-
-def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
-    """Returns the new work item with the old one's large arguments and context.
-
-    Their chunks will expire with the old one. Raises NotFound if they were removed or damaged.
-    """
-    owner = WorkRef(old.pool, old.id)
-    args, context = read_payload(ports, owner, Part.ARGS, old.spec.args), old.spec.context
-    if context is not None:
-        text = read_payload(ports, owner, Part.CONTEXT, context)
-        context = None if text is None else Inline(text)
-    if args is None or (context is None and old.spec.context is not None):
-        raise NotFound(
-            old.id, "it failed, and the chunks of its arguments or context are gone or damaged"
-        )
-    return replace(new, spec=new.spec.with_payloads(Inline(args), context))
-
-
-def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
-    # Its maker may have died before it proved that it was in time, so it gets a further pointer
-    # while it is not started.
-    new = load_works(ports, pool, [work_id])[0]
-    if new is not None and new.state is State.PENDING and new.starts == 0:
-        put_pointer(ports, pool, work_id, max(ports.clock.now(), new.due_at))
-
-
 def _kick(ports: Ports, pool: str) -> None:
     kick(ports, pool, KickReason.ENQUEUE, due=ports.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class _Redrives:
+    """Redrives work items of a pool, for one caller and into one epoch."""
+
+    ports: Ports
+    pool: str
+    origin: str | None
+    epoch: int
+
+    def redrive_if_dead(self, work_id: str) -> _Made | None:
+        """Redrives a dead letter; `None` means that it is none any more.
+
+        The list that it comes from may lag behind.
+        """
+        try:
+            return self.redrive(work_id)
+        except (NotFound, UsageError):
+            return None
+
+    def redrive(self, work_id: str) -> _Made:
+        """Redrives a work item, or finds what redrove it. Raises as `redrive` of the module."""
+        was_dead = False
+        for _ in range(limits.REDRIVE_TRIES):
+            old = load_works(self.ports, self.pool, [work_id])[0]
+            if old is None:
+                raise NotFound(work_id)
+            if was_dead and old.callback is not CallbackState.DEAD:
+                # Another caller was faster, or this very write succeeded without an answer.
+                return _Made(old.id, new=False)
+            decision = self._decide(old)
+            match decision:
+                case NoFailure():
+                    got = Words(f"{shown(work_id)}, which is {decision.what}")
+                    raise UsageError(
+                        "work_id",
+                        got,
+                        "the id of a work item that failed for good, or whose callback is dead",
+                    )
+                case RedrivenWork():
+                    self._point_again(decision.work_id)
+                    return _Made(decision.work_id, new=False)
+                case Redrive():
+                    if self._commit(old, decision):
+                        return _Made(decision.work.id, new=True)
+                case Redeliver():
+                    was_dead = True
+                    if self._redeliver(old, decision):
+                        return _Made(old.id, new=True)
+                case _:
+                    assert_never(decision)
+        raise StoreUnavailable(f"work {work_id} kept changing")
+
+    def _decide(self, old: WorkItem) -> NoFailure | RedrivenWork | Redrive | Redeliver:
+        now, bits = self.ports.clock.now(), self.ports.entropy.bits(75)
+        new_id = WorkId(make_id(now, random_bits=bits, shard=shard_of(old.id)))
+        return decide_redrive(old, new_id=new_id, now=now, origin=self.origin, epoch=self.epoch)
+
+    def _commit(self, old: WorkItem, decision: Redrive) -> bool:
+        work, chunks = packed(self._with_inputs_of(old, decision.work))
+        try:
+            written = self.ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
+        except TransactionFailed:
+            # Another caller was faster, or this very write succeeded without an answer. The old
+            # work item shows which.
+            return False
+        prove_work_in_time(self.ports, written, work.pool, work.id, work.due_at)
+        self.ports.telemetry.emit(
+            events.Redriven(
+                pool=work.pool,
+                work_id=work.id,
+                redrive_of=str(work.redrive_of),
+                job=work.spec.label,
+                target=work.spec.target,
+            )
+        )
+        return True
+
+    def _redeliver(self, old: WorkItem, decision: Redeliver) -> bool:
+        def notice_at(at: EpochMs) -> Notice:
+            return record_of_redelivery(old, now=at, random_bits=self.ports.entropy.bits(75))
+
+        try:
+            commit_with_notice(self.ports, decision.write, notice_at)
+        except TransactionFailed:
+            return False
+        self.ports.telemetry.emit(
+            events.CallbackRedriven(
+                pool=old.pool,
+                work_id=old.id,
+                job=old.spec.label,
+                target=old.spec.callback_target or "",
+                handler=old.spec.callback_job,
+            )
+        )
+        return True
+
+    def _with_inputs_of(self, old: WorkItem, new: WorkItem) -> WorkItem:
+        """Returns the new work item with the old one's large arguments and context.
+
+        Their chunks will expire with the old one. Raises NotFound if they were removed or damaged.
+        """
+        owner = WorkRef(old.pool, old.id)
+        args, context = read_payload(self.ports, owner, Part.ARGS, old.spec.args), old.spec.context
+        if context is not None:
+            text = read_payload(self.ports, owner, Part.CONTEXT, context)
+            context = None if text is None else Inline(text)
+        if args is None or (context is None and old.spec.context is not None):
+            raise NotFound(
+                old.id, "it failed, and the chunks of its arguments or context are gone or damaged"
+            )
+        return replace(new, spec=new.spec.with_payloads(Inline(args), context))
+
+    def _point_again(self, work_id: WorkId) -> None:
+        # Its maker may have died before it proved that it was in time, so it gets a further pointer
+        # while it is not started.
+        new = load_works(self.ports, self.pool, [work_id])[0]
+        if new is not None and new.state is State.PENDING and new.starts == 0:
+            put_pointer(self.ports, self.pool, work_id, max(self.ports.clock.now(), new.due_at))
