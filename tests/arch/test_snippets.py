@@ -1,0 +1,164 @@
+"""Every block of Python in the documents is run by a test, which the comment above the block names.
+
+Blocks marked `fragment` run here, page by page, in a LocalCloud. A page assumes some names, which
+`PAGES` gives it, and that its decorated functions are deployed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
+from pydantic import BaseModel
+
+from workpool_aws import OnCompleteEvent, TaskPool
+from workpool_aws.local import LocalCloud
+from workpool_aws.testing import lambda_context
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+        *ROOT.glob("infra/cdk/*.md"),
+    ]
+)
+RUN_BY = {
+    "runnable": "tests/arch/test_readme.py",
+    "worker": "tests/arch/test_readme.py",
+    "caller": "tests/arch/test_readme.py",
+    "file": "tests/arch/test_project_pages.py",
+    "recipe": "tests/unit/task_pool/test_task_pool_recipes.py",
+    "fragment": "tests/arch/test_snippets.py",
+    "stack": "tests/infra/test_stacks_of_pages.py",
+    "sam-code": "tests/e2e/plain.py",
+}
+"""The test that runs the blocks of a mark."""
+
+BLOCK = re.compile(r"^(?P<mark>.*)\n[ \t]*```python\n", re.MULTILINE)
+FRAGMENT = re.compile(
+    r"^(?P<indent> *)<!-- fragment -->\n *```python\n(?P<code>.*?)^ *```", re.MULTILINE | re.DOTALL
+)
+
+
+class Receipt(BaseModel):
+    """A model that a page names and does not define."""
+
+    number: int = 1
+
+
+class Deploying:
+    """A pool whose decorated functions are deployed at once."""
+
+    def __init__(self, cloud: LocalCloud, name: str) -> None:
+        self._cloud = cloud
+        self._pool = cloud.workpool(name)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._pool, name)
+        return self._deploying(value) if name in {"action", "query", "on_complete"} else value
+
+    def _deploying(self, decorate: Callable[..., Any]) -> Callable[..., Any]:
+        def decorated(*function: Any, **options: Any) -> Any:
+            if not function:
+                return self._deploying(decorate(**options))
+            made = decorate(*function)
+            self._cloud.function(made)
+            return made
+
+        return decorated
+
+
+def names_of_workers(pool: Any) -> dict[str, Any]:
+    @pool.action
+    def crawl(url: str) -> None: ...
+
+    @pool.on_complete
+    def email_sent(event: OnCompleteEvent) -> None: ...
+
+    @lambda_handler_decorator
+    def my_middleware(handler, event, context):
+        return handler(event, context)
+
+    return {
+        "crawl": crawl,
+        "email_sent": email_sent,
+        "my_middleware": my_middleware,
+        "logger": Logger(service="pages"),
+        "tracer": SimpleNamespace(capture_lambda_handler=lambda handler: handler),
+        "Receipt": Receipt,
+    }
+
+
+def no_names(pool: Any) -> dict[str, Any]:
+    return {}
+
+
+def names_of_readme(pool: Any) -> dict[str, Any]:
+    return {"upload": lambda image: None}
+
+
+def names_of_local_cloud(pool: Any) -> dict[str, Any]:
+    return {"pytest": pytest}
+
+
+def names_of_sqs(pool: Any) -> dict[str, Any]:
+    return {"send_invoice": lambda to, cents: None}
+
+
+def names_of_celery(pool: Any) -> dict[str, Any]:
+    return {"deliver": lambda to, key: None}
+
+
+PAGES = {
+    "README.md": names_of_readme,
+    "docs/how-to/every-hour.md": no_names,
+    "docs/how-to/migrate-from-celery.md": names_of_celery,
+    "docs/how-to/migrate-from-sqs.md": names_of_sqs,
+    "docs/local-cloud.md": names_of_local_cloud,
+    "docs/workers.md": names_of_workers,
+}
+
+
+def fragments_of(page: Path) -> list[str]:
+    return [
+        re.sub(rf"^{found['indent']}", "", found["code"], flags=re.MULTILINE)
+        for found in FRAGMENT.finditer(page.read_text(encoding="utf-8"))
+    ]
+
+
+def test_every_block_is_run_by_test_that_exists() -> None:
+    marks = Counter(
+        re.sub(r"^\s*<!-- ([\w-]+)\b.*", r"\1", found["mark"])
+        for path in DOCUMENTS
+        for found in BLOCK.finditer(path.read_text(encoding="utf-8"))
+    )
+
+    assert set(marks) == set(RUN_BY)
+    assert [path for path in RUN_BY.values() if not (ROOT / path).is_file()] == []
+
+
+def test_every_page_with_fragments_is_looked_at() -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in DOCUMENTS if fragments_of(path)} == set(
+        PAGES
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_fragments_of_page_run_one_after_another(page: str) -> None:
+    with LocalCloud(clock="virtual") as cloud:
+        pool = Deploying(cloud, "pages")
+        names = {"__name__": "page", "pool": pool, "context": lambda_context("caller")}
+        names |= {"timedelta": __import__("datetime").timedelta} | PAGES[page](pool)
+        for code in fragments_of(ROOT / page):
+            exec(compile(code, page, "exec"), names)  # noqa: S102 - the documents' own code is what is tested
+        cloud.run_until_idle(raise_failures=True)
+    TaskPool.shared().done()
