@@ -390,8 +390,8 @@ _ENTRIES: Final = (
     one_edit(
         "a text is a report under our class",
         "WP-28",
-        "adapters.wire.destination:_read_failure",
-        "given_type == _CARRIED_TYPE and ",
+        "adapters.wire.destination:_Record.failure",
+        "raised.given_type == _CARRIED_TYPE and ",
         "",
     ),
     one_edit(

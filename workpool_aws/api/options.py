@@ -244,8 +244,8 @@ def read_spec(
     for name, value in options.items():
         if name not in RetryableOptions.__optional_keys__:
             raise UnknownOption(name, value, list(allowed.__annotations__))
-    retry = _read_retry(kind, options.get("retry"), pool)
-    callback = _read_callback(options, caller, find)
+    given = _Given(options, caller, find)
+    retry, callback = given.retry(kind, pool), given.callback()
     job, named = _located(target, "target", find)
     return Spec(
         target=read_target(target, caller) if named is None else named,
@@ -256,18 +256,101 @@ def read_spec(
         retention_s=pool.retention_s,
         callback=callback,
         job=job,
-        expires_after_ms=_read_expiry(options.get("expires_after")),
+        expires_after_ms=given.expiry_ms(),
         origin=caller.origin,
     )
 
 
-def _read_expiry(value: object) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, timedelta) or not timedelta(0) < value <= _DELAY_MAX:
-        allowed = f"a timedelta above 0, at most {_DELAY_MAX.days} days, or None (never)"
-        raise UsageError("expires_after", value, allowed)
-    return -(-value // _MILLISECOND)
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The options of one enqueue, as its caller gave them. Reading one raises UsageError."""
+
+    given: Mapping[str, object]
+    caller: Caller
+    find: FindJob
+
+    def retry(self, kind: Kind, pool: PoolOptions) -> RetryPolicy | None:
+        """The policy that a work item is stored with; `None` means a single attempt."""
+        retry = self.given.get("retry")
+        if retry is not None and not isinstance(retry, bool | RetryPolicy):
+            raise UsageError("retry", retry, RETRY_ALLOWED)
+        if kind is Kind.MUTATION:
+            if retry is not None:
+                raise UsageError("retry", retry, "None for a mutation, which runs at most once")
+            return None
+        if retry is None:
+            retry = kind is Kind.QUERY or pool.retry_actions_by_default
+        if isinstance(retry, bool):
+            return pool.default_retry if retry else None
+        return retry
+
+    def expiry_ms(self) -> int | None:
+        """Time after which a start is worthless; `None` means never."""
+        value = self.given.get("expires_after")
+        if value is None:
+            return None
+        if not isinstance(value, timedelta) or not timedelta(0) < value <= _DELAY_MAX:
+            allowed = f"a timedelta above 0, at most {_DELAY_MAX.days} days, or None (never)"
+            raise UsageError("expires_after", value, allowed)
+        return -(-value // _MILLISECOND)
+
+    def callback(self) -> CallbackSpec | None:
+        """Returns the callback that a work item is stored with; `None` means none."""
+        on_complete, context = self.given.get("on_complete"), self.given.get("context")
+        outcomes = self._outcomes()
+        if on_complete is None:
+            if context is not None:
+                allowed = "None without on_complete, since nothing would receive it"
+                raise UsageError("context", kind_of(context), allowed)
+            if len(outcomes) < len(Outcome):
+                allowed = "empty without on_complete, since there is no callback to leave out"
+                raise UsageError("on_complete_exclude", self.given["on_complete_exclude"], allowed)
+            return None
+        job, named = _located(on_complete, "on_complete", self.find)
+        target = self._callback_target(on_complete) if named is None else named
+        # A context that no message to this target could ever hold is refused here, before anything is
+        # stored [WP-11].
+        room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX
+        largest = min(limits.PAYLOAD_BYTES_MAX, room)
+        return CallbackSpec(
+            target=target,
+            context=None if context is None else Inline(encode_value(context, "context", largest)),
+            outcomes=outcomes,
+            job=job,
+        )
+
+    def _callback_target(self, on_complete: object) -> str:
+        if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
+            return on_complete
+        try:
+            return read_target(on_complete, self.caller)
+        except UsageError:
+            if is_decorated(on_complete):
+                raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
+            got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
+            raise UsageError(
+                "on_complete",
+                got,
+                f"the ARN of {nouns_of(CALLBACK_TARGETS)}, or a function name ('name' or 'name:alias')",
+            ) from None
+
+    def _outcomes(self) -> tuple[Outcome, ...]:
+        """Returns the outcomes with a callback: all that are not excluded, in order."""
+        on_complete_exclude = self.given.get("on_complete_exclude")
+        if on_complete_exclude is None:
+            return tuple(Outcome)
+        known = get_args(OutcomeName)
+        allowed = f"a list of {', '.join(map(repr, known))}"
+        if isinstance(on_complete_exclude, str | bytes) or not isinstance(
+            on_complete_exclude, Iterable
+        ):
+            raise UsageError("on_complete_exclude", on_complete_exclude, allowed)
+        excluded: set[str] = set()
+        for index, each in enumerate(on_complete_exclude):
+            if not isinstance(each, str) or each not in known:
+                raise UsageError(f"on_complete_exclude[{index}]", each, allowed)
+            excluded.add(each)
+        return tuple(outcome for outcome in Outcome if outcome.value not in excluded)
 
 
 def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
@@ -340,83 +423,6 @@ def _located(target: object, field: str, find: FindJob) -> tuple[str | None, str
         named = find(target, field=field, decorated=False)
         return (None if named is None else target), named
     return None, None
-
-
-def _read_callback(
-    options: Mapping[str, object], caller: Caller, find: FindJob
-) -> CallbackSpec | None:
-    """Returns the callback that a work item is stored with; `None` means none."""
-    on_complete, context = options.get("on_complete"), options.get("context")
-    outcomes = _read_outcomes(options.get("on_complete_exclude"))
-    if on_complete is None:
-        if context is not None:
-            allowed = "None without on_complete, since nothing would receive it"
-            raise UsageError("context", kind_of(context), allowed)
-        if len(outcomes) < len(Outcome):
-            allowed = "empty without on_complete, since there is no callback to leave out"
-            raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
-        return None
-    job, named = _located(on_complete, "on_complete", find)
-    target = _read_callback_target(on_complete, caller) if named is None else named
-    # A context that no message to this target could ever hold is refused here, before anything is
-    # stored [WP-11].
-    room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX
-    largest = min(limits.PAYLOAD_BYTES_MAX, room)
-    return CallbackSpec(
-        target=target,
-        context=None if context is None else Inline(encode_value(context, "context", largest)),
-        outcomes=outcomes,
-        job=job,
-    )
-
-
-def _read_callback_target(on_complete: object, caller: Caller) -> str:
-    if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
-        return on_complete
-    try:
-        return read_target(on_complete, caller)
-    except UsageError:
-        if is_decorated(on_complete):
-            raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
-        got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
-        raise UsageError(
-            "on_complete",
-            got,
-            f"the ARN of {nouns_of(CALLBACK_TARGETS)}, or a function name ('name' or 'name:alias')",
-        ) from None
-
-
-def _read_outcomes(on_complete_exclude: object) -> tuple[Outcome, ...]:
-    """Returns the outcomes with a callback: all that are not excluded, in order."""
-    if on_complete_exclude is None:
-        return tuple(Outcome)
-    known = get_args(OutcomeName)
-    allowed = f"a list of {', '.join(map(repr, known))}"
-    if isinstance(on_complete_exclude, str | bytes) or not isinstance(
-        on_complete_exclude, Iterable
-    ):
-        raise UsageError("on_complete_exclude", on_complete_exclude, allowed)
-    excluded: set[str] = set()
-    for index, each in enumerate(on_complete_exclude):
-        if not isinstance(each, str) or each not in known:
-            raise UsageError(f"on_complete_exclude[{index}]", each, allowed)
-        excluded.add(each)
-    return tuple(outcome for outcome in Outcome if outcome.value not in excluded)
-
-
-def _read_retry(kind: Kind, retry: object, pool: PoolOptions) -> RetryPolicy | None:
-    """The policy that a work item is stored with; `None` means a single attempt."""
-    if retry is not None and not isinstance(retry, bool | RetryPolicy):
-        raise UsageError("retry", retry, RETRY_ALLOWED)
-    if kind is Kind.MUTATION:
-        if retry is not None:
-            raise UsageError("retry", retry, "None for a mutation, which runs at most once")
-        return None
-    if retry is None:
-        retry = kind is Kind.QUERY or pool.retry_actions_by_default
-    if isinstance(retry, bool):
-        return pool.default_retry if retry else None
-    return retry
 
 
 def encode_args(args: object, field: str) -> str:

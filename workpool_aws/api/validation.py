@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
@@ -38,6 +39,47 @@ _NO_DEFAULT: Final = inspect.Parameter.empty
 _MISSING: Final = frozenset({"missing_argument", "missing_keyword_only_argument"})
 
 
+def _unusable(name: str, error: BaseException) -> InvalidArgumentsError:
+    # The first line only: pydantic adds links and advice.
+    reason = (str(error).splitlines() or [""])[0].removesuffix(".")
+    kind = type(error).__name__
+    return InvalidArgumentsError([f"{name}: its annotation cannot be used: {kind}: {reason}"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names that annotations of a function may use."""
+
+    module: dict[str, object]
+    type_parameters: dict[str, object]
+
+    @classmethod
+    def of(cls, function: Callable[..., object]) -> _Names:
+        """Those of its module, and its type parameters."""
+        module: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
+        own = getattr(function, "__type_params__", ())
+        return cls(module, {each.__name__: each for each in own})
+
+    def resolve(self, name: str, annotation: object) -> object:
+        """The annotation with its names resolved. Raises InvalidArgumentsError: one is unknown."""
+        holder = SimpleNamespace(__annotations__={name: annotation})
+        try:
+            hints = get_type_hints(
+                holder, globalns=self.module, localns=self.type_parameters, include_extras=True
+            )
+        except Exception as error:
+            raise _unusable(name, error) from error
+        resolved: object = hints[name]
+        return resolved
+
+    def resolved(self, parameter: inspect.Parameter) -> inspect.Parameter:
+        """The parameter with an annotation that pydantic can read."""
+        if parameter.annotation is inspect.Parameter.empty:
+            return parameter
+        hint = self.resolve(parameter.name, parameter.annotation)
+        return parameter.replace(annotation=_readable(hint))
+
+
 class Validation:
     """The validation of one function's arguments, with its annotations resolved.
 
@@ -51,12 +93,12 @@ class Validation:
         parameters: Mapping[str, inspect.Parameter],
         receives_handle: Callable[[inspect.Parameter, object], bool],
     ) -> None:
-        globalns, localns = _namespaces(function)
+        names = _Names.of(function)
         self.handles: dict[str, object] = {}
         """The parameters that receive the handle, and their defaults. Callers cannot give them."""
         taken: list[inspect.Parameter] = []
         for name, parameter in parameters.items():
-            resolved = _resolved(parameter, globalns, localns)
+            resolved = names.resolved(parameter)
             if receives_handle(resolved, resolved.annotation):
                 default: object = resolved.default
                 if isinstance(default, FieldInfo):
@@ -64,7 +106,15 @@ class Validation:
                 self.handles[name] = default
             else:
                 taken.append(resolved)
-        self._adapter = _adapter_of(taken, function)
+        try:
+            self._adapter = _built_adapter(taken, function)
+        except Exception as error:
+            for each in taken:
+                try:
+                    _built_adapter([each], function)
+                except Exception as alone:
+                    raise _unusable(each.name, alone) from alone
+            raise _unusable("function", error) from error
 
     def read(self, given: Mapping[str, object]) -> tuple[dict[str, object], list[Problem]]:
         """The arguments as the function takes them, and the problems with them."""
@@ -108,7 +158,7 @@ class ReturnValidation:
         self._adapter: TypeAdapter[object] | None = None
         if annotation is inspect.Signature.empty:
             return
-        resolved: Any = _hint("return", annotation, *_namespaces(function))
+        resolved: Any = _Names.of(function).resolve("return", annotation)
         try:
             self._adapter = TypeAdapter(resolved)
         except Exception as error:
@@ -123,41 +173,6 @@ class ReturnValidation:
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
         raise InvalidArgumentsError([str(_said(each)) for each in details])
-
-
-def _unusable(name: str, error: BaseException) -> InvalidArgumentsError:
-    # The first line only: pydantic adds links and advice.
-    reason = (str(error).splitlines() or [""])[0].removesuffix(".")
-    kind = type(error).__name__
-    return InvalidArgumentsError([f"{name}: its annotation cannot be used: {kind}: {reason}"])
-
-
-def _resolved(
-    parameter: inspect.Parameter, globalns: dict[str, object], localns: dict[str, object]
-) -> inspect.Parameter:
-    if parameter.annotation is inspect.Parameter.empty:
-        return parameter
-    hint = _hint(parameter.name, parameter.annotation, globalns, localns)
-    return parameter.replace(annotation=_readable(hint))
-
-
-def _namespaces(function: Callable[..., object]) -> tuple[dict[str, object], dict[str, object]]:
-    """The names that annotations of a function may use: its module's, and its type parameters."""
-    globalns: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-    return globalns, {each.__name__: each for each in getattr(function, "__type_params__", ())}
-
-
-def _hint(
-    name: str, annotation: object, globalns: dict[str, object], localns: dict[str, object]
-) -> object:
-    """The annotation with its names resolved."""
-    holder = SimpleNamespace(__annotations__={name: annotation})
-    try:
-        hints = get_type_hints(holder, globalns=globalns, localns=localns, include_extras=True)
-    except Exception as error:
-        raise _unusable(name, error) from error
-    resolved: object = hints[name]
-    return resolved
 
 
 def _readable(annotation: object) -> object:
@@ -185,20 +200,6 @@ def _readable(annotation: object) -> object:
     return Unpack[made]
 
 
-def _adapter_of(
-    parameters: list[inspect.Parameter], function: Callable[..., object]
-) -> TypeAdapter[dict[str, object]]:
-    try:
-        return _built_adapter(parameters, function)
-    except Exception as error:
-        for each in parameters:
-            try:
-                _built_adapter([each], function)
-            except Exception as alone:
-                raise _unusable(each.name, alone) from alone
-        raise _unusable("function", error) from error
-
-
 def _built_adapter(
     parameters: list[inspect.Parameter], function: Callable[..., object]
 ) -> TypeAdapter[dict[str, object]]:
@@ -223,19 +224,17 @@ def _built_adapter(
 
 
 def _said(detail: ErrorDetails) -> Problem:
-    got = NOTHING if detail["type"] in _MISSING else kind_of(detail.get("input"))
-    return Problem(".".join(map(str, detail["loc"])), _message_of(detail), got)
-
-
-def _message_of(detail: ErrorDetails) -> str:
+    place, message = ".".join(map(str, detail["loc"])), detail["msg"]
     if detail["type"] in _MISSING:
-        return "Field required"
+        return Problem(place, "Field required", NOTHING)
     if detail["type"] == "union_tag_invalid":
         # Pydantic's own text quotes the tag that was given, and this text is stored and shown.
         context = detail.get("ctx", {})
         found, expected = context.get("discriminator"), context.get("expected_tags")
-        return f"Input tag found using {found} does not match any of the expected tags: {expected}"
-    return detail["msg"]
+        message = (
+            f"Input tag found using {found} does not match any of the expected tags: {expected}"
+        )
+    return Problem(place, message, kind_of(detail.get("input")))
 
 
 def _unreadable(given: Mapping[str, object]) -> list[Problem]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.local.services.attempt_notes import AttemptNotes
     from workpool_aws.local.stored_work import EnqueuedWork
-    from workpool_aws.model.work import PastAttempt, WorkItem
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Store
 
 __all__ = [
@@ -99,6 +99,20 @@ class Failure:
         error = self.exception
         return None if error is None else BaseException.with_traceback(error, self.trace)
 
+    def lines(self) -> Iterator[str]:
+        """Yield the failure, its traceback and its log, for people."""
+        yield str(self)
+        error = self.restored()
+        if error is not None:
+            unreadable = f"(the traceback of {type_name(error)} could not be read)"
+            trace = answer_or(
+                unreadable, lambda: "".join(traceback.format_exception(error)).rstrip()
+            )
+            yield f"  {as_text(trace, limit=_TRACE_MAX, indent=2)}"
+        if self.log:
+            yield "  Log of its code:"
+            yield from (f"    {as_text(line, limit=_LINE_MAX, indent=4)}" for line in self.log)
+
 
 def failed_attempts(
     store: Store, works: Iterable[WorkItem], notes: AttemptNotes
@@ -108,11 +122,62 @@ def failed_attempts(
     Those to be tried again are among them. A callback that was delivered at last did not fail.
     """
     for work in works:
-        last = _last_failure(work)
-        if last is not None:
-            yield _failure(store, work, last, notes)
+        look = _Attempts(store, work, notes)
+        yield from look.failure()
         if work.callback not in {None, CallbackState.DELIVERED}:
-            yield from _callback_failure(store, work, notes)
+            yield from look.callback_failure()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempts:
+    """The attempts of one work item and of its callback, with what their code raised."""
+
+    store: Store
+    work: WorkItem
+    notes: AttemptNotes
+
+    def failure(self) -> Iterator[Failure]:
+        """Yield the last attempt, if it failed and was not followed by success or cancel."""
+        work = self.work
+        last = next(reversed(attempts_of(work)), None)
+        ended_well = work.state is State.FINISHED and work.outcome is not Outcome.FAILED
+        if ended_well or last is None or last.outcome is not AttemptEnd.FAILED:
+            return
+        raised = self.notes.error_of(work.id)
+        if raised is not None and raised.attempt != last.number:
+            raised = None
+        yield Failure(
+            work=enqueued_work(self.store, work),
+            callback=None,
+            final=work.state is State.FINISHED,
+            attempts=last.number,
+            failed_at=instant(last.ended_at),
+            error_type=last.error_type or "",
+            error=last.error or "",
+            exception=None if raised is None else raised.error,
+            trace=None if raised is None else raised.trace,
+            log=self.notes.log_of(work.id),
+        )
+
+    def callback_failure(self) -> Iterator[Failure]:
+        """Yield the last delivery, if its handler raised an error or it was given up."""
+        work = self.work
+        raised = self.notes.error_of(callback_of(work.id))
+        dead = work.callback is CallbackState.DEAD
+        if raised is None and not dead:
+            return
+        yield Failure(
+            work=enqueued_work(self.store, work),
+            callback=work.spec.callback_target,
+            final=dead,
+            attempts=work.attempts_made,
+            failed_at=instant(work.finished_at or work.due_at),
+            error_type="dead" if raised is None else type_name(raised.error),
+            error="" if raised is None else answer_or("", partial(str, raised.error)),
+            exception=None if raised is None else raised.error,
+            trace=None if raised is None else raised.trace,
+            log=self.notes.log_of(callback_of(work.id)),
+        )
 
 
 def in_order(failures: Iterable[Failure]) -> list[Failure]:
@@ -133,63 +198,4 @@ def raise_failure(failure: Failure) -> None:
 def describe_failures(failures: Sequence[Failure]) -> str:
     """Return the failures with their tracebacks and logs, for people."""
     more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
-    return "\n\n".join([*("\n".join(_lines_of(each)) for each in failures[:_SHOWN]), *more])
-
-
-def _failure(store: Store, work: WorkItem, last: PastAttempt, notes: AttemptNotes) -> Failure:
-    raised = notes.error_of(work.id)
-    if raised is not None and raised.attempt != last.number:
-        raised = None
-    return Failure(
-        work=enqueued_work(store, work),
-        callback=None,
-        final=work.state is State.FINISHED,
-        attempts=last.number,
-        failed_at=instant(last.ended_at),
-        error_type=last.error_type or "",
-        error=last.error or "",
-        exception=None if raised is None else raised.error,
-        trace=None if raised is None else raised.trace,
-        log=notes.log_of(work.id),
-    )
-
-
-def _callback_failure(store: Store, work: WorkItem, notes: AttemptNotes) -> Iterator[Failure]:
-    raised = notes.error_of(callback_of(work.id))
-    dead = work.callback is CallbackState.DEAD
-    if raised is None and not dead:
-        return
-    yield Failure(
-        work=enqueued_work(store, work),
-        callback=work.spec.callback_target,
-        final=dead,
-        attempts=work.attempts_made,
-        failed_at=instant(work.finished_at or work.due_at),
-        error_type="dead" if raised is None else type_name(raised.error),
-        error="" if raised is None else answer_or("", partial(str, raised.error)),
-        exception=None if raised is None else raised.error,
-        trace=None if raised is None else raised.trace,
-        log=notes.log_of(callback_of(work.id)),
-    )
-
-
-def _last_failure(work: WorkItem) -> PastAttempt | None:
-    if work.state is State.FINISHED and work.outcome is not Outcome.FAILED:
-        return None
-    last = next(reversed(attempts_of(work)), None)
-    return last if last is not None and last.outcome is AttemptEnd.FAILED else None
-
-
-def _lines_of(failure: Failure) -> Iterator[str]:
-    yield str(failure)
-    error = failure.restored()
-    if error is not None:
-        yield f"  {as_text(_trace_of(error), limit=_TRACE_MAX, indent=2)}"
-    if failure.log:
-        yield "  Log of its code:"
-        yield from (f"    {as_text(line, limit=_LINE_MAX, indent=4)}" for line in failure.log)
-
-
-def _trace_of(error: BaseException) -> str:
-    unreadable = f"(the traceback of {type_name(error)} could not be read)"
-    return answer_or(unreadable, lambda: "".join(traceback.format_exception(error)).rstrip())
+    return "\n\n".join([*("\n".join(each.lines()) for each in failures[:_SHOWN]), *more])

@@ -190,6 +190,55 @@ def transport_of(
     return Transport(client, http, credentials, resolve, clock)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer of AWS that no model has parsed."""
+
+    response: AWSResponse
+
+    def of_dynamodb(self, operation: str) -> dict[str, Any] | None:
+        """Return the answer, or `None` for one that the ordinary client has to get.
+
+        Raises ClientError for a condition that did not hold.
+        """
+        response = self.response
+        if response.status_code not in (_OK, _BAD_REQUEST):
+            return None
+        content = response.content
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        checksum = headers.get("x-amz-crc32")
+        if checksum is not None and checksum != str(crc32(content)):
+            return None
+        # Binary values are rare (the ledger's alone), and a hook is called for every value.
+        answer: Any = json.loads(content, object_hook=_binary if b'"B"' in content else None)
+        if not _is_shaped(answer):
+            return None
+        if response.status_code == _OK:
+            return {**answer, "ResponseMetadata": {"HTTPHeaders": headers}}
+        code = str(answer.get("__type", "")).rpartition("#")[2]
+        if code not in _EXPECTED_REFUSALS:
+            return None
+        details = {name: answer[name] for name in _REFUSAL_DETAILS if name in answer}
+        refusal: Any = {**self._as_error("json"), **details}
+        raise ClientError(refusal, operation)
+
+    def of_invoke(self) -> dict[str, Any]:
+        """Return the answer to an Invoke. Raises ClientError for any but a success."""
+        if not _OK <= self.response.status_code < _REDIRECTS:
+            raise ClientError(self._as_error("rest-json"), "Invoke")
+        return {"StatusCode": self.response.status_code}
+
+    def _as_error(self, protocol: str) -> Any:
+        """Return an error as botocore's generic parser reads it."""
+        answer = {
+            "headers": self.response.headers,
+            "status_code": self.response.status_code,
+            "body": self.response.content,
+        }
+        parse: Any = create_parser(protocol).parse  # an error needs no shape
+        return parse(answer, None)
+
+
 class LeanDynamoDB:
     """The requests of a store, with the answers and errors of the ordinary client."""
 
@@ -250,7 +299,8 @@ class LeanDynamoDB:
         }
         try:
             body = json.dumps(request, separators=(",", ":"), default=_base64).encode()
-            return _read(self._transport.post(operation, "/", headers, body, request), operation)
+            response = self._transport.post(operation, "/", headers, body, request)
+            return _Answer(response).of_dynamodb(operation)
         except ClientError:
             raise
         except SDK_ERRORS:
@@ -290,9 +340,8 @@ class LeanLambda:
             TRACE_HEADER: self._trace(),
         }
         try:
-            return _accepted(
-                self._transport.post("Invoke", path, headers, request["Payload"], request)
-            )
+            response = self._transport.post("Invoke", path, headers, request["Payload"], request)
+            return _Answer(response).of_invoke()
         except SDK_ERRORS as error:
             if not self._repeats or _is_refusal(error):
                 raise
@@ -303,55 +352,12 @@ class LeanLambda:
         return getattr(self._client, name)
 
 
-def _read(response: AWSResponse, operation: str) -> dict[str, Any] | None:
-    """Return the answer, or `None` for one that the ordinary client has to get.
-
-    Raises ClientError for a condition that did not hold.
-    """
-    if response.status_code not in (_OK, _BAD_REQUEST):
-        return None
-    content = response.content
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    if not _is_whole(content, headers.get("x-amz-crc32")):
-        return None
-    # Binary values are rare (the ledger's alone), and a hook is called for every value.
-    answer: Any = json.loads(content, object_hook=_binary if b'"B"' in content else None)
-    if not _is_shaped(answer):
-        return None
-    if response.status_code == _OK:
-        return {**answer, "ResponseMetadata": {"HTTPHeaders": headers}}
-    code = str(answer.get("__type", "")).rpartition("#")[2]
-    if code not in _EXPECTED_REFUSALS:
-        return None
-    details = {name: answer[name] for name in _REFUSAL_DETAILS if name in answer}
-    refusal: Any = {**_parsed("json", response), **details}
-    raise ClientError(refusal, operation)
-
-
-def _accepted(response: AWSResponse) -> dict[str, Any]:
-    """Return the answer to an Invoke. Raises ClientError for any but a success."""
-    if not _OK <= response.status_code < _REDIRECTS:
-        raise ClientError(_parsed("rest-json", response), "Invoke")
-    return {"StatusCode": response.status_code}
-
-
 def _is_refusal(error: Exception) -> bool:
     """True for an answer that the SDK takes as final."""
     if not isinstance(error, ClientError):
         return False
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return _BAD_REQUEST <= status < _SERVER_ERRORS and status != _TOO_MANY
-
-
-def _parsed(protocol: str, response: AWSResponse) -> Any:
-    """Return an error as botocore's generic parser reads it."""
-    answer = {
-        "headers": response.headers,
-        "status_code": response.status_code,
-        "body": response.content,
-    }
-    parse: Any = create_parser(protocol).parse  # an error needs no shape
-    return parse(answer, None)
 
 
 def _is_shaped(answer: Mapping[str, Any]) -> bool:
@@ -369,11 +375,6 @@ def _is_shaped(answer: Mapping[str, Any]) -> bool:
 
 def _are(kind: type, values: Sequence[object]) -> bool:
     return all(isinstance(value, kind) for value in values)
-
-
-def _is_whole(content: bytes, checksum: str | None) -> bool:
-    """True if the checksum that DynamoDB sends fits, or if none was sent."""
-    return checksum is None or checksum == str(crc32(content))
 
 
 def _base64(value: object) -> str:

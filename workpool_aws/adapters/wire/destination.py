@@ -99,54 +99,23 @@ def read_record(record: object) -> DestinationReport | CallbackLost | Unreadable
     outcome = read_destination(record)
     if outcome is not None:
         return outcome
-    fields = Fields(record)
-    request = fields.get("requestPayload")
+    read = _Record(Fields(record))
+    request = read.fields.get("requestPayload")
     if isinstance(request, str) and f'"{WORKPOOL_KEY}"' in request:
         return UnreadableRecord(
             table=None, pool=None, work_id=None, reason="the event in it is a text, not an object"
         )
-    own = Fields(request).get(WORKPOOL_KEY)
+    own = read.own
     if own is None:
         return None
-    context = Fields(fields.get("requestContext"))
-    condition = context.get("condition")
-    if not isinstance(condition, str) or not condition:
-        return _unreadable(own, "it does not say under which condition it was written")
+    if read.condition is None:
+        return read.unreadable("it does not say under which condition it was written")
     ticket = ticket_from_wire(own)
     if ticket is not None:
-        return (
-            None
-            if condition == "Success"
-            else _lost(ticket, context, condition, fields.get("responsePayload"))
-        )
-    if assignment_from_wire(own) is not None and fields.get("responsePayload") == REPORTED:
+        return None if read.condition == "Success" else read.lost(ticket)
+    if assignment_from_wire(own) is not None and read.answer == REPORTED:
         return None
-    return _unreadable(own, "what stands in it is of another version, or damaged")
-
-
-def _lost(ticket: CallbackTicket, context: Fields, condition: str, answer: object) -> CallbackLost:
-    error_type = Fields(answer).get("errorType")
-    named = f"{condition}: {error_type}" if isinstance(error_type, str) else condition
-    return CallbackLost(
-        ticket=ticket,
-        target=_text(context.get("functionArn")) or "",
-        reason=named[:_NAME_LENGTH_MAX],
-    )
-
-
-def _unreadable(own: object, reason: str) -> UnreadableRecord:
-    fields = Fields(own)
-    table, pool = _text(fields.get("table")), _text(fields.get("pool"))
-    return UnreadableRecord(
-        table=table if table is not None and TABLE.fullmatch(table) else None,
-        pool=pool if pool is not None and POOL.fullmatch(pool) else None,
-        work_id=_text(fields.get("work_id")),
-        reason=reason,
-    )
-
-
-def _text(value: object) -> str | None:
-    return value[:_NAME_LENGTH_MAX] if isinstance(value, str) else None
+    return read.unreadable("what stands in it is of another version, or damaged")
 
 
 def read_destination(record: object) -> DestinationReport | None:
@@ -155,25 +124,165 @@ def read_destination(record: object) -> DestinationReport | None:
     `None` means that no action is required. The record belongs to another system, it is damaged, or
     the worker has reported or refused the delivery by itself.
     """
-    fields = Fields(record)
-    context = Fields(fields.get("requestContext"))
-    assignment = assignment_from_wire(Fields(fields.get("requestPayload")).get(WORKPOOL_KEY))
-    condition, function_arn = context.get("condition"), context.get("functionArn")
-    if assignment is None or not isinstance(condition, str) or not condition:
+    read = _Record(Fields(record))
+    assignment = assignment_from_wire(read.own)
+    if assignment is None or read.condition is None:
         return None
     report: Report | None
-    if condition == "Success":
-        payload = fields.get("responsePayload")
-        if payload == REPORTED:
+    if read.condition == "Success":
+        if read.answer == REPORTED:
             return None
-        report = _read_success(_without_assignment(payload))
+        report = _success(_without_assignment(read.answer))
     else:
-        report = _read_failure(condition, fields, assignment)
+        report = read.failure(assignment)
+    function_arn = read.context.get("functionArn")
     return DestinationReport(
         assignment=assignment,
         report=report,
         function_arn=function_arn if isinstance(function_arn, str) else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A destination record of Lambda, with whatever an attacker or a defect put into it."""
+
+    fields: Fields
+
+    @property
+    def context(self) -> Fields:
+        """Lambda's own part."""
+        return Fields(self.fields.get("requestContext"))
+
+    @property
+    def condition(self) -> str | None:
+        """Lambda's reason for the record. `None` means that it names none."""
+        named = self.context.get("condition")
+        return named if isinstance(named, str) and named else None
+
+    @property
+    def own(self) -> object:
+        """This library's part of the event, not yet read. `None` means that there is none."""
+        return Fields(self.fields.get("requestPayload")).get(WORKPOOL_KEY)
+
+    @property
+    def answer(self) -> object:
+        """The function's answer, as Lambda passes it on."""
+        return self.fields.get("responsePayload")
+
+    def lost(self, ticket: CallbackTicket) -> CallbackLost:
+        """Returns the failure of the handler that got this ticket."""
+        error_type = Fields(self.answer).get("errorType")
+        named = str(self.condition)
+        if isinstance(error_type, str):
+            named = f"{named}: {error_type}"
+        target = _text(self.context.get("functionArn")) or ""
+        return CallbackLost(ticket=ticket, target=target, reason=named[:_NAME_LENGTH_MAX])
+
+    def unreadable(self, reason: str) -> UnreadableRecord:
+        """Returns the names in the record that can be read."""
+        own = Fields(self.own)
+        table, pool = _text(own.get("table")), _text(own.get("pool"))
+        return UnreadableRecord(
+            table=table if table is not None and TABLE.fullmatch(table) else None,
+            pool=pool if pool is not None and POOL.fullmatch(pool) else None,
+            work_id=_text(own.get("work_id")),
+            reason=reason,
+        )
+
+    def failure(self, assignment: Assignment) -> Report | None:
+        """Returns the report of a start that did not succeed, or the worker's own one in it."""
+        condition = kept_text(str(self.condition))
+        payload = self._error_payload()
+        if not self._function_ran(answered=payload is not None):
+            return Report(
+                kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {condition}"
+            )
+        if payload is None:
+            return Report(
+                kind=ReportKind.FAILED,
+                error=f"Lambda says {condition}, and no more",
+                error_type="no_report",
+            )
+        if isinstance(payload, str):
+            raised = _Raised(payload, "")
+        else:
+            answer = Fields(payload)
+            raised = _Raised(
+                answer.text_or_empty("errorMessage"), answer.text_or_empty("errorType")
+            )
+        if raised.given_type == _CARRIED_TYPE and raised.message.startswith(CARRIED_MARKER):
+            return read_carried(raised.message, assignment)
+        return raised.report()
+
+    def _error_payload(self) -> object:
+        """Returns a failure's payload, decoded if it is the text of an object.
+
+        Any other text stays as it is. `None` means that there is no payload.
+        """
+        value = self.answer
+        if not isinstance(value, str):
+            return value if isinstance(value, dict) else None
+        try:
+            payload = decoded(value)
+        except ValueError:
+            return value or None
+        return payload if isinstance(payload, dict) else value
+
+    def _function_ran(self, *, answered: bool) -> bool:
+        # Only the function's own answer proves that it ran, whichever condition Lambda names, such
+        # as EventAgeExceeded or ZeroReservedConcurrency. An event can also grow too old between
+        # Lambda's own retries, after user code ran. That record has the answer, and is a failure.
+        response = Fields(self.fields.get("responseContext"))
+        status = response.get("statusCode")
+        if isinstance(status, int) and status != _STATUS_OK:
+            return False
+        answered = answered or response.get("functionError") is not None
+        return answered or self.condition == "RetriesExhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """The error of a function, or Lambda's own in its place."""
+
+    message: str
+    given_type: str
+
+    def report(self) -> Report:
+        """Returns the failure, as this library names it."""
+        error_type = self._error_type()
+        return Report(
+            kind=ReportKind.FAILED,
+            error=kept_text(self.message) or None,
+            error_type=error_type,
+            retryable=error_type not in _FINAL_TYPES,
+        )
+
+    def _error_type(self) -> str:
+        given = self.given_type
+        if given in _TYPES:
+            return _TYPES[given]
+        if not given or _LAMBDA_OWN_TYPE.fullmatch(given):
+            if _TIMED_OUT.search(self.message):
+                return "timeout"
+            if _CRASHED.search(self.message):
+                return "crashed"
+        if given:
+            return kept_type(given)
+        return "Error" if self.message else "no_report"
+
+
+def _success(payload: object) -> Report:
+    try:
+        result = encode_result(payload, limits.PAYLOAD_BYTES_MAX)
+    except (PayloadTooLarge, UsageError) as error:
+        return Report(
+            kind=ReportKind.FAILED,
+            error=kept_text(str(error)),
+            error_type="invalid_result",
+            retryable=False,
+        )
+    return Report(kind=ReportKind.SUCCESS, result=result)
 
 
 def _without_assignment(payload: object, depth: int = 0) -> object:
@@ -194,87 +303,5 @@ def _without_assignment(payload: object, depth: int = 0) -> object:
     }
 
 
-def _read_success(payload: object) -> Report:
-    try:
-        return Report(
-            kind=ReportKind.SUCCESS, result=encode_result(payload, limits.PAYLOAD_BYTES_MAX)
-        )
-    except (PayloadTooLarge, UsageError) as error:
-        return Report(
-            kind=ReportKind.FAILED,
-            error=kept_text(str(error)),
-            error_type="invalid_result",
-            retryable=False,
-        )
-
-
-def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Report | None:
-    response, payload = (
-        Fields(fields.get("responseContext")),
-        _payload_of(fields.get("responsePayload")),
-    )
-    status = response.get("statusCode")
-    refused = isinstance(status, int) and status != _STATUS_OK
-    answered = payload is not None or response.get("functionError") is not None
-    if refused or (not answered and condition != "RetriesExhausted"):
-        # Only the function's own answer proves that it ran, whichever condition Lambda names, such as
-        # EventAgeExceeded or ZeroReservedConcurrency. An event can also grow too old between Lambda's
-        # own retries, after user code ran. That record has the answer, and is a failure.
-        return Report(
-            kind=ReportKind.NEVER_DELIVERED,
-            error=f"Lambda gave the event up: {kept_text(condition)}",
-        )
-    if payload is None:
-        return Report(
-            kind=ReportKind.FAILED,
-            error=f"Lambda says {kept_text(condition)}, and no more",
-            error_type="no_report",
-        )
-    if isinstance(payload, str):
-        message, given_type = payload, ""
-    else:
-        answer = Fields(payload)
-        message, given_type = (
-            answer.text_or_empty("errorMessage"),
-            answer.text_or_empty("errorType"),
-        )
-    if given_type == _CARRIED_TYPE and message.startswith(CARRIED_MARKER):
-        return read_carried(message, assignment)
-    return _failure(message, given_type)
-
-
-def _payload_of(value: object) -> object:
-    """Returns a failure's payload, decoded if it is the text of an object.
-
-    Any other text stays as it is. `None` means that there is no payload.
-    """
-    if not isinstance(value, str):
-        return value if isinstance(value, dict) else None
-    try:
-        payload = decoded(value)
-    except ValueError:
-        return value or None
-    return payload if isinstance(payload, dict) else value
-
-
-def _failure(message: str, given_type: str) -> Report:
-    error_type = _error_type(message, given_type)
-    return Report(
-        kind=ReportKind.FAILED,
-        error=kept_text(message) or None,
-        error_type=error_type,
-        retryable=error_type not in _FINAL_TYPES,
-    )
-
-
-def _error_type(message: str, given_type: str) -> str:
-    if given_type in _TYPES:
-        return _TYPES[given_type]
-    if not given_type or _LAMBDA_OWN_TYPE.fullmatch(given_type):
-        if _TIMED_OUT.search(message):
-            return "timeout"
-        if _CRASHED.search(message):
-            return "crashed"
-    if given_type:
-        return kept_type(given_type)
-    return "Error" if message else "no_report"
+def _text(value: object) -> str | None:
+    return value[:_NAME_LENGTH_MAX] if isinstance(value, str) else None

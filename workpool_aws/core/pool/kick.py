@@ -125,7 +125,11 @@ class _Kick:
         due, now, waits = self.due, self.now, status.state is LoopState.WAITING
         if status.state is LoopState.RUNNING and is_live(status, now):
             return NotNeeded("a loop is running")
-        if self.reason is KickReason.CANCEL and due is not None and not self._wakes_at(status, due):
+        # A loop that would be woken for what was canceled must remove its far wake, or order it for
+        # the next work item.
+        wake_at = status.wake_at if waits else None
+        awaited = wake_at is not None and due is not None and due <= wake_at
+        if self.reason is KickReason.CANCEL and due is not None and not awaited:
             return NotNeeded("the loop does not wait for what was canceled")
         if self.reason is KickReason.ENQUEUE and waits:
             if status.saturated:
@@ -137,15 +141,6 @@ class _Kick:
             ):
                 return NotNeeded("a wake is ordered before it is due")
         return None
-
-    @staticmethod
-    def _wakes_at(status: LoopStatus, due: EpochMs) -> bool:
-        """True if the loop would be woken for a work item that is due then.
-
-        Its far wake must be removed, or ordered for the next one.
-        """
-        waits = status.state is LoopState.WAITING
-        return waits and status.wake_at is not None and due <= status.wake_at
 
 
 def is_live(status: LoopStatus, now: EpochMs) -> bool:
