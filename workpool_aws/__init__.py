@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.pool import Workpool
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
+    from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.stats import MinuteStats, Stats
     from workpool_aws.core.views.status import PoolConfig, Result, Status
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EnqueueOptions",
+    "JobStats",
     "LambdaContext",
     "ListedWork",
     "MinuteStats",
@@ -76,6 +78,7 @@ _HOMES: Final = {
     "LambdaContext": "api.caller",
     "ListedWork": "core.views.listing",
     "MinuteStats": "core.views.stats",
+    "JobStats": "core.views.job_stats",
     "NonRetryableError": "errors",
     "NotFound": "errors",
     "OnCompleteEvent": "api.on_complete",

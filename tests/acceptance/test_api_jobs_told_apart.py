@@ -1,12 +1,13 @@
 """Two jobs in one function: logs, statistics and lists speak of the job, not of the function."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
-from workpool_aws import NonRetryableError, RetryPolicy, Workpool
+from workpool_aws import JobStats, NonRetryableError, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.testing import assert_enqueued, refute_enqueued
 
@@ -77,6 +78,84 @@ def test_cloud_shows_work_items_and_invocations_of_one_job(cloud: LocalCloud, tw
     ]
     assert_enqueued(two.good, to="a@example.com")
     refute_enqueued(two.bad, to="a@example.com")
+
+
+def test_statistics_of_each_job(cloud: LocalCloud, two: Two) -> None:
+    two.good.enqueue_batch(None, [{"to": "a@example.com"}] * 3)
+    two.bad.enqueue(None, url="https://example.com")
+    two.pool.enqueue_action(None, cloud.function(_plain, name="old"), {})
+    cloud.run_until_idle(raise_failures=False)
+    cloud.advance(timedelta(seconds=30))
+    two.good.with_options(run_after=timedelta(hours=1)).enqueue(None, to="b@example.com")
+    two.pool.configure(None, paused=True)
+    two.bad.enqueue(None, url="https://example.org")
+    cloud.advance(timedelta(seconds=5))
+
+    plain, stats = two.pool.stats(None), two.pool.stats(None, by_job=True)
+
+    assert plain == replace(stats, jobs={})
+    assert stats.jobs == {
+        "crawl": JobStats(
+            pending=1,
+            scheduled=0,
+            running=0,
+            oldest_pending_s=5.0,
+            executions=2,
+            error_rate=1.0,
+            permanent_failure_rate=1.0,
+        ),
+        "mail.send": JobStats(
+            pending=0,
+            scheduled=1,
+            running=0,
+            oldest_pending_s=None,
+            executions=3,
+            error_rate=0.0,
+            permanent_failure_rate=0.0,
+        ),
+        "old": JobStats(
+            pending=0,
+            scheduled=0,
+            running=0,
+            oldest_pending_s=None,
+            executions=1,
+            error_rate=1.0,
+            permanent_failure_rate=1.0,
+        ),
+    }
+    assert sum(each.executions for each in stats.jobs.values()) == stats.executions
+
+    two.pool.log_stats(None, by_job=True)
+    logged = [event for event in cloud.events if event.name == "job_stats"]
+    assert [(event.job, event.executions) for event in logged] == [
+        ("crawl", 2),
+        ("mail.send", 3),
+        ("old", 1),
+    ]
+
+
+def test_statistics_name_job_of_each_slot_in_use(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=3)
+
+    @pool.action
+    def long(n: int) -> None: ...
+
+    @pool.action
+    def short(n: int) -> None: ...
+
+    cloud.function(
+        pool.handler(long, short), takes=timedelta(minutes=5), timeout=timedelta(minutes=9)
+    )
+    long.enqueue_batch(None, [{"n": 1}, {"n": 2}])
+    short.enqueue_batch(None, [{"n": 3}, {"n": 4}])
+    cloud.advance(timedelta(minutes=1))
+
+    jobs = pool.stats(None, by_job=True).jobs
+
+    assert {job: (each.running, each.pending) for job, each in jobs.items()} == {
+        "long": (2, 0),
+        "short": (1, 1),
+    }
 
 
 def _plain(event: Any, context: Any) -> None:

@@ -8,6 +8,7 @@ import workpool_aws
 
 EXPORTED = [
     "EnqueueOptions",
+    "JobStats",
     "LambdaContext",
     "ListedWork",
     "MinuteStats",

@@ -140,13 +140,23 @@ def test_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, obj
     assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == told
 
 
-@pytest.mark.parametrize("tally", ["0:999999999999.0.0.0:", "0:0.0.0.0:0x999999999999"])
-def test_counts_to_which_nothing_can_be_added_are_damage(tally: str) -> None:
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"ta": "0:999999999999.0.0.0:"},
+        {"ta": "0:0.0.0.0:0x999999999999"},
+        {"tj": "0:crawl=999999999999.0.0.0"},
+        {"tj": "0:" + ",".join(f"job-{number}=1.0.0.0" for number in range(17))},
+        {"tj": "0:a b=1.0.0.0"},
+    ],
+    ids=["outcomes", "lags", "outcomes of a job", "too many jobs", "name of no job"],
+)
+def test_counts_to_which_nothing_can_be_added_are_damage(counts: dict[str, str]) -> None:
     """[WP-12] They would fail each commit of the pool: a ledger is read only if it can be written with one more of everything."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    inject(stage, LedgerRef(POOL), {**encode(stage.ledger()), "ta": tally})
+    inject(stage, LedgerRef(POOL), {**encode(stage.ledger()), **counts})
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
 

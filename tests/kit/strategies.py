@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items import forms, job_tallies
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.core import limits
@@ -24,6 +24,8 @@ from workpool_aws.model.loop import (
     DeployedLimit,
     Entry,
     EntryKey,
+    JobTallies,
+    JobTally,
     MinuteTally,
     PendingCallback,
     ShardCursors,
@@ -117,6 +119,23 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
         max_size=4,
     ).map(tuple),
     id(forms.TALLY): tallies,
+    id(job_tallies.JOB_TALLIES): st.builds(
+        JobTallies,
+        since=times,
+        jobs=st.lists(
+            st.builds(
+                JobTally,
+                job=jobs,
+                succeeded=counts,
+                failed=counts,
+                retried=counts,
+                canceled=counts,
+            ),
+            min_size=1,
+            max_size=4,
+        ).map(tuple),
+    ),
+    id(job_tallies.LABEL): jobs,
 }
 NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "pool": pools,

@@ -78,6 +78,13 @@ Metric = Literal[
 TABLE_METRICS: Final[frozenset[Metric]] = frozenset(
     {"DeadLetters", "FailureRate", "Generations", "NoProgress", "OldestDue", "WatchdogActed"},
 )
+_JOB: Final = "Job"
+_ENDS: Final[Mapping[str, Metric]] = {
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "retried": "Retried",
+    "canceled": "Canceled",
+}
 _UNITS: Final[Mapping[Metric, str]] = {
     "FailureRate": "Percent",
     "OldestDue": "Seconds",
@@ -101,6 +108,29 @@ class _Leveled(Protocol):
 
 
 @dataclass(slots=True)
+class _JobMinute:
+    """Counts of one job since the last line."""
+
+    counts: Counter[Metric] = field(default_factory=Counter)
+    lag_ms_max: int | None = None
+
+    def start(self, lag_ms: int) -> None:
+        """Count a start."""
+        self.counts["Started"] += 1
+        self.lag_ms_max = max(lag_ms, self.lag_ms_max or 0)
+
+    def add(self, ended: Mapping[str, int]) -> None:
+        """Count attempts that ended, by the fields of `PassReport`."""
+        for name, metric in _ENDS.items():
+            self.counts[metric] += ended.get(name, 0)
+
+    def values(self) -> dict[str, int]:
+        """The counts that are not zero, and the longest lag."""
+        found = {str(name): count for name, count in self.counts.items() if count}
+        return found if self.lag_ms_max is None else {**found, _LAG_MAX: self.lag_ms_max}
+
+
+@dataclass(slots=True)
 class _Minute:
     """Counts of one pool since the last line."""
 
@@ -108,10 +138,12 @@ class _Minute:
     counts: Counter[Metric] = field(default_factory=Counter)
     lags_ms: list[int] = field(default_factory=list)
     gauges: dict[Metric, float] = field(default_factory=dict)
+    jobs: dict[str, _JobMinute] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
         """Count an event."""
         counts = self.counts
+        self._note_jobs(event)
         match event:
             case events.LoopTook():
                 counts["Generations"] += 1
@@ -139,6 +171,16 @@ class _Minute:
                 # A paused pool is late on purpose.
                 if event.limit > 0 and event.oldest_pending_s is not None:
                     self.gauges["OldestDue"] = event.oldest_pending_s
+            case _:
+                pass
+
+    def _note_jobs(self, event: Event) -> None:
+        match event:
+            case events.Started(job=str() as job):
+                self.jobs.setdefault(job, _JobMinute()).start(event.lag_ms)
+            case events.PassReport():
+                for job, ended in event.by_job.items():
+                    self.jobs.setdefault(job, _JobMinute()).add(ended)
             case _:
                 pass
 
@@ -186,6 +228,21 @@ class _Minute:
             body[_LAG_MAX] = max(self.lags_ms)
         return json.dumps(body, separators=(",", ":"))
 
+    def job_lines(self, *, table: str, pool: str) -> list[str]:
+        """Return one line of the log for each job. It is no metric, so nothing is paid for it."""
+        return [
+            json.dumps(
+                {
+                    TABLE_DIMENSION: table,
+                    POOL_DIMENSION: pool,
+                    _JOB: job,
+                    **self.jobs[job].values(),
+                },
+                separators=(",", ":"),
+            )
+            for job in sorted(self.jobs)
+        ]
+
 
 class MetricsTelemetry:
     """Passes events to a log, and counts them. Never raises."""
@@ -218,11 +275,13 @@ class MetricsTelemetry:
         """Count it, and write a line when it is time."""
         over = self._minutes.add(event, self._clock.now())
         if over is not None:
+            by_pool = self._scope == "pools"
             line = over.line(
                 table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now()
             )
-            if line is not None:
-                sys.stdout.write(line + "\n")
+            jobs = over.job_lines(table=self._table, pool=event.pool) if by_pool else []
+            for each in [*([] if line is None else [line]), *jobs]:
+                sys.stdout.write(each + "\n")
 
 
 class _Both:

@@ -135,6 +135,7 @@ def _add_pool_commands(add: Adder) -> None:
     stats.add_argument(
         "--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)"
     )
+    stats.add_argument("--by-job", action="store_true", help="the figures of each job, too")
     _with_target(stats)
 
 

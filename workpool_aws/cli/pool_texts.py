@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.output import iso, moment
 
@@ -14,7 +14,26 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig
 
-__all__ = ["config_as_json", "config_fields", "stats_as_json", "stats_fields"]
+__all__ = [
+    "JOB_STATS_HEADER",
+    "config_as_json",
+    "config_fields",
+    "job_stats_rows",
+    "stats_as_json",
+    "stats_fields",
+]
+
+
+JOB_STATS_HEADER: Final = (
+    "job",
+    "pending",
+    "scheduled",
+    "running",
+    "oldest pending",
+    "executions",
+    "errors",
+    "failed for good",
+)
 
 
 def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
@@ -59,6 +78,23 @@ def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
         ("failed for good", _share(stats.permanent_failure_rate)),
         ("start lag p50", _lag(stats.start_lag_p50_ms)),
         ("start lag p95", _lag(stats.start_lag_p95_ms)),
+    ]
+
+
+def job_stats_rows(stats: Stats) -> list[tuple[str, ...]]:
+    """Return the statistics of each job, as rows under `JOB_STATS_HEADER`."""
+    return [
+        (
+            job,
+            str(each.pending),
+            str(each.scheduled),
+            str(each.running),
+            "-" if each.oldest_pending_s is None else f"{each.oldest_pending_s:.1f} s",
+            str(each.executions),
+            _share(each.error_rate),
+            _share(each.permanent_failure_rate),
+        )
+        for job, each in stats.jobs.items()
     ]
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.cli.output import cell
 from workpool_aws.cli.pool_texts import (
+    JOB_STATS_HEADER,
     config_as_json,
     config_fields,
+    job_stats_rows,
     stats_as_json,
     stats_fields,
 )
@@ -82,11 +84,14 @@ def run_jobs(options: argparse.Namespace) -> int:
 def run_stats(options: argparse.Namespace) -> int:
     """`workpool stats`."""
     target = target_of(options)
-    stats = target.pool.stats(None, window=timedelta(minutes=options.minutes))
+    window = timedelta(minutes=options.minutes)
+    stats = target.pool.stats(None, window, by_job=options.by_job)
     if target.output.as_json:
         target.output.json(stats_as_json(stats))
     else:
         target.output.fields(stats_fields(stats, options.minutes))
+        if options.by_job:
+            target.output.table(JOB_STATS_HEADER, job_stats_rows(stats))
     return 0
 
 

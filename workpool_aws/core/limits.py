@@ -230,6 +230,8 @@ CALLBACK_LATE_MS: Final = 60_000
 
 # Seeing and managing.
 TALLY_MS: Final = 60_000
+TALLY_JOBS_MAX: Final = 16
+"""Jobs that are counted apart in one minute, because each takes some 20 bytes of the ledger."""
 """Span that one report covers."""
 REPORT_RETENTION_S: Final = 8 * 24 * 3600
 STATS_WINDOW_MS_MIN: Final = 60_000

@@ -24,6 +24,8 @@ __all__ = [
     "Deployment",
     "Entry",
     "EntryKey",
+    "JobTallies",
+    "JobTally",
     "Ledger",
     "LoopState",
     "LoopStatus",
@@ -134,6 +136,27 @@ class MinuteTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobTally:
+    """Counts of one job within a minute, each as in `MinuteTally`."""
+
+    job: str
+    """Name of the job, or else of the function (`Spec.label`)."""
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    canceled: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTallies:
+    """Counts of the jobs of a minute, which `since` ties to its `MinuteTally`."""
+
+    since: EpochMs
+    jobs: tuple[JobTally, ...]
+    """At most `limits.TALLY_JOBS_MAX`, in order of their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger(Record):
     """Ledger of a pool: the starts in flight.
 
@@ -157,6 +180,8 @@ class Ledger(Record):
     tally: MinuteTally | None = None
     """Counts of the current minute, committed with the starts that they count, so nothing is
     counted twice. `None` means that nothing was counted."""
+    jobs: JobTallies | None = None
+    """Counts of the current minute by job, without lags. `None` means that there are none."""
     epoch: int = 0
     """Epoch before which all work items are canceled. It is behind the config's during a bulk
     cancel."""
@@ -238,6 +263,8 @@ class Notice(Record):
     outcome: Outcome | None = None
     """Outcome, for the statistics. `None` means that it has not finished, or that its end spent no
     attempt."""
+    job: str | None = None
+    """As `Spec.label`, for the statistics. `None` means that its writer did not know it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +280,8 @@ class MinuteReport(Record):
     """Its own key: the least id of the time at which its tally began. A loop that writes it again
     writes over it."""
     tally: MinuteTally
+    jobs: JobTallies | None = None
+    """As in the ledger."""
     expires_at: int | None = None
 
 

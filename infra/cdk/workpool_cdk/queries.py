@@ -27,12 +27,16 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
         "stats sum(Retried) as retried, avg(RetryRate) as retry_rate by Pool, bin(5m)",
     ),
     "Is there a delay between due and start": (
-        "filter ispresent(Started)",
+        "filter ispresent(Started) and not ispresent(Job)",
         "stats sum(Started) as started, max(StartLagMax) as lag_ms_max by Pool, bin(5m)",
+    ),
+    "Which jobs fail, retry or wait": (
+        "filter ispresent(Job)",
+        "stats sum(Succeeded), sum(Failed), sum(Retried), sum(Started), max(StartLagMax) by Pool, Job, bin(5m)",
     ),
     "What went wrong": (
         'filter level in ["WARNING", "ERROR"] and ispresent(pool)',
-        "stats count(*) as times by message, pool",
+        "stats count(*) as times by message, pool, job",
         "sort times desc",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -147,6 +148,30 @@ def test_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
     world.telemetry.emit(RESTED)
 
     assert [len(line["StartLag"]) for line in world.lines()] == [100, 100, 50]
+
+
+def test_each_job_has_line_that_is_no_metric(world: World) -> None:
+    for job, lag_ms in (("crawl", 40), ("crawl", 90), ("mail.send", 7)):
+        world.telemetry.emit(
+            events.Started(pool="email", work_id="01", job=job, attempt=1, lag_ms=lag_ms)
+        )
+    ended = {"crawl": {"failed": 1, "retried": 2}, "mail.send": {"succeeded": 3}}
+    world.telemetry.emit(replace(a_pass(succeeded=3, failed=1, retried=2), by_job=ended))
+    world.telemetry.emit(RESTED)
+
+    own = {"Table": "jobs", "Pool": "email"}
+    assert world.lines()[1:] == [
+        {**own, "Job": "crawl", "Started": 2, "Failed": 1, "Retried": 2, "StartLagMax": 90},
+        {**own, "Job": "mail.send", "Started": 1, "Succeeded": 3, "StartLagMax": 7},
+    ]
+
+
+def test_jobs_are_not_told_apart_for_table_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(capsys, "table")
+    world.telemetry.emit(replace(a_pass(failed=1), by_job={"crawl": {"failed": 1}}))
+    world.telemetry.emit(RESTED)
+
+    assert len(world.lines()) == 1
 
 
 def test_pools_are_counted_apart(world: World) -> None:

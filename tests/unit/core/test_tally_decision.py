@@ -1,5 +1,7 @@
 """What the loop counts, and what the counts say."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.kit.records import NOW, an_id
@@ -7,6 +9,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.tally import (
     LAG_CLASSES_MS,
     added,
+    added_by_job,
     error_rate,
     executions,
     is_full,
@@ -15,7 +18,7 @@ from workpool_aws.core.loop.tally import (
     together,
 )
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
+from workpool_aws.model.loop import JobTallies, JobTally, MinuteTally, Notice, NoticeKind
 from workpool_aws.model.spec import Outcome
 
 
@@ -37,6 +40,42 @@ def test_each_record_counts_as_what_it_tells() -> None:
     assert added(None, records, [0, 10, 11], NOW) == MinuteTally(
         since=NOW, succeeded=2, failed=1, retried=1, canceled=1, lags=((0, 2), (1, 1))
     )
+
+
+def test_each_record_counts_for_its_job() -> None:
+    before = JobTallies(since=NOW, jobs=(JobTally(job="crawl", failed=2),))
+    records = [
+        replace(a_done(outcome=Outcome.SUCCESS), job="mail.send"),
+        replace(a_done(NoticeKind.RETRY), job="crawl"),
+        replace(a_done(NoticeKind.PUT_BACK), job="never"),
+        replace(a_done(outcome=Outcome.CANCELED), job="crawl"),
+        a_done(outcome=Outcome.SUCCESS),
+    ]
+
+    assert added_by_job(before, records, NOW) == JobTallies(
+        since=NOW,
+        jobs=(
+            JobTally(job="crawl", failed=2, retried=1, canceled=1),
+            JobTally(job="mail.send", succeeded=1),
+        ),
+    )
+    assert added_by_job(None, records[2:3], NOW) is None
+
+
+def test_first_jobs_of_minute_are_counted_and_no_more_than_ledger_has_room_for() -> None:
+    most = limits.TALLY_JOBS_MAX
+    names = [f"job-{number:02}" for number in range(most, 0, -1)]
+    full = added_by_job(
+        None, [replace(a_done(outcome=Outcome.SUCCESS), job=name) for name in names], NOW
+    )
+    assert full is not None
+    more = [replace(a_done(outcome=Outcome.SUCCESS), job=job) for job in ("a-new-one", names[0])]
+
+    after = added_by_job(full, more, NOW)
+
+    assert after is not None
+    assert [each.job for each in after.jobs] == sorted(names)
+    assert sum(each.succeeded for each in after.jobs) == most + 1
 
 
 def test_tally_stays_as_it_is_if_nothing_counts() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from workpool_aws.adapters.items import forms, keys
+from workpool_aws.adapters.items import forms, job_tallies, keys
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
@@ -168,6 +168,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "callback": Field("cb", forms.choice(CallbackState), absent=None),
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
             "outcome": Field("o", forms.choice(Outcome), absent=None),
+            "job": Field("j", job_tallies.LABEL, absent=None),
         },
     ),
     RecordKind(
@@ -176,6 +177,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         key=keys.ByMinute(PartitionKind.REPORTS),
         fields={
             "tally": Field("ta", forms.TALLY),
+            "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
         },
     ),
@@ -207,6 +209,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "callbacks": Field("cb", forms.OWED, absent=()),
             "committed_by": Field("by", forms.TEXT, absent=None),
             "tally": Field("ta", forms.TALLY, absent=None),
+            "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
             "epoch": Field("ep", forms.COUNT, absent=0),
         },
     ),

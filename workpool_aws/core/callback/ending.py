@@ -78,4 +78,5 @@ def record_of_end(
         kind=NoticeKind.FINISHED,
         callback=CallbackState.PENDING,
         outcome=outcome,
+        job=work.spec.label,
     )

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
+from workpool_aws.model.loop import JobTallies, JobTally, MinuteTally, Notice, NoticeKind
 from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 __all__ = [
     "LAG_CLASSES_MS",
     "added",
+    "added_by_job",
+    "counts_by_job",
     "error_rate",
     "executions",
     "is_ahead",
     "is_full",
+    "jobs_together",
     "lag_ms_at",
     "permanent_failure_rate",
     "together",
@@ -96,6 +99,47 @@ def added(
     return step if tally is None else together([tally, step], tally.since)
 
 
+def added_by_job(
+    tallies: JobTallies | None, records: Sequence[Notice], since: EpochMs
+) -> JobTallies | None:
+    """Returns the counts by job of the minute that began then, with these settled notices.
+
+    `None` means that there are none. Counts of another minute are dropped, since a loop of version
+    0.1 leaves them behind. The first `TALLY_JOBS_MAX` jobs of a minute are counted.
+    """
+    jobs = () if tallies is None or tallies.since != since else tallies.jobs
+    steps = [JobTally(job=job, **counts) for job, counts in counts_by_job(records).items()]
+    room = limits.TALLY_JOBS_MAX
+    known = list(dict.fromkeys(each.job for each in (*jobs, *steps)))[:room]
+    found = jobs_together(each for each in (*jobs, *steps) if each.job in known)
+    return JobTallies(since=since, jobs=found) if found else None
+
+
+def counts_by_job(records: Iterable[Notice]) -> dict[str, dict[str, int]]:
+    """Returns the number of settled notices of each job, by what they count as."""
+    found: dict[str, Counter[str]] = {}
+    for record in records:
+        name = _counts_as(record)
+        if record.job is not None and name is not None:
+            found.setdefault(record.job, Counter())[name] += 1
+    return {job: dict(counts) for job, counts in found.items()}
+
+
+def jobs_together(tallies: Iterable[JobTally]) -> tuple[JobTally, ...]:
+    """Returns the sum of the counts of each job, in order of their names."""
+    total: dict[str, JobTally] = {}
+    for each in tallies:
+        known = total.get(each.job, JobTally(job=each.job))
+        total[each.job] = JobTally(
+            job=each.job,
+            succeeded=known.succeeded + each.succeeded,
+            failed=known.failed + each.failed,
+            retried=known.retried + each.retried,
+            canceled=known.canceled + each.canceled,
+        )
+    return tuple(total[job] for job in sorted(total))
+
+
 def _counts_as(record: Notice) -> str | None:
     match record.kind:
         case NoticeKind.RETRY:
@@ -126,12 +170,12 @@ def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:
     return total
 
 
-def executions(tally: MinuteTally) -> int:
+def executions(tally: MinuteTally | JobTally) -> int:
     """Returns the number of attempts that ended."""
     return tally.succeeded + tally.failed + tally.retried + tally.canceled
 
 
-def error_rate(tally: MinuteTally) -> float | None:
+def error_rate(tally: MinuteTally | JobTally) -> float | None:
     """Returns the share of failed attempts: (failed + retried) / completed.
 
     `None` means that none completed.
@@ -140,7 +184,7 @@ def error_rate(tally: MinuteTally) -> float | None:
     return (tally.failed + tally.retried) / completed if completed else None
 
 
-def permanent_failure_rate(tally: MinuteTally) -> float | None:
+def permanent_failure_rate(tally: MinuteTally | JobTally) -> float | None:
     """Returns the share of work items that failed for good: failed / (completed - retried).
 
     `None` means that none ended.

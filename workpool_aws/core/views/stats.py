@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,9 +20,10 @@ from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.model.loop import MinuteTally
 
 __all__ = ["MinuteStats", "Queued", "Stats", "check_window", "stats_event", "stats_of"]
@@ -99,6 +100,8 @@ class Stats:
     """As `start_lag_p50_ms`, the 95th percentile."""
     minutes: tuple[MinuteStats, ...] = ()
     """The minutes of the window in which something happened, the earliest first."""
+    jobs: Mapping[str, JobStats] = field(default_factory=dict, hash=False)
+    """The jobs that have any figures, by name. Empty unless `by_job` was asked for."""
 
 
 def check_window(window: object) -> int:

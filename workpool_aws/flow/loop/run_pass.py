@@ -29,7 +29,7 @@ from workpool_aws.core.loop.plan import (
 )
 from workpool_aws.core.loop.recover import check, suspects_among
 from workpool_aws.core.loop.settle import Notices, deep_low, settle
-from workpool_aws.core.loop.tally import added
+from workpool_aws.core.loop.tally import added, counts_by_job
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
@@ -147,9 +147,8 @@ class _Pass:
         if not plan.changes_ledger:
             session.memory = replace(session.memory, ledger=plan.ledger)
             return True
-        counts = plan.ledger.tally, plan.notices, plan.lags_ms
-        tally = carry_on(session.ports, session.pool, *counts, self.now)
-        return session.commit(replace(plan.ledger, tally=tally))
+        ledger = carry_on(session.ports, plan.ledger, plan.notices, plan.lags_ms, self.now)
+        return session.commit(ledger)
 
     def _report(self, plan: PassPlan) -> None:
         if not plan.moved:
@@ -168,6 +167,7 @@ class _Pass:
             failed=ended.failed,
             retried=ended.retried,
             canceled=ended.canceled,
+            by_job=counts_by_job(plan.notices),
         )
         session.ports.telemetry.emit(event)
 

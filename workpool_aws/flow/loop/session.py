@@ -104,6 +104,7 @@ class LoopSession:
                 "shards": committed.shards,
                 "callbacks": committed.callbacks,
                 "tally": committed.tally,
+                "jobs": committed.jobs,
                 "epoch": committed.epoch,
                 "committed_by": committed.committed_by,
                 "version": committed.version,

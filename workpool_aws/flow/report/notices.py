@@ -44,6 +44,7 @@ def make_notice(
         callback=callback,
         expires_at=_expiry(callback, now),
         outcome=outcome,
+        job=a.label,
     )
 
 

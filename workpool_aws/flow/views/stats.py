@@ -5,13 +5,15 @@ A pass of the loop never counts a backlog.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.views.job_stats import JobStats, Waiting, job_stats_of
 from workpool_aws.core.views.stats import Queued, Stats, stats_of
-from workpool_aws.flow.reading import pages, resolved
+from workpool_aws.flow.reading import pages, resolved, works_of
 from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import Ledger, MinuteReport
@@ -24,7 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["take_stats"]
 
 
-def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
+class _Backlog(NamedTuple):
+    """The counted work items without a slot. `capped`: there are more."""
+
+    pending: dict[WorkId, Waiting]
+    scheduled: dict[WorkId, Waiting]
+    capped: bool
+
+    @property
+    def queued(self) -> Queued:
+        oldest_at = min((each.due_at for each in self.pending.values()), default=None)
+        return Queued(len(self.pending), len(self.scheduled), self.capped, oldest_at)
+
+
+def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False) -> Stats:
     """Returns the statistics, from several strong reads that are not one snapshot.
 
     Raises StoreUnavailable.
@@ -32,34 +47,69 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
     now = ports.clock.now()
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
-    minutes = KeyRange(
-        collection=Collection.REPORTS, pool=pool, low=id_floor(EpochMs(now - window_ms))
-    )
-    tallies = [
-        row.record.tally
-        for page in pages(ports.store, ports.telemetry, minutes)
-        for row in page
-        if isinstance(row.record, MinuteReport)
-    ]
+    minutes = _reported(ports, pool, EpochMs(now - window_ms))
     ledger = ledger_of(ports.store, pool)
-    current = None if ledger is None else ledger.tally
-    if current is not None and all(each.since != current.since for each in tallies):
-        tallies.append(current)
-    queued = _queued(ports, pool, ledger, now)
-    return stats_of(
-        queued,
-        tallies,
+    if (
+        ledger is not None
+        and ledger.tally is not None
+        and all(each.tally.since != ledger.tally.since for each in minutes)
+    ):
+        minutes.append(MinuteReport(pool=pool, at="", tally=ledger.tally, jobs=ledger.jobs))
+    backlog = _backlog(ports, pool, ledger, now)
+    stats = stats_of(
+        backlog.queued,
+        [each.tally for each in minutes],
         running=0 if ledger is None else len(ledger.entries),
         window_ms=window_ms,
         now=now,
     )
+    if not by_job:
+        return stats
+    since = EpochMs(now - window_ms)
+    return replace(stats, jobs=_by_job(ports, pool, ledger, backlog, minutes, since=since, now=now))
 
 
-def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Queued:
+def _reported(ports: Ports, pool: str, since: EpochMs) -> list[MinuteReport]:
+    reports = KeyRange(collection=Collection.REPORTS, pool=pool, low=id_floor(since))
+    return [
+        row.record
+        for page in pages(ports.store, ports.telemetry, reports)
+        for row in page
+        if isinstance(row.record, MinuteReport)
+    ]
+
+
+def _by_job(
+    ports: Ports,
+    pool: str,
+    ledger: Ledger | None,
+    backlog: _Backlog,
+    minutes: list[MinuteReport],
+    *,
+    since: EpochMs,
+    now: EpochMs,
+) -> dict[str, JobStats]:
+    """Returns the statistics by job. The ledger does not say which jobs run, so they are read."""
+    running = works_of(ports.store, pool, () if ledger is None else ledger.entries)
+    return job_stats_of(
+        backlog.pending.values(),
+        backlog.scheduled.values(),
+        [work.spec.label for work in running.values()],
+        [
+            each.jobs
+            for each in minutes
+            if each.jobs is not None and each.jobs.since == each.tally.since
+        ],
+        since=since,
+        now=now,
+    )
+
+
+def _backlog(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> _Backlog:
     taken = Taken(() if ledger is None else ledger.entries, frozenset())
     later = id_floor(EpochMs(now + 1))
-    due: dict[WorkId, EpochMs] = {}
-    scheduled: set[WorkId] = set()
+    due: dict[WorkId, Waiting] = {}
+    scheduled: dict[WorkId, Waiting] = {}
     capped = False
     for shard, mark in enumerate(marks_of(ledger)):
         low = deep_low(mark.work_cursor)
@@ -85,22 +135,23 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
             now,
         )
         due |= found[Look.DUE]
-        scheduled |= found[Look.LATER].keys()
+        scheduled |= found[Look.LATER]
         capped |= more
-    return Queued(len(due), len(scheduled), capped, min(due.values(), default=None))
+    return _Backlog(due, scheduled, capped)
 
 
 def _look(
     ports: Ports, key_range: KeyRange, taken: Taken, now: EpochMs
-) -> tuple[dict[Look, dict[WorkId, EpochMs]], bool]:
-    """Returns the work items of a range with their due times, classified as by a pass.
+) -> tuple[dict[Look, dict[WorkId, Waiting]], bool]:
+    """Returns the work items of a range with their jobs and due times, classified as by a pass.
 
     The flag is true if there are more rows than are counted.
     """
-    found: dict[Look, dict[WorkId, EpochMs]] = {look: {} for look in Look}
+    found: dict[Look, dict[WorkId, Waiting]] = {look: {} for look in Look}
     for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, key_range)):
         if count == limits.STATS_ROWS_MAX:
             return found, True
         if isinstance(work, WorkItem):
-            found[classify(row.sort, work, taken=taken, now=now)][work.id] = work.due_at
+            look = classify(row.sort, work, taken=taken, now=now)
+            found[look][work.id] = Waiting(work.spec.label, work.due_at)
     return found, False

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from logging import DEBUG, ERROR, INFO, WARNING
+from typing import TYPE_CHECKING
 
 from workpool_aws.model.events.event import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Kicked(Event, level=DEBUG):
@@ -41,6 +46,8 @@ class PassReport(Event, level=DEBUG):
     """Of the settled, work items that failed for good."""
     retried: int = 0
     canceled: int = 0
+    by_job: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same four counts for each job, without zeros."""
 
 
 class Drained(Event, level=INFO):

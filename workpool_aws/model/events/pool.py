@@ -100,6 +100,20 @@ class StatsTaken(Event, level=INFO, name="stats", always_logged=True):
     start_lag_p95_ms: int | None
 
 
+class JobStatsTaken(Event, level=INFO, name="job_stats", always_logged=True):
+    """A caller had the statistics of a pool logged by job. This is one of the jobs."""
+
+    job: str
+    window_ms: int
+    pending: int
+    scheduled: int
+    running: int
+    oldest_pending_s: float | None
+    executions: int
+    error_rate: float | None
+    permanent_failure_rate: float | None
+
+
 class DeploymentRecorded(Event, level=INFO):
     """The watchdog recorded the deployment that its environment names: the table had another.
 

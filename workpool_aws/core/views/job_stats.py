@@ -1,0 +1,99 @@
+"""Statistics of the jobs of a pool: `JobStats`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from workpool_aws.core.loop.tally import (
+    error_rate,
+    executions,
+    jobs_together,
+    permanent_failure_rate,
+)
+from workpool_aws.model.events import JobStatsTaken
+from workpool_aws.model.loop import JobTally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import JobTallies
+
+__all__ = ["JobStats", "Waiting", "job_stats_event", "job_stats_of"]
+
+
+class Waiting(NamedTuple):
+    """A work item of the backlog."""
+
+    job: str
+    due_at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStats:
+    """Figures of one job, each as in `Stats`.
+
+    A work item without a job's name counts for its function. Each minute counts the executions of
+    16 jobs apart; those of further jobs are in the pool's figures alone.
+    """
+
+    pending: int
+    scheduled: int
+    running: int
+    oldest_pending_s: float | None
+    executions: int
+    error_rate: float | None
+    permanent_failure_rate: float | None
+
+
+def job_stats_of(
+    pending: Iterable[Waiting],
+    scheduled: Iterable[Waiting],
+    running: Iterable[str],
+    minutes: Sequence[JobTallies],
+    *,
+    since: EpochMs,
+    now: EpochMs,
+) -> dict[str, JobStats]:
+    """Returns the statistics of each job that has any, by name.
+
+    `running` has the job of each slot in use.
+    """
+    due: dict[str, list[EpochMs]] = {}
+    for each in pending:
+        due.setdefault(each.job, []).append(each.due_at)
+    later = Counter(each.job for each in scheduled)
+    slots = Counter(running)
+    counted = jobs_together(job for each in minutes if each.since >= since for job in each.jobs)
+    tallies = {each.job: each for each in counted}
+    return {
+        job: JobStats(
+            pending=len(due.get(job, ())),
+            scheduled=later[job],
+            running=slots[job],
+            oldest_pending_s=max(0, now - min(due[job])) / 1000 if job in due else None,
+            executions=executions(tally),
+            error_rate=error_rate(tally),
+            permanent_failure_rate=permanent_failure_rate(tally),
+        )
+        for job in sorted({*due, *later, *slots, *tallies})
+        for tally in (tallies.get(job, JobTally(job=job)),)
+    }
+
+
+def job_stats_event(pool: str, job: str, stats: JobStats, *, window_ms: int) -> JobStatsTaken:
+    """Returns the log event of a job's statistics."""
+    return JobStatsTaken(
+        pool=pool,
+        job=job,
+        window_ms=window_ms,
+        pending=stats.pending,
+        scheduled=stats.scheduled,
+        running=stats.running,
+        oldest_pending_s=stats.oldest_pending_s,
+        executions=stats.executions,
+        error_rate=stats.error_rate,
+        permanent_failure_rate=stats.permanent_failure_rate,
+    )
