@@ -27,6 +27,7 @@ _MOVES: Final = {
     "put back": Move.PUT_BACK,
     "snooze": Move.SNOOZE,
     "cancel": Move.CANCEL,
+    "expire": Move.EXPIRE,
     "request cancel": Move.REQUEST_CANCEL,
     "suspect": Move.SUSPECT,
 }
