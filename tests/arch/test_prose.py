@@ -21,6 +21,11 @@ DOCUMENTS = sorted(
         *ROOT.glob("infra/cdk/*.md"),
     ]
 )
+CONSTRUCT = [
+    ROOT / "infra" / "cdk" / "workpool_cdk" / name
+    for name in ("errors.py", "layer.py", "monitoring.py", "workpool.py")
+]
+"""The modules of the construct whose names are public."""
 ROOMS = sorted(
     {
         path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "."
@@ -182,6 +187,14 @@ def test_docstrings_and_comments_of_room_use_words_of_house(room: str) -> None:
     ]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("path", CONSTRUCT, ids=name_of)
+def test_docstrings_of_construct_use_words_of_house(path: Path) -> None:
+    found = list(docstrings_of(ast.parse(path.read_text(encoding="utf-8"))))
+
+    assert [text for text in found if OPENINGS.match(text.strip())] == []
+    assert [fault for text in found for fault in broken_words(without_examples(text))] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from docutils import nodes  # noqa: E402 - after the line above
 from pygments.lexers.special import TextLexer  # noqa: E402 - as above
 from sphinx import addnodes  # noqa: E402 - as above
 from sphinx.application import Sphinx  # noqa: E402 - as above
+from sphinx.util import inspect  # noqa: E402 - as above
+from sphinx.util.inspect import stringify_signature  # noqa: E402 - as above
 
 from tools.docs_site.sources import PROJECT  # noqa: E402 - found by that line
 
@@ -52,7 +54,20 @@ pygments_dark_style = "native"
 def setup(app: Sphinx) -> None:
     """Show diagrams as their text: what draws them would come from elsewhere."""
     app.add_lexer("mermaid", TextLexer)
+    app.connect("autodoc-process-signature", _signature_of_init)
     app.connect("doctree-read", _lead_to_library)
+
+
+def _signature_of_init(
+    _: Sphinx, kind: str, name: str, thing: object, *_others: object
+) -> tuple[str, str] | None:
+    """The signature of a construct is its own: autodoc finds that of the mock below it first."""
+    if kind != "class" or not name.startswith("workpool_cdk.") or "__init__" not in vars(thing):
+        return None
+    signature = inspect.signature(thing.__init__, bound_method=True)
+    return stringify_signature(
+        signature, show_return_annotation=False, unqualified_typehints=True
+    ), ""
 
 
 def _lead_to_library(_: Sphinx, page: nodes.document) -> None:

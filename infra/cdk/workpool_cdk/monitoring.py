@@ -1,4 +1,4 @@
-"""Owns what watches the pools: the levels, and the alarms, dashboard and saved queries that each brings."""
+"""The monitoring of the pools: its levels, and the alarms, dashboard and saved queries of each."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Monitor", "Monitoring", "metrics_scope"]
 
 
 class Monitoring(StrEnum):
-    """How much is watched, and paid for. The sums stand in docs/operations.md."""
+    """The level of monitoring. docs/operations.md has the costs."""
 
     NONE = "none"
     """Nothing: no alarm, and no metric of our own."""
     MINIMAL = "minimal"
     """Alarms for the whole table: $0.90 a month while idle, at most $2.70."""
     FULL = "full"
-    """Metrics of each pool beside, alarms for its functions, a dashboard, saved queries: $3.40
-    more, up to $5.10 for each busy pool."""
+    """In addition metrics of each pool, alarms for its functions, a dashboard and saved queries:
+    $3.40 more, and up to $5.10 for each busy pool."""
 
 
 def metrics_scope(level: Monitoring) -> str:
-    """What WORKPOOL_METRICS says at a level; "": nothing."""
+    """The value of WORKPOOL_METRICS at a level. "" means no metrics."""
     match level:
         case Monitoring.NONE:
             return ""

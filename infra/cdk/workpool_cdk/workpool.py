@@ -1,4 +1,4 @@
-"""Owns the `Workpool` construct, which users see: what it is made of, and what may be added to it."""
+"""The `Workpool` construct: its parts, and the functions and targets that are added to it."""
 
 from __future__ import annotations
 
@@ -115,37 +115,36 @@ def _removal_policy(value: object) -> RemovalPolicy:
 class Workpool(Construct):
     """A table with one or more pools, and everything that runs them.
 
-    Nothing that is not added to it can be invoked by it.
+    The pools can run only functions that were added.
 
     Args:
         scope: The stack, or a construct in it.
         construct_id: Its name there.
-        pools: The pools of the table, by name, each with its options: `max_parallelism`, 0 to 500;
-            without it, what programs say. A limit given here beats the one of a program's
-            constructor; what people set by `configure` beats both.
-        table_name: None: CloudFormation makes one. Read it from `table_name`, or in a function from
-            WORKPOOL_TABLE.
+        pools: The pools of the table, by name, each with its options. The option is
+            `max_parallelism`, 0 to 500, and defaults to the limit of the programs. A limit given
+            here takes precedence over that of a program's constructor, and `configure` over both.
+        table_name: The table's name. `None` means that CloudFormation makes one. The property
+            `table_name` has it, and in a function the variable WORKPOOL_TABLE.
         encryption_key: A KMS key of your own for the table and the queues of failures; `None` means
             DynamoDB's and SQS's own.
-        deletion_protection: Whether DynamoDB refuses to delete the table.
-        removal_policy: What becomes of the table with the stack: kept, unless it is told otherwise.
-            Everything else goes.
-        log_retention: How long the logs of loop, completion and watchdog are kept.
-        log_level: Of those three; facts below it are not logged (docs/events.md).
+        deletion_protection: True lets DynamoDB refuse to delete the table.
+        removal_policy: The policy of the table when the stack is deleted. Defaults to keeping it.
+            Everything else is deleted.
+        log_retention: Time for which the logs of loop, completion and watchdog are kept.
+        log_level: The lowest level that these three log (docs/events.md).
         loop_memory_mb: Memory of the loop, and with it its share of a core, which bounds the starts
             a second (docs/performance.md). Defaults to 10 MB for each slot of the largest limit in
             `pools`, at least 256 and at most 1,769 (one whole core).
-        monitoring: What is watched, and paid for: a member of `Monitoring`, or "none", "minimal" or
-            "full".
-        alarm_topic: The topic that alarms notify when they go off and when they are over; `None`
-            means that they only show.
-        failure_retention: How long the two queues of failures keep a message, 1 minute to 14 days.
-            Messages of completion hold arguments and results; they are under `encryption_key`,
-            where it is given.
+        monitoring: A member of `Monitoring`, or "none", "minimal" or "full".
+        alarm_topic: The topic that alarms notify when they begin and end. `None` means that they
+            only show in the console.
+        failure_retention: Time for which the two queues of failures keep a message, 1 minute to
+            14 days. Defaults to 14 days. Messages of completion hold arguments and results. They are encrypted with
+            `encryption_key`, if it is given.
 
     Raises:
-        ConfigurationError: an option is not what can be deployed; the message names it. Nothing was
-            added to the stack by the check of options.
+        ConfigurationError: An option cannot be deployed; the message names it. Nothing was added to
+            the stack.
     """
 
     def __init__(  # noqa: PLR0913 - options of a facade, all but three keyword-only
@@ -213,7 +212,7 @@ class Workpool(Construct):
 
     @property
     def table_name(self) -> str:
-        """What `workpool_aws.Workpool` is given."""
+        """The name of the table, which `workpool_aws.Workpool` takes."""
         return self.table.table_name
 
     @property
@@ -223,17 +222,17 @@ class Workpool(Construct):
 
     @property
     def completion(self) -> lambda_.IFunction:
-        """The function that destinations lead to."""
+        """The function that receives Lambda's records of failed and finished invocations."""
         return self._completion.function
 
     @property
     def watchdog(self) -> lambda_.IFunction:
-        """The function that looks once a minute."""
+        """The function that checks the pools once a minute."""
         return self._watchdog.function
 
     @property
     def alarms(self) -> Mapping[str, cloudwatch.Alarm]:
-        """The alarms, by the names that docs/operations.md has; none at level `none`."""
+        """The alarms, by their names in docs/operations.md. There are none at level `none`."""
         return {} if self._monitor is None else self._monitor.alarms
 
     def add_action(
@@ -247,33 +246,35 @@ class Workpool(Construct):
     ) -> None:
         """Let pools run a function, version or alias.
 
-        What was not added fails as `not_invocable`, and the error says so.
+        A work item of a function that was not added fails as `not_invocable`.
 
-        Sets its asynchronous configuration: no retries of Lambda's own, event age, destinations;
-        and `RecursiveLoop`. A decorated one may then report its works; an undecorated one gets no
-        access to the table.
+        The call sets the function's asynchronous configuration (no retries by Lambda, event age,
+        destinations) and its `RecursiveLoop`. A decorated function may then report the outcomes of
+        its work items. An undecorated one gets no access to the table.
 
         Args:
-            function: Of this app; another stack of it will do.
-            decorated: Whether its handler is made by `@pool.action` or `@pool.query`. Say what is
-                so: a decorated function added as undecorated may not report, and the other way
-                round nobody hears of its successes, and a work without retry may run again: the
-                function is marked (WORKPOOL_DECORATED) as one that claims its starts.
-            pools: The pools that may run it and, if it is decorated, whose works it may report.
-                Defaults to all of this construct. Said to the library in WORKPOOL_SERVES; a second
-                call adds to it.
-            event_age: How long an event may wait in Lambda's queue, 1 minute to 6 hours. It is part
-                of each start's deadline: what never reports is recovered only after it.
-            name: The job that the function is, by the name of the decorated function or the one that
+            function: A function of this app, in any of its stacks.
+            decorated: True if its handler is made by `@pool.action`, `@pool.query` or
+                `pool.handler`. A decorated function that is added as undecorated cannot report. An
+                undecorated one that is added as decorated never reports a success, and a work item
+                without retry may then run again, because WORKPOOL_DECORATED marks the function as
+                one that claims its starts.
+            pools: The pools that may run it and, if it is decorated, whose work items it may
+                report. Defaults to all pools of this construct. WORKPOOL_SERVES names them to the
+                library, and a second call adds to it.
+            event_age: The longest time that an event may wait in Lambda's queue, 1 minute to
+                6 hours. It is part of each start's deadline, after which a start that never
+                reported is recovered.
+            name: The job that the function is: the name of the decorated function, or the one that
                 its decorator gives it. Callers then enqueue it by that name, or by the decorated
                 function itself. `None` means that only its ARN or its own name leads to it.
 
         Raises:
-            ConfigurationError: it is imported, an unknown pool is named, its role takes no
+            ConfigurationError: The function is imported, a pool is unknown, its role takes no
                 permissions from here, it has a feature with which a pool cannot work
-                (docs/limits.md), or its asynchronous settings contradict others; or the name is no
-                job's, or another function's. What is changed
-                afterwards is checked when the app is synthesized.
+                (docs/limits.md), or its asynchronous settings contradict others. Or the name cannot
+                be a job's, or is another function's. Later changes are checked when the app is
+                synthesized.
         """
         target = qualified(function)
         refuse_unfit(target.function)
@@ -308,24 +309,23 @@ class Workpool(Construct):
         pools: Sequence[str] | None = None,
         name: str | None = None,
     ) -> None:
-        """Let works name a function, queue or topic as `on_complete`.
+        """Let work items name a function, queue or topic as `on_complete`.
 
         A decorated function gets its asynchronous configuration, and may mark callbacks as
-        delivered. Any other target is only sent to.
+        delivered. Every other target receives messages and no permissions.
 
         Args:
-            target: A function, version or alias, of this app if it is decorated; or an SQS queue or
+            target: A function, version or alias, of this app if it is decorated. Or an SQS queue or
                 SNS topic.
-            decorated: Whether a function's handler is made by `@pool.on_complete` or
-                `@pool.action`; without meaning for queues and topics.
+            decorated: True if a function's handler is made by `@pool.on_complete` or
+                `@pool.action`. It has no meaning for queues and topics.
             pools: The pools whose callbacks it may mark, and whose workers may send to it. Loop and
-                completion may send to it for any pool. Defaults to all of this construct.
-            name: The name of a function's handler, as `add_action` has it.
+                completion may send to it for any pool. Defaults to all pools of this construct.
+            name: The name of a function's handler, as for `add_action`.
 
         Raises:
-            ConfigurationError: as `add_action`; or it has a name and is no decorated function; or
-                its handlers are so many that their names do not fit into the watchdog's
-                environment.
+            ConfigurationError: As `add_action`. Or the target has a name and is no decorated
+                function. Or the names of all handlers do not fit into the watchdog's environment.
         """
         names = pool_names(pools, self._pools)
         acknowledges = flag("decorated", decorated)
@@ -360,7 +360,7 @@ class Workpool(Construct):
             event_age: As for `add_action`.
 
         Raises:
-            ConfigurationError: as `add_action`; or it has no name.
+            ConfigurationError: As `add_action`. Or no name was given.
         """
         listed = read_jobs("jobs", jobs), read_jobs("on_complete", on_complete)
         if not any(listed):
@@ -373,26 +373,24 @@ class Workpool(Construct):
             self._name_job(job, qualified(function), "add_handler")
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role enqueue works.
+        """Let a function or role enqueue work items.
 
-        It may write the items of works, as every producer must, but not query or remove them.
-
-        A function is told the table in WORKPOOL_TABLE, and for the library where the loop is.
+        It may write them, but neither query nor remove them. A function gets the table's name in
+        WORKPOOL_TABLE, and the loop's address.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
-                can have no permissions.
+            ConfigurationError: A pool is unknown, or the grantee is of another account or can have
+                no permissions.
         """
         self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role ask: `status`, `result`, `list`, `stats`, `config`.
+        """Let a function or role query: `status`, `result`, `list`, `stats`, `config`.
 
-        Arguments and results can be read, too.
+        It can read arguments and results, too.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
-                can have no permissions.
+            ConfigurationError: As `grant_enqueue`.
         """
         self._grant(grantee, Actor.READER, pools)
 
@@ -400,8 +398,7 @@ class Workpool(Construct):
         """Let a function or role `cancel`, `cancel_all`, `redrive` and `configure`.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
-                can have no permissions.
+            ConfigurationError: As `grant_enqueue`.
         """
         self._grant(grantee, Actor.MANAGER, pools, permissions.invoke_statement(self._loop.arn))
 
@@ -445,19 +442,19 @@ class Workpool(Construct):
         return Monitor(self, "Monitor", watched, level=level, topic=topic)
 
     def _connect(self, log_level: str, monitoring: Monitoring) -> None:
-        """Tell the three functions about each other, and let each do its part."""
+        """Give the three functions each other's addresses, and the permissions of each."""
         places = [
             (settings.LOOP_ARN, self._loop.arn),
             (settings.COMPLETION_ARN, self._completion.arn),
             (settings.SCHEDULE_GROUP, self._far_wakes.group.schedule_group_name),
             (settings.SCHEDULER_ROLE_ARN, self._far_wakes.role.role_arn),
         ]
-        told = [(settings.TABLE, self.table.table_name), (settings.LOG_LEVEL, log_level)]
+        common = [(settings.TABLE, self.table.table_name), (settings.LOG_LEVEL, log_level)]
         measured = (settings.METRICS, metrics_scope(monitoring))
-        self._loop.set_environment([*places, *told, measured, (settings.LEAN_CALLS, "1")])
-        self._completion.set_environment([*places[:2], *told])
+        self._loop.set_environment([*places, *common, measured, (settings.LEAN_CALLS, "1")])
+        self._completion.set_environment([*places[:2], *common])
         self._watchdog.set_environment(
-            [*places, *told, measured, (settings.POOLS, pools_to_json(self._pools))]
+            [*places, *common, measured, (settings.POOLS, pools_to_json(self._pools))]
         )
         for actor, function in (
             (Actor.LOOP, self._loop),
@@ -550,7 +547,7 @@ class Workpool(Construct):
         refuse_where_lost(target.function.node.path, target.role, statements, Stack.of(self))
 
     def _list_as_acknowledging(self, handler: Qualified) -> None:
-        """Say in the table that this function acknowledges, for whoever may not read its destinations."""
+        """Note in the table that this function acknowledges, for senders that may not read its destinations."""
         name = name_beside(handler.function, Stack.of(self))
         listed = self._named.acknowledging
         if name is not None and name not in listed:
@@ -576,7 +573,7 @@ class Workpool(Construct):
         self._watchdog.set_environment([(settings.JOBS, self._named.jobs_text())])
 
     def _let_tell(self, callback: _Callback) -> None:
-        """Let all who may finish a work of these pools send its callback to this target."""
+        """Let every role that may finish a work item of these pools send its callback to this target."""
         for teller in (self._loop, self._completion):
             self._beside(callback.target, "Callbacks", teller).add_statements(*callback.statements)
         for worker in self._workers:
