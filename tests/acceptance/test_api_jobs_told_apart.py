@@ -1,5 +1,6 @@
 """Two jobs in one function: logs, statistics and lists speak of the job, not of the function."""
 
+import functools
 from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from workpool_aws import JobStats, NonRetryableError, RetryPolicy, Workpool
+from workpool_aws import JobStats, NonRetryableError, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.testing import assert_enqueued, refute_enqueued
 
@@ -78,6 +79,67 @@ def test_cloud_shows_work_items_and_invocations_of_one_job(cloud: LocalCloud, tw
     ]
     assert_enqueued(two.good, to="a@example.com")
     refute_enqueued(two.bad, to="a@example.com")
+
+
+def test_lists_and_dead_letters_of_one_job(cloud: LocalCloud, two: Two) -> None:
+    sent = two.good.enqueue_batch(None, [{"to": "a@example.com"}] * 2)
+    crawled = two.bad.enqueue_batch(None, [{"url": "https://example.com"}] * 3)
+    cloud.fail_next(two.good, NonRetryableError("no such mailbox"))
+    cloud.run_until_idle(raise_failures=False)
+    pool = two.pool
+
+    for job, ids, dead in ((two.good, sent, 1), (two.bad, crawled, 3)):
+        handle = job.with_options(run_after=timedelta(days=1))
+        for fn in (job, handle, functools.wraps(job)(lambda event, context: None), job.job.name):
+            assert [work.work_id for work in pool.list(None, fn=fn).items] == ids
+            assert pool.count_dead_letters(None, fn) == dead
+    assert len(pool.list(None, fn=two.arn).items) == len(pool.list(None, fn="many").items) == 5
+    assert pool.list(None, fn="hear").items == ()
+    assert pool.redrive_all(None, fn="mail.send") == 1
+    assert (pool.count_dead_letters(None, two.good), pool.count_dead_letters(None)) == (0, 3)
+
+
+def test_job_of_its_own_function_has_what_was_enqueued_by_function(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+
+    @pool.action
+    def crawl(url: str) -> None: ...
+
+    arn = cloud.function(crawl, name="own")
+    cloud.function(_plain, name="crawl")
+    by_arn = pool.enqueue_action(None, arn, {"url": "https://example.com"})
+    by_job = crawl.enqueue(None, url="https://example.com")
+    other = pool.enqueue_action(None, cloud.function(_plain, name="other"), {})
+
+    for fn in (crawl, "crawl"):
+        assert {work.work_id for work in pool.list(None, fn=fn).items} == {by_arn, by_job}
+    assert [work.work_id for work in pool.list(None, fn="other").items] == [other]
+
+
+def test_work_items_of_job_that_is_not_deployed_any_more_are_listed(cloud: LocalCloud) -> None:
+    pool, old = cloud.workpool(), Workpool("jobs-of-another-deployment")
+
+    @old.action(name="crawl.2024")
+    def crawl(url: str) -> None: ...
+
+    assert pool.list(None, fn=crawl).items == pool.list(None, fn="crawl.2024").items == ()
+
+
+@pytest.mark.parametrize("bad", ["a b", "", "x" * 65 + ".", 5, len, ["crawl"], b"crawl"])
+def test_what_names_no_job_is_refused(cloud: LocalCloud, bad: Any) -> None:
+    pool = cloud.workpool()
+    for call in (pool.list, pool.redrive_all, pool.count_dead_letters):
+        with pytest.raises(UsageError, match=r"^fn must be None \(any\), a decorated function, "):
+            call(None, fn=bad)
+
+
+def test_handlers_and_functions_of_many_jobs_are_no_job(cloud: LocalCloud, two: Two) -> None:
+    @two.pool.on_complete
+    def heard(event: Any) -> None: ...
+
+    for bad in (heard, two.pool.handler(two.good, two.bad)):
+        with pytest.raises(UsageError, match=r"^fn must be "):
+            two.pool.list(None, fn=bad)
 
 
 def test_statistics_of_each_job(cloud: LocalCloud, two: Two) -> None:

@@ -786,3 +786,23 @@ def test_narrow_terminal_cuts_error_first_then_time_and_never_id(
     assert len(line.rstrip()) <= columns
     assert re.sub(r"\s{2,}", "  ", line).startswith(expected)
     assert ("…" in line) == (columns < 130)
+
+
+def test_stats_and_lists_by_job(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    send = scene.pool.action(name="mail.send")(lambda: None)
+    arn = scene.cloud.function(scene.pool.handler(send), name="app")
+    work_id = send.enqueue(None)
+    scene.cloud.run_until_idle(timeout=timedelta(minutes=1))
+    capsys.readouterr()
+
+    assert main(["stats", "--by-job"]) == 0
+    lines = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    main(["stats", "--by-job", "--json"])
+    jobs = json.loads(capsys.readouterr().out)["jobs"]
+    main(["ls", "--job", "mail.send", "--wide"])
+    (_, listed) = capsys.readouterr().out.splitlines()
+
+    assert ["mail.send", "0", "0", "0", "-", "1", "0.0%", "0.0%"] in lines
+    assert jobs["mail.send"]["executions"] == 1
+    assert listed.startswith(work_id)
+    assert f"mail.send in {arn}" in listed

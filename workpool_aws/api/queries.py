@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.api.caller import read_caller
+from workpool_aws.api.job_filter import read_filter
 from workpool_aws.core.views.job_stats import job_stats_event
 from workpool_aws.core.views.listing import (
     ListOrder,
     ListState,
     Page,
-    check_function,
     check_listing,
-    names_function,
 )
 from workpool_aws.core.views.stats import Stats, check_window, stats_event
 from workpool_aws.core.views.status import Result, Status, result_of, status_of
@@ -34,6 +33,7 @@ from workpool_aws.model.payload import Part
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.views.details import PoolSummary, WorkDetails
     from workpool_aws.core.views.why.answer import Why
     from workpool_aws.core.work.cancel import CancelAnswer
@@ -252,7 +252,7 @@ class PoolQueries:
         self,
         ctx: LambdaContext | None,
         state: ListState | None = None,
-        fn: str | None = None,
+        fn: str | JobHandle[..., Any] | None = None,
         order: ListOrder = "oldest",
         limit: int = 50,
         after: str | None = None,
@@ -263,8 +263,8 @@ class PoolQueries:
 
         Work items come in the order of their due time at enqueue. Pending ones come in the order of
         their present due time, dead ones in that of their failure, or of their callback's. The call
-        reads at most 2,000 rows, so a page of one function's finished work items may be short and
-        still have a `next`.
+        reads at most 2,000 rows, so a page of one job's finished work items may be short and still
+        have a `next`.
 
             >>> from workpool_aws.local import LocalCloud
             >>> with LocalCloud() as cloud:
@@ -285,8 +285,8 @@ class PoolQueries:
             state: "pending" (due now or later), "running", "finished" (with any outcome), or "dead"
                 (failed for good and not redriven, or with a dead `callback`). Dead ones come from
                 an index, which may lag behind by a second or so. `None` means all.
-            fn: The only function to list, by its ARN as it was enqueued, or by name. `None` means
-                any function.
+            fn: The only job to list, by its decorated function or name, or the only function, by
+                its ARN as it was enqueued, or by name. `None` means all.
             order: "oldest" or "newest" first.
             limit: The most work items of the page, 1 to 1,000.
             after: The `next` of the page before. `None` means the first page.
@@ -297,7 +297,8 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        listing = check_listing(state=state, fn=fn, order=order, limit=limit, after=after)
+        wanted = read_filter(self._ports, fn)
+        listing = check_listing(state=state, fn=wanted, order=order, limit=limit, after=after)
         return list_works(self._ports, self.name, listing)
 
     def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
@@ -338,36 +339,38 @@ class PoolQueries:
             self._ports, self.name, _checked_id("work_id", work_id), origin=caller.origin
         )
 
-    def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
-        """Redrive every dead letter, or those of one function, each as `redrive` does.
+    def redrive_all(
+        self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
+    ) -> int:
+        """Redrive every dead letter, or those of one job or function, each as `redrive` does.
 
-        Returns their number.
+        Returns their number. `fn` is as in `list`.
 
         A work item that dies during the call, or died a moment before, may be left for the next
         call. So is a failure whose callback was dead as well.
 
         Raises:
-            UsageError: `ctx` is no context, or `fn` no name or ARN. Nothing was made.
+            UsageError: `ctx` is no context, or `fn` no job, name or ARN. Nothing was made.
             StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call
                 redrives the others.
         """
         caller = read_caller(ctx)
-        wanted, ports = check_function(fn), self._ports
-        return redrive_each(
-            ports, self.name, _dead_letters(ports, self.name, wanted), origin=caller.origin
-        )
+        found = _dead_letters(self._ports, self.name, fn)
+        return redrive_each(self._ports, self.name, found, origin=caller.origin)
 
-    def count_dead_letters(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
+    def count_dead_letters(
+        self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
+    ) -> int:
         """The number of dead letters that `redrive_all` would redrive now.
 
         Reads each dead letter, from an index that may lag behind by a second or so.
 
         Raises:
-            UsageError: `ctx` is no context, or `fn` no name or ARN.
+            UsageError: `ctx` is no context, or `fn` no job, name or ARN.
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return len(_dead_letters(self._ports, self.name, check_function(fn)))
+        return len(_dead_letters(self._ports, self.name, fn))
 
     def is_known(self, ctx: LambdaContext | None) -> bool:
         """True for a pool that had work once, or was given a limit.
@@ -463,8 +466,9 @@ class PoolQueries:
         return status.as_shown(self._ports, self.name, self._load(ids))
 
 
-def _dead_letters(ports: Ports, pool: str, fn: str | None) -> list[WorkId]:
-    return dead_letters(ports, pool, lambda work: names_function(fn, work.spec.target))
+def _dead_letters(ports: Ports, pool: str, fn: object) -> list[WorkId]:
+    wanted = read_filter(ports, fn)
+    return dead_letters(ports, pool, lambda work: wanted is None or wanted.admits(work.spec))
 
 
 def _checked_id(field: str, work_id: object) -> str:

@@ -43,7 +43,7 @@ def _add_work_commands(add: Adder) -> None:
     ls.add_argument(
         "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
     )
-    ls.add_argument("--fn", metavar="F", help="only work items of this function: a name or an ARN")
+    _with_job(ls, "only work items of this job or function")
     ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
     ls.add_argument(
         "--limit",
@@ -85,7 +85,7 @@ def _add_work_commands(add: Adder) -> None:
     )
     redrive.add_argument("ids", metavar="ID", nargs="*")
     redrive.add_argument("--all", action="store_true", help="every dead letter")
-    redrive.add_argument("--fn", metavar="F", help="with --all: only those of this function")
+    _with_job(redrive, "with --all: only those of this job or function")
     _with_yes(redrive)
 
 
@@ -142,6 +142,10 @@ def _add_pool_commands(add: Adder) -> None:
 def _with_yes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _with_target(parser)
+
+
+def _with_job(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("--job", "--fn", dest="fn", metavar="J", help=f"{help_}: a name or an ARN")
 
 
 def _with_target(parser: argparse.ArgumentParser) -> None:

@@ -122,7 +122,7 @@ def run_redrive(options: argparse.Namespace) -> int:
     if bool(options.ids) == options.all:
         raise UsageError("ID", Words("both") if options.all else NOTHING, "given, or else --all")
     if options.fn is not None and not options.all:
-        raise UsageError("--fn", options.fn, "given together with --all, or left out")
+        raise UsageError("--job", options.fn, "given together with --all, or left out")
     target = target_of(options)
     if options.all:
         return _redrive_all(target, options.fn, yes=options.yes)

@@ -10,7 +10,7 @@ import pytest
 from tests.kit.records import NOW, a_work
 from workpool_aws import UsageError
 from workpool_aws.core.views.details import StoredPayload, details_of
-from workpool_aws.core.views.listing import names_function
+from workpool_aws.core.views.listing import JobFilter
 from workpool_aws.core.views.stats import Queued, check_window, stats_event, stats_of
 from workpool_aws.model.payload import Part
 
@@ -62,7 +62,6 @@ def test_payload_that_was_asked_for_and_is_gone_is_missing() -> None:
 @pytest.mark.parametrize(
     ("fn", "target", "named"),
     [
-        (None, ARN, True),
         (ARN, ARN, True),
         (ARN, f"{ARN}:live", False),
         (f"{ARN}:live", ARN, False),
@@ -76,5 +75,7 @@ def test_payload_that_was_asked_for_and_is_gone_is_missing() -> None:
         ("send", "send:live", True),
     ],
 )
-def test_function_is_named_by_its_arn_or_its_name(fn: str | None, target: str, named: bool) -> None:
-    assert names_function(fn, target) is named
+def test_function_is_named_by_its_arn_or_its_name(fn: str, target: str, named: bool) -> None:
+    wanted = JobFilter(job=fn, function=fn, whole=True)
+
+    assert wanted.admits(a_work(target=target).spec) is named

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback.targets import DEPLOYED_AS, is_decorated
 from workpool_aws.core.views.instants import instant
 from workpool_aws.core.views.status import Status, status_of
 from workpool_aws.errors import UsageError
-from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, JOB
+from workpool_aws.model.names import names_function as same_function
 from workpool_aws.model.refs import key_after, key_before
 from workpool_aws.model.work import State, WorkItem
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workpool_aws.model.ids import EpochMs, WorkId
+    from workpool_aws.model.spec import Spec
 
 __all__ = [
+    "JobFilter",
     "ListOrder",
     "ListState",
     "ListedWork",
@@ -32,7 +34,6 @@ __all__ = [
     "check_listing",
     "cursor_of",
     "listed",
-    "names_function",
 ]
 
 ListState = Literal["pending", "running", "finished", "dead"]
@@ -78,11 +79,35 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Admits the work items of one job, or of one function."""
+
+    job: str
+    """A job's name."""
+    function: str | None
+    """The function, by name or ARN, whose work items without a job's name belong to the job. `None`
+    means that no function is the job's alone."""
+    whole: bool = False
+    """True if everything that the function runs is asked for, whatever its job."""
+
+    def admits(self, spec: Spec) -> bool:
+        """True for what was asked of this job or function."""
+        if spec.job == self.job:
+            return True
+        if self.function is None:
+            return False
+        if self.whole:
+            return _names_function(self.function, spec.target)
+        return spec.job is None and same_function(self.function, spec.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A checked request for a list."""
 
     state: ListState | None
-    fn: str | None
+    fn: JobFilter | None
+    """The only job or function of the page. `None` means all."""
     newest: bool
     limit: int
     last: str | None
@@ -100,7 +125,7 @@ class Listing:
 
 
 def check_listing(
-    *, state: object, fn: object, order: object, limit: object, after: object
+    *, state: object, fn: JobFilter | None, order: object, limit: object, after: object
 ) -> Listing:
     """Returns the checked request.
 
@@ -115,27 +140,23 @@ def check_listing(
     checked: ListState | None = next((known for known in _STATES if known == state), None)
     prefix = _prefix(checked, newest=order == "newest")
     last = None if after is None else _last_in(after, prefix)
-    return Listing(
-        state=checked, fn=check_function(fn), newest=order == "newest", limit=limit, last=last
-    )
+    return Listing(state=checked, fn=fn, newest=order == "newest", limit=limit, last=last)
 
 
-def check_function(fn: object) -> str | None:
-    """Returns the function to list; `None` means any.
+def check_function(fn: object) -> str:
+    """Returns the name of a job, or the name or ARN of a function.
 
-    Raises UsageError for a value that is neither a name nor an ARN.
+    Raises UsageError for anything else.
     """
-    if fn is not None and (
-        not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))
-    ):
-        if is_decorated(fn):
-            raise UsageError("fn", fn, DEPLOYED_AS)
-        raise UsageError(
-            "fn",
-            fn,
-            "None (any), the ARN of a Lambda function, version or alias, or a function name",
-        )
-    return fn
+    patterns = (FUNCTION_NAME, FUNCTION_ARN, JOB)
+    if isinstance(fn, str) and any(each.fullmatch(fn) for each in patterns):
+        return fn
+    raise UsageError(
+        "fn",
+        fn,
+        "None (any), a decorated function, the name of a job, or the name or ARN of a Lambda "
+        "function, version or alias",
+    )
 
 
 def cursor_of(listing: Listing, last: str) -> str:
@@ -167,9 +188,9 @@ def _last_in(after: object, prefix: str) -> str:
     return text.removeprefix(prefix)
 
 
-def names_function(fn: str | None, target: str) -> bool:
+def _names_function(fn: str, target: str) -> bool:
     """True if `fn` names the target: by the same ARN, or by its name, qualified or not."""
-    if fn is None or fn == target:
+    if fn == target:
         return True
     if fn.startswith("arn:"):
         return False
@@ -184,7 +205,7 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
     """
     if work.expires_at is not None and work.expires_at * 1000 <= now:
         return False
-    if not names_function(listing.fn, work.spec.target):
+    if listing.fn is not None and not listing.fn.admits(work.spec):
         return False
     match listing.state:
         case None:
