@@ -1,4 +1,6 @@
-"""Every block of Python in the documents is run by a test, which the comment above the block names.
+"""Every block of Python in the documents is run by a test, and every command exists.
+
+The comment above a block of Python names its kind, and `RUN_BY` the test of each kind.
 
 Blocks marked `fragment` run here, page by page, in a LocalCloud. A page assumes some names, which
 `PAGES` gives it, and that its decorated functions are deployed.
@@ -7,8 +9,10 @@ Blocks marked `fragment` run here, page by page, in a LocalCloud. A page assumes
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +23,7 @@ from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
 from pydantic import BaseModel
 
 from workpool_aws import OnCompleteEvent, TaskPool
+from workpool_aws.cli.main import make_parser
 from workpool_aws.local import LocalCloud
 from workpool_aws.testing import lambda_context
 
@@ -128,6 +133,22 @@ PAGES = {
 }
 
 
+SHELL = re.compile(r"^ *```sh\n(?P<code>.*?)^ *```", re.MULTILINE | re.DOTALL)
+ASSIGNMENT = re.compile(r"^(?:export )?(?:\w+=\S+ )*")
+
+
+def commands_of(page: Path, program: str) -> list[str]:
+    """The commands of one program in the shell blocks of a page, without comments."""
+    blocks = "".join(SHELL.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    lines = [re.sub(r"\s#.*", "", line) for line in blocks.splitlines()]
+    commands = [
+        ASSIGNMENT.sub("", command.strip())
+        for line in lines
+        for command in re.split(r"&&|;|\|", line)
+    ]
+    return [each for each in commands if each.split()[:1] == [program]]
+
+
 def fragments_of(page: Path) -> list[str]:
     return [
         re.sub(rf"^{found['indent']}", "", found["code"], flags=re.MULTILINE)
@@ -152,12 +173,40 @@ def test_every_page_with_fragments_is_looked_at() -> None:
     )
 
 
+def test_targets_that_documents_name_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    named = {
+        word
+        for path in DOCUMENTS
+        for command in commands_of(path, "make")
+        for word in command.split()[1:]
+        if re.fullmatch(r"[a-z][a-z0-9-]*", word)
+    }
+
+    assert "demo" in named
+    assert named <= targets
+
+
+def test_commands_that_documents_name_are_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = []
+    commands = [each for path in DOCUMENTS for each in commands_of(path, "workpool")]
+    for command in commands:
+        try:
+            make_parser().parse_args(shlex.split(command)[1:])
+        except SystemExit:
+            refused.append((command, capsys.readouterr().err))
+
+    assert len(commands) > 20
+    assert refused == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_fragments_of_page_run_one_after_another(page: str) -> None:
     with LocalCloud(clock="virtual") as cloud:
         pool = Deploying(cloud, "pages")
         names = {"__name__": "page", "pool": pool, "context": lambda_context("caller")}
-        names |= {"timedelta": __import__("datetime").timedelta} | PAGES[page](pool)
+        names |= {"timedelta": timedelta} | PAGES[page](pool)
         for code in fragments_of(ROOT / page):
             exec(compile(code, page, "exec"), names)  # noqa: S102 - the documents' own code is what is tested
         cloud.run_until_idle(raise_failures=True)

@@ -14,26 +14,31 @@ if TYPE_CHECKING:
 def command_line() -> str:
     """The commands with their options, as sections of a page in Markdown."""
     return "\n".join(
-        line for name, parser in _commands().items() for line in _section(name, parser)
+        line
+        for name, parser in _commands("workpool", make_parser())
+        for line in _section(name, parser)
     )
 
 
-def _commands() -> dict[str, argparse.ArgumentParser]:
-    [commands] = [
-        action
-        for action in make_parser()._actions  # noqa: SLF001 - argparse has no public view of what was added
-        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - as above
-    ]
-    return dict(commands.choices)
+def _commands(
+    name: str, parser: argparse.ArgumentParser
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The parsers that run something, those of nested commands too, by their whole names."""
+    nested = [each for each in _actions(parser) if isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001 - argparse has no public view of what was added
+    if not nested:
+        yield name, parser
+    for action in nested:
+        for word, inner in action.choices.items():
+            yield from _commands(f"{name} {word}", inner)
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [each for each in parser._actions if not isinstance(each, argparse._HelpAction)]  # noqa: SLF001 - as above
 
 
 def _section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
-    actions = [
-        action
-        for action in parser._actions  # noqa: SLF001 - as above
-        if not isinstance(action, argparse._HelpAction)  # noqa: SLF001 - as above
-    ]
-    yield from (f"## workpool {name}", "", (parser.description or "").split("\n\n")[0], "")
+    actions = _actions(parser)
+    yield from (f"## {name}", "", (parser.description or "").split("\n\n")[0], "")
     if actions:
         yield from ("| option | meaning |", "|---|---|")
         yield from (f"| `{_spelling(each)}` | {_meaning(each)} |" for each in actions)
