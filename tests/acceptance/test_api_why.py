@@ -161,6 +161,17 @@ def never_enqueued(_: LocalCloud, __: Workpool) -> str:
     return "01JZZZZZZZZZZZZZZZZZZZZZZ0"
 
 
+def in_time(cloud: LocalCloud, pool: Workpool) -> str:
+    return pool.enqueue_action(None, "echo", {}, run_after=HOUR, expires_after=2 * HOUR)
+
+
+def too_late(cloud: LocalCloud, pool: Workpool) -> str:
+    pool.configure(None, paused=True)
+    work_id = pool.enqueue_action(None, "echo", {}, expires_after=MINUTE)
+    cloud.advance(HOUR)
+    return work_id
+
+
 def no_id(_: LocalCloud, __: Workpool) -> str:
     return "no id"
 
@@ -180,13 +191,15 @@ TABLE: list[tuple[Scene, str, list[str], str]] = [
     (snoozed, "waiting", ["not_due", "loop_resting"], "its code snoozed attempt 1"),
     (asked_for_later, "waiting", ["not_due", "loop_resting"], "attempt 1, which failed"),
     (no_function, "waiting", ["function_refused", "not_due", "loop_running"], "refuses to invoke"),
+    (in_time, "waiting", ["not_due", "loop_running", "expires"], "enqueued for a later time"),
+    (too_late, "blocked", ["paused", "expires"], "The pool is paused since "),
     (done, "finished", ["succeeded"], "It succeeded at "),
     (dead, "finished", ["failed"], "after 1 attempt: KeyError: "),
     (redriven, "finished", ["failed", "redriven"], "after 1 attempt"),
     (canceled, "finished", ["canceled"], "It was canceled at "),
     (callback_that_fails, "finished", ["succeeded", "callback_pending"], "It succeeded"),
     (callback_that_is_dead, "finished", ["succeeded", "callback_dead"], "It succeeded"),
-    (past_retention, "unknown", ["expired"], "is past its retention"),
+    (past_retention, "unknown", ["past_retention"], "is past its retention"),
     (never_enqueued, "unknown", ["unknown"], "has no work item of this id"),
     (no_id, "unknown", ["unknown"], "has no work item of this id"),
 ]

@@ -13,6 +13,7 @@ from workpool_aws.core.views.why.waits import (
     admission_reason,
     calling_off,
     due_reasons,
+    expiry_reasons,
     place_reasons,
 )
 from workpool_aws.core.work.bulk_cancel import shown
@@ -46,7 +47,7 @@ def why_of(
 
     `holders`: work items of `slot_holders`.
     """
-    if not isinstance(work, Unreadable) and work is not None and not _is_expired(work, now):
+    if not isinstance(work, Unreadable) and work is not None and not _is_past_retention(work, now):
         match work.state:
             case State.PENDING:
                 return _why_pending(work, records, holders, now)
@@ -65,7 +66,7 @@ def why_of(
     )
 
 
-def _is_expired(work: WorkItem, now: EpochMs) -> bool:
+def _is_past_retention(work: WorkItem, now: EpochMs) -> bool:
     return work.expires_at is not None and work.expires_at * 1000 <= now
 
 
@@ -82,7 +83,7 @@ def _unknown(work: WorkItem | Unreadable | None) -> WhyReason:
         return reason("damaged", text, "Repair or delete the item in the table.", blocks=True)
     when = "" if work.finished_at is None else f" at {stamp(work.finished_at)}"
     text = f"It finished{when} and is past its retention."
-    return reason("expired", text, "Nothing. DynamoDB deletes it.", since=work.finished_at)
+    return reason("past_retention", text, "Nothing. DynamoDB deletes it.", since=work.finished_at)
 
 
 def _why_pending(
@@ -98,7 +99,13 @@ def _why_pending(
         keeps = [each for each in (admission, deployment) if each is not None]
         # A loop rests in a full or paused pool, which is no reason of its own.
         loop = [] if keeps and look.idles else [look.reason]
-        reasons = [*place_reasons(work, records), *due_reasons(work, now), *keeps, *loop]
+        reasons = [
+            *place_reasons(work, records),
+            *due_reasons(work, now),
+            *keeps,
+            *loop,
+            *expiry_reasons(work, now),
+        ]
     unseen = any(each.code in _UNSEEN for each in reasons)
     return Why(
         work_id=work.id,

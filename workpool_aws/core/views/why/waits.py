@@ -13,6 +13,7 @@ from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.views.instants import stamp
 from workpool_aws.core.views.why.answer import error_text, label_of, reason
+from workpool_aws.core.work.expire import has_expired
 from workpool_aws.model.ids import EpochMs, id_floor, shard_of
 from workpool_aws.model.loop import DEFAULT_AUTHOR, Config, EntryKey, Ledger
 from workpool_aws.model.refs import Unreadable, readable
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["admission_reason", "calling_off", "due_reasons", "place_reasons", "slot_holders"]
+__all__ = [
+    "admission_reason",
+    "calling_off",
+    "due_reasons",
+    "expiry_reasons",
+    "place_reasons",
+    "slot_holders",
+]
 
 
 def _look_at(work: WorkItem, ledger: Ledger | None, config: Config | None, now: EpochMs) -> Look:
@@ -82,6 +90,19 @@ def due_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
             )
         )
     return found
+
+
+def expiry_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
+    """Returns the expiry of a work item that must start in time, if it has one."""
+    at = work.start_before
+    if at is None:
+        return []
+    if has_expired(work, now):
+        text = f"It was to start before {stamp(at)}, so it does not start any more."
+        change = "The loop ends it as expired in a pass."
+        return [reason("expires", text, change, since=at, blocks=True)]
+    change = "A start before that time."
+    return [reason("expires", f"It expires at {stamp(at)}.", change, until=at)]
 
 
 def _waits_since(work: WorkItem) -> EpochMs:
