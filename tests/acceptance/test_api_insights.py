@@ -80,7 +80,7 @@ def test_pools_have_limits_and_figures(cloud: LocalCloud, pool: Workpool) -> Non
         (WorkFilter(state="dead", error="NO ROOM"), 2),
         (WorkFilter(error="permissionerror"), 3),
         (WorkFilter(fn="bad"), 3),
-        (WorkFilter(job="none"), 0),
+        (WorkFilter(fn="none"), 0),
     ],
 )
 def test_works_admits_by_every_condition(

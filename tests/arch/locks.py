@@ -135,7 +135,11 @@ def _project() -> tuple[tuple[Requirement, ...], tuple[Requirement, ...]]:
     own = tuple(map(Requirement, project["dependencies"]))
     return own, (
         *own,
-        *(Requirement(text) for name in ("local", "cli", "dev") for text in extras[name]),
+        *(
+            Requirement(text)
+            for name in ("local", "cli", "dashboard", "dev")
+            for text in extras[name]
+        ),
     )
 
 

@@ -18,6 +18,15 @@ from zipfile import ZipFile
 import pytest
 from packaging.metadata import Metadata
 
+VENDORED = "workpool_aws/dashboard/static/vendor"
+LICENSES = {
+    "workpool_aws": (
+        "MIT AND 0BSD",
+        ["LICENSE", *(f"{VENDORED}/{each}.LICENSE.txt" for each in ("htmx", "idiomorph", "uPlot"))],
+    ),
+    "workpool_cdk": ("MIT", ["LICENSE"]),
+}
+
 ROOT = Path(__file__).parents[2]
 CONSTRUCT = ROOT / "infra" / "cdk"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -86,7 +95,7 @@ def test_metadata_is_valid_and_complete(built: Path, package: str) -> None:
         (name,) = [each for each in archive.namelist() if each.endswith("/METADATA")]
         read = Metadata.from_email(archive.read(name), validate=True)
 
-    assert (read.license_expression, read.license_files) == ("MIT", ["LICENSE"])
+    assert (read.license_expression, read.license_files) == LICENSES[package]
     assert {"Homepage", "Documentation", "Source", "Issues"} <= (read.project_urls or {}).keys()
     assert all(url.startswith(ADDRESS) for url in (read.project_urls or {}).values())
     assert {"3.11", "3.12", "3.13", "3.14"} <= {

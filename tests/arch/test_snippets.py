@@ -125,6 +125,7 @@ def names_of_celery(pool: Any) -> dict[str, Any]:
 
 PAGES = {
     "README.md": names_of_readme,
+    "docs/dashboard.md": no_names,
     "docs/how-to/every-hour.md": no_names,
     "docs/how-to/migrate-from-celery.md": names_of_celery,
     "docs/how-to/migrate-from-sqs.md": names_of_sqs,

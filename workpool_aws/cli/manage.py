@@ -32,7 +32,9 @@ def add_commands(add: Adder) -> None:
     `add` makes the parser of a command from its name, its help and its function.
     """
     _add_work_commands(add)
+    _add_why(add)
     _add_pool_commands(add)
+    _add_dashboard(add)
 
 
 def _add_work_commands(add: Adder) -> None:
@@ -61,14 +63,6 @@ def _add_work_commands(add: Adder) -> None:
     show.add_argument("--result", action="store_true", help="with what it returned")
     _with_target(show)
 
-    why = add(
-        "why",
-        "why a work item does not run, and what would change it",
-        lazily("workpool_aws.cli.why:run_why"),
-    )
-    why.add_argument("id", metavar="ID")
-    _with_target(why)
-
     cancel = add(
         "cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel")
     )
@@ -87,6 +81,16 @@ def _add_work_commands(add: Adder) -> None:
     redrive.add_argument("--all", action="store_true", help="every dead letter")
     _with_job(redrive, "with --all: only those of this job or function")
     _with_yes(redrive)
+
+
+def _add_why(add: Adder) -> None:
+    why = add(
+        "why",
+        "why a work item does not run, and what would change it",
+        lazily("workpool_aws.cli.why:run_why"),
+    )
+    why.add_argument("id", metavar="ID")
+    _with_target(why)
 
 
 def _add_pool_commands(add: Adder) -> None:
@@ -137,6 +141,28 @@ def _add_pool_commands(add: Adder) -> None:
     )
     stats.add_argument("--by-job", action="store_true", help="the figures of each job, too")
     _with_target(stats)
+
+
+def _add_dashboard(add: Adder) -> None:
+    dashboard = add(
+        "dashboard",
+        "show all pools of a table in a browser, and act on them",
+        lazily("workpool_aws.cli.dashboard:run_dashboard"),
+    )
+    dashboard.add_argument("--read-only", action="store_true", help="refuse every act")
+    dashboard.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="the address to serve at (127.0.0.1)"
+    )
+    dashboard.add_argument(
+        "--port", type=whole(0, 65_535), default=8765, metavar="N", help="the port (8765)"
+    )
+    dashboard.add_argument(
+        "--name",
+        action="append",
+        metavar="N",
+        help="with --host: a name by which browsers may address it; repeatable",
+    )
+    _with_table(dashboard.add_argument_group("which table"))
 
 
 def _with_yes(parser: argparse.ArgumentParser) -> None:

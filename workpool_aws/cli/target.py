@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import argparse
 
     from workpool_aws.model.events import Event
+    from workpool_aws.ports import Ports
 
-__all__ = ["Target", "confirmed", "target_of"]
+__all__ = ["Target", "confirmed", "ports_of", "table_of", "target_of"]
 
 
 class _StderrTelemetry:
@@ -51,19 +52,36 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
         UnknownPool: the table has no such pool.
     """
     settings = read_settings()
-    table: str | None = options.table or settings.table
-    if table is None:
-        raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
+    table = table_of(options)
     name: str = getattr(options, "pool", None) or settings.pool or "default"
     Workpool(table, name)  # refuses names that are none before anything is loaded
-    profile, region = options.profile, options.region
-    chosen = session_for(profile=profile, region=region) if profile or region else None
-    ports = replace(ports_for(table, chosen), telemetry=_StderrTelemetry())
+    ports = ports_of(options, table)
     output = Output(sys.stdout, as_json=options.json or settings.json)
     target = Target(Workpool(table, name, ports=ports), output)
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
     return target
+
+
+def table_of(options: argparse.Namespace) -> str:
+    """The table that the options or the environment name.
+
+    Raises UsageError if neither does.
+    """
+    table: str | None = options.table or read_settings().table
+    if table is None:
+        raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
+    return table
+
+
+def ports_of(options: argparse.Namespace, table: str) -> Ports:
+    """The ports of a table in the account and region of the options, with warnings on stderr.
+
+    Raises UsageError if AWS's configuration does not allow it.
+    """
+    profile, region = options.profile, options.region
+    chosen = session_for(profile=profile, region=region) if profile or region else None
+    return replace(ports_for(table, chosen), telemetry=_StderrTelemetry())
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

@@ -245,6 +245,8 @@ LIST_ROWS_MAX: Final = 2_000
 """Rows that are read for one page of a list."""
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
+BULK_MAX: Final = 200
+"""Work items that one act of the dashboard cancels or redrives."""
 ERRORS_READ_MAX: Final = 2_000
 """Dead letters, the newest first, that are read to group them by their errors."""
 FINGERPRINT_CHARACTERS: Final = 1_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workpool_aws.insights.answers import (
-    Answer,
+    Costed,
     ErrorGroup,
     ErrorGroups,
     PoolInsight,
@@ -16,7 +16,7 @@ from workpool_aws.insights.answers import (
 from workpool_aws.insights.insights import Insights
 
 __all__ = [
-    "Answer",
+    "Costed",
     "ErrorGroup",
     "ErrorGroups",
     "Insights",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
 
 __all__ = [
-    "Answer",
+    "Costed",
     "ErrorGroup",
     "ErrorGroups",
     "PoolInsight",
@@ -42,7 +42,7 @@ class ReadCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T_co]):
+class Costed(Generic[T_co]):
     """An answer, and its cost."""
 
     value: T_co
@@ -73,9 +73,7 @@ class WorkFilter:
     state: StateFilter | None = None
     """As `Workpool.list` takes it, or the outcome of finished ones. `None` means all."""
     fn: str | None = None
-    """The function, by name or ARN; `None` means any."""
-    job: str | None = None
-    """The job; `None` means any."""
+    """The job, or the function, as `Workpool.list` takes it; `None` means any."""
     error: str | None = None
     """Text of the latest error or of its type, in any case; `None` means any."""
     order: ListOrder = "newest"

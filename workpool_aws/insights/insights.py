@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from workpool_aws.api.pool import Workpool
+from workpool_aws import Workpool
 from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
+from workpool_aws.core.views.instants import instant
 from workpool_aws.insights.answers import (
-    Answer,
+    Costed,
     ErrorGroups,
     PoolInsight,
     ReadCost,
@@ -21,6 +22,7 @@ from workpool_aws.insights.errors import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     import boto3
 
@@ -71,6 +73,11 @@ class Insights:
         """The DynamoDB table."""
         return self._table
 
+    @property
+    def now(self) -> datetime:
+        """The present moment, by the clock of the table's pools."""
+        return instant(self._connect().clock.now())
+
     def pool_of(self, name: str) -> Workpool:
         """The pool of this name, for acts.
 
@@ -78,7 +85,7 @@ class Insights:
         """
         return Workpool(self._table, name, ports=self._connect())
 
-    def pools(self, window: timedelta = _WINDOW) -> Answer[tuple[PoolInsight, ...]]:
+    def pools(self, window: timedelta = _WINDOW) -> Costed[tuple[PoolInsight, ...]]:
         """Every pool of the table, by name, with its figures over the window.
 
         Raises as `Workpool.stats` does.
@@ -90,7 +97,7 @@ class Insights:
             ),
         )
 
-    def pool(self, name: str, window: timedelta = _WINDOW) -> Answer[PoolInsight | None]:
+    def pool(self, name: str, window: timedelta = _WINDOW) -> Costed[PoolInsight | None]:
         """One pool with its figures over the window. `None` means that the table has none so named.
 
         Raises as `Workpool.stats` does.
@@ -102,13 +109,13 @@ class Insights:
 
         return self._asked(name, answer)
 
-    def jobs(self) -> Answer[Mapping[str, str]]:
+    def jobs(self) -> Costed[Mapping[str, str]]:
         """The ARN of each deployed job by its name. Raises as `Workpool.jobs` does."""
         return self._asked("default", lambda pool, _: pool.jobs(None))
 
     def works(
         self, name: str, wanted: WorkFilter, after: str | None = None, *, why: bool = True
-    ) -> Answer[WorkRows]:
+    ) -> Costed[WorkRows]:
         """One page of a pool's work items, unfinished ones with their reasons.
 
         A page takes a bounded number of reads, so a rare error may leave it short.
@@ -139,7 +146,7 @@ class Insights:
         args: bool = False,
         context: bool = False,
         result: bool = False,
-    ) -> Answer[WorkInsight]:
+    ) -> Costed[WorkInsight]:
         """One work item, with the payloads that are asked for, and the reasons for its state.
 
         Raises as `Workpool.show` does.
@@ -152,7 +159,7 @@ class Insights:
             ),
         )
 
-    def errors(self, name: str) -> Answer[ErrorGroups]:
+    def errors(self, name: str) -> Costed[ErrorGroups]:
         """The dead letters of a pool by their errors: the newest, up to a bound.
 
         Raises as `Workpool.list` does.
@@ -173,7 +180,7 @@ class Insights:
 
     def _asked(
         self, name: str, answer: Callable[[Workpool, Callable[[str], Workpool]], T]
-    ) -> Answer[T]:
+    ) -> Costed[T]:
         """Returns the answer of a pool, which may ask further pools, with the cost of all reads."""
         ports, meter = metered(self._connect())
 
@@ -182,7 +189,7 @@ class Insights:
 
         value = answer(pool_of(name), pool_of)
         spent = meter.snapshot()
-        return Answer(value, ReadCost(spent.read_units, spent.requests))
+        return Costed(value, ReadCost(spent.read_units, spent.requests))
 
 
 def _insight(summary: PoolSummary, pool: Workpool, window: timedelta) -> PoolInsight:
@@ -225,8 +232,6 @@ def _stored_state(state: StateFilter | None) -> ListState | None:
 
 def _admits(wanted: WorkFilter, work: ListedWork) -> bool:
     if _stored_state(wanted.state) == "finished" and wanted.state not in ("finished", work.outcome):
-        return False
-    if wanted.job is not None and work.job != wanted.job:
         return False
     text = " ".join(each for each in (work.error_type, work.error, work.last_error) if each)
     return wanted.error is None or wanted.error.casefold() in text.casefold()

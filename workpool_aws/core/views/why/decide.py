@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.views.instants import instant, stamp
 from workpool_aws.core.views.why.answer import Why, reason
 from workpool_aws.core.views.why.loop import deployment_reason, loop_look
 from workpool_aws.core.views.why.starts import finished_reasons, recovered_at, running_reasons
 from workpool_aws.core.views.why.waits import (
     admission_reason,
-    calling_off,
     due_reasons,
     expiry_reasons,
     place_reasons,
+    waits_since,
 )
 from workpool_aws.core.work.bulk_cancel import shown
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Ledger
 from workpool_aws.model.refs import Unreadable, readable
-from workpool_aws.model.work import CallbackState, State
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
     from workpool_aws.model.ids import WorkId
-    from workpool_aws.model.work import WorkItem
 
 __all__ = ["why_of"]
 
@@ -47,7 +48,7 @@ def why_of(
 
     `holders`: work items of `slot_holders`.
     """
-    if not isinstance(work, Unreadable) and work is not None and not _is_past_retention(work, now):
+    if isinstance(work, WorkItem) and (work.expires_at is None or work.expires_at * 1000 > now):
         match work.state:
             case State.PENDING:
                 return _why_pending(work, records, holders, now)
@@ -64,10 +65,6 @@ def why_of(
         since=None,
         next_look=None,
     )
-
-
-def _is_past_retention(work: WorkItem, now: EpochMs) -> bool:
-    return work.expires_at is not None and work.expires_at * 1000 <= now
 
 
 def _unknown(work: WorkItem | Unreadable | None) -> WhyReason:
@@ -90,7 +87,7 @@ def _why_pending(
     work: WorkItem, records: PoolRecords, holders: Mapping[WorkId, WorkItem], now: EpochMs
 ) -> Why:
     look = loop_look(records, due_at=work.due_at, now=now)
-    off = calling_off(work, records, now)
+    off = _calling_off(work, records, now)
     if off is not None:
         reasons = [off] if look.idles else [off, look.reason]
     else:
@@ -111,13 +108,36 @@ def _why_pending(
         work_id=work.id,
         verdict="blocked" if any(each.blocks for each in reasons) else "waiting",
         reasons=tuple(reasons),
-        since=instant(work.due_at if work.due_at <= now else _pending_since(work)),
+        since=instant(work.due_at if work.due_at <= now else waits_since(work)),
         next_look=None if unseen else instant(_look_at(reasons, records, look.at, now)),
     )
 
 
-def _pending_since(work: WorkItem) -> EpochMs:
-    return work.history[-1].ended_at if work.starts and work.history else work.enqueued_at
+def _calling_off(work: WorkItem, records: PoolRecords, now: EpochMs) -> WhyReason | None:
+    """Returns the reason for which a pending work item never starts; `None` means that it may."""
+    if work.cancel_requested:
+        return reason(
+            "cancel_requested",
+            "Its cancel was requested, so the loop never starts it.",
+            "Nothing. Enqueue another work item if it is still wanted.",
+            blocks=True,
+        )
+    config = readable(records.config)
+    due = replace(work, due_at=min(work.due_at, now))
+    taken = Taken((), frozenset(), config)
+    if (
+        config is None
+        or classify(id_floor(due.due_at), due, taken=taken, now=now) is not Look.CALLED_OFF
+    ):
+        return None
+    at = config.epoch_at
+    return reason(
+        "called_off",
+        "A cancel_all came after it was enqueued, so it never starts. The loop cancels it in turn.",
+        "Nothing. Enqueue another work item if it is still wanted.",
+        since=at,
+        blocks=True,
+    )
 
 
 def _look_at(

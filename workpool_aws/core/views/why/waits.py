@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of
 from workpool_aws.core.loop.bulk_cancel import bulk_cancel_to_make
 from workpool_aws.core.loop.settle import deep_low
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.views.instants import stamp
 from workpool_aws.core.views.why.answer import error_text, label_of, reason
 from workpool_aws.core.work.expire import has_expired
-from workpool_aws.model.ids import EpochMs, id_floor, shard_of
-from workpool_aws.model.loop import DEFAULT_AUTHOR, Config, EntryKey, Ledger
+from workpool_aws.model.ids import EpochMs, shard_of
+from workpool_aws.model.loop import DEFAULT_AUTHOR, Config, EntryKey
 from workpool_aws.model.refs import Unreadable, readable
 from workpool_aws.model.work import AttemptEnd, State
 
@@ -28,41 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "admission_reason",
-    "calling_off",
     "due_reasons",
     "expiry_reasons",
     "place_reasons",
     "slot_holders",
+    "waits_since",
 ]
-
-
-def _look_at(work: WorkItem, ledger: Ledger | None, config: Config | None, now: EpochMs) -> Look:
-    """Returns the meaning that the loop gives to a row at the present due time of a work item."""
-    taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
-    return classify(id_floor(work.due_at), work, taken=taken, now=now)
-
-
-def calling_off(work: WorkItem, records: PoolRecords, now: EpochMs) -> WhyReason | None:
-    """Returns the reason for which a pending work item never starts; `None` means that it may."""
-    if work.cancel_requested:
-        return reason(
-            "cancel_requested",
-            "Its cancel was requested, so the loop never starts it.",
-            "Nothing. Enqueue another work item if it is still wanted.",
-            blocks=True,
-        )
-    config = readable(records.config)
-    due = replace(work, due_at=min(work.due_at, now))
-    if config is None or _look_at(due, None, config, now) is not Look.CALLED_OFF:
-        return None
-    at = config.epoch_at
-    return reason(
-        "called_off",
-        "A cancel_all came after it was enqueued, so it never starts. The loop cancels it in turn.",
-        "Nothing. Enqueue another work item if it is still wanted.",
-        since=at,
-        blocks=True,
-    )
 
 
 def due_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
@@ -85,7 +54,7 @@ def due_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
                 "not_due",
                 f"It is due at {stamp(work.due_at)}: {_cause(work)}.",
                 "The due time.",
-                since=_waits_since(work),
+                since=waits_since(work),
                 until=work.due_at,
             )
         )
@@ -105,7 +74,8 @@ def expiry_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
     return [reason("expires", f"It expires at {stamp(at)}.", change, until=at)]
 
 
-def _waits_since(work: WorkItem) -> EpochMs:
+def waits_since(work: WorkItem) -> EpochMs:
+    """Returns the time since which a pending work item waits to be due."""
     return work.history[-1].ended_at if work.starts and work.history else work.enqueued_at
 
 

@@ -1,0 +1,68 @@
+"""A table with three pools to look at, and the dashboard over it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from starlette.applications import Starlette
+
+from tests.kit.asgi import Client
+from tests.kit.functions import echo
+from workpool_aws import Workpool
+from workpool_aws.dashboard import dashboard_app
+from workpool_aws.local import LocalCloud
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m \u202e'; DROP"
+SECRET = "hunter2-<i>"
+OWN = {"sec-fetch-site": "same-origin"}
+
+
+def refuse(event: dict[str, int], _: object) -> None:
+    raise PermissionError(f"user {event['n']} may not {HOSTILE}")
+
+
+def crash(event: dict[str, int], _: object) -> None:
+    raise MemoryError("no room")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A table, its busy pool, and what there is to find in it."""
+
+    cloud: LocalCloud
+    pool: Workpool
+    good: str
+    bad: list[str]
+    late: str
+    stuck: str
+
+    def app(self, *, read_only: bool = False) -> Starlette:
+        """Return a dashboard of the table."""
+        ports = self.cloud._ports_of(self.cloud.table)
+        return dashboard_app(self.cloud.table, read_only=read_only, ports=ports)
+
+    def client(self, *, read_only: bool = False) -> Client:
+        """Return a browser that says that a page of the dashboard made its requests."""
+        return Client(self.app(read_only=read_only), base_url="http://localhost:8765", headers=OWN)
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with LocalCloud() as cloud:
+        pool, paused = cloud.workpool("email", max_parallelism=4), cloud.workpool("paused")
+
+        @pool.action
+        def send_email(secret: str) -> str:
+            return f"sent {secret}"
+
+        cloud.function(send_email)
+        bad, worse = cloud.function(refuse, name="bad"), cloud.function(crash, name="worse")
+        good = send_email.enqueue(None, secret=SECRET)
+        failed = pool.enqueue_action_batch(None, bad, [{"n": n} for n in range(4)])
+        failed += pool.enqueue_action_batch(None, worse, [{}])
+        cloud.run_until_idle()
+        late = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
+        paused.configure(None, paused=True)
+        stuck = paused.enqueue_action(None, "echo", {})
+        yield Scene(cloud, pool, good, failed, late, stuck)

@@ -1,0 +1,211 @@
+"""Acts of the dashboard: their guards, which every one of them has, and their effects."""
+
+import re
+from html import unescape
+from urllib.parse import urlencode
+
+import pytest
+from starlette.routing import Route
+
+from tests.dashboard.conftest import Scene
+from tests.kit.asgi import Client
+from workpool_aws.core import limits
+from workpool_aws.dashboard.acts import ACTS
+
+FORMS = [
+    {},
+    {"limit": "1"},
+    {"reset": "1"},
+    {"resume": "1"},
+    {"confirmed": "1"},
+    {"verb": "cancel", "confirmed": "1"},
+    {"verb": "redrive", "confirmed": "1"},
+]
+
+
+def urls_of(scene: Scene) -> list[str]:
+    """Return the address of each act, on work items of each kind."""
+    page = scene.client().get("/pools/email/errors").text
+    fingerprints = re.findall(r'id="g-(\w+)"', page)
+    return [
+        path.format(pool="email", work_id=work_id, fingerprint=fingerprint)
+        for path in ACTS
+        for work_id in (scene.bad[0], scene.late)
+        for fingerprint in fingerprints[:1]
+    ]
+
+
+def written(scene: Scene) -> int:
+    return scene.cloud.capacity.write_units
+
+
+def test_every_route_that_takes_a_form_is_an_act(scene: Scene) -> None:
+    posts = [
+        route.path
+        for route in scene.app().routes
+        if isinstance(route, Route) and route.methods and not route.methods <= {"GET", "HEAD"}
+    ]
+
+    assert sorted(posts) == sorted(ACTS)
+
+
+def test_read_only_dashboard_refuses_every_act(scene: Scene) -> None:
+    client, before = scene.client(read_only=True), written(scene)
+
+    answers = {
+        client.post(url, data={"id": scene.late, **form}, follow_redirects=False).status_code
+        for url in urls_of(scene)
+        for form in FORMS
+    }
+
+    assert (answers, written(scene) - before) == ({403}, 0)
+    pages = ("/pools/email", "/pools/email/works", "/pools/email/errors")
+    works = (f"/pools/email/works/{each}" for each in (scene.bad[0], scene.late))
+    assert [path for path in (*pages, *works) if 'method="post"' in client.get(path).text] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "none"},
+        {"sec-fetch-site": "cross-site", "origin": "http://localhost:8765"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {},
+    ],
+)
+def test_act_of_another_site_is_refused(scene: Scene, headers: dict[str, str]) -> None:
+    client, before = Client(scene.app(), base_url="http://localhost:8765"), written(scene)
+
+    answers = {
+        client.post(
+            url, data={"id": scene.late, **form}, headers=headers, follow_redirects=False
+        ).status_code
+        for url in urls_of(scene)
+        for form in FORMS[4:]
+    }
+
+    assert (answers, written(scene) - before) == ({403}, 0)
+
+
+def test_act_of_own_page_is_known_by_its_origin_without_the_newer_header(scene: Scene) -> None:
+    client = Client(scene.app(), base_url="http://localhost:8765")
+    headers = {"origin": "http://localhost:8765"}
+
+    assert client.post("/pools/email/pause", headers=headers).status_code == 200
+    assert scene.pool.config(None).paused
+
+
+def test_limit_is_set_and_reset(scene: Scene) -> None:
+    client = scene.client()
+
+    said = client.post("/pools/email/limit", data={"limit": "7"}).text
+    assert (scene.pool.config(None).max_parallelism, "The limit was set: 7." in said) == (7, True)
+    client.post("/pools/email/limit", data={"limit": "7", "reset": "1"})
+    assert scene.pool.config(None).override is None
+
+
+def test_pool_is_paused_and_resumed(scene: Scene) -> None:
+    client = scene.client()
+
+    assert "The pool is paused." in client.post("/pools/email/pause").text
+    assert scene.pool.config(None).paused
+    assert "The pool is resumed." in client.post("/pools/email/pause", data={"resume": "1"}).text
+    assert not scene.pool.config(None).paused
+
+
+def test_cancel_asks_first(scene: Scene) -> None:
+    client, url = scene.client(), f"/pools/email/works/{scene.late}/cancel"
+
+    assert f"Cancel work item {scene.late}?" in client.post(url).text
+    assert scene.pool.status(None, scene.late).state == "pending"
+    assert "Canceled or asked to cancel: 1." in client.post(url, data={"confirmed": "1"}).text
+    assert scene.pool.status(None, scene.late).outcome == "canceled"
+
+
+def test_redrive_leads_to_new_work_item(scene: Scene) -> None:
+    answer = scene.client().post(f"/pools/email/works/{scene.bad[0]}/redrive")
+
+    again = scene.pool.show(None, scene.bad[0]).status.redriven_as
+    assert str(answer.url).endswith(f"/pools/email/works/{again}?done=redriven")
+    refused = scene.client().post(f"/pools/email/works/{scene.late}/redrive")
+    assert refused.status_code == 400
+
+
+def test_chosen_work_items_are_counted_confirmed_and_redriven(scene: Scene) -> None:
+    client = scene.client()
+    chosen = [("verb", "redrive"), *(("id", each) for each in [*scene.bad[:3], scene.good])]
+    body = {"content": urlencode(chosen), "headers": FORM}
+
+    asked = unescape(client.post("/pools/email/works", **body).text)
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', asked)
+    done = client.post("/pools/email/works", content=urlencode(hidden), headers=FORM).text
+
+    assert "Redrive 4 work items of pool email (3 failed, 1 success)?" in asked
+    assert hidden == [*chosen, ("confirmed", "1")]
+    assert "Redriven: 3." in done
+    assert scene.pool.count_dead_letters(None) == 2
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def test_chosen_work_items_are_canceled(scene: Scene) -> None:
+    form = {"verb": "cancel", "id": [scene.late, scene.good], "confirmed": "1"}
+
+    assert "asked to cancel: 1." in scene.client().post("/pools/email/works", data=form).text
+    assert scene.pool.status(None, scene.late).outcome == "canceled"
+
+
+def test_group_of_errors_is_redriven(scene: Scene) -> None:
+    client = scene.client()
+    page = client.get("/pools/email/errors").text
+    largest = re.findall(r'id="g-(\w+)"', page)[0]
+    url = f"/pools/email/errors/{largest}/redrive"
+
+    assert "Redrive 4 work items of bad: PermissionError?" in client.post(url).text
+    assert "Redriven: 4." in client.post(url, data={"confirmed": "1"}).text
+    assert scene.pool.count_dead_letters(None) == 1
+    assert client.post(url, data={"confirmed": "1"}).status_code == 404
+
+
+def test_cancel_all_shows_counts_first(scene: Scene) -> None:
+    client = scene.client()
+
+    assert "0 are due and 1 are due later" in client.post("/pools/email/cancel-all").text
+    assert not scene.pool.status(None, scene.late).cancel_requested
+    client.post("/pools/email/cancel-all", data={"confirmed": "1"})
+    scene.cloud.run_until_idle()
+    assert scene.pool.status(None, scene.late).outcome == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "status", "said"),
+    [
+        ("/pools/email/limit", "limit=-1", 400, "limit must be a number from 0 to"),
+        ("/pools/email/limit", "limit=99999999", 400, "limit must be"),
+        ("/pools/email/limit", "limit=999999", 400, "max_parallelism must be"),
+        ("/pools/email/limit", "", 400, "limit must be"),
+        ("/pools/email/works", "verb=delete&id=x", 400, "verb must be cancel or redrive"),
+        ("/pools/email/works", "verb=cancel", 400, "id must be chosen for 1 to 200 work items"),
+        ("/pools/email/works", "&".join(["id=x"] * 999), 400, "The form is damaged"),
+        ("/pools/email/works", "id=" + "x" * 70_000, 413, "The form is too large"),
+        ("/pools/email/works", "id=%ff%fe\xff", 400, ""),
+        ("/pools/none/pause", "", 404, "No pool none is known"),
+        ("/pools/a%20b/pause", "", 400, "name must be"),
+        ("/pools/email/works/nonsense/redrive", "", 404, "nonsense"),
+        ("/pools/email/errors/nonsense/redrive", "", 404, "No dead letter has this error"),
+    ],
+)
+def test_bad_form_changes_nothing(
+    scene: Scene, url: str, content: str, status: int, said: str
+) -> None:
+    before = written(scene)
+
+    answer = scene.client().post(url, content=content.encode("latin-1"), headers=FORM)
+
+    assert (answer.status_code, said in unescape(answer.text)) == (status, True)
+    assert written(scene) == before
+    assert limits.BULK_MAX == 200

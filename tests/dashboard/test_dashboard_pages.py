@@ -1,0 +1,238 @@
+"""Pages of the dashboard, as a browser without scripts reads them."""
+
+import asyncio
+import hashlib
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from tests.dashboard.conftest import OWN, SECRET, Scene
+from tests.kit.asgi import Client
+from workpool_aws.cli.main import main
+from workpool_aws.dashboard import dashboard_app
+from workpool_aws.dashboard.events import _events
+from workpool_aws.dashboard.render import STATIC
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.local import LocalCloud
+
+VENDOR = STATIC / "vendor"
+INLINE = re.compile(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
+
+
+def pages_of(scene: Scene) -> list[str]:
+    return [
+        "/",
+        "/jobs",
+        "/pools/email",
+        "/pools/paused",
+        "/pools/email/works",
+        "/pools/email/works?state=dead&error=room&order=oldest&limit=25",
+        "/pools/email/errors",
+        "/pools/paused/errors",
+        *(f"/pools/email/works/{each}" for each in (scene.good, scene.bad[0], scene.late)),
+        f"/pools/email/works/{scene.good}/args",
+        "/pools/nothing",
+        "/nothing",
+        "/pools/email/works?state=bad",
+    ]
+
+
+def test_every_page_is_guarded_and_has_nothing_inline(scene: Scene) -> None:
+    client = scene.client()
+    for path in pages_of(scene):
+        answer = client.get(path)
+
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in str(
+            answer.headers["content-security-policy"]
+        )
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert INLINE.findall(answer.text) == [], path
+        assert "<script>alert" not in answer.text
+        assert "\x1b" not in answer.text
+        assert "\u202e" not in answer.text
+
+
+def test_every_link_leads_somewhere(scene: Scene) -> None:
+    client = scene.client()
+    links = {
+        unescape(link)
+        for path in pages_of(scene)
+        for link in re.findall(r'(?:href|src)="(/[^"]*)"', client.get(path).text)
+    }
+
+    assert len(links) > 20
+    assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+
+
+def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
+    client = scene.client()
+    overview, pool = client.get("/").text, client.get("/pools/paused").text
+    works, work = (
+        client.get("/pools/email/works").text,
+        client.get(f"/pools/paused/works/{scene.stuck}").text,
+    )
+
+    assert "83.3%" in overview
+    assert "The pool is paused since" in work
+    assert "workpool resume" in work
+    assert "set by a caller outside Lambda" in pool
+    assert "It is due at 2026-01-01" in works
+    for page in (overview, pool, works, work):
+        assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
+
+
+def test_payloads_are_hidden_until_asked_for(scene: Scene) -> None:
+    client = scene.client()
+    page = client.get(f"/pools/email/works/{scene.good}").text
+    args, result, context = (
+        client.get(f"/pools/email/works/{scene.good}/{part}").text
+        for part in ("args", "result", "context")
+    )
+
+    assert "hunter2" not in page
+    assert f'{{"secret":"{SECRET}"}}' in unescape(args)
+    assert f"sent {SECRET}" in unescape(result)
+    assert "There is none." in context
+    assert client.get(f"/pools/email/works/{scene.good}/proof").status_code == 404
+
+
+def test_large_number_is_shown_as_stored(scene: Scene) -> None:
+    work_id = scene.pool.enqueue_action(None, "echo", {"n": 2**63 + 1})
+
+    assert f'"n":{2**63 + 1}' in unescape(
+        scene.client().get(f"/pools/email/works/{work_id}/args").text
+    )
+
+
+def test_works_are_paged(scene: Scene) -> None:
+    scene.pool.enqueue_action_batch(None, "echo", [{}] * 30)
+    client = scene.client()
+    first = client.get("/pools/email/works?limit=25").text
+    following = re.search(r'href="(\?[^"]+)" rel="next"', first)
+    assert following is not None
+
+    second = client.get("/pools/email/works" + unescape(following[1])).text
+
+    ids = [re.findall(r'<tr id="w-(\w+)"', page) for page in (first, second)]
+    assert [len(each) for each in ids] == [25, 12]
+    assert len({*ids[0], *ids[1]}) == 37
+    assert "First page" in second
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/pools/nothing", 404, "has no pool nothing"),
+        ("/pools/a b", 400, "name must be"),
+        ("/pools/email/works/nonsense", 404, "nonsense"),
+        ("/pools/email/works?state=bad", 400, "state must be one of pending"),
+        ("/pools/email/works?limit=9999999999", 400, "limit must be a number from 1 to 200"),
+        ("/pools/email/works?limit=0", 400, "limit must be"),
+        ("/pools/email/works?after=nonsense", 400, "after must be"),
+        ("/pools/email/works?fn=a%20b", 400, "fn must be"),
+    ],
+)
+def test_what_cannot_be_shown_says_why(scene: Scene, path: str, status: int, said: str) -> None:
+    answer = scene.client().get(path)
+
+    assert (answer.status_code, said in unescape(answer.text)) == (status, True)
+
+
+def test_table_that_does_not_answer_is_a_page(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr("workpool_aws.api.pool.Workpool.pools", fail)
+
+    answer = scene.client().get("/")
+
+    assert (answer.status_code, "no answer" in answer.text) == (502, True)
+
+
+def test_empty_table_says_what_to_do() -> None:
+    with LocalCloud() as cloud:
+        app = dashboard_app(cloud.table, ports=cloud._ports_of(cloud.table))
+        client = Client(app, base_url="http://localhost")
+        assert "enqueue_action" in client.get("/").text
+        assert "add_action" in client.get("/jobs").text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1:8765"])
+def test_other_host_is_refused(scene: Scene, host: str) -> None:
+    answer = scene.client().get("/", headers={"host": host})
+
+    assert (answer.status_code, "Pools" in answer.text) == (400, False)
+
+
+def test_app_can_be_mounted(scene: Scene) -> None:
+    outer = Starlette(routes=[Mount("/ops/queue", scene.app())])
+    client = Client(outer, base_url="http://localhost", headers=OWN)
+    page = client.get("/ops/queue/pools/email").text
+
+    links = set(re.findall(r'(?:href|src|action)="(/[^"]*)"', page))
+    assert links
+    assert [link for link in links if not link.startswith("/ops/queue/")] == []
+    done = client.post("/ops/queue/pools/email/pause", follow_redirects=False)
+    assert done.headers["location"] == "/ops/queue/pools/email?done=paused"
+
+
+def test_events_begin_with_time_to_reconnect() -> None:
+    async def first() -> str:
+        return await anext(_events(5))
+
+    assert asyncio.run(first()) == "retry: 2000\n\n"
+
+
+HASHES = {
+    "htmx.min.js": "d6fdc75f204e6bde",
+    "idiomorph-ext.min.js": "5811b9a7eda14878",
+    "uPlot.iife.min.js": "19c8d4c6ad88929a",
+    "uPlot.min.css": "df630c6a8d6f8eea",
+}
+
+
+def test_vendored_files_are_those_that_were_published() -> None:
+    files = {each.name for each in VENDOR.iterdir() if not each.name.endswith(".LICENSE.txt")}
+
+    assert files == set(HASHES)
+    assert {
+        name: hashlib.sha256((VENDOR / name).read_bytes()).hexdigest()[:16] for name in files
+    } == HASHES
+    licences = {each.name.partition(".")[0] for each in VENDOR.glob("*.LICENSE.txt")}
+    assert licences == {name.partition(".")[0].partition("-")[0] for name in files}
+
+
+def test_command_serves_table_on_loopback(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[tuple[Any, dict[str, Any]]] = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: served.append((app, options)))
+
+    assert main(["dashboard", "--table", scene.cloud.table, "--read-only", "--port", "8000"]) == 0
+    assert main(["dashboard", "--table", scene.cloud.table, "--host", "10.0.0.7"]) == 0
+    assert main(["dashboard"]) == 2
+
+    (app, options), (_, open_options) = served
+    assert (options["host"], options["port"], open_options["host"]) == (
+        "127.0.0.1",
+        8000,
+        "10.0.0.7",
+    )
+    assert "read-only" in Client(app, base_url="http://localhost").get("/").text
+    said = capsys.readouterr().err
+    assert "http://127.0.0.1:8000/ shows table" in said
+    assert "whoever reaches 10.0.0.7 may do what your credentials may" in said
+
+
+def test_pages_load_no_file_from_elsewhere() -> None:
+    own = [*Path(STATIC).glob("*.*"), *Path(STATIC).parent.glob("templates/*")]
+
+    assert [each.name for each in own if re.search(r"https?://", each.read_text())] == []

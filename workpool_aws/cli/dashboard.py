@@ -1,0 +1,34 @@
+"""The command `workpool dashboard`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.cli.output import note
+from workpool_aws.cli.target import ports_of, table_of
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["run_dashboard"]
+
+
+def run_dashboard(options: argparse.Namespace) -> int:
+    """`workpool dashboard`, until it is interrupted."""
+    import uvicorn
+
+    from workpool_aws.dashboard.app import LOOPBACK, dashboard_app
+
+    host: str = options.host
+    table = table_of(options)
+    app = dashboard_app(
+        table,
+        read_only=options.read_only,
+        hosts=LOOPBACK if host in LOOPBACK else [*LOOPBACK, *(options.name or [host])],
+        ports=ports_of(options, table),
+    )
+    if host not in LOOPBACK:
+        note(f"workpool dashboard: whoever reaches {host} may do what your credentials may")
+    note(f"workpool dashboard: http://{host}:{options.port}/ shows table {table}; Ctrl-C ends it")
+    uvicorn.run(app, host=host, port=options.port, log_level="warning", lifespan="off")
+    return 0

@@ -1,0 +1,210 @@
+"""Acts of the dashboard: every request that changes something.
+
+`ACTS` lists them all. Each is refused in a read-only dashboard and for a request of another site,
+before anything else is looked at. One that cannot be undone shows its count and asks first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from workpool_aws.core import limits
+from workpool_aws.dashboard.guard import is_own_request
+from workpool_aws.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from workpool_aws import Workpool
+    from workpool_aws.dashboard.render import Pages
+    from workpool_aws.insights.insights import Insights
+
+    _Form = dict[str, list[str]]
+    _Act = Callable[["Acts", Mapping[str, str], _Form], "_Done | _Question"]
+
+__all__ = ["ACTS", "Acts"]
+
+_NUMBER: Final = re.compile("[0-9]{1,6}")
+_FORM_BYTES_MAX: Final = 64 * 1024
+_FIELDS_MAX: Final = limits.BULK_MAX + 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """An act that was done, and the page that shows its result."""
+
+    path: str
+    done: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A question before an act. The same request with `confirmed` carries it out."""
+
+    text: str
+    button: str
+    hidden: Sequence[tuple[str, str]]
+    back: str
+
+
+class Acts:
+    """Carries out acts. Each runs in a thread of its own."""
+
+    def __init__(self, insights: Insights, pages: Pages, *, read_only: bool) -> None:
+        self._insights = insights
+        self._pages = pages
+        self._read_only = read_only
+
+    def endpoint(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of an act, behind the guards."""
+
+        async def run(request: Request) -> Response:
+            if self._read_only:
+                raise HTTPException(403, "This dashboard is read-only. Nothing was changed.")
+            if not is_own_request(request):
+                raise HTTPException(403, "The request came from another site. Nothing was changed.")
+            body = await request.body()
+            if len(body) > _FORM_BYTES_MAX:
+                raise HTTPException(413, "The form is too large. Nothing was changed.")
+            try:
+                form = parse_qs(body.decode(), max_num_fields=_FIELDS_MAX)
+            except ValueError as error:
+                raise HTTPException(400, "The form is damaged. Nothing was changed.") from error
+            result = await run_in_threadpool(act, self, request.path_params, form)
+            if isinstance(result, _Question):
+                return self._pages.page(
+                    request, "confirm.html", now=self._insights.now, question=result
+                )
+            counted = {} if result.count is None else {"count": result.count}
+            query = urlencode({"done": result.done, **counted})
+            root = request.scope.get("root_path", "")
+            return RedirectResponse(f"{root}{result.path}?{query}", status_code=303)
+
+        return run
+
+    def pool_of(self, path: Mapping[str, str]) -> Workpool:
+        """Return the pool of a path, if the table has it."""
+        pool = self._insights.pool_of(path["pool"])
+        if not pool.is_known(None):
+            raise HTTPException(404, f"No pool {pool.name} is known. Nothing was changed.")
+        return pool
+
+    def set_limit(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Sets or drops the override of the limit."""
+        pool, wanted = self.pool_of(path), (form.get("limit") or [""])[0].strip()
+        if form.get("reset"):
+            pool.configure(None, reset=True)
+            return _Done(f"/pools/{pool.name}", "reset")
+        if not _NUMBER.fullmatch(wanted):
+            raise UsageError("limit", wanted, f"a number from 0 to {limits.PARALLELISM_MAX}")
+        pool.configure(None, max_parallelism=int(wanted))
+        return _Done(f"/pools/{pool.name}", "limit", int(wanted))
+
+    def pause(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Pauses or resumes the pool."""
+        pool, resume = self.pool_of(path), bool(form.get("resume"))
+        pool.configure(None, paused=not resume)
+        return _Done(f"/pools/{pool.name}", "resumed" if resume else "paused")
+
+    def cancel_all(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
+        """Cancels all work items of the pool."""
+        pool = self.pool_of(path)
+        if form.get("confirmed"):
+            pool.cancel_all(None)
+            return _Done(f"/pools/{pool.name}", "called_off")
+        stats = pool.stats(None)
+        least = "at least " if stats.at_least else ""
+        return _Question(
+            f"Cancel all work items of pool {pool.name}? {least}{stats.pending} are due and "
+            f"{stats.scheduled} are due later. {stats.running} are running and get a request.",
+            "Cancel all",
+            (),
+            f"/pools/{pool.name}",
+        )
+
+    def bulk(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
+        """Cancels or redrives the chosen work items, up to a bound."""
+        pool, ids = self.pool_of(path), form.get("id", [])
+        verb = (form.get("verb") or [""])[0]
+        if verb not in _EACH:
+            raise UsageError("verb", verb, "cancel or redrive")
+        if not 1 <= len(ids) <= limits.BULK_MAX:
+            raise UsageError("id", len(ids), f"chosen for 1 to {limits.BULK_MAX} work items")
+        back = f"/pools/{pool.name}/works"
+        if form.get("confirmed"):
+            done, act = _EACH[verb]
+            return _Done(back, done, sum(act(pool, each) for each in ids))
+        states = Counter(each.outcome or each.state for each in pool.status_batch(None, ids))
+        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+        text = f"{verb.capitalize()} {len(ids)} work items of pool {pool.name} ({counts})?"
+        hidden = [("verb", verb), *(("id", each) for each in ids)]
+        return _Question(text, verb.capitalize(), hidden, back)
+
+    def cancel(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
+        """Cancels one work item."""
+        pool, work_id = self.pool_of(path), path["work_id"]
+        page = f"/pools/{pool.name}/works/{work_id}"
+        if not form.get("confirmed"):
+            return _Question(f"Cancel work item {work_id}?", "Cancel it", (), page)
+        return _Done(page, "canceled", int(_canceled(pool, work_id)))
+
+    def redrive(self, path: Mapping[str, str], _: _Form) -> _Done:
+        """Redrives one dead letter."""
+        pool = self.pool_of(path)
+        again = pool.redrive(None, path["work_id"])
+        return _Done(f"/pools/{pool.name}/works/{again}", "redriven")
+
+    def redrive_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
+        """Redrives the dead letters of one error, as many as one request may."""
+        pool = self.pool_of(path)
+        found = self._insights.errors(pool.name).value.groups
+        group = next((each for each in found if each.fingerprint == path["fingerprint"]), None)
+        back = f"/pools/{pool.name}/errors"
+        if group is None:
+            raise HTTPException(404, "No dead letter has this error any more. Nothing was changed.")
+        ids = group.work_ids[: limits.BULK_MAX]
+        if not form.get("confirmed"):
+            rest = f" of {group.count}" if len(ids) < group.count else ""
+            text = f"Redrive {len(ids)}{rest} work items of {group.label}: {group.error_type}?"
+            return _Question(text, "Redrive", (), back)
+        return _Done(back, "redriven", sum(_redriven(pool, each) for each in ids))
+
+
+def _canceled(pool: Workpool, work_id: str) -> bool:
+    return str(pool.cancel(None, work_id)) in ("canceled", "requested")
+
+
+def _redriven(pool: Workpool, work_id: str) -> bool:
+    try:
+        pool.redrive(None, work_id)
+    except (NotFound, UsageError):
+        return False  # another person was faster, or it is no dead letter
+    return True
+
+
+_EACH: Final[Mapping[str, tuple[str, Callable[[Workpool, str], bool]]]] = {
+    "cancel": ("canceled", _canceled),
+    "redrive": ("redriven", _redriven),
+}
+ACTS: Final[Mapping[str, _Act]] = {
+    "/pools/{pool}/limit": Acts.set_limit,
+    "/pools/{pool}/pause": Acts.pause,
+    "/pools/{pool}/cancel-all": Acts.cancel_all,
+    "/pools/{pool}/works": Acts.bulk,
+    "/pools/{pool}/works/{work_id}/cancel": Acts.cancel,
+    "/pools/{pool}/works/{work_id}/redrive": Acts.redrive,
+    "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
+}
+"""The path of each act."""

@@ -1,0 +1,101 @@
+"""`dashboard_app`: the routes of the dashboard, its guards and its error pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from workpool_aws.dashboard.acts import ACTS, Acts
+from workpool_aws.dashboard.events import refreshes
+from workpool_aws.dashboard.guard import GuardHeaders
+from workpool_aws.dashboard.pages import ReadPages
+from workpool_aws.dashboard.render import STATIC, Pages
+from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
+from workpool_aws.insights.insights import Insights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import boto3
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from workpool_aws.ports import Ports
+
+__all__ = ["LOOPBACK", "dashboard_app"]
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+"""The hosts that a dashboard answers to unless others are named."""
+
+
+def dashboard_app(
+    table: str,
+    *,
+    read_only: bool = False,
+    hosts: Sequence[str] = LOOPBACK,
+    session: boto3.Session | None = None,
+    ports: Ports | None = None,
+) -> Starlette:
+    """Return the dashboard of a table, an ASGI application to serve or to mount.
+
+    It reads and acts with the credentials of its process, and asks no one who they are. Whoever may
+    reach it may do what these credentials may. Mount it behind the login of your own application.
+
+    Args:
+        table: The DynamoDB table.
+        read_only: Refuses every act.
+        hosts: The names by which a browser may address it, against sites that point their own name
+            at this address. `*` allows any.
+        session: As for `Workpool`.
+        ports: As for `Workpool`.
+
+    Raises:
+        UsageError: `table` is no name of a table.
+    """
+    insights = Insights(table, session=session, ports=ports)
+    pages = Pages(table=table, read_only=read_only)
+    reads, acts = ReadPages(insights, pages), Acts(insights, pages, read_only=read_only)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        status, text = _answer_to(error)
+        return pages.page(request, "error.html", now=insights.now, status=status, error=text)
+
+    return Starlette(
+        routes=[
+            Route("/", reads.overview),
+            Route("/pools/{pool}", reads.pool),
+            Route("/pools/{pool}/works", reads.works),
+            Route("/pools/{pool}/works/{work_id}", reads.work),
+            Route("/pools/{pool}/works/{work_id}/{part}", reads.payload),
+            Route("/pools/{pool}/errors", reads.errors),
+            Route("/jobs", reads.jobs),
+            Route("/events", refreshes),
+            *(Route(path, acts.endpoint(act), methods=["POST"]) for path, act in ACTS.items()),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[
+            Middleware(GuardHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+        ],
+        exception_handlers=dict.fromkeys(
+            (HTTPException, NotFound, StoreUnavailable, UsageError), failed
+        ),
+    )
+
+
+def _answer_to(error: Exception) -> tuple[int, str]:
+    match error:
+        case HTTPException():
+            return error.status_code, error.detail
+        case NotFound():
+            return 404, str(error)
+        case UsageError():
+            return 400, str(error)
+        case _:
+            return 502, str(error)

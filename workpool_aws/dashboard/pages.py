@@ -1,0 +1,142 @@
+"""Pages of the dashboard that read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, get_args
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from workpool_aws.errors import UsageError
+from workpool_aws.insights.answers import StateFilter, WorkFilter
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from workpool_aws.dashboard.render import Pages
+    from workpool_aws.insights.insights import Insights
+
+__all__ = ["ReadPages", "filter_of"]
+
+_STATES: Final[tuple[StateFilter, ...]] = get_args(StateFilter)
+_NUMBER: Final = re.compile("[0-9]{1,6}")
+_LIMIT_DEFAULT: Final = 50
+_LIMIT_MAX: Final = 200
+_PAYLOADS: Final = ("args", "context", "result")
+
+
+class ReadPages:
+    """Endpoints of the pages. Each reads in a thread of its own."""
+
+    def __init__(self, insights: Insights, pages: Pages) -> None:
+        self._insights = insights
+        self._pages = pages
+
+    async def overview(self, request: Request) -> Response:
+        """Every pool of the table."""
+        answer = await run_in_threadpool(self._insights.pools)
+        return self._pages.page(
+            request, "overview.html", now=self._insights.now, cost=answer.cost, pools=answer.value
+        )
+
+    async def pool(self, request: Request) -> Response:
+        """One pool: figures, limits, and the work items that run."""
+        name = request.path_params["pool"]
+        answer = await run_in_threadpool(self._insights.pool, name)
+        if answer.value is None:
+            raise HTTPException(404, f"Table {self._insights.table} has no pool {name}.")
+        return self._pages.page(
+            request, "pool.html", now=self._insights.now, cost=answer.cost, pool=answer.value
+        )
+
+    async def works(self, request: Request) -> Response:
+        """Work items of a pool, by filter and page."""
+        name, wanted = request.path_params["pool"], filter_of(request)
+        after = request.query_params.get("after") or None
+        answer = await run_in_threadpool(self._insights.works, name, wanted, after)
+        query = {key: value for key, value in request.query_params.items() if key != "after"}
+        following = urlencode({**query, "after": answer.value.next or ""})
+        return self._pages.page(
+            request,
+            "works.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            wanted=wanted,
+            states=_STATES,
+            rows=answer.value.rows,
+            following=following if answer.value.next else None,
+            first=after is None,
+        )
+
+    async def work(self, request: Request) -> Response:
+        """One work item, without its payloads."""
+        name, work_id = request.path_params["pool"], request.path_params["work_id"]
+        answer = await run_in_threadpool(self._insights.work, name, work_id)
+        return self._pages.page(
+            request,
+            "work.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            work=answer.value.details,
+            why=answer.value.why,
+        )
+
+    async def payload(self, request: Request) -> Response:
+        """One payload of a work item as exact text, which a person has asked for."""
+        name, work_id = request.path_params["pool"], request.path_params["work_id"]
+        part = request.path_params["part"]
+        if part not in _PAYLOADS:
+            raise HTTPException(404, "A work item has args, context and result.")
+        answer = await run_in_threadpool(self._insights.work, name, work_id, **{part: True})
+        payload = getattr(answer.value.details, part)
+        return self._pages.page(
+            request, "payload.html", now=self._insights.now, cost=answer.cost, payload=payload
+        )
+
+    async def errors(self, request: Request) -> Response:
+        """The dead letters of a pool, by their errors."""
+        name = request.path_params["pool"]
+        answer = await run_in_threadpool(self._insights.errors, name)
+        return self._pages.page(
+            request,
+            "errors.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            errors=answer.value,
+        )
+
+    async def jobs(self, request: Request) -> Response:
+        """The jobs of the deployment."""
+        answer = await run_in_threadpool(self._insights.jobs)
+        pools = await run_in_threadpool(self._insights.pools)
+        return self._pages.page(
+            request,
+            "jobs.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            jobs=answer.value,
+            pools=pools.value,
+        )
+
+
+def filter_of(request: Request) -> WorkFilter:
+    """Return the filter in the query of a request. Raises UsageError for a value that is none."""
+    query = {key: value for key, value in request.query_params.items() if value}
+    state, limit = query.get("state"), query.get("limit", str(_LIMIT_DEFAULT))
+    if state is not None and state not in _STATES:
+        raise UsageError("state", state, f"one of {', '.join(_STATES)}")
+    if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _LIMIT_MAX:
+        raise UsageError("limit", limit, f"a number from 1 to {_LIMIT_MAX}")
+    return WorkFilter(
+        state=next((known for known in _STATES if known == state), None),
+        fn=query.get("fn"),
+        error=query.get("error"),
+        order="oldest" if query.get("order") == "oldest" else "newest",
+        limit=int(limit),
+    )
