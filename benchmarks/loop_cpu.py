@@ -19,12 +19,13 @@ from workpool_aws.model.loop import Ledger
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, LedgerRef, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Update, Write, Written
+from workpool_aws.model.writes import Put, Update, Write, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.local.kernel.kernel import Task
+    from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.ports import Store
 
 __all__ = ["LAMBDA_MB_A_CORE", "LoopCpu", "RequestCpu", "share_of_core"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
+    from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.views.job_stats import JobStats
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from workpool_aws.errors import (
         NonRetryableError,
         NotFound,
+        NotKicked,
         PayloadTooLarge,
         RetryLater,
         Snooze,
         StoreUnavailable,
         TasksFailed,
+        TransactionCanceled,
+        TransactionConflict,
         UnknownOption,
         UsageError,
         WorkpoolError,
@@ -45,6 +49,7 @@ __all__ = [
     "MinuteStats",
     "NonRetryableError",
     "NotFound",
+    "NotKicked",
     "OnCompleteEvent",
     "Page",
     "PayloadTooLarge",
@@ -61,6 +66,9 @@ __all__ = [
     "StoredPayload",
     "TaskPool",
     "TasksFailed",
+    "Transaction",
+    "TransactionCanceled",
+    "TransactionConflict",
     "UnknownOption",
     "UsageError",
     "Why",
@@ -81,6 +89,7 @@ _HOMES: Final = {
     "JobStats": "core.views.job_stats",
     "NonRetryableError": "errors",
     "NotFound": "errors",
+    "NotKicked": "errors",
     "OnCompleteEvent": "api.on_complete",
     "Page": "core.views.listing",
     "PayloadTooLarge": "errors",
@@ -97,6 +106,9 @@ _HOMES: Final = {
     "StoredPayload": "core.views.details",
     "TaskPool": "task_pool.pool",
     "TasksFailed": "errors",
+    "Transaction": "api.transaction",
+    "TransactionCanceled": "errors",
+    "TransactionConflict": "errors",
     "UnknownOption": "errors",
     "UsageError": "errors",
     "Why": "core.views.why.answer",

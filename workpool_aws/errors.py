@@ -9,9 +9,13 @@ The caller made a mistake, and nothing was written:
   * NotFound                             no work item of this id is known
   * TaskPoolClosed (also a RuntimeError) the pool is done, and nothing of this call was added
 
+  * TransactionCanceled                  a condition of a transaction does not hold
+  * TransactionConflict                  other writes were in the way of a transaction in every try
+
 AWS did not answer; try again, or leave it to the pool's own repair:
 
   * StoreUnavailable                     names the ids that may have been written
+    * NotKicked                          a transaction is applied, but its loop may not know
 
 Background tasks of this process went wrong; each error describes the state of its task:
 
@@ -31,19 +35,22 @@ does not swallow them:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.text import as_line, kind_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "NON_RETRYABLE_MARKER",
+    "FailedAction",
     "NonRetryableError",
     "NotFound",
+    "NotKicked",
     "PayloadTooLarge",
     "RetryLater",
     "Snooze",
@@ -54,6 +61,8 @@ __all__ = [
     "TaskPoolClosed",
     "TaskStillRunning",
     "TasksFailed",
+    "TransactionCanceled",
+    "TransactionConflict",
     "UnknownOption",
     "UsageError",
     "WorkpoolError",
@@ -157,11 +166,84 @@ class StoreUnavailable(WorkpoolError):
     Attributes:
         maybe_enqueued: Ids of work items that an enqueue may have stored before the failure. Each
             of them either runs, or never existed; `Workpool.status` shows which.
+        maybe_applied: True if a transaction may have been applied, or may still be.
+            `Transaction.resolve` decides it.
+        applied: True if a transaction was applied. See `NotKicked`.
     """
 
-    def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
+    applied = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        maybe_enqueued: tuple[str, ...] = (),
+        maybe_applied: bool = False,
+    ) -> None:
         super().__init__(as_line(message, limit=_MESSAGE_MAX))
         self.maybe_enqueued = maybe_enqueued
+        self.maybe_applied = maybe_applied
+
+
+class NotKicked(StoreUnavailable):
+    """A transaction is applied, but DynamoDB did not answer the steps that show it to the loop.
+
+    Its work items run. Without `Workpool.kick(ctx, tx)` they may start a minute later, or up to an
+    hour later if the transaction took long.
+    """
+
+    applied = True
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAction:
+    """One action of a transaction whose condition did not hold."""
+
+    index: int
+    """Its place among the actions of the transaction, those that only read last."""
+    table: str
+    key: Mapping[str, Any]
+    """The key of the item; for a put the item's attributes, if no other action named the key."""
+    action: str
+    """"put", "update", "delete", "check", "get" or "cancel"."""
+    condition: object
+    """The condition as it was given. `None` means that an attribute that was read has changed."""
+    item: Mapping[str, Any] | None
+    """The item as it stood; `None` means that there was none."""
+
+
+class TransactionCanceled(WorkpoolError):
+    """A condition of a transaction does not hold. Nothing was applied, and nothing will be.
+
+    Attributes:
+        failed: The actions whose conditions did not hold.
+        stale: True if nothing but items that were read had changed, so that another run may
+            succeed. `Workpool.run_transaction` makes that run.
+    """
+
+    def __init__(self, failed: tuple[FailedAction, ...], *, stale: bool) -> None:
+        names = ", ".join(
+            f"{each.action} of {_shown_key(each.key)} in {each.table!r}" for each in failed
+        )
+        reason = "what it read has changed" if stale else "a condition does not hold"
+        super().__init__(as_line(f"{reason}: {names}; nothing was applied", limit=_MESSAGE_MAX))
+        self.failed = failed
+        self.stale = stale
+
+
+class TransactionConflict(WorkpoolError):
+    """Other writes of the same items were in the way of a transaction in every try.
+
+    Nothing was applied, and nothing will be.
+    """
+
+    def __init__(self, message: str = "other writes of the same items were in the way") -> None:
+        super().__init__(f"{message}; nothing was applied")
+
+
+def _shown_key(key: Mapping[str, Any]) -> str:
+    """Returns the names of a key's attributes. Its values may be secret."""
+    return f"the item by {', '.join(sorted(key))}"
 
 
 class TaskPoolClosed(WorkpoolError, RuntimeError):

@@ -6,6 +6,7 @@ Every call may take time, fail, or be the last act of its process. Adapters impl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workpool_aws.errors import StoreUnavailable
@@ -13,13 +14,14 @@ from workpool_aws.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.events import Event
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
     from workpool_aws.model.record import Record, Ref
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
-    from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Write, Written
+    from workpool_aws.model.writes import Write, Written
 
 __all__ = [
     "Clock",
@@ -64,7 +66,8 @@ class TransactionFailed(Exception):
     """A condition of a transaction did not hold, and nothing was written.
 
     `current` holds one entry an action, in request order: the item as it stood if that action's
-    condition failed, else `None`. `repeated` means that the request was sent before and got no
+    condition failed, else `None`. `guests` holds such items of users' tables, by the place of their
+    action. `repeated` means that the request was sent before and got no
     answer. The first one may then still land.
     """
 
@@ -73,11 +76,13 @@ class TransactionFailed(Exception):
         current: tuple[Record | Unreadable | None, ...],
         failed: tuple[bool, ...],
         *,
+        guests: Mapping[int, GuestItem] = MappingProxyType({}),
         repeated: bool = False,
     ) -> None:
         super().__init__("transaction failed")
         self.current = current
         self.failed = failed
+        self.guests = guests
         self.repeated = repeated
 
 

@@ -14,6 +14,7 @@ EXPORTED = [
     "MinuteStats",
     "NonRetryableError",
     "NotFound",
+    "NotKicked",
     "OnCompleteEvent",
     "Page",
     "PayloadTooLarge",
@@ -30,6 +31,9 @@ EXPORTED = [
     "StoredPayload",
     "TaskPool",
     "TasksFailed",
+    "Transaction",
+    "TransactionCanceled",
+    "TransactionConflict",
     "UnknownOption",
     "UsageError",
     "Why",
@@ -41,7 +45,7 @@ EXPORTED = [
     "WorkpoolError",
     "with_task_pool",
 ]
-LATER = ["AlreadyEnqueued", "Transaction"]
+LATER = ["AlreadyEnqueued"]
 
 
 def test_all_is_sorted_and_complete() -> None:

@@ -34,6 +34,12 @@ IN_SECONDS = {
 }
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
+    "FENCE_TRIES",
+    "OLD_ID_MS",
+    "PROOF_S_MIN",
+    "TRANSACTION_PAUSE_MS",
+    "TRANSACTION_PAUSE_MS_MAX",
+    "TRANSACTION_UNANSWERED_MAX",
     "ACTIVE_FOR_MS",
     "ADDRESSES_KEPT_MAX",
     "ASSIGNMENT_BYTES_MAX",
@@ -108,7 +114,6 @@ PACING = {
     "TARGETS_KEPT_MAX",
     "TICK_MS_MAX",
     "TRANSACTION_BYTES_MAX",
-    "TRANSACTION_ITEMS_MAX",
     "WATCHDOG_PAGE",
 }
 """How the library paces itself and cuts what it sends: nothing that a user could run into or would

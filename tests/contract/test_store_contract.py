@@ -20,6 +20,7 @@ from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.limits import STORED_ITEM_BYTES_MAX
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.actions import Check, Delete
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
     Config,
@@ -54,19 +55,7 @@ from workpool_aws.model.refs import (
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem, dead_key
-from workpool_aws.model.writes import (
-    Above,
-    All,
-    Below,
-    Check,
-    Delete,
-    Either,
-    Is,
-    IsAbsent,
-    IsNot,
-    Put,
-    Update,
-)
+from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 T0 = EpochMs(1_800_000_000_000)

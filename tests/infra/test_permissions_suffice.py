@@ -38,6 +38,7 @@ KINDS = {
     "#work#": "work",
     "#done#": "done",
     "#payload#": "payload",
+    "#receipt#": "receipt",
     "#control": "control",
     "#reports": "reports",
 }
@@ -106,9 +107,9 @@ def judged(service: str, operation: str, request: dict[str, Any]) -> Iterator[Ca
         case "dynamodb", "TransactWriteItems":
             for item in request["TransactItems"]:
                 for name, each in item.items():
-                    yield Call(
-                        f"dynamodb:{name}Item", (each.get("Item") or each.get("Key"))["pk"]["S"]
-                    )
+                    key = each.get("Item") or each["Key"]
+                    if "pk" in key:  # tables of users are theirs to grant
+                        yield Call(f"dynamodb:{name}Item", key["pk"]["S"])
         case "dynamodb", "BatchGetItem":
             for table in request["RequestItems"].values():
                 yield from (Call("dynamodb:BatchGetItem", key["pk"]["S"]) for key in table["Keys"])
@@ -275,12 +276,30 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     manage(pool, ids, recorder)
     cloud.run_until_idle(timedelta(days=2))
     tick(cloud)
+    transact(pool, decorated, recorder)
+    cloud.run_until_idle()
     forget_a_wake(cloud, decorated, recorder)
     call_all_off(cloud, pool, decorated, targets[1], recorder)
     ask_the_table(cloud, decorated, recorder)
     deploy_anew(cloud)
     leave_to_the_hourly_look(cloud, decorated)
     lose_a_status(cloud, pool, decorated)
+
+
+def transact(pool: Workpool, fn: str, recorder: Recorder) -> None:
+    """Work items and items of a user's own table, together; one needs a receipt."""
+    boto3.client("dynamodb").create_table(
+        TableName="orders",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    for actor in ("enqueuer", "manager"):
+        with recorder.acting(actor), pool.transaction(None) as tx:
+            tx.put("orders", {"id": actor})
+    with recorder.acting("enqueuer"), pool.transaction(None) as tx:
+        tx.put("orders", {"id": "mail"})
+        pool.enqueue_action(tx, fn, {"text": LARGE})
 
 
 def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.actions import Action, GuestItem, GuestPlace
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     Collection,
@@ -22,7 +23,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Update, Write, Written
+from workpool_aws.model.writes import Put, Update, Write, Written
 
 R = TypeVar("R", bound=Record)
 

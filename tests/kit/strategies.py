@@ -144,6 +144,7 @@ NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "work_id": ulids,
     "part": st.sampled_from(Part),
     "number": st.integers(0, 9_999),
+    "token": st.text("abc-_#019", min_size=1, max_size=30),
 }
 
 

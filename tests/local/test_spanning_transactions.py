@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 
 from tests.kit.records import a_work
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.actions import Guest, GuestItem, GuestPlace, GuestVerb
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.writes import Guest, GuestItem, GuestPlace, GuestVerb, IsAbsent, Put
+from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Store, TransactionFailed
 
 ANN = {"id": {"S": "ann"}, "balance": {"N": "5"}}
@@ -66,7 +67,8 @@ def test_transaction_that_one_condition_refuses_writes_nothing(
         store.transact([OPEN, Put(work, IsAbsent())], "token")
 
     assert refused.value.failed == (not work_is_there, work_is_there)
-    assert refused.value.current == ((None, work) if work_is_there else (GuestItem(ANN), None))
+    assert refused.value.current == (None, work if work_is_there else None)
+    assert refused.value.guests == ({} if work_is_there else {0: GuestItem(ANN)})
     assert (store.read_guests([place("ann")]) == (None,)) == work_is_there
     assert (store.get(WorkRef(work.pool, work.id)) is None) != work_is_there
 

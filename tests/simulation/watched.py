@@ -9,19 +9,11 @@ from typing import TypeVar
 from tests.simulation.coverage import Coverage
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.model.actions import Action, Guest, GuestItem, GuestPlace
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
-from workpool_aws.model.writes import (
-    Action,
-    Guest,
-    GuestItem,
-    GuestPlace,
-    Put,
-    Update,
-    Write,
-    Written,
-)
+from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["Seen", "WatchedStore"]

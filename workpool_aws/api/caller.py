@@ -12,7 +12,7 @@ from workpool_aws.model.names import FUNCTION_ARN
 from workpool_aws.settings import read_settings
 from workpool_aws.text import kind_of
 
-__all__ = ["Caller", "LambdaContext", "read_caller"]
+__all__ = ["Caller", "LambdaContext", "checked_id", "read_caller"]
 
 _OUTSIDE: Final = "a caller outside Lambda"
 _TRACE_ROOT: Final = re.compile(r"Root=([0-9a-f-]+)")
@@ -75,3 +75,10 @@ def read_caller(ctx: object) -> Caller:
         return Caller(function_arn=arn, request_id=request_id)
     place = {name: parts[name] for name in ("partition", "region", "account")}
     return Caller(function_arn=arn, request_id=request_id, **place)
+
+
+def checked_id(field: str, work_id: object) -> str:
+    """Return the id of a work item. Raises UsageError for anything but a str."""
+    if not isinstance(work_id, str):
+        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
+    return work_id

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.api.handle import JobHandle
+    from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
 
 __all__ = ["PoolEnqueues"]
@@ -26,7 +27,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(RetryableOptions)
     def enqueue_action(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Mapping[str, object],
         **options: Unpack[RetryableOptions],
@@ -52,7 +53,9 @@ class PoolEnqueues(PoolQueries):
             'pending'
 
         Args:
-            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda. With a
+                transaction the work item is stored by its commit, and its id is never stored
+                without it.
             target: A decorated function, or a job's name, by which the deployment knows its
                 function. Or the ARN or name of a Lambda function, version or alias. With a context
                 a function's name means its account and region.
@@ -70,7 +73,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(RetryableOptions)
     def enqueue_action_batch(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Sequence[Mapping[str, object]],
         **options: Unpack[RetryableOptions],
@@ -102,7 +105,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(RetryableOptions)
     def enqueue_query(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Mapping[str, object],
         **options: Unpack[RetryableOptions],
@@ -116,7 +119,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(RetryableOptions)
     def enqueue_query_batch(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Sequence[Mapping[str, object]],
         **options: Unpack[RetryableOptions],
@@ -127,7 +130,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(EnqueueOptions)
     def enqueue_mutation(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Mapping[str, object],
         **options: Unpack[EnqueueOptions],
@@ -141,7 +144,7 @@ class PoolEnqueues(PoolQueries):
     @spelled_out(EnqueueOptions)
     def enqueue_mutation_batch(
         self,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Sequence[Mapping[str, object]],
         **options: Unpack[EnqueueOptions],
@@ -153,7 +156,7 @@ class PoolEnqueues(PoolQueries):
     def _submit(
         self,
         kind: Kind,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: object,
         args: Sequence[str],
         options: Mapping[str, object],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.options import RetryableOptions
     from workpool_aws.api.parameters import Parameters
     from workpool_aws.api.returned import Returned
+    from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.spec import Kind
 
@@ -29,7 +30,8 @@ class Desk:
     """The two calls of a pool that handles of its jobs make."""
 
     submit: Callable[
-        [Kind, LambdaContext | None, object, Sequence[str], Mapping[str, object]], list[WorkId]
+        [Kind, LambdaContext | Transaction | None, object, Sequence[str], Mapping[str, object]],
+        list[WorkId],
     ]
     """Stores work items of a target, one for each arguments as JSON."""
     result: Callable[[LambdaContext | None, str], Result | None]
@@ -73,7 +75,9 @@ class JobHandle(Generic[A, R]):
         job = self.job.with_options(cast("Mapping[str, object]", options))
         return JobHandle(job, self._parameters, self._returned, self._desk)
 
-    def enqueue(self, ctx: LambdaContext | None, /, *args: A.args, **kwargs: A.kwargs) -> WorkId:
+    def enqueue(
+        self, ctx: LambdaContext | Transaction | None, /, *args: A.args, **kwargs: A.kwargs
+    ) -> WorkId:
         """Run the function once in the background, on the terms of `Workpool.enqueue_action`.
 
         A function decorated with `query` is enqueued as `Workpool.enqueue_query` does.
@@ -93,7 +97,8 @@ class JobHandle(Generic[A, R]):
             'welcome to a@example.com'
 
         Args:
-            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            ctx: The handler's Lambda context, or a transaction. `None` means a caller outside
+                Lambda.
             args: Arguments of the function by position.
             kwargs: Arguments of the function by name. Models, dataclasses, dates, times, durations,
                 Decimals, UUIDs and enumerations are written as JSON that the function's annotations
@@ -108,7 +113,7 @@ class JobHandle(Generic[A, R]):
         return self._submit(ctx, encode_one(named, self))[0]
 
     def enqueue_batch(
-        self, ctx: LambdaContext | None, args: Sequence[Mapping[str, object]]
+        self, ctx: LambdaContext | Transaction | None, args: Sequence[Mapping[str, object]]
     ) -> list[WorkId]:
         """As `enqueue` for each of many arguments, on the terms of `enqueue_action_batch`.
 
@@ -137,5 +142,5 @@ class JobHandle(Generic[A, R]):
         """Return arguments as JSON. Raises UsageError if they do not fit the function."""
         return self._parameters.encode(args, field, job=self.job.name)
 
-    def _submit(self, ctx: LambdaContext | None, args: Sequence[str]) -> list[WorkId]:
+    def _submit(self, ctx: LambdaContext | Transaction | None, args: Sequence[str]) -> list[WorkId]:
         return self._desk.submit(self.job.kind, ctx, self, args, self.job.options)

@@ -24,6 +24,7 @@ from workpool_aws.api.options import (
     read_pool_options,
     read_spec,
 )
+from workpool_aws.api.transactions import PoolTransactions
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config
     from workpool_aws.model.messages import Assignment
@@ -68,7 +70,7 @@ _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-class Workpool(PoolEnqueues):
+class Workpool(PoolEnqueues, PoolTransactions):
     """One pool of a table: enqueues and reads work items, and decorates their functions.
 
     Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the
@@ -336,12 +338,13 @@ class Workpool(PoolEnqueues):
     def _submit(
         self,
         kind: Kind,
-        ctx: LambdaContext | None,
+        ctx: LambdaContext | Transaction | None,
         target: object,
         args: Sequence[str],
         options: Mapping[str, object],
     ) -> list[WorkId]:
-        caller, job = read_caller(ctx), job_at(target)
+        tx = self._transaction_in(ctx)
+        caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
         if job is not None:
             options = job.job.merged(options, kind)
         spec = read_spec(
@@ -371,6 +374,9 @@ class Workpool(PoolEnqueues):
             now=now,
             epoch=self._epoch_in(ports.store),
         )
+        if tx is not None:
+            tx.enroll(works)
+            return list(ids)
         stored = enqueue.enqueue(ports, works)
         self._epoch_seen = (ports.store, stored.epoch)
         return list(stored.ids)

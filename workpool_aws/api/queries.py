@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from workpool_aws.api.caller import read_caller
+from workpool_aws.api.caller import checked_id, read_caller
 from workpool_aws.api.job_filter import read_filter
 from workpool_aws.core.views.job_stats import job_stats_event
 from workpool_aws.core.views.listing import (
@@ -26,9 +26,7 @@ from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
 from workpool_aws.flow.views.why import load_whys
 from workpool_aws.flow.work import bulk_cancel as cancel_all
-from workpool_aws.flow.work import cancel
 from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
-from workpool_aws.model.ids import WorkId
 from workpool_aws.model.payload import Part
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.views.details import PoolSummary, WorkDetails
     from workpool_aws.core.views.why.answer import Why
-    from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
 
@@ -88,7 +86,7 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return status_of(self._load_shown([_checked_id("work_id", work_id)])[0])
+        return status_of(self._load_shown([checked_id("work_id", work_id)])[0])
 
     def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
         """As `status` for many work items, in the order of `ids`.
@@ -121,7 +119,7 @@ class PoolQueries:
             UsageError, StoreUnavailable: As `status`.
         """
         read_caller(ctx)
-        work = self._load([_checked_id("work_id", work_id)])[0]
+        work = self._load([checked_id("work_id", work_id)])[0]
         if work is None:
             raise NotFound(work_id)
         whole = status.with_result(self._ports, work)
@@ -164,7 +162,7 @@ class PoolQueries:
         read_caller(ctx)
         asked = {Part.ARGS: args, Part.CONTEXT: context, Part.RESULT: result}
         parts = [part for part, wanted in asked.items() if wanted]
-        details = load_details(self._ports, self.name, _checked_id("work_id", work_id), parts)
+        details = load_details(self._ports, self.name, checked_id("work_id", work_id), parts)
         if details is None:
             raise NotFound(work_id)
         return details
@@ -191,7 +189,7 @@ class PoolQueries:
             UsageError, StoreUnavailable: As `status`. An unknown id is an answer, not an error.
         """
         read_caller(ctx)
-        return load_whys(self._ports, self.name, [_checked_id("work_id", work_id)])[0]
+        return load_whys(self._ports, self.name, [checked_id("work_id", work_id)])[0]
 
     def why_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Why]:
         """As `why` for many work items of one moment, in the order of `ids`.
@@ -200,34 +198,6 @@ class PoolQueries:
         """
         read_caller(ctx)
         return load_whys(self._ports, self.name, _checked_ids(ids))
-
-    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
-        """Keep a work item from starting again. Returns the answer, a str.
-
-        * "canceled": it was pending, and never starts again. Its result is `canceled`.
-        * "requested": it is running and will not be interrupted or retried. The worker can look at
-          `Work.cancel_requested`. A success still counts as one; a failure that would have been
-          retried is `canceled`.
-        * "finished": it had finished, and is unchanged.
-        * "unknown": no work item of this id is known. Nothing changed.
-
-            >>> from datetime import timedelta
-            >>> from workpool_aws.local import LocalCloud
-            >>> with LocalCloud() as cloud:
-            ...     pool = cloud.workpool()
-            ...     work_id = pool.enqueue_action(
-            ...         None, "send-email", {}, run_after=timedelta(days=1)
-            ...     )
-            ...     str(pool.cancel(None, work_id)), pool.result(None, work_id).kind
-            ('canceled', 'canceled')
-
-        Raises:
-            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer. The work item may or may not be canceled;
-                repeating the call does no harm.
-        """
-        read_caller(ctx)
-        return cancel.cancel(self._ports, self.name, WorkId(_checked_id("work_id", work_id)))
 
     def cancel_all(self, ctx: LambdaContext | None) -> None:
         """Cancel everything that was enqueued in this pool before this call.
@@ -335,9 +305,7 @@ class PoolQueries:
                 callback, `status` shows which of the two was redriven.
         """
         caller = read_caller(ctx)
-        return redrive(
-            self._ports, self.name, _checked_id("work_id", work_id), origin=caller.origin
-        )
+        return redrive(self._ports, self.name, checked_id("work_id", work_id), origin=caller.origin)
 
     def redrive_all(
         self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
@@ -471,13 +439,7 @@ def _dead_letters(ports: Ports, pool: str, fn: object) -> list[WorkId]:
     return dead_letters(ports, pool, lambda work: wanted is None or wanted.admits(work.spec))
 
 
-def _checked_id(field: str, work_id: object) -> str:
-    if not isinstance(work_id, str):
-        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
-    return work_id
-
-
 def _checked_ids(ids: object) -> list[str]:
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise UsageError("ids", ids, "a list of work ids")
-    return [_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)]
+    return [checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)]

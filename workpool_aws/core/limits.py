@@ -202,6 +202,26 @@ PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
+TRANSACTION_READS_MAX: Final = 100
+"""Items of one `get_all`."""
+TRANSACTION_TRIES: Final = 8
+"""Requests of one transaction, and runs of a function whose reads have changed."""
+TRANSACTION_MS_MAX: Final = 10_000
+"""Time for which one transaction tries, if its Lambda has so much."""
+TRANSACTION_PAUSE_MS: Final = 25
+"""Before the second try. Doubles, with full jitter, up to a second."""
+TRANSACTION_PAUSE_MS_MAX: Final = 1_000
+TRANSACTION_UNANSWERED_MAX: Final = 3
+"""Requests without an answer, after which the receipt decides."""
+FENCE_TRIES: Final = 4
+OLD_ID_MS: Final = 3_000
+"""Age of an id at a commit from which its work item gets a pointer in the same transaction."""
+PROOF_S: Final = 2 * 24 * 3600
+"""Time for which the proof of a transaction is kept."""
+PROOF_S_MIN: Final = 3600
+"""A work item that is kept for less does not prove its transaction."""
+GUEST_DEPTH_MAX: Final = 32
+"""Levels of nested maps and lists in an item of DynamoDB."""
 
 # Callbacks.
 CALLBACKS_OWED_MAX: Final = 500

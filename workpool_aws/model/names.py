@@ -23,6 +23,7 @@ __all__ = [
     "ROLE_ARN",
     "SCHEDULE_GROUP",
     "TABLE",
+    "TABLE_ARN",
     "TOPIC_ARN",
     "label_of",
     "names_function",
@@ -40,6 +41,9 @@ JOB: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{JOB_LENGTH_MAX - 1}}}")
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}(:[$A-Za-z0-9_-]{1,128})?")
 """A job's name, or a function's with or without a version or alias (`label_of`)."""
+TABLE_ARN: Final = re.compile(
+    r"arn:aws[A-Za-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{1,255}"
+)
 
 # Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31:
 # FunctionName, NamespacedFunctionName), without Invoke's partial forms: what is stored must mean

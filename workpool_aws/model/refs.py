@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Registration,
     )
     from workpool_aws.model.payload import Chunk, Part
+    from workpool_aws.model.receipt import Receipt, Void
     from workpool_aws.model.work import Pointer, WorkItem
 
 __all__ = [
@@ -32,11 +33,13 @@ __all__ = [
     "MinuteReportRef",
     "NoticeRef",
     "PointerRef",
+    "ReceiptRef",
     "RegistrationRef",
     "Row",
     "RowPage",
     "StatusRef",
     "Unreadable",
+    "VoidRef",
     "WorkRef",
     "key_after",
     "key_before",
@@ -55,6 +58,22 @@ class WorkRef(Ref["WorkItem"]):
 
     pool: str
     id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class VoidRef(Ref["Void"]):
+    """A void, by the pool and id of the work item that it prevents."""
+
+    pool: str
+    id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRef(Ref["Receipt"]):
+    """A receipt, by the pool and token of its transaction."""
+
+    pool: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,30 +10,20 @@ Comparisons with an absent field are false, as in DynamoDB.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.record import Ref
+    from workpool_aws.model.record import Record, Ref
 
 __all__ = [
     "Above",
-    "Action",
     "All",
     "Below",
-    "Check",
     "Condition",
-    "Delete",
     "Either",
-    "Guest",
-    "GuestItem",
-    "GuestPlace",
-    "GuestVerb",
     "Is",
     "IsAbsent",
     "IsNot",
@@ -132,62 +122,6 @@ class Update:
 
 
 Write = Put | Update
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """Changes nothing. The transaction is applied only if the condition holds."""
-
-    ref: Ref[Record]
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """Removes an item, if there is one. With a condition, only if that holds."""
-
-    ref: Ref[Record]
-    condition: Condition | None = None
-
-
-class GuestVerb(StrEnum):
-    """Kinds of actions on items of users' tables, as DynamoDB spells them."""
-
-    PUT = "Put"
-    UPDATE = "Update"
-    DELETE = "Delete"
-    CHECK = "ConditionCheck"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestPlace:
-    """The place of an item in a user's table. `key` has DynamoDB's typed values."""
-
-    table: str
-    key: Mapping[str, Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guest:
-    """An action on one item of a user's table, which takes part in a transaction.
-
-    `request` is the body of DynamoDB's own action, without the table.
-    """
-
-    table: str
-    verb: GuestVerb
-    request: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class GuestItem(Record):
-    """An item of a user's table, with DynamoDB's typed values. No record of the library."""
-
-    attributes: Mapping[str, Mapping[str, object]]
-
-
-Action = Put | Update | Check | Delete | Guest
-"""One action of a transaction."""
 
 
 @dataclass(frozen=True, slots=True)

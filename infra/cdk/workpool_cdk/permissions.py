@@ -73,7 +73,15 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
         # Not the registry, which one pool could take another out of: all pools share its partition,
         # and IAM sees no more of a key.
-        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access(
+            (_PUT,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.RECEIPT,
+            ),
+        ),
         # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not
         # heard of.
         _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.CONTROL)),
@@ -106,7 +114,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
         _Access(
             (_PUT,),
-            (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD, PartitionKind.CONTROL),
+            (
+                PartitionKind.WORK,
+                PartitionKind.DONE,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.RECEIPT,
+            ),
         ),
         _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
     ),

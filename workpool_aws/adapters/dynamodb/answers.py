@@ -21,8 +21,8 @@ from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.codec import decode
 from workpool_aws.errors import StoreUnavailable, UsageError
+from workpool_aws.model.actions import GuestItem
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.writes import GuestItem
 from workpool_aws.ports import ConditionFailed, StoreDenied, TransactionFailed
 from workpool_aws.text import Words, as_line
 
@@ -167,23 +167,21 @@ def _cancelled(
     if any(failed):
         return TransactionFailed(
             tuple(
-                _met(reason, guest=place in guests) if fail else None
+                _standing(reason) if fail and place not in guests else None
                 for place, (reason, fail) in enumerate(zip(reasons, failed, strict=True))
             ),
             failed,
+            guests={
+                place: GuestItem(reason["Item"])
+                for place, reason in enumerate(reasons)
+                if place in guests and failed[place] and reason.get("Item")
+            },
             repeated=repeated,
         )
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
         texts = [message, *(str(reason.get("Message", "")) for reason in reasons)]
         return _refused(table, "; ".join(filter(None, texts)), own=not guests)
     return TryAgain.CONFLICT
-
-
-def _met(reason: Mapping[str, Any], *, guest: bool) -> Record | Unreadable | None:
-    item = reason.get("Item")
-    if guest:
-        return GuestItem(item) if item else None
-    return _standing(reason)
 
 
 def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:

@@ -27,9 +27,7 @@ from workpool_aws.adapters.items.keys import (
 )
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
-from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
-from workpool_aws.model.writes import (
+from workpool_aws.model.actions import (
     Action,
     Check,
     Delete,
@@ -37,11 +35,10 @@ from workpool_aws.model.writes import (
     GuestItem,
     GuestPlace,
     GuestVerb,
-    Put,
-    Update,
-    Write,
-    Written,
 )
+from workpool_aws.model.record import Record, Ref
+from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
+from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import TransactionBusy
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
 
 __all__ = [
     "ByMinute",
+    "ByName",
     "InRegistry",
     "InShard",
     "Key",
@@ -43,6 +44,7 @@ __all__ = [
 
 _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"
+_NAME_BYTES_MAX: Final = 1024
 _SHARD: Final = re.compile(r"0|[1-9][0-9]?")
 _CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
 
@@ -62,6 +64,7 @@ class PartitionKind(StrEnum):
     PAYLOAD = "payload"
     CONTROL = "control"
     REPORTS = "reports"
+    RECEIPT = "receipt"
     REGISTRY = "registry"
     DEPLOYMENT = "deployment"
 
@@ -77,6 +80,7 @@ class Place:
     pool: str = ""
     shard: int = 0
     work_id: WorkId | None = None
+    name: str = ""
 
 
 class KeySpelling(Protocol):
@@ -167,6 +171,24 @@ class ByMinute:
 
 
 @dataclass(frozen=True, slots=True)
+class ByName:
+    """By pool and a name, each in a partition of its own."""
+
+    partition_kind: PartitionKind
+    sort: str
+
+    def key(self, pool: str, name: str) -> Key:
+        """The name is a part of the partition key, and the sort key a fixed one."""
+        if not 1 <= len(name.encode()) <= _NAME_BYTES_MAX:
+            raise ValueError(f"a name of 1 to {_NAME_BYTES_MAX} bytes is expected")
+        return Key(f"{_checked(pool)}#{self.partition_kind.value}#{name}", self.sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str, str]:
+        """Pool and name."""
+        return place.pool, place.name
+
+
+@dataclass(frozen=True, slots=True)
 class InRegistry:
     """By pool, all in one partition of the table."""
 
@@ -208,7 +230,9 @@ def leading_key(partition_kind: PartitionKind, pool: str) -> str:
     """
     name = pool if pool == "*" else _checked(pool)
     match partition_kind:
-        case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD:
+        case (
+            PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD | PartitionKind.RECEIPT
+        ):
             return f"{name}#{partition_kind.value}#*"
         case PartitionKind.CONTROL | PartitionKind.REPORTS:
             return f"{name}#{partition_kind.value}"
@@ -265,6 +289,11 @@ def place_of(partition: str) -> Place:
             return Place(PartitionKind(partition_kind), pool, int(shard))
         if partition_kind == PartitionKind.PAYLOAD.value and is_ulid(shard):
             return Place(PartitionKind.PAYLOAD, pool, work_id=WorkId(shard))
+        if (
+            partition_kind == PartitionKind.RECEIPT.value
+            and 1 <= len(shard.encode()) <= _NAME_BYTES_MAX
+        ):
+            return Place(PartitionKind.RECEIPT, pool, name=shard)
     raise ValueError("no partition of this package")
 
 

@@ -13,8 +13,9 @@ from workpool_aws.model.refs import Collection, Unreadable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.refs import KeyRange, RowPage
-    from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Write, Written
+    from workpool_aws.model.writes import Write, Written
     from workpool_aws.ports import Store
 
 __all__ = ["MeteredStore"]

@@ -31,6 +31,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.payload import Chunk
+from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     ChunkRef,
@@ -40,9 +41,11 @@ from workpool_aws.model.refs import (
     MinuteReportRef,
     NoticeRef,
     PointerRef,
+    ReceiptRef,
     RegistrationRef,
     StatusRef,
     Unreadable,
+    VoidRef,
     WorkRef,
 )
 from workpool_aws.model.spec import Outcome
@@ -74,7 +77,7 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 
 TAG: Final = "t"
-"""Distinguishes the kinds of record that share a partition: work items and pointers."""
+"""Distinguishes the kinds of record that share a partition: work items, pointers and voids."""
 
 
 def _check_shard(record: Pointer | Notice) -> None:
@@ -153,6 +156,24 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         check=_check_shard,
         fields={
             "work_id": Field("w", forms.ULID),
+        },
+    ),
+    RecordKind(
+        record=Void,
+        ref=VoidRef,
+        key=keys.InShard(PartitionKind.WORK),
+        tag="v",
+        fields={
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS),
+        },
+    ),
+    RecordKind(
+        record=Receipt,
+        ref=ReceiptRef,
+        key=keys.ByName(PartitionKind.RECEIPT, "r"),
+        fields={
+            "applied": Field("ap", forms.FLAG, absent=False),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS),
         },
     ),
     RecordKind(

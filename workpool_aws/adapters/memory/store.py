@@ -22,21 +22,11 @@ from workpool_aws.adapters.items.codec import Item, change_of, decode, encode
 from workpool_aws.adapters.items.keys import Key, is_empty, next_high, next_low, partition_of
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of, step_name
 from workpool_aws.adapters.memory.evaluate import applied, holds
+from workpool_aws.model.actions import Action, Check, Delete, Guest, GuestItem, GuestPlace
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
-from workpool_aws.model.writes import (
-    Action,
-    Check,
-    Delete,
-    Guest,
-    GuestItem,
-    GuestPlace,
-    Put,
-    Update,
-    Write,
-    Written,
-)
+from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 if TYPE_CHECKING:
@@ -348,8 +338,8 @@ class MemoryStore:
         sizes = ((step.old_bytes, step.new_bytes) for step in steps)
         self.meter.count("tx", write_units=capacity.transaction_units(sizes))
         if not all(step.allowed for step in steps):
-            raise _refused(writes, steps, ())
-        self._apply_guests(writes, steps)
+            raise _refused(writes, steps)
+        self._apply_guests(writes)
         units = sum(capacity.index_units(step.before, step.after) for step in steps)
         self.meter.count("tx", write_units=units, requests=0)
         for step in steps:
@@ -367,7 +357,7 @@ class MemoryStore:
             raise ValueError("this table in memory has no tables of users beside it")
         return self._guests()
 
-    def _apply_guests(self, writes: Sequence[Action], steps: Sequence[_Step]) -> None:
+    def _apply_guests(self, writes: Sequence[Action]) -> None:
         """Do the actions on users' tables, all or none."""
         guests = [write for write in writes if isinstance(write, Guest)]
         if not guests:
@@ -375,8 +365,13 @@ class MemoryStore:
         try:
             self._guest_tables().transact(guests)
         except TransactionFailed as met:
-            raise _refused(
-                writes, steps, tuple(zip(met.current, met.failed, strict=True))
+            places = [place for place, write in enumerate(writes) if isinstance(write, Guest)]
+            refused = {places[nth] for nth, failed in enumerate(met.failed) if failed}
+            found = {places[nth]: item for nth, item in met.guests.items()}
+            raise TransactionFailed(
+                (None,) * len(writes),
+                tuple(place in refused for place in range(len(writes))),
+                guests=found,
             ) from None
 
     def _find(self, key: Key) -> tuple[Item | None, int]:
@@ -444,22 +439,17 @@ def _named(write: Write) -> tuple[type[Record], str]:
             assert_never(write)
 
 
-def _refused(
-    writes: Sequence[Action],
-    steps: Sequence[_Step],
-    guests: tuple[tuple[Record | Unreadable | None, bool], ...],
-) -> TransactionFailed:
-    """Return the refusal of a transaction, by its own actions or by those on users' tables."""
-    own, others = iter(steps), iter(guests)
-    met: list[tuple[Record | Unreadable | None, bool]] = []
-    for write in writes:
-        if isinstance(write, Guest):
-            met.append(next(others, (None, False)))
-        else:
-            step = next(own)
-            stood = None if step.allowed or step.before is None else decode(step.before)
-            met.append((stood, not step.allowed))
-    return TransactionFailed(tuple(each for each, _ in met), tuple(failed for _, failed in met))
+def _refused(writes: Sequence[Action], steps: Sequence[_Step]) -> TransactionFailed:
+    """Return the refusal of a transaction by conditions on items of this table."""
+    own = iter(steps)
+    met = [None if isinstance(write, Guest) else next(own) for write in writes]
+    refused = [None if step is None or step.allowed else step for step in met]
+    return TransactionFailed(
+        tuple(
+            None if step is None or step.before is None else decode(step.before) for step in refused
+        ),
+        tuple(step is not None for step in refused),
+    )
 
 
 def _is_expired(item: Item, now: EpochMs) -> bool:

@@ -20,8 +20,9 @@ from workpool_aws.model.record import Record, Ref
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
-    from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Write, Written
+    from workpool_aws.model.writes import Write, Written
     from workpool_aws.ports import Clock, Ports, Store, Telemetry
 
 __all__ = ["hourly", "in_turn", "visit_each"]

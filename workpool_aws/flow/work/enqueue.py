@@ -25,7 +25,7 @@ from workpool_aws.ports import ConditionFailed, Ports
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Acknowledged", "enqueue"]
+__all__ = ["Acknowledged", "enqueue", "report_enqueued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,7 @@ class _Enqueue:
                 return unpointed
         except StoreUnavailable as error:
             return error
-        event = events.Enqueued(
-            pool=work.pool,
-            work_id=work.id,
-            job=work.spec.label,
-            target=work.spec.target,
-            kind=work.spec.kind,
-            delay_ms=max(0, work.due_at - work.enqueued_at),
-        )
-        ports.telemetry.emit(event)
+        report_enqueued(ports, work)
         return None
 
     def _all_into(self, epoch: int) -> tuple[WorkId, ...]:
@@ -183,3 +175,16 @@ def _at_once(works: Sequence[WorkItem]) -> int | None:
         for work in works
     )
     return limits.SMALL_AT_ONCE if largest <= limits.ARGS_INLINE_BYTES_MAX else None
+
+
+def report_enqueued(ports: Ports, work: WorkItem) -> None:
+    """Emits the event of a stored work item."""
+    event = events.Enqueued(
+        pool=work.pool,
+        work_id=work.id,
+        job=work.spec.label,
+        target=work.spec.target,
+        kind=work.spec.kind,
+        delay_ms=max(0, work.due_at - work.enqueued_at),
+    )
+    ports.telemetry.emit(event)

@@ -15,7 +15,7 @@ from workpool_aws.local.services.schedules import Schedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.writes import Action, GuestItem, GuestPlace, Put, Write, Written
+from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import (
     FunctionLimits,
     InvokeRefused,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.kernel import Kernel
     from workpool_aws.local.services.deliveries import Deliveries
     from workpool_aws.local.services.functions import Functions
+    from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
 
 __all__ = [

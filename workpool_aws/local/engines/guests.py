@@ -13,8 +13,9 @@ from workpool_aws.local.apis.dynamodb_tokens import dynamodb_error
 from workpool_aws.local.apis.http import json_reply
 from workpool_aws.local.engines.direct import SteppingStore
 from workpool_aws.local.services.platform import OWN_TABLE, Platform
+from workpool_aws.model.actions import Action, Guest, GuestVerb
 from workpool_aws.model.refs import Unreadable
-from workpool_aws.model.writes import Action, Guest, GuestItem, GuestVerb, IsAbsent, Put
+from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import TransactionFailed
 
 if TYPE_CHECKING:
@@ -101,12 +102,12 @@ def _bytes_in(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, A
 
 def _canceled(met: TransactionFailed) -> Reply:
     reasons = []
-    for current, failed in zip(met.current, met.failed, strict=True):
+    for place, failed in enumerate(met.failed):
         reason: dict[str, object] = {"Code": "ConditionalCheckFailed" if failed else "None"}
         if failed:
             reason["Message"] = "The conditional request failed"
-        if isinstance(current, GuestItem):
-            reason["Item"] = current.attributes
+        if place in met.guests:
+            reason["Item"] = met.guests[place].attributes
         reasons.append(reason)
     return dynamodb_error(
         "TransactionCanceledException",

@@ -156,6 +156,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return "minutereport"
         case PartitionKind.PAYLOAD:
             return "chunk"
+        case PartitionKind.RECEIPT:
+            return "receipt"
         case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.DEPLOYMENT:
             return str(place.partition_kind.value)
         case _:

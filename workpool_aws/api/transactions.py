@@ -1,0 +1,212 @@
+"""`PoolTransactions`, the part of `Workpool` that commits work items with the user's own data."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
+
+from workpool_aws.api.caller import checked_id, read_caller
+from workpool_aws.api.transaction import Transaction
+from workpool_aws.api.work import timer_of
+from workpool_aws.core import limits
+from workpool_aws.core.work.transaction import CancelOrder
+from workpool_aws.errors import TransactionCanceled, UsageError
+from workpool_aws.flow.work import cancel
+from workpool_aws.model.ids import WorkId
+from workpool_aws.text import Words, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.ports import Ports
+
+__all__ = ["PoolTransactions"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TIMER: Final = "get_remaining_time_in_millis"
+
+
+class PoolTransactions:
+    """Commits enqueues and cancels together with actions on users' tables. A base of `Workpool`."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The pool's name within its table."""
+
+    @property
+    @abstractmethod
+    def table(self) -> str:
+        """The DynamoDB table."""
+
+    @property
+    @abstractmethod
+    def _ports(self) -> Ports:
+        """The ports of the table."""
+
+    def transaction(self, ctx: LambdaContext | None, *, receipt: bool = True) -> Transaction:
+        """Open a transaction: all that its block asks for is applied together, or none of it.
+
+        Every `enqueue_*`, and `cancel`, of a pool of this table takes the transaction in place of
+        `ctx`. The block's end commits it by one request of DynamoDB, with at most 100 actions. An
+        answer, once given, stays true: a transaction that was not applied never will be.
+
+            >>> import boto3
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     orders = boto3.resource("dynamodb").create_table(
+            ...         TableName="orders",
+            ...         BillingMode="PAY_PER_REQUEST",
+            ...         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            ...         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            ...     )
+            ...     pool = cloud.workpool("email")
+            ...     with pool.transaction(None) as tx:
+            ...         work_id = pool.enqueue_action(tx, "send-email", {"order": "o-1"})
+            ...         tx.put("orders", {"id": "o-1", "email": work_id})
+            ...     orders.get_item(Key={"id": "o-1"})["Item"]["email"] == work_id
+            ...     pool.status(None, work_id).state
+            True
+            'pending'
+
+        Args:
+            ctx: The handler's Lambda context, whose remaining time bounds the commit. `None` means
+                a caller outside Lambda.
+            receipt: A transaction without work items stores a receipt of its own, for two more
+                write units. False leaves it out; a commit that is not answered is then never
+                resolved.
+
+        Raises:
+            UsageError: `ctx` is no context.
+        """
+        if not isinstance(receipt, bool):
+            raise UsageError("receipt", receipt, "True or False")
+        caller = read_caller(ctx)
+        remaining_ms = timer_of(ctx) if hasattr(ctx, _TIMER) else None
+        return Transaction(
+            self._ports, self.name, caller, remaining_ms=remaining_ms, receipt=receipt
+        )
+
+    def run_transaction(
+        self,
+        fn: Callable[Concatenate[Transaction, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run `fn(tx, ...)` in a transaction, again while what it read has changed. Returns its value.
+
+        Up to eight runs. The function must do nothing but through `tx`, since a run may be in vain.
+        A keyword `ctx` is the handler's Lambda context, and is not passed on.
+
+        Raises:
+            TransactionCanceled: A condition does not hold, or what it read changed in every run.
+                Nothing was applied.
+            UsageError, TransactionConflict, NotKicked, StoreUnavailable: As `transaction`.
+            Exception: The function raised it. Nothing was applied.
+        """
+        if not callable(fn):
+            raise UsageError("fn", kind_of(fn), "a function whose first parameter is a Transaction")
+        named: dict[str, Any] = dict(kwargs)
+        ctx: LambdaContext | None = named.pop("ctx", None)
+        run: Callable[..., R] = fn
+        attempt = 1
+        while True:
+            try:
+                with self.transaction(ctx) as tx:
+                    value = run(tx, *args, **named)
+            except TransactionCanceled as canceled:
+                if not canceled.stale or attempt == limits.TRANSACTION_TRIES:
+                    raise
+                self._pause(attempt)
+                attempt += 1
+            else:
+                return value
+
+    def kick(self, ctx: LambdaContext | None, transaction: Transaction) -> None:
+        """Have the loop see the work items of an applied transaction, after a `NotKicked`.
+
+        Repeating it does no harm.
+
+        Raises:
+            UsageError: The transaction is not applied.
+            NotKicked: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        if not isinstance(transaction, Transaction):
+            raise UsageError("transaction", kind_of(transaction), "a Transaction")
+        transaction.kick()
+
+    @overload
+    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer: ...
+    @overload
+    def cancel(self, ctx: Transaction, work_id: str, *, require_pending: bool = False) -> None: ...
+    def cancel(
+        self,
+        ctx: LambdaContext | Transaction | None,
+        work_id: str,
+        *,
+        require_pending: bool = False,
+    ) -> CancelAnswer | None:
+        """Keep a work item from starting again. Returns the answer, a str.
+
+        * "canceled": it was pending, and never starts again. Its result is `canceled`.
+        * "requested": it is running and will not be interrupted or retried. The worker can look at
+          `Work.cancel_requested`. A success still counts as one; a failure that would have been
+          retried is `canceled`.
+        * "finished": it had finished, and is unchanged.
+        * "unknown": no work item of this id is known. Nothing changed.
+
+            >>> from datetime import timedelta
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     work_id = pool.enqueue_action(
+            ...         None, "send-email", {}, run_after=timedelta(days=1)
+            ...     )
+            ...     str(pool.cancel(None, work_id)), pool.result(None, work_id).kind
+            ('canceled', 'canceled')
+
+        With a transaction in place of `ctx`, its commit makes the cancel, and the answer is in
+        `Transaction.answers` afterwards. `require_pending` then applies the transaction only if the
+        answer is "canceled".
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer. The work item may or may not be canceled;
+                repeating the call does no harm.
+        """
+        if not isinstance(require_pending, bool):
+            raise UsageError("require_pending", require_pending, "True or False")
+        checked = WorkId(checked_id("work_id", work_id))
+        tx = self._transaction_in(ctx)
+        if tx is not None:
+            order = CancelOrder(pool=self.name, work_id=checked, require_pending=require_pending)
+            tx.order_cancel(order)
+            return None
+        if require_pending:
+            raise UsageError("require_pending", require_pending, "False without a transaction")
+        read_caller(ctx)
+        return cancel.cancel(self._ports, self.name, checked)
+
+    def _transaction_in(self, ctx: object) -> Transaction | None:
+        """Returns the open transaction that stands for a context. `None` means that none does.
+
+        Raises UsageError for a transaction of another table, or one that is not open.
+        """
+        if not isinstance(ctx, Transaction):
+            return None
+        ctx.check_open()
+        if ctx.table != self.table:
+            raise UsageError(
+                "ctx", Words(f"a transaction of table {ctx.table!r}"), "one of the pool's table"
+            )
+        return ctx
+
+    def _pause(self, attempt: int) -> None:
+        ports = self._ports
+        longest = min(limits.TRANSACTION_PAUSE_MS * 2**attempt, limits.TRANSACTION_PAUSE_MS_MAX)
+        ports.clock.sleep(int(longest * ports.entropy.fraction()))

@@ -1,0 +1,298 @@
+"""Commits a transaction, and learns for certain what became of it [WP-9].
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| commit | one request, which is sent again as it is until it is answered | the follow-up: watchdog or audit |
+| fence | a tombstone at the place of the receipt, put if absent | nothing |
+| follow up | none: pointers and kicks may be repeated | the kick: watchdog |
+
+An answer that says "canceled" proves nothing about a request that was sent before and got no
+answer, since that one may land later. Then the tombstone decides: where it could be put, the
+transaction can never be applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.callback.ending import record_of_end
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.proof import callback_nonce
+from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel
+from workpool_aws.core.work.transaction import (
+    CancelOrder,
+    Draft,
+    PlannedCancel,
+    TransactionPlan,
+    place_works,
+    plan_transaction,
+    prevents,
+)
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.pool.kick import epoch_of, kick
+from workpool_aws.flow.reading import load_works
+from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
+from workpool_aws.flow.work.enqueue import report_enqueued
+from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import (
+    ConditionFailed,
+    Ports,
+    StoreDenied,
+    TransactionBusy,
+    TransactionFailed,
+)
+
+if TYPE_CHECKING:
+    from workpool_aws.model.loop import Notice
+    from workpool_aws.model.work import WorkItem
+    from workpool_aws.model.writes import Written
+
+__all__ = [
+    "Applied",
+    "Busy",
+    "ConditionsFailed",
+    "Lost",
+    "NotPending",
+    "Sent",
+    "Unresolved",
+    "commit",
+    "fence",
+    "follow_up",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """All of it is written. `written` of `None` means that its time is not known."""
+
+    plan: TransactionPlan
+    written: Written | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionsFailed:
+    """Nothing is written, and never will be: conditions did not hold."""
+
+    plan: TransactionPlan
+    met: TransactionFailed
+    fenced: bool = False
+    """True if a tombstone stands at the place of its receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotPending:
+    """Nothing is written: a work item to be canceled is not pending, and has to be."""
+
+    cancel: PlannedCancel
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Nothing is written: other writes were in the way in every try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nothing is written, and never will be. No request was answered."""
+
+    error: StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """It is not known if the transaction is applied, or will be."""
+
+    plan: TransactionPlan
+    error: StoreUnavailable
+
+
+Sent = Applied | ConditionsFailed | NotPending | Busy | Lost | Unresolved
+
+
+def commit(ports: Ports, draft: Draft, *, until: EpochMs) -> Sent:
+    """Commits a transaction. It begins no further try after `until`.
+
+    Raises:
+        UsageError: DynamoDB does not take it. Nothing is written.
+        StoreUnavailable: What the plan needs could not be read, or the credentials do not allow the
+            actions. Nothing is written.
+    """
+    for _ in range(limits.TRANSACTION_TRIES):
+        plan = _plan(ports, draft)
+        missing = next((each for each in plan.cancels if _is_missing(each)), None)
+        if missing is not None:
+            return NotPending(missing)
+        sent = _resolved(ports, _send(ports, plan, until=until))
+        if not isinstance(sent, ConditionsFailed) or any(sent.met.failed[: plan.guests_to]):
+            return sent
+        if sent.fenced:
+            break
+        # Only work items to be canceled have changed, and they are judged again.
+    return Busy()
+
+
+def fence(ports: Ports, tombstone: Put) -> bool:
+    """Decides a doubt for ever. True means that the transaction is applied, False that it never will be.
+
+    Raises StoreUnavailable: the doubt remains.
+    """
+    failure: StoreUnavailable | None = None
+    for attempt in range(limits.FENCE_TRIES):
+        _pause(ports, attempt)
+        try:
+            ports.store.write(tombstone)
+        except ConditionFailed as met:
+            return not prevents(met.current)
+        except StoreUnavailable as error:
+            failure = error
+        else:
+            return False
+    raise failure or StoreUnavailable("the receipt could not be written")
+
+
+def follow_up(ports: Ports, applied: Applied) -> None:
+    """Has the loops see an applied transaction. Repeating it does no harm.
+
+    Raises StoreUnavailable: the watchdog or its hourly audit finds what no loop has seen.
+    """
+    written = applied.written
+    for placed in applied.plan.works:
+        work = placed.work
+        if written is None:
+            put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
+        else:
+            prove_work_in_time(ports, written, work.pool, work.id, placed.key_time)
+        report_enqueued(ports, work)
+    for cancel in applied.plan.cancels:
+        _show_cancel(ports, cancel, written)
+    due: dict[str, EpochMs] = {}
+    for placed in applied.plan.works:
+        due[placed.work.pool] = min(
+            placed.work.due_at, due.get(placed.work.pool, placed.work.due_at)
+        )
+    for pool, earliest in due.items():
+        kick(ports, pool, KickReason.ENQUEUE, due=earliest)
+    for cancel in applied.plan.cancels:
+        if cancel.work is not None and cancel.answer is CancelAnswer.CANCELED:
+            owed = cancel.notice is not None
+            kick(
+                ports,
+                cancel.order.pool,
+                KickReason.CANCEL,
+                due=None if owed else cancel.work.due_at,
+            )
+
+
+def _plan(ports: Ports, draft: Draft) -> TransactionPlan:
+    cancels = tuple(_judged(ports, order) for order in draft.cancels)
+    # Read before the commit: what commits after a `cancel_all` was answered carries its epoch.
+    epochs = {pool: epoch_of(ports, pool) for pool in {work.pool for work in draft.works}}
+    now = ports.clock.now()
+    random_bits = ports.entropy.bits(70) if draft.works else 0
+    works = place_works(draft.works, epochs, now=now, random_bits=random_bits)
+    return plan_transaction(draft, works, cancels, token=ports.entropy.token(), now=now)
+
+
+def _judged(ports: Ports, order: CancelOrder) -> PlannedCancel:
+    work = load_works(ports, order.pool, [order.work_id])[0]
+    if work is None:
+        return PlannedCancel(order, CancelAnswer.UNKNOWN, None)
+    now, token = ports.clock.now(), ports.entropy.token()
+    nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
+    decision = decide_cancel(work, token=token, now=now, nonce=nonce)
+    if not isinstance(decision, CancelWrite) or not decision.owes_callback:
+        return PlannedCancel(order, decision, work)
+    notice = record_of_end(work, Outcome.CANCELED, now=now, random_bits=ports.entropy.bits(75))
+    return PlannedCancel(order, decision, work, notice)
+
+
+def _is_missing(cancel: PlannedCancel) -> bool:
+    return cancel.order.require_pending and cancel.answer is not CancelAnswer.CANCELED
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """A request may have landed, or may still land. `met` is a later refusal of the same one."""
+
+    plan: TransactionPlan
+    error: StoreUnavailable
+    met: TransactionFailed | None = None
+
+
+def _send(
+    ports: Ports, plan: TransactionPlan, *, until: EpochMs
+) -> Applied | ConditionsFailed | Busy | _Doubtful:
+    """Sends one request, the same each time, until an answer decides."""
+    token = ports.entropy.token()
+    doubt: StoreUnavailable | None = None
+    unanswered = 0
+    for attempt in range(limits.TRANSACTION_TRIES):
+        _pause(ports, attempt)
+        try:
+            return Applied(plan, ports.store.transact(plan.actions, token))
+        except TransactionFailed as met:
+            doubt = doubt or _repeated(met)
+            return ConditionsFailed(plan, met) if doubt is None else _Doubtful(plan, doubt, met)
+        except TransactionBusy as busy:
+            doubt = doubt or _repeated(busy)
+        except StoreUnavailable as error:
+            if doubt is None and isinstance(error, StoreDenied):
+                raise
+            doubt, unanswered = error, unanswered + 1
+        if unanswered == limits.TRANSACTION_UNANSWERED_MAX or ports.clock.now() > until:
+            break
+    return Busy() if doubt is None else _Doubtful(plan, doubt)
+
+
+def _resolved(ports: Ports, sent: Applied | ConditionsFailed | Busy | _Doubtful) -> Sent:
+    if not isinstance(sent, _Doubtful):
+        return sent
+    if sent.plan.tombstone is None:
+        return Unresolved(sent.plan, sent.error)
+    try:
+        applied = fence(ports, sent.plan.tombstone)
+    except StoreUnavailable as error:
+        return Unresolved(sent.plan, error)
+    if applied:
+        return Applied(sent.plan, None)
+    return (
+        Lost(sent.error) if sent.met is None else ConditionsFailed(sent.plan, sent.met, fenced=True)
+    )
+
+
+def _show_cancel(ports: Ports, cancel: PlannedCancel, written: Written | None) -> None:
+    """Has the loop see the notice of a canceled work item that owes a callback."""
+    notice, work = cancel.notice, cancel.work
+    if notice is None or work is None:
+        return
+
+    def again(at: EpochMs) -> Written:
+        return ports.store.write(Put(_notice(ports, work, at)))
+
+    if written is None:
+        written, at = again(ports.clock.now()), ports.clock.now()
+    else:
+        at = time_of(notice.at)
+    ensure_visible(ports, written, at, again)
+
+
+def _notice(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
+    return record_of_end(work, Outcome.CANCELED, now=at, random_bits=ports.entropy.bits(75))
+
+
+def _pause(ports: Ports, attempt: int) -> None:
+    if attempt > 0:
+        longest = min(
+            limits.TRANSACTION_PAUSE_MS_MAX, limits.TRANSACTION_PAUSE_MS * 2 ** (attempt - 1)
+        )
+        ports.clock.sleep(int(longest * ports.entropy.fraction()))
+
+
+def _repeated(met: TransactionFailed | TransactionBusy) -> StoreUnavailable | None:
+    """Returns the doubt that an answer to a repeated request leaves; `None` means none."""
+    text = "the SDK sent a request again, since the first one got no answer"
+    return StoreUnavailable(text) if met.repeated else None
