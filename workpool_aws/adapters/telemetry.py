@@ -100,7 +100,9 @@ class _Loggers:
                 )
             if self._level is None or level < self._level:
                 # Not given to the logger above, which ignores it if the user has one of this name.
-                self._logger.setLevel(_level_name(level))
+                # Powertools compares levels by name, and knows the standard names only.
+                below = (known for known in _STANDARD_LEVELS if known <= level)
+                self._logger.setLevel(logging.getLevelName(next(below, logging.DEBUG)))
                 self._level = level
             return self._logger
 
@@ -119,13 +121,6 @@ class _StdoutHandler(logging.Handler):
             sys.stdout.write(self.format(record) + "\n")
         except Exception:  # noqa: BLE001 - as every handler: a failing log line must not fail its subject
             self.handleError(record)
-
-
-def _level_name(level: int) -> str:
-    # Powertools compares levels by name, and knows the standard names only.
-    return logging.getLevelName(
-        next((known for known in _STANDARD_LEVELS if known <= level), logging.DEBUG)
-    )
 
 
 class ListTelemetry:

@@ -59,7 +59,10 @@ def _parse(parser: _Parser, argv: Sequence[str] | None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     if options.version:
-        print(f"workpool {_version()}")
+        try:
+            print(f"workpool {version('workpool-aws')}")
+        except PackageNotFoundError:
+            print("workpool (run from its sources, not installed)")
         return 0
     if options.run is None:
         parser.print_help(sys.stderr)
@@ -154,10 +157,3 @@ def make_parser() -> _Parser:
 
     add_commands(add)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("workpool-aws")
-    except PackageNotFoundError:
-        return "(run from its sources, not installed)"

@@ -11,7 +11,7 @@ from workpool_aws.cli.target import target_of
 if TYPE_CHECKING:
     import argparse
 
-    from workpool_aws import Why, WhyReason
+    from workpool_aws import Why
     from workpool_aws.core.payload import JsonValue
 
 __all__ = ["run_why"]
@@ -51,17 +51,16 @@ def _as_json(why: Why) -> JsonValue:
         "verdict": why.verdict,
         "since": iso(why.since),
         "next_look": iso(why.next_look),
-        "reasons": [_reason_as_json(reason) for reason in why.reasons],
-    }
-
-
-def _reason_as_json(reason: WhyReason) -> JsonValue:
-    return {
-        "code": reason.code,
-        "text": reason.text,
-        "change": reason.change,
-        "since": iso(reason.since),
-        "until": iso(reason.until),
-        "blocks": reason.blocks,
-        "work_ids": [*reason.work_ids],
+        "reasons": [
+            {
+                "code": reason.code,
+                "text": reason.text,
+                "change": reason.change,
+                "since": iso(reason.since),
+                "until": iso(reason.until),
+                "blocks": reason.blocks,
+                "work_ids": [*reason.work_ids],
+            }
+            for reason in why.reasons
+        ],
     }

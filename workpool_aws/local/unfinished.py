@@ -50,21 +50,15 @@ def unfinished_work(
     A pool that is paused owes nothing but callbacks. A callback counts that is to be tried by then.
     """
     for pool, own in groupby(works, key=lambda work: work.pool):
-        yield from _of_pool(store, pool, own, until)
-
-
-def _of_pool(
-    store: Store, pool: str, works: Iterable[WorkItem], until: EpochMs
-) -> Iterator[Unfinished]:
-    config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
-    paused = config is not None and config.limit == 0
-    seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
-    for work in works:
-        if work.state is State.RUNNING:
-            yield Unfinished(work, f"start {work.starts} has not reported")
-        elif work.state is State.PENDING and work.due_at <= until and not paused:
-            yield Unfinished(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
-        elif is_owed(work) and seen_to.get(work.id, until) <= until:
-            yield Unfinished(
-                work, f"its callback to {work.spec.callback_target} is {work.callback}"
-            )
+        config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
+        paused = config is not None and config.limit == 0
+        seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
+        for work in own:
+            if work.state is State.RUNNING:
+                yield Unfinished(work, f"start {work.starts} has not reported")
+            elif work.state is State.PENDING and work.due_at <= until and not paused:
+                yield Unfinished(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
+            elif is_owed(work) and seen_to.get(work.id, until) <= until:
+                yield Unfinished(
+                    work, f"its callback to {work.spec.callback_target} is {work.callback}"
+                )

@@ -129,13 +129,11 @@ def hand_over(
         except BaseException as error:  # noqa: BLE001 - whatever it is, each task of the batch has to be reported
             refusal = error
         for index in indexes:
-            answers[index] = None if refusal is None else _refused(refusal)
+            answers[index] = None
+            if refusal is not None:
+                answers[index] = unacknowledged = TaskNotStarted(
+                    f"{_NO_TIME}, and the durable pool did not acknowledge it: "
+                    f"{type(refusal).__name__}"
+                )
+                unacknowledged.__cause__ = refusal
     return answers
-
-
-def _refused(error: BaseException) -> TaskNotStarted:
-    refused = TaskNotStarted(
-        f"{_NO_TIME}, and the durable pool did not acknowledge it: {type(error).__name__}"
-    )
-    refused.__cause__ = error
-    return refused

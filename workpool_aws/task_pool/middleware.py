@@ -65,19 +65,6 @@ def with_task_pool(
 
 def _plain(handler: Callable[[E, C], R]) -> Callable[[E, C], R]:
     """Return the handler as a function, since Powertools' factory wraps nothing else."""
-    _check_synchronous(handler)
-    if inspect.isfunction(handler):
-        return handler
-
-    def plain(event: E, context: C) -> R:
-        return handler(event, context)
-
-    with suppress(AttributeError):  # a partial has no name of its own
-        update_wrapper(plain, handler)
-    return plain
-
-
-def _check_synchronous(handler: Callable[[E, C], R]) -> None:
     function = inspect.unwrap(handler)
     called = (
         function
@@ -90,6 +77,15 @@ def _check_synchronous(handler: Callable[[E, C], R]) -> None:
             handler,
             "a function that does its work when it is called: the body of this one would run after the drain",
         )
+    if inspect.isfunction(handler):
+        return handler
+
+    def plain(event: E, context: C) -> R:
+        return handler(event, context)
+
+    with suppress(AttributeError):  # a partial has no name of its own
+        update_wrapper(plain, handler)
+    return plain
 
 
 def _drain_after(
@@ -100,7 +96,7 @@ def _drain_after(
         returned = handler(event, context)
         if isinstance(returned, Coroutine):
             returned.close()  # without Python's warning that it was never awaited
-        # A wrapper can hide from `_check_synchronous` that the answer has not run yet.
+        # A wrapper can hide from `_plain` that the answer has not run yet.
         if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):
             raise UsageError(
                 "handler",

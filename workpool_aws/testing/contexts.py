@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.errors import UsageError
 from workpool_aws.local.current import current_cloud
-from workpool_aws.local.options import function_name, milliseconds, whole
+from workpool_aws.local.options import function_name as local_name
+from workpool_aws.local.options import milliseconds, whole
 from workpool_aws.local.services.context import SimulatedContext
 from workpool_aws.local.services.functions import function_arn
 from workpool_aws.model.ids import EpochMs
@@ -59,14 +60,19 @@ def lambda_context(
     Raises:
         UsageError: a value is not allowed.
     """
-    name = _checked_name(function_name)
+    try:
+        name = local_name(function_name)
+    except UsageError as error:
+        raise UsageError("function_name", function_name, error.allowed) from None
+    if arn is not None and (not isinstance(arn, str) or FUNCTION_ARN.fullmatch(arn) is None):
+        raise UsageError("arn", arn, "the ARN of a Lambda function, version or alias, or None")
     timeout_ms = milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX)
     now = _clock_of(clock)
     return SimulatedContext(
         aws_request_id=_text("request_id", request_id),
         function_name=name,
         function_version=_text("version", version),
-        invoked_function_arn=function_arn(name) if arn is None else _checked_arn(arn),
+        invoked_function_arn=function_arn(name) if arn is None else arn,
         log_group_name=f"/aws/lambda/{name}",
         log_stream_name=f"local/[{version}]{request_id}",
         memory_limit_in_mb=str(
@@ -87,19 +93,6 @@ def _clock_of(clock: object) -> Callable[[], EpochMs]:
         raise UsageError("clock", clock, "a callable that returns seconds, or None")
     read = seconds
     return lambda: EpochMs(math.floor(read() * 1000))
-
-
-def _checked_name(name: object) -> str:
-    try:
-        return function_name(name)
-    except UsageError as error:
-        raise UsageError("function_name", name, error.allowed) from None
-
-
-def _checked_arn(arn: object) -> str:
-    if not isinstance(arn, str) or FUNCTION_ARN.fullmatch(arn) is None:
-        raise UsageError("arn", arn, "the ARN of a Lambda function, version or alias, or None")
-    return arn
 
 
 def _text(field: str, value: object) -> str:

@@ -123,20 +123,17 @@ def _candidates(cloud: LocalCloud, target: object, args: Mapping[str, object]) -
         _Candidate(
             work,
             work.work_id not in asked_for,
-            tuple(_differences(work.args, wanted)),
+            tuple(
+                f"{as_line(name, limit=_NAME_MAX)}: "
+                f"{shown(work.args[name]) if name in work.args else 'absent'}, "
+                f"expected {shown(value)}"
+                for name, value in wanted.items()
+                if name not in work.args or not _equal(work.args[name], value)
+            ),
         )
         for work in cloud.enqueued()
     ]
     return sorted(found, key=lambda each: (each.other_function, len(each.differing)))
-
-
-def _differences(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
-    return [
-        f"{as_line(name, limit=_NAME_MAX)}: {'absent' if name not in stored else shown(stored[name])}, "
-        f"expected {shown(value)}"
-        for name, value in wanted.items()
-        if name not in stored or not _equal(stored[name], value)
-    ]
 
 
 def _equal(stored: object, wanted: object) -> bool:

@@ -90,7 +90,12 @@ def aws_ports(
         settings = read_settings()
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy()
-    telemetry = telemetry or _telemetry(settings, clock, table)
+    if telemetry is None:
+        telemetry = LoggerTelemetry(settings.log_level)
+        if settings.metrics is not None:
+            # A table may be given by its ARN; its metrics have its name.
+            name = table.rpartition("/")[2]
+            telemetry = MetricsTelemetry(telemetry, clock, table=name, scope=settings.metrics)
     region = settings.region
     clients = _Clients(
         PerIncarnation(lambda: session_of(region=region)) if session is None else lambda: session,
@@ -169,14 +174,6 @@ class _Addresses:
         """Return the functions that the table lists as acknowledging their callbacks."""
         found = self.deployment()
         return () if found is None else found.acknowledging
-
-
-def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
-    log = LoggerTelemetry(settings.log_level)
-    if settings.metrics is None:
-        return log
-    # A table may be given by its ARN; its metrics have its name.
-    return MetricsTelemetry(log, clock, table=table.rpartition("/")[2], scope=settings.metrics)
 
 
 class _Clients:

@@ -75,11 +75,12 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
         delay_ms = fields.optional_integer("delay_ms", at_least=0, at_most=None)
         error, error_type = fields.optional_text("error"), fields.optional_text("error_type")
         kind = ReportKind(fields.text("kind"))
+        result = None
+        if kind is ReportKind.SUCCESS:
+            result = encode_result(decoded(fields.text("result")), limits.PAYLOAD_BYTES_MAX)
         return Report(
             kind=kind,
-            result=_encoded_again(fields.optional_text("result"))
-            if kind is ReportKind.SUCCESS
-            else None,
+            result=result,
             error=None if error is None else kept_text(error),
             error_type=None if error_type is None else kept_type(error_type),
             retryable=fields.flag("retryable"),
@@ -88,9 +89,3 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
         )
     except ValueError:
         return None
-
-
-def _encoded_again(result: str | None) -> str:
-    if result is None:
-        raise ValueError("a success without a result")
-    return encode_result(decoded(result), limits.PAYLOAD_BYTES_MAX)

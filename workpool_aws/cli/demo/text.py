@@ -104,20 +104,17 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
         if report.seconds > 0
         else ""
     )
+    cost = "not known: units are counted on the engines memory and moto"
+    write_units, read_units = report.write_units_per_action, report.read_units_per_action
+    if write_units is not None and read_units is not None:
+        cost = f"{write_units:.2f} write and {read_units:.2f} read units an action"
     return [
         ("finished", f"{report.finished} of {report.items}: {outcomes}"),
         ("attempts", f"{report.attempts}, of which {report.retries} retries"),
         ("parallelism", f"{usage.max_concurrency} at most, the limit is {report.limit}"),
-        ("cost", _cost(report)),
+        ("cost", cost),
         ("time", f"{report.seconds:.1f} s{rate}, and at rest after {usage.seconds:.1f} s"),
     ]
-
-
-def _cost(report: DemoReport) -> str:
-    write_units, read_units = report.write_units_per_action, report.read_units_per_action
-    if write_units is None or read_units is None:
-        return "not known: units are counted on the engines memory and moto"
-    return f"{write_units:.2f} write and {read_units:.2f} read units an action"
 
 
 def verdict(report: DemoReport) -> str:

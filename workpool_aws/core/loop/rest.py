@@ -44,7 +44,8 @@ def decide_rest(
     """
     saturated = free <= 0
     due = None if saturated else next_due
-    recover_at = _recovery_of(entries)
+    first = min((entry.deadline for entry in entries.values()), default=None)
+    recover_at = None if first is None else EpochMs(first + limits.RECOVERY_MARGIN_MS + 1)
     if (
         _is_near(due, limits.NEAR_MS, now)
         or _is_near(callback_at, limits.CALLBACK_NEAR_MS, now)
@@ -61,12 +62,6 @@ def decide_rest(
     # watchdog sees a wake-up that passed.
     lead_at = None if due is None else EpochMs(due - limits.FAR_LEAD_MS)
     return Rest(LoopState.WAITING, wake_at, saturated, _earliest(lead_at, callback_at))
-
-
-def _recovery_of(entries: Mapping[EntryKey, Entry]) -> EpochMs | None:
-    """Returns the time from which the first start may be recovered; `None` means nothing runs."""
-    deadline = min((entry.deadline for entry in entries.values()), default=None)
-    return None if deadline is None else EpochMs(deadline + limits.RECOVERY_MARGIN_MS + 1)
 
 
 def _is_near(at: EpochMs | None, near_ms: int, now: EpochMs) -> bool:

@@ -41,15 +41,11 @@ def target_of_name(name: str, known: Mapping[str, str], *, field: str) -> str | 
         return known[name]
     near = get_close_matches(name, known, n=1, cutoff=_NEAR)
     may_be_function = FUNCTION_NAME.fullmatch(name) is not None
-    if may_be_function and (not near or name in _function_names(known)):
+    functions = {arn["name"] for each in known.values() if (arn := FUNCTION_ARN.fullmatch(each))}
+    if may_be_function and (not near or name in functions):
         return None
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise UsageError(field, name, f"a job{hint}: {_listed(known)}; or the ARN of a Lambda function")
-
-
-def _function_names(known: Mapping[str, str]) -> set[str]:
-    arns = (FUNCTION_ARN.fullmatch(arn) for arn in known.values())
-    return {arn["name"] for arn in arns if arn is not None}
 
 
 def _listed(known: Mapping[str, str]) -> str:

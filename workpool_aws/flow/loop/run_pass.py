@@ -194,6 +194,11 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
     Never raises: a result says what is not certain.
     """
     ports = session.ports
+
+    def forget(tidy: Tidy) -> None:
+        with suppress(StoreUnavailable):
+            ports.store.delete(tidy.ref)
+
     starts, begin_one = plan.starts, partial(begin, ports, session.token, session.secret)
     # Many at a time, but few of those that read and send arguments in chunks.
     small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
@@ -204,7 +209,7 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
     ]
     recovered = ports.fan_out(lambda lost: recover(ports, lost), plan.recovers)
     sent = session.memory.sent.union(each.key for each in begun if each.sent)
-    ports.fan_out(lambda tidy: _tidy(ports, tidy), spent_pointers(plan, sent))
+    ports.fan_out(forget, spent_pointers(plan, sent))
     return Results(
         begun=tuple(begun),
         recovered={lost.key: entry for lost, entry in zip(plan.recovers, recovered, strict=True)},
@@ -222,8 +227,3 @@ def clean_up(session: LoopSession, plan: PassPlan) -> None:
     cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
     ports = session.ports
     ports.fan_out(lambda end: expire(ports, end.work), plan.expired)
-
-
-def _tidy(ports: Ports, tidy: Tidy) -> None:
-    with suppress(StoreUnavailable):
-        ports.store.delete(tidy.ref)

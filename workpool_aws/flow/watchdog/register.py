@@ -36,14 +36,11 @@ def register(ports: Ports, pools: Sequence[str]) -> None:
         )
         return
     for pool in dict.fromkeys(pools):
-        if pool not in known:
-            _write_row(ports, pool)
-
-
-def _write_row(ports: Ports, pool: str) -> None:
-    try:
-        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
-    except StoreUnavailable as error:
-        ports.telemetry.emit(
-            events.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error))
-        )
+        if pool in known:
+            continue
+        try:
+            ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+        except StoreUnavailable as error:
+            ports.telemetry.emit(
+                events.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error))
+            )

@@ -78,13 +78,6 @@ class _Request:
         return answer
 
 
-def _noted(answer: object, *, repeated: bool) -> object:
-    """Return an answer. A refusal of a transaction notes that an earlier try may still land."""
-    if isinstance(answer, _Raised) and isinstance(answer.error, TransactionFailed):
-        answer.error.repeated = repeated
-    return answer
-
-
 class SeededFaults:
     """The faults of one cloud: around its calls (kernel.CallFaults) and beside them (CloudFaults).
 
@@ -209,7 +202,10 @@ class SeededFaults:
                 answer = request.land()
                 trouble = self._on_its_way_back(request)
                 if trouble is None:
-                    return _noted(answer, repeated=unanswered)
+                    if isinstance(answer, _Raised) and isinstance(answer.error, TransactionFailed):
+                        # An earlier try may still land.
+                        answer.error.repeated = unanswered
+                    return answer
             unanswered = unanswered or isinstance(trouble, CallUnanswered)
         if isinstance(trouble, CallThrottled):
             trouble.repeated = unanswered

@@ -83,7 +83,11 @@ def _start_of(work: WorkItem, now: EpochMs) -> WhyReason:
 
 def finished_reasons(work: WorkItem, records: PoolRecords, now: EpochMs) -> list[WhyReason]:
     """Returns the end of a work item, and the state of its callback."""
-    return [_end_of(work), *_redriven(work), *_callback_of(work, records, now)]
+    found = [_end_of(work)]
+    if work.redriven_as is not None:
+        text = f"It was redriven as {work.redriven_as}."
+        found.append(reason("redriven", text, "Nothing.", work_ids=(work.redriven_as,)))
+    return [*found, *_callback_of(work, records, now)]
 
 
 def _end_of(work: WorkItem) -> WhyReason:
@@ -101,13 +105,6 @@ def _end_of(work: WorkItem) -> WhyReason:
             return reason("canceled", f"It was canceled{when}.", "Nothing.", since=at)
         case _:
             assert_never(work.outcome)
-
-
-def _redriven(work: WorkItem) -> list[WhyReason]:
-    again = work.redriven_as
-    if again is None:
-        return []
-    return [reason("redriven", f"It was redriven as {again}.", "Nothing.", work_ids=(again,))]
 
 
 def _callback_of(work: WorkItem, records: PoolRecords, now: EpochMs) -> list[WhyReason]:
