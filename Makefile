@@ -65,6 +65,7 @@ check: site ## Check format, lint, types, the direction of imports, and that the
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --level error
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## Format the code and repair what the linter can
