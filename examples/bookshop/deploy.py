@@ -1,4 +1,4 @@
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -25,6 +25,8 @@ class Bookshop(Stack):
         )
         pools.grant_enqueue(orders)  # its callback enqueues
         pools.grant_enqueue(web)
+        CfnOutput(self, "Table", value=pools.table_name)
+        CfnOutput(self, "WebFunction", value=web.function_name)
 
     def _function(self, name: str) -> lambda_.Function:
         return lambda_.Function(

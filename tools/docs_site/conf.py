@@ -1,7 +1,9 @@
 """The configuration of the documentation site: `make site`."""
 
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import NewType
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "infra" / "cdk")]
@@ -54,20 +56,39 @@ pygments_dark_style = "native"
 def setup(app: Sphinx) -> None:
     """Show diagrams as their text: what draws them would come from elsewhere."""
     app.add_lexer("mermaid", TextLexer)
-    app.connect("autodoc-process-signature", _signature_of_init)
+    app.connect("autodoc-process-signature", _signature_of_class)
+    app.connect("autodoc-process-docstring", _without_docs_of_new_type)
     app.connect("doctree-read", _lead_to_library)
 
 
-def _signature_of_init(
+_WITHOUT_SIGNATURE = ("JobHandle", "LambdaContext", "Monitoring")
+
+
+def _signature_of_class(
     _: Sphinx, kind: str, name: str, thing: object, *_others: object
 ) -> tuple[str, str] | None:
-    """The signature of a construct is its own: autodoc finds that of the mock below it first."""
-    if kind != "class" or not name.startswith("workpool_cdk.") or "__init__" not in vars(thing):
+    """No signature for values that the library makes, and the own one of a construct.
+
+    autodoc finds that of the mock below a construct first.
+    """
+    if kind != "class":
         return None
-    signature = inspect.signature(thing.__init__, bound_method=True)
-    return stringify_signature(
-        signature, show_return_annotation=False, unqualified_typehints=True
-    ), ""
+    made_by_users = name == "workpool_aws.RetryPolicy"
+    if not made_by_users and (is_dataclass(thing) or name.endswith(_WITHOUT_SIGNATURE)):
+        return "", ""
+    if name.startswith("workpool_cdk.") and "__init__" in vars(thing):
+        signature = inspect.signature(thing.__init__, bound_method=True)
+        shown = {"show_return_annotation": False, "unqualified_typehints": True}
+        return stringify_signature(signature, **shown), ""
+    return None
+
+
+def _without_docs_of_new_type(
+    _: Sphinx, _kind: str, _name: str, thing: object, _options: object, lines: list[str]
+) -> None:
+    """A `NewType` has the documentation of `NewType`."""
+    if isinstance(thing, NewType):
+        lines.clear()
 
 
 def _lead_to_library(_: Sphinx, page: nodes.document) -> None:
