@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -158,13 +157,14 @@ def fragments_of(page: Path) -> list[str]:
 
 
 def test_every_block_is_run_by_test_that_exists() -> None:
-    marks = Counter(
-        re.sub(r"^\s*<!-- ([\w-]+)\b.*", r"\1", found["mark"])
+    marks = [
+        (re.sub(r"^\s*<!-- ([\w-]+)\b.*", r"\1", found["mark"]), path.relative_to(ROOT).as_posix())
         for path in DOCUMENTS
         for found in BLOCK.finditer(path.read_text(encoding="utf-8"))
-    )
+    ]
 
-    assert set(marks) == set(RUN_BY)
+    assert [(mark, page) for mark, page in marks if mark not in RUN_BY] == []
+    assert {mark for mark, _ in marks} == set(RUN_BY)
     assert [path for path in RUN_BY.values() if not (ROOT / path).is_file()] == []
 
 
