@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.events import Event
     from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.inspection import FunctionFacts, TableFacts
     from workpool_aws.model.loop import Deployment
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
     from workpool_aws.model.record import Record, Ref
@@ -29,11 +30,14 @@ __all__ = [
     "Entropy",
     "FanOut",
     "FunctionLimits",
+    "InspectionFailed",
+    "Inspector",
     "InvokeRefused",
     "InvokeThrottled",
     "InvokeUnanswered",
     "Invoker",
     "Messenger",
+    "NoInspector",
     "Ports",
     "Store",
     "StoreDenied",
@@ -221,6 +225,32 @@ class Messenger(Protocol):
         """
 
 
+class InspectionFailed(Exception):
+    """AWS did not answer a question about a configuration, or refused it."""
+
+
+class Inspector(Protocol):
+    """Reads configurations of AWS. Methods raise InspectionFailed."""
+
+    def table(self, name: str) -> TableFacts | None:
+        """The facts of a table. `None` means that there is none."""
+
+    def function(self, target: str) -> FunctionFacts | None:
+        """The facts of a function, by name or ARN. `None` means that there is none."""
+
+
+class NoInspector:
+    """An inspector that refuses every question, for ports without one."""
+
+    def table(self, name: str) -> TableFacts | None:
+        """See Inspector."""
+        raise InspectionFailed(f"nothing here can examine {name}")
+
+    def function(self, target: str) -> FunctionFacts | None:
+        """See Inspector."""
+        raise InspectionFailed(f"nothing here can examine {target}")
+
+
 class TimerUnavailable(Exception):
     """The scheduler did not take the order.
 
@@ -306,3 +336,5 @@ class Ports:
     jobs: Callable[[str], Mapping[str, str]] = lambda _name: {}
     """Returns the ARN of each deployed job by its name, as it was some minutes ago, or some seconds
     ago if the given name is not among them. Raises StoreUnavailable. Defaults to no jobs."""
+    inspector: Inspector = NoInspector()  # noqa: RUF009 - it has no state
+    """Reads configurations of AWS, for `doctor`. Defaults to one that refuses."""

@@ -61,6 +61,7 @@ def test_pages_run_under_their_policy_in_every_width_and_colour(
     paths = [
         "/",
         "/jobs",
+        "/health",
         "/pools/email",
         "/pools/email/works",
         "/pools/email/errors",

@@ -28,6 +28,7 @@ def pages_of(scene: Scene) -> list[str]:
     return [
         "/",
         "/jobs",
+        "/health",
         "/pools/email",
         "/pools/paused",
         "/pools/email/works",
@@ -85,6 +86,16 @@ def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
     assert "It is due at 2026-01-01" in works
     for page in (overview, pool, works, work):
         assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
+
+
+def test_health_has_findings_with_remedies(scene: Scene) -> None:
+    page = scene.client().get("/health").text
+
+    assert "pool_forgotten" in page
+    assert "workpool resume" in page
+    scene.cloud.workpool("paused").cancel_all(None)
+    scene.cloud.run_until_idle()
+    assert "Nothing is wrong." in scene.client().get("/health").text
 
 
 def test_payloads_are_hidden_until_asked_for(scene: Scene) -> None:

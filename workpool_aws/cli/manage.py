@@ -34,7 +34,7 @@ def add_commands(add: Adder) -> None:
     _add_work_commands(add)
     _add_why(add)
     _add_pool_commands(add)
-    _add_dashboard(add)
+    _add_table_commands(add)
 
 
 def _add_work_commands(add: Adder) -> None:
@@ -143,7 +143,14 @@ def _add_pool_commands(add: Adder) -> None:
     _with_target(stats)
 
 
-def _add_dashboard(add: Adder) -> None:
+def _add_table_commands(add: Adder) -> None:
+    doctor = add(
+        "doctor",
+        "examine a table, its functions and its pools; exit code 1 if anything is found",
+        lazily("workpool_aws.cli.doctor:run_doctor"),
+    )
+    _with_table(doctor.add_argument_group("which table"))
+
     dashboard = add(
         "dashboard",
         "show all pools of a table in a browser, and act on them",

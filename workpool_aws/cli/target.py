@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.events import Event
     from workpool_aws.ports import Ports
 
-__all__ = ["Target", "confirmed", "ports_of", "table_of", "target_of"]
+__all__ = ["Target", "confirmed", "output_of", "ports_of", "table_of", "target_of"]
 
 
 class _StderrTelemetry:
@@ -56,7 +56,7 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
     name: str = getattr(options, "pool", None) or settings.pool or "default"
     Workpool(table, name)  # refuses names that are none before anything is loaded
     ports = ports_of(options, table)
-    output = Output(sys.stdout, as_json=options.json or settings.json)
+    output = output_of(options)
     target = Target(Workpool(table, name, ports=ports), output)
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
@@ -72,6 +72,11 @@ def table_of(options: argparse.Namespace) -> str:
     if table is None:
         raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
     return table
+
+
+def output_of(options: argparse.Namespace) -> Output:
+    """The stream for the answer."""
+    return Output(sys.stdout, as_json=options.json or read_settings().json)
 
 
 def ports_of(options: argparse.Namespace, table: str) -> Ports:

@@ -75,6 +75,7 @@ def dashboard_app(
             Route("/pools/{pool}/works/{work_id}/{part}", reads.payload),
             Route("/pools/{pool}/errors", reads.errors),
             Route("/jobs", reads.jobs),
+            Route("/health", reads.health),
             Route("/events", refreshes),
             *(Route(path, acts.endpoint(act), methods=["POST"]) for path, act in ACTS.items()),
             Mount("/static", StaticFiles(directory=STATIC)),

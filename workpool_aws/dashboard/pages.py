@@ -124,6 +124,17 @@ class ReadPages:
             pools=pools.value,
         )
 
+    async def health(self, request: Request) -> Response:
+        """The findings of `doctor`."""
+        answer = await run_in_threadpool(self._insights.doctor)
+        return self._pages.page(
+            request,
+            "health.html",
+            now=self._insights.now,
+            findings=answer.value,
+            reading=answer.cost,
+        )
+
 
 def filter_of(request: Request) -> WorkFilter:
     """Return the filter in the query of a request. Raises UsageError for a value that is none."""

@@ -9,6 +9,7 @@ from workpool_aws import Workpool
 from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.views.instants import instant
+from workpool_aws.flow.doctor import examine
 from workpool_aws.insights.answers import (
     Costed,
     ErrorGroups,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from workpool_aws.core.doctor import Finding
     from workpool_aws.core.views.details import PoolSummary
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.insights.answers import StateFilter, WorkFilter
@@ -177,6 +179,19 @@ class Insights:
             return ErrorGroups(groups=grouped(found), at_least=after is not None)
 
         return self._asked(name, answer)
+
+    def doctor(self) -> Costed[tuple[Finding, ...]]:
+        """Everything that is wrong with the table, its functions and its pools, with remedies.
+
+        The configuration of AWS is read, and the watchdog's own rules are applied to each pool as of
+        three minutes ago. Nothing is changed. A question that AWS refuses is a finding, too.
+
+        Raises StoreUnavailable if the table does not answer.
+        """
+        ports, meter = metered(self._connect())
+        found = examine(ports)
+        spent = meter.snapshot()
+        return Costed(found, ReadCost(spent.read_units, spent.requests))
 
     def _asked(
         self, name: str, answer: Callable[[Workpool, Callable[[str], Workpool]], T]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 import boto3
 from botocore.config import Config
 
+from workpool_aws.adapters.aws.inspector import AwsInspector
 from workpool_aws.adapters.aws.invoke import LambdaInvoker, fresh_trace, start_fresh_traces
 from workpool_aws.adapters.aws.jobs import DeployedJobs, deployed_jobs
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
@@ -134,6 +135,7 @@ def aws_ports(
         loop_arn=settings.loop_arn,
         deployed=addresses.deployed,
         jobs=DeployedJobs(addresses.deployment, clock),
+        inspector=AwsInspector(clients.make_plain_dynamodb, clients.make_plain_lambda),
     )
 
 
@@ -232,6 +234,18 @@ class _Clients:
         return (
             client if transport is None else cast("DynamoDBClient", LeanDynamoDB(client, transport))
         )
+
+    def make_plain_dynamodb(self) -> DynamoDBClient:
+        """Return a new client of DynamoDB for requests that no store makes."""
+        return made(
+            lambda: self._session().client(
+                "dynamodb", region_name=self._home(), config=CLIENT_CONFIGS["dynamodb"]
+            )
+        )
+
+    def make_plain_lambda(self) -> LambdaClient:
+        """Return a new client of Lambda for requests that no invoker makes."""
+        return self._make_plain_lambda("lambda-retrying")
 
     def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
         client = self._make_plain_lambda(name)

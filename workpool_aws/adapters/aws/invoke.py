@@ -277,7 +277,7 @@ class LambdaInvoker:
 
     def _read_limits(self, target: str) -> FunctionLimits:
         client = self._retrying_client()
-        name, qualifier = _split_qualifier(target)
+        name, qualifier = without_qualifier(target)
         if qualifier is None:
             found = client.get_function_configuration(FunctionName=name)
         else:
@@ -292,7 +292,7 @@ class LambdaInvoker:
             timeout_ms=timeout_ms,
             event_age_ms=event_age_ms,
             claims=marked and reports,
-            unfit=_unfit(found),
+            unfit=unfit_reason(found),
             serves=serves,
             own=found.get("Handler", "").startswith(_OWN_HANDLERS),
         )
@@ -327,7 +327,7 @@ class LambdaInvoker:
         return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, reports
 
 
-def _unfit(found: Mapping[str, object]) -> str | None:
+def unfit_reason(found: Mapping[str, object]) -> str | None:
     """Return why a start of such a function outlives its deadline, or never arrives.
 
     `None` means that neither is known (docs/limits.md).
@@ -342,7 +342,7 @@ def _unfit(found: Mapping[str, object]) -> str | None:
     return None
 
 
-def _split_qualifier(target: str) -> tuple[str, str | None]:
+def without_qualifier(target: str) -> tuple[str, str | None]:
     """Return a function's name or ARN without its version or alias, and the latter.
 
     Forms: `name`, `account:function:name`, a full ARN.

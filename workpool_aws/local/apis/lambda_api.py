@@ -20,6 +20,7 @@ __all__ = ["LambdaApi"]
 
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 _CONFIGURATION: Final = re.compile(r"/2015-03-31/functions/([^/]+)/configuration")
+_RECURSION: Final = re.compile(r"/2024-08-31/functions/([^/]+)/recursion-config")
 _EVENT_CONFIG: Final = re.compile(r"/2019-09-25/functions/([^/]+)/event-invoke-config")
 _SYNC_BYTES_MAX: Final = 6 * 1024 * 1024
 
@@ -35,7 +36,8 @@ class LambdaApi:
     def serves(self, request: Request) -> bool:
         """True if this request is one of ours."""
         return any(
-            pattern.fullmatch(request.path) for pattern in (_INVOKE, _CONFIGURATION, _EVENT_CONFIG)
+            pattern.fullmatch(request.path)
+            for pattern in (_INVOKE, _CONFIGURATION, _EVENT_CONFIG, _RECURSION)
         )
 
     def runs_code(self, request: Request) -> bool:
@@ -57,6 +59,9 @@ class LambdaApi:
             return self._invoke(self._resolve(invoked[1], request), request)
         if (asked := _CONFIGURATION.fullmatch(request.path)) is not None:
             return _configuration(self._resolve(asked[1], request))
+        if (asked := _RECURSION.fullmatch(request.path)) is not None:
+            self._resolve(asked[1], request)
+            return json_reply(HTTPStatus.OK, {"RecursiveLoop": "Allow"})
         named = _EVENT_CONFIG.fullmatch(request.path)
         resolved = self._resolve(named[1] if named is not None else "", request)
         return _event_config(resolved)

@@ -66,7 +66,7 @@ class MotoEngine:
     def create(self, table: str) -> None:
         """See Engine."""
         from workpool_aws.adapters.dynamodb.store import DynamoStore
-        from workpool_aws.adapters.dynamodb.table import create_table
+        from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
 
         if table in self._tables:
             return
@@ -78,6 +78,7 @@ class MotoEngine:
                 # A cloud before this one left it, where a mock of user code outlives them.
                 client.delete_table(TableName=table)
                 create_table(client, table)
+            enable_ttl(client, table)
         clock, entropy = self._platform.clock, self._platform.entropy
         self._tables[table] = DynamoStore(lambda: client, table, clock=clock, entropy=entropy)
 

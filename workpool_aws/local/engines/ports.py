@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.local.engines.direct import DirectInvoker, DirectTimer, SteppingStore
+from workpool_aws.local.engines.inspector import DirectInspector
 from workpool_aws.local.services.fan_out import TaskFanOut
 from workpool_aws.local.services.mailboxes import DirectMessenger
 from workpool_aws.ports import Ports, Store
@@ -41,4 +42,5 @@ def direct_ports(
         loop_arn=at.loop_arn,
         deployed=at,
         jobs=platform.jobs,
+        inspector=DirectInspector(platform.functions),
     )

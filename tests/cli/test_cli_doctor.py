@@ -1,0 +1,33 @@
+"""`workpool doctor`: findings with their remedies, and the exit code."""
+
+import json
+
+import pytest
+
+from workpool_aws.cli.main import main
+from workpool_aws.local import LocalCloud
+
+
+def test_doctor_names_findings_and_remedies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LocalCloud() as cloud:
+        monkeypatch.setenv("WORKPOOL_TABLE", cloud.table)
+        assert main(["doctor"]) == 0
+        assert capsys.readouterr().err == f"no findings in table {cloud.table}\n"
+        pool = cloud.workpool("email")
+        pool.configure(None, paused=True)
+        pool.enqueue_action(None, "echo", {})
+
+        assert main(["doctor"]) == 1
+        said = capsys.readouterr()
+        assert main(["doctor", "--json"]) == 1
+        answer = json.loads(capsys.readouterr().out)
+
+    lines = said.out.splitlines()
+    assert lines[0].startswith("email     Its limit is 0 since 2026-01-01 00:00:00Z, set by ")
+    assert lines[0].endswith(" [pool_forgotten]")
+    assert lines[1].startswith("  remedy  `workpool resume`")
+    assert said.err == f"1 finding in table {cloud.table}\n"
+    assert [each["code"] for each in answer["findings"]] == ["pool_forgotten"]
+    assert answer["read_units"] > 0

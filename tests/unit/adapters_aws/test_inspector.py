@@ -1,0 +1,101 @@
+"""`AwsInspector`: answers that are missing, and questions that are refused."""
+
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from workpool_aws.adapters.aws.inspector import AwsInspector
+from workpool_aws.model.inspection import FunctionFacts, TableFacts
+from workpool_aws.ports import InspectionFailed, NoInspector
+
+KEYS = [
+    {"AttributeName": "sk", "KeyType": "RANGE"},
+    {"AttributeName": "pk", "KeyType": "HASH"},
+]
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Describe")
+
+
+class Client:
+    """Answers each request with what it was given, or raises it."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        answer = self._answers[name]
+
+        def call(**_: object) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def inspector(**answers: Any) -> AwsInspector:
+    client = cast("Any", Client(**answers))
+    return AwsInspector(lambda: client, lambda: client)
+
+
+def test_table_without_index_and_ttl_is_seen() -> None:
+    table = inspector(
+        describe_table={"Table": {"TableStatus": "ACTIVE", "KeySchema": KEYS}},
+        describe_time_to_live={"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}},
+    ).table("pools")
+
+    assert table == TableFacts(is_active=True, has_keys=True, has_dead_letters=False, has_ttl=False)
+
+
+def test_function_without_asynchronous_settings_has_those_of_lambda() -> None:
+    facts = inspector(
+        get_function_configuration={"State": "Pending", "CapacityProviderConfig": {"x": 1}},
+        get_function_recursion_config={"RecursiveLoop": "Terminate"},
+        get_function_event_invoke_config=refused("ResourceNotFoundException"),
+    ).function("send:live")
+
+    assert facts is not None
+    assert facts.unfit is not None
+    assert "Managed Instances" in facts.unfit
+    assert facts == FunctionFacts(
+        is_active=False,
+        decorated=False,
+        unfit=facts.unfit,
+        retries=2,
+        on_success=None,
+        on_failure=None,
+        may_recurse=False,
+    )
+
+
+def test_missing_table_and_function_are_none() -> None:
+    missing = refused("ResourceNotFoundException")
+
+    assert inspector(describe_table=missing).table("pools") is None
+    assert inspector(get_function_configuration=missing).function("send") is None
+
+
+@pytest.mark.parametrize(
+    "error", [refused("AccessDeniedException"), EndpointConnectionError(endpoint_url="http://x")]
+)
+def test_refused_question_is_no_answer(error: Exception) -> None:
+    with pytest.raises(InspectionFailed):
+        inspector(describe_table=error).table("pools")
+    with pytest.raises(InspectionFailed):
+        inspector(get_function_configuration=error).function("send")
+    with pytest.raises(InspectionFailed):
+        inspector(
+            get_function_configuration={},
+            get_function_recursion_config={},
+            get_function_event_invoke_config=error,
+        ).function("send")
+
+
+def test_ports_without_inspector_refuse_every_question() -> None:
+    with pytest.raises(InspectionFailed):
+        NoInspector().table("pools")
+    with pytest.raises(InspectionFailed):
+        NoInspector().function("send")

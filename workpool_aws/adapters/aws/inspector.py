@@ -1,0 +1,125 @@
+"""Reads the configuration of a table and of functions, for `doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from workpool_aws.adapters.aws.invoke import unfit_reason, without_qualifier
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
+from workpool_aws.adapters.items.attributes import (
+    DEAD_INDEX,
+    DEAD_KEY,
+    PARTITION_KEY,
+    SORT_KEY,
+    TTL_ATTRIBUTE,
+)
+from workpool_aws.model.inspection import FunctionFacts, TableFacts
+from workpool_aws.ports import InspectionFailed
+from workpool_aws.settings import DECORATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
+    from mypy_boto3_lambda import LambdaClient
+
+__all__ = ["AwsInspector"]
+
+_MISSING: Final = "ResourceNotFoundException"
+_RETRIES_DEFAULT: Final = 2
+"""Lambda's own, for a function without asynchronous settings."""
+
+
+class AwsInspector:
+    """DynamoDB and Lambda, behind `ports.Inspector`. Clients are asked for before each request."""
+
+    def __init__(
+        self, dynamodb: Callable[[], DynamoDBClient], functions: Callable[[], LambdaClient]
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._functions = functions
+
+    def table(self, name: str) -> TableFacts | None:
+        """See Inspector."""
+        try:
+            client = self._dynamodb()
+            found = client.describe_table(TableName=name)["Table"]
+            ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        except CALL_ERRORS as error:
+            if _code_of(error) == _MISSING:
+                return None
+            raise InspectionFailed(described(error)) from error
+        indexes = {each.get("IndexName"): each for each in found.get("GlobalSecondaryIndexes", [])}
+        dead = indexes.get(DEAD_INDEX, {})
+        return TableFacts(
+            is_active=found.get("TableStatus") in ("ACTIVE", "UPDATING"),
+            has_keys=_keys(found.get("KeySchema", [])) == (PARTITION_KEY, SORT_KEY),
+            has_dead_letters=_keys(dead.get("KeySchema", [])) == (PARTITION_KEY, DEAD_KEY)
+            and dead.get("Projection", {}).get("ProjectionType") == "ALL"
+            and dead.get("IndexStatus", "ACTIVE") in ("ACTIVE", "UPDATING"),
+            has_ttl=ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+            and ttl.get("AttributeName") == TTL_ATTRIBUTE,
+        )
+
+    def function(self, target: str) -> FunctionFacts | None:
+        """See Inspector."""
+        name, qualifier = without_qualifier(target)
+        try:
+            return self._function(name, qualifier)
+        except CALL_ERRORS as error:
+            if _code_of(error) == _MISSING:
+                return None
+            raise InspectionFailed(described(error)) from error
+
+    def _function(self, name: str, qualifier: str | None) -> FunctionFacts:
+        client = self._functions()
+        if qualifier is None:
+            found = client.get_function_configuration(FunctionName=name)
+        else:
+            found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
+        recursion = client.get_function_recursion_config(FunctionName=name)
+        retries, on_success, on_failure = self._event_config(client, name, qualifier)
+        variables = found.get("Environment", {}).get("Variables", {})
+        return FunctionFacts(
+            is_active=found.get("State", "Active") in ("Active", "Inactive"),
+            decorated=variables.get(DECORATED) == "1",
+            unfit=unfit_reason(found),
+            retries=retries,
+            on_success=on_success,
+            on_failure=on_failure,
+            may_recurse=recursion.get("RecursiveLoop") == "Allow",
+        )
+
+    def _event_config(
+        self, client: LambdaClient, name: str, qualifier: str | None
+    ) -> tuple[int, str | None, str | None]:
+        """Returns retries and destinations; those of Lambda's defaults where there are none."""
+        try:
+            if qualifier is None:
+                found = client.get_function_event_invoke_config(FunctionName=name)
+            else:
+                found = client.get_function_event_invoke_config(
+                    FunctionName=name, Qualifier=qualifier
+                )
+        except ClientError as error:
+            if _code_of(error) != _MISSING:
+                raise
+            return _RETRIES_DEFAULT, None, None
+        leads_to = found.get("DestinationConfig", {})
+        return (
+            found.get("MaximumRetryAttempts", _RETRIES_DEFAULT),
+            leads_to.get("OnSuccess", {}).get("Destination"),
+            leads_to.get("OnFailure", {}).get("Destination"),
+        )
+
+
+def _keys(schema: Sequence[KeySchemaElementTypeDef]) -> tuple[str, ...]:
+    by_kind = sorted(schema, key=lambda each: each["KeyType"])  # HASH, then RANGE
+    return tuple(each["AttributeName"] for each in by_kind)
+
+
+def _code_of(error: Exception) -> str:
+    return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""

@@ -1,0 +1,182 @@
+"""Findings of `doctor`: what is wrong with a deployment or a pool, and the remedy of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from workpool_aws.core.views.instants import stamp
+from workpool_aws.core.views.why.answer import short_name
+from workpool_aws.text import as_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workpool_aws.model.inspection import FunctionFacts, TableFacts
+    from workpool_aws.model.loop import Config, Deployment
+
+__all__ = [
+    "Finding",
+    "FindingCode",
+    "findings_of_function",
+    "findings_of_table",
+    "forgotten",
+    "not_examined",
+    "stuck",
+]
+
+FindingCode = Literal[
+    "config_damaged",
+    "destination_wrong",
+    "function_inactive",
+    "function_missing",
+    "function_unfit",
+    "index_missing",
+    "keys_wrong",
+    "not_deployed",
+    "not_examined",
+    "pool_forgotten",
+    "pool_stuck",
+    "recursion_stopped",
+    "retries_on",
+    "table_inactive",
+    "table_missing",
+    "ttl_off",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, or that could not be examined."""
+
+    code: FindingCode
+    """For programs. `docs/doctor.md` lists the codes."""
+    subject: str
+    """The table, the function or the pool."""
+    text: str
+    """A sentence for people."""
+    remedy: str
+    """The act that would mend it."""
+
+
+def not_examined(subject: str, error: str) -> Finding:
+    """Returns the finding for a question that AWS refused to answer."""
+    return Finding(
+        code="not_examined",
+        subject=subject,
+        text=f"It could not be examined: {as_line(error)}.",
+        remedy="Allow what the error names. `docs/doctor.md` lists the permissions.",
+    )
+
+
+def findings_of_table(table: str, facts: TableFacts | None) -> list[Finding]:
+    """Returns the findings of a table; `None` means that there is no such table."""
+    if facts is None:
+        text, remedy = "There is no such table.", "Check the name, the region and the account."
+        return [Finding(code="table_missing", subject=table, text=text, remedy=remedy)]
+    checks: tuple[tuple[bool, FindingCode, str, str], ...] = (
+        (
+            facts.is_active,
+            "table_inactive",
+            "The table is not active.",
+            "Wait until it is, or restore it.",
+        ),
+        (
+            facts.has_keys,
+            "keys_wrong",
+            "The table has other keys than the library uses.",
+            "Deploy a table with the construct or the plain template.",
+        ),
+        (
+            facts.has_dead_letters,
+            "index_missing",
+            "The index of dead letters is missing or has another shape.",
+            "Deploy the stack again. Without it dead letters are neither listed nor redriven.",
+        ),
+        (
+            facts.has_ttl,
+            "ttl_off",
+            "Time to live is off, so finished work items stay and are paid for.",
+            "Deploy the stack again, or enable it for the attribute that the stack names.",
+        ),
+    )
+    return [
+        Finding(code=code, subject=table, text=text, remedy=remedy)
+        for holds, code, text, remedy in checks
+        if not holds
+    ]
+
+
+def findings_of_function(
+    target: str, facts: FunctionFacts | None, deployment: Deployment
+) -> list[Finding]:
+    """Returns the findings of a function of a deployment; `None` means that it does not exist."""
+    subject = short_name(target)
+    if facts is None:
+        text = f"The deployment names {as_line(target)}, which does not exist."
+        remedy = "Deploy the function, or the stack without it."
+        return [Finding(code="function_missing", subject=subject, text=text, remedy=remedy)]
+    found = []
+    if not facts.is_active:
+        text, remedy = "It is not active.", "See its state and its reason in Lambda."
+        found.append(Finding(code="function_inactive", subject=subject, text=text, remedy=remedy))
+    if not facts.may_recurse:
+        text = "Lambda stops chains of its invocations, so some starts would be dropped."
+        remedy = "Set its recursive loop detection to Allow, as the construct does."
+        found.append(Finding(code="recursion_stopped", subject=subject, text=text, remedy=remedy))
+    if facts.unfit is not None:
+        text = f"It cannot run work items: {facts.unfit}."
+        remedy = "Use a function of another kind, or a plain one in front of it."
+        found.append(Finding(code="function_unfit", subject=subject, text=text, remedy=remedy))
+    if target == deployment.completion_arn:
+        return found
+    if facts.retries:
+        text = f"Lambda itself tries a failed event {facts.retries} times more."
+        remedy = "Set its retry attempts to 0: the pool retries, by the policy of each work item."
+        found.append(Finding(code="retries_on", subject=subject, text=text, remedy=remedy))
+    if target != deployment.loop_arn:
+        found += _destinations(subject, facts, deployment)
+    return found
+
+
+def _destinations(subject: str, facts: FunctionFacts, deployment: Deployment) -> Iterable[Finding]:
+    """Yields a finding unless the ends of its starts lead to the completion function."""
+    wanted = deployment.completion_arn
+    if wanted is None:
+        return
+    successes = None if facts.decorated else wanted
+    if (facts.on_success, facts.on_failure) == (successes, wanted):
+        return
+    kind = "decorated" if facts.decorated else "undecorated"
+    leads = "its failures alone" if facts.decorated else "its results and its failures"
+    yield Finding(
+        code="destination_wrong",
+        subject=subject,
+        text=f"It is {kind}, so {leads} should lead to the completion function, and they do not.",
+        remedy="Add it to the pool by add_action or add_on_complete, with `decorated` as it is.",
+    )
+
+
+def stuck(pool: str, reason: str, minutes: int) -> Finding:
+    """Returns the finding for a pool that the watchdog should have started long ago."""
+    return Finding(
+        code="pool_stuck",
+        subject=pool,
+        text=f"It has needed a loop for {minutes} minutes or more: {reason}.",
+        remedy="Check that the watchdog's schedule is enabled, that its function runs without "
+        "errors, and that it may invoke the loop. An enqueue in the pool starts a loop, too.",
+    )
+
+
+def forgotten(pool: str, config: Config) -> Finding:
+    """Returns the finding for a pool that lets nothing start although work items are due."""
+    by = config.override_by if config.override_paused else config.base_by
+    at = config.override_at if config.override_paused else config.base_at
+    when = "" if at is None else f" since {stamp(at)}"
+    return Finding(
+        code="pool_forgotten",
+        subject=pool,
+        text=f"Its limit is 0{when}, set by {as_line(by or 'a caller that is not known')}, and "
+        "work items are due.",
+        remedy="`workpool resume` or `workpool limit N`, or `workpool cancel --all`.",
+    )
