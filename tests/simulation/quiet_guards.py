@@ -307,7 +307,7 @@ _READS: Final = (
     _quiet(
         "deployment: what is known is not written",
         "WP-23",
-        "flow.watchdog.deployment:keep_current",
+        "flow.watchdog.deployment:_Recording.keep_current",
         "if recorded == known:",
         "if False:",
         "integration/test_deploying.py::test_limit_that_cannot_be_set_costs_other_pools_nothing",
@@ -315,7 +315,7 @@ _READS: Final = (
     _quiet(
         "deployment: who was overtaken says so",
         "WP-23",
-        "flow.watchdog.deployment:_write",
+        "flow.watchdog.deployment:_Recording._write",
         "return lost.current == recorded",
         "return True",
         "integration/test_deploying.py::test_limits_in_force_are_those_of_deployment_in_item",

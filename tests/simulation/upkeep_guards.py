@@ -12,7 +12,7 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "deployment: limits before the item",
         "WP-13",
-        "flow.watchdog.deployment:keep_current",
+        "flow.watchdog.deployment:_Recording.keep_current",
         "unset=unset",
         "unset=()",
     ),
@@ -26,7 +26,7 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "deployment: over what was read only",
         "WP-13",
-        "flow.watchdog.deployment:_write",
+        "flow.watchdog.deployment:_Recording._write",
         "Put(recorded, condition)",
         "Put(recorded)",
     ),
@@ -47,8 +47,8 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "deployment: overtaken",
         "WP-13",
-        "flow.watchdog.deployment:keep_current",
-        "            _yield_limits(ports, deployed)\n",
+        "flow.watchdog.deployment:_Recording.keep_current",
+        "            self._yield_limits()\n",
         "",
     ),
     one_edit(

@@ -125,12 +125,11 @@ class _Kick:
         due, now, waits = self.due, self.now, status.state is LoopState.WAITING
         if status.state is LoopState.RUNNING and is_live(status, now):
             return NotNeeded("a loop is running")
-        # A loop that would be woken for what was canceled must remove its far wake, or order it for
-        # the next work item.
-        wake_at = status.wake_at if waits else None
-        awaited = wake_at is not None and due is not None and due <= wake_at
-        if self.reason is KickReason.CANCEL and due is not None and not awaited:
-            return NotNeeded("the loop does not wait for what was canceled")
+        if self.reason is KickReason.CANCEL and due is not None:
+            # A loop that would be woken for what was canceled must remove its far wake, or order it
+            # for the next work item.
+            awaited = waits and status.wake_at is not None and due <= status.wake_at
+            return None if awaited else NotNeeded("the loop does not wait for what was canceled")
         if self.reason is KickReason.ENQUEUE and waits:
             if status.saturated:
                 return NotNeeded("every slot is taken: a completion will wake the loop")

@@ -5,7 +5,7 @@ A pass of the loop never counts a backlog.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
@@ -21,6 +21,9 @@ from workpool_aws.model.refs import Collection, KeyRange, key_before
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.loop import Entry, EntryKey
     from workpool_aws.ports import Ports
 
 __all__ = ["take_stats"]
@@ -44,9 +47,9 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
 
     Raises StoreUnavailable.
     """
-    now = ports.clock.now()
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
+    now = ports.clock.now()
     minutes = _reported(ports, pool, EpochMs(now - window_ms))
     ledger = ledger_of(ports.store, pool)
     if (
@@ -55,18 +58,18 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
         and all(each.tally.since != ledger.tally.since for each in minutes)
     ):
         minutes.append(MinuteReport(pool=pool, at="", tally=ledger.tally, jobs=ledger.jobs))
-    backlog = _backlog(ports, pool, ledger, now)
+    count = _Count(ports, pool, ledger, now)
+    backlog = count.backlog()
     stats = stats_of(
         backlog.queued,
         [each.tally for each in minutes],
-        running=0 if ledger is None else len(ledger.entries),
+        running=len(count.entries),
         window_ms=window_ms,
         now=now,
     )
     if not by_job:
         return stats
-    since = EpochMs(now - window_ms)
-    return replace(stats, jobs=_by_job(ports, pool, ledger, backlog, minutes, since=since, now=now))
+    return replace(stats, jobs=count.by_job(backlog, minutes, since=EpochMs(now - window_ms)))
 
 
 def _reported(ports: Ports, pool: str, since: EpochMs) -> list[MinuteReport]:
@@ -79,79 +82,70 @@ def _reported(ports: Ports, pool: str, since: EpochMs) -> list[MinuteReport]:
     ]
 
 
-def _by_job(
-    ports: Ports,
-    pool: str,
-    ledger: Ledger | None,
-    backlog: _Backlog,
-    minutes: list[MinuteReport],
-    *,
-    since: EpochMs,
-    now: EpochMs,
-) -> dict[str, JobStats]:
-    """Returns the statistics by job. The ledger does not say which jobs run, so they are read."""
-    running = works_of(ports.store, pool, () if ledger is None else ledger.entries)
-    return job_stats_of(
-        backlog.pending.values(),
-        backlog.scheduled.values(),
-        [work.spec.label for work in running.values()],
-        [
-            each.jobs
-            for each in minutes
-            if each.jobs is not None and each.jobs.since == each.tally.since
-        ],
-        since=since,
-        now=now,
-    )
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """A count of the work items of a pool, classified as by a pass of `now`."""
 
+    ports: Ports
+    pool: str
+    ledger: Ledger | None
+    now: EpochMs
 
-def _backlog(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> _Backlog:
-    taken = Taken(() if ledger is None else ledger.entries, frozenset())
-    later = id_floor(EpochMs(now + 1))
-    due: dict[WorkId, Waiting] = {}
-    scheduled: dict[WorkId, Waiting] = {}
-    capped = False
-    for shard, mark in enumerate(marks_of(ledger)):
-        low = deep_low(mark.work_cursor)
-        if low < later:
-            found, more = _look(
-                ports,
-                KeyRange(
-                    collection=Collection.WORK,
-                    pool=pool,
-                    shard=shard,
-                    low=low,
-                    high=key_before(later),
-                ),
-                taken,
-                now,
-            )
+    @property
+    def entries(self) -> Mapping[EntryKey, Entry]:
+        """The starts in flight."""
+        return {} if self.ledger is None else self.ledger.entries
+
+    def backlog(self) -> _Backlog:
+        """Returns the work items that wait, with their jobs and due times."""
+        later = id_floor(EpochMs(self.now + 1))
+        due: dict[WorkId, Waiting] = {}
+        scheduled: dict[WorkId, Waiting] = {}
+        capped = False
+        for shard, mark in enumerate(marks_of(self.ledger)):
+            low = deep_low(mark.work_cursor)
+            if low < later:
+                found, more = self._look(shard, low, key_before(later))
+                due |= found[Look.DUE]
+                capped |= more
+            found, more = self._look(shard, max(low, later), None)
             due |= found[Look.DUE]
+            scheduled |= found[Look.LATER]
             capped |= more
-        found, more = _look(
-            ports,
-            KeyRange(collection=Collection.WORK, pool=pool, shard=shard, low=max(low, later)),
-            taken,
-            now,
+        return _Backlog(due, scheduled, capped)
+
+    def _look(
+        self, shard: int, low: str, high: str | None
+    ) -> tuple[dict[Look, dict[WorkId, Waiting]], bool]:
+        """Returns the work items of a range. The flag is true if it has more than are counted."""
+        ports, now = self.ports, self.now
+        taken = Taken(self.entries, frozenset())
+        key_range = KeyRange(
+            collection=Collection.WORK, pool=self.pool, shard=shard, low=low, high=high
         )
-        due |= found[Look.DUE]
-        scheduled |= found[Look.LATER]
-        capped |= more
-    return _Backlog(due, scheduled, capped)
+        found: dict[Look, dict[WorkId, Waiting]] = {look: {} for look in Look}
+        for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, key_range)):
+            if count == limits.STATS_ROWS_MAX:
+                return found, True
+            if isinstance(work, WorkItem):
+                look = classify(row.sort, work, taken=taken, now=now)
+                found[look][work.id] = Waiting(work.spec.label, work.due_at)
+        return found, False
 
-
-def _look(
-    ports: Ports, key_range: KeyRange, taken: Taken, now: EpochMs
-) -> tuple[dict[Look, dict[WorkId, Waiting]], bool]:
-    """Returns the work items of a range with their jobs and due times, classified as by a pass.
-
-    The flag is true if there are more rows than are counted.
-    """
-    found: dict[Look, dict[WorkId, Waiting]] = {look: {} for look in Look}
-    for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, key_range)):
-        if count == limits.STATS_ROWS_MAX:
-            return found, True
-        if isinstance(work, WorkItem):
-            look = classify(row.sort, work, taken=taken, now=now)
-            found[look][work.id] = Waiting(work.spec.label, work.due_at)
-    return found, False
+    def by_job(
+        self, backlog: _Backlog, minutes: list[MinuteReport], *, since: EpochMs
+    ) -> dict[str, JobStats]:
+        """Returns the statistics by job. The ledger does not say which jobs run: they are read."""
+        running = works_of(self.ports.store, self.pool, self.entries)
+        return job_stats_of(
+            backlog.pending.values(),
+            backlog.scheduled.values(),
+            [work.spec.label for work in running.values()],
+            [
+                each.jobs
+                for each in minutes
+                if each.jobs is not None and each.jobs.since == each.tally.since
+            ],
+            since=since,
+            now=self.now,
+        )

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.watchdog.deployment import differs, is_due, limits_to_set, to_record
@@ -48,10 +49,24 @@ def keep_current(ports: Ports) -> None:
     Never raises. Costs one read if nothing changed. A process whose environment does not name the
     loop writes nothing, nor does one that another deployment replaced within the hour.
     """
-    deployed, now = ports.deployed, ports.clock.now()
-    if deployed is None:
+    if ports.deployed is None:
         return
     try:
+        _Recording(ports, ports.deployed).keep_current(ports.clock.now())
+    except StoreUnavailable as error:
+        ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=str(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """The deployment of this process's environment, on its way into the table."""
+
+    ports: Ports
+    deployed: Deployment
+
+    def keep_current(self, now: EpochMs) -> None:
+        """Writes it if the table's item differs. Raises StoreUnavailable: the next tick repeats it."""
+        ports, deployed = self.ports, self.deployed
         item = ports.store.get(DeploymentRef())
         known = readable(item)
         if not is_due(known, deployed, now):
@@ -61,58 +76,55 @@ def keep_current(ports: Ports) -> None:
         unset = [
             pool
             for pool, limit in limits_to_set(known, deployed).items()
-            if not _set_limit(ports, pool, limit)
+            if not self._set_limit(pool, limit)
         ]
         recorded = to_record(known, deployed, unset=unset, now=now)
         if recorded == known:
             return
-        if not _write(ports.store, recorded, over=item):
+        if not self._write(recorded, over=item):
             ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
-            _yield_limits(ports, deployed)
+            self._yield_limits()
             return
-    except StoreUnavailable as error:
-        ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=str(error)))
-        return
-    if known is not None and known.loop_arn != deployed.loop_arn:
-        ports.telemetry.emit(
-            events.DeploymentReplaced(pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn)
-        )
-    if not differs(recorded, deployed):
-        ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
+        if known is not None and known.loop_arn != deployed.loop_arn:
+            ports.telemetry.emit(
+                events.DeploymentReplaced(
+                    pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn
+                )
+            )
+        if not differs(recorded, deployed):
+            ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
 
+    def _write(self, recorded: Deployment, *, over: Deployment | Unreadable | None) -> bool:
+        """Writes the item, if it is unchanged since it was read as `over`."""
+        condition: Condition | None = IsAbsent()
+        if isinstance(over, Unreadable):
+            condition = None  # a damaged item is replaced, whatever it contains
+        elif over is not None:
+            condition = Is("version", over.version)
+        try:
+            self.ports.store.write(Put(recorded, condition))
+        except ConditionFailed as lost:
+            # One's own write, repeated by the SDK after a lost answer, fails on itself.
+            return lost.current == recorded
+        return True
 
-def _write(store: Store, recorded: Deployment, *, over: Deployment | Unreadable | None) -> bool:
-    """Writes the item, if it is unchanged since it was read as `over`."""
-    condition: Condition | None = IsAbsent()
-    if isinstance(over, Unreadable):
-        condition = None  # a damaged item is replaced, whatever it contains
-    elif over is not None:
-        condition = Is("version", over.version)
-    try:
-        store.write(Put(recorded, condition))
-    except ConditionFailed as lost:
-        # One's own write, repeated by the SDK after a lost answer, fails on itself.
-        return lost.current == recorded
-    return True
+    def _yield_limits(self) -> None:
+        """Sets the item's limits over those that this process has just set.
 
+        The writer of the item would not check them again.
+        """
+        item = readable(self.ports.store.get(DeploymentRef()))
+        if item is not None:
+            for pool, limit in limits_to_set(self.deployed, item).items():
+                self._set_limit(pool, limit)
 
-def _yield_limits(ports: Ports, deployed: Deployment) -> None:
-    """Sets the item's limits over those that this process has just set.
-
-    The writer of the item would not check them again.
-    """
-    item = readable(ports.store.get(DeploymentRef()))
-    if item is not None:
-        for pool, limit in limits_to_set(deployed, item).items():
-            _set_limit(ports, pool, limit)
-
-
-def _set_limit(ports: Ports, pool: str, limit: int | None) -> bool:
-    try:
-        changed = configure.deploy_limit(ports, pool, limit)
-    except StoreUnavailable as error:
-        ports.telemetry.emit(events.DeploymentNotRecorded(pool=pool, error=str(error)))
-        return False
-    if changed:
-        ports.telemetry.emit(events.LimitDeployed(pool=pool, max_parallelism=limit))
-    return True
+    def _set_limit(self, pool: str, limit: int | None) -> bool:
+        ports = self.ports
+        try:
+            changed = configure.deploy_limit(ports, pool, limit)
+        except StoreUnavailable as error:
+            ports.telemetry.emit(events.DeploymentNotRecorded(pool=pool, error=str(error)))
+            return False
+        if changed:
+            ports.telemetry.emit(events.LimitDeployed(pool=pool, max_parallelism=limit))
+        return True

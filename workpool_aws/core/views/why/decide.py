@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
@@ -49,15 +49,7 @@ def why_of(
     `holders`: work items of `slot_holders`.
     """
     if isinstance(work, WorkItem) and (work.expires_at is None or work.expires_at * 1000 > now):
-        match work.state:
-            case State.PENDING:
-                return _why_pending(work, records, holders, now)
-            case State.RUNNING:
-                return _why_running(shown(work, readable(records.config)), records, now)
-            case State.FINISHED:
-                return _why_finished(work, records, now)
-            case _:
-                assert_never(work.state)
+        return _Question(work, records, holders, now).answer()
     return Why(
         work_id=work_id,
         verdict="unknown",
@@ -83,97 +75,115 @@ def _unknown(work: WorkItem | Unreadable | None) -> WhyReason:
     return reason("past_retention", text, "Nothing. DynamoDB deletes it.", since=work.finished_at)
 
 
-def _why_pending(
-    work: WorkItem, records: PoolRecords, holders: Mapping[WorkId, WorkItem], now: EpochMs
-) -> Why:
-    look = loop_look(records, due_at=work.due_at, now=now)
-    off = _calling_off(work, records, now)
-    if off is not None:
-        reasons = [off] if look.idles else [off, look.reason]
-    else:
-        admission = admission_reason(work, records, holders, now=now)
-        deployment = deployment_reason(records)
-        keeps = [each for each in (admission, deployment) if each is not None]
-        # A loop rests in a full or paused pool, which is no reason of its own.
-        loop = [] if keeps and look.idles else [look.reason]
-        reasons = [
-            *place_reasons(work, records),
-            *due_reasons(work, now),
-            *keeps,
-            *loop,
-            *expiry_reasons(work, now),
-        ]
-    unseen = any(each.code in _UNSEEN for each in reasons)
-    return Why(
-        work_id=work.id,
-        verdict="blocked" if any(each.blocks for each in reasons) else "waiting",
-        reasons=tuple(reasons),
-        since=instant(work.due_at if work.due_at <= now else waits_since(work)),
-        next_look=None if unseen else instant(_look_at(reasons, records, look.at, now)),
-    )
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A known work item, and the records that say why it is where it is."""
 
+    work: WorkItem
+    records: PoolRecords
+    holders: Mapping[WorkId, WorkItem]
+    now: EpochMs
 
-def _calling_off(work: WorkItem, records: PoolRecords, now: EpochMs) -> WhyReason | None:
-    """Returns the reason for which a pending work item never starts; `None` means that it may."""
-    if work.cancel_requested:
+    def answer(self) -> Why:
+        """Returns the reasons for its state."""
+        match self.work.state:
+            case State.PENDING:
+                return self._pending()
+            case State.RUNNING:
+                return self._running()
+            case State.FINISHED:
+                return self._finished()
+            case _:
+                assert_never(self.work.state)
+
+    def _pending(self) -> Why:
+        work, records, now = self.work, self.records, self.now
+        look = loop_look(records, due_at=work.due_at, now=now)
+        off = self._calling_off()
+        if off is not None:
+            reasons = [off] if look.idles else [off, look.reason]
+        else:
+            admission = admission_reason(work, records, self.holders, now=now)
+            deployment = deployment_reason(records)
+            keeps = [each for each in (admission, deployment) if each is not None]
+            # A loop rests in a full or paused pool, which is no reason of its own.
+            loop = [] if keeps and look.idles else [look.reason]
+            reasons = [
+                *place_reasons(work, records),
+                *due_reasons(work, now),
+                *keeps,
+                *loop,
+                *expiry_reasons(work, now),
+            ]
+        unseen = any(each.code in _UNSEEN for each in reasons)
+        return Why(
+            work_id=work.id,
+            verdict="blocked" if any(each.blocks for each in reasons) else "waiting",
+            reasons=tuple(reasons),
+            since=instant(work.due_at if work.due_at <= now else waits_since(work)),
+            next_look=None if unseen else instant(self._look_at(reasons, look.at)),
+        )
+
+    def _calling_off(self) -> WhyReason | None:
+        """Returns the reason for which a pending work item never starts; `None` means that it may."""
+        work, now = self.work, self.now
+        if work.cancel_requested:
+            return reason(
+                "cancel_requested",
+                "Its cancel was requested, so the loop never starts it.",
+                "Nothing. Enqueue another work item if it is still wanted.",
+                blocks=True,
+            )
+        config = readable(self.records.config)
+        due = replace(work, due_at=min(work.due_at, now))
+        taken = Taken((), frozenset(), config)
+        if (
+            config is None
+            or classify(id_floor(due.due_at), due, taken=taken, now=now) is not Look.CALLED_OFF
+        ):
+            return None
+        at = config.epoch_at
         return reason(
-            "cancel_requested",
-            "Its cancel was requested, so the loop never starts it.",
+            "called_off",
+            "A cancel_all came after it was enqueued, so it never starts. The loop cancels it in turn.",
             "Nothing. Enqueue another work item if it is still wanted.",
+            since=at,
             blocks=True,
         )
-    config = readable(records.config)
-    due = replace(work, due_at=min(work.due_at, now))
-    taken = Taken((), frozenset(), config)
-    if (
-        config is None
-        or classify(id_floor(due.due_at), due, taken=taken, now=now) is not Look.CALLED_OFF
-    ):
-        return None
-    at = config.epoch_at
-    return reason(
-        "called_off",
-        "A cancel_all came after it was enqueued, so it never starts. The loop cancels it in turn.",
-        "Nothing. Enqueue another work item if it is still wanted.",
-        since=at,
-        blocks=True,
-    )
 
+    def _look_at(self, reasons: list[WhyReason], loop_at: EpochMs) -> EpochMs:
+        """Returns the time of the next look: in a full pool, when a start can be recovered."""
+        ledger, now = self.records.ledger, self.now
+        if isinstance(ledger, Ledger) and any(each.code == "slots_taken" for each in reasons):
+            first = min((entry.deadline for entry in ledger.entries.values()), default=now)
+            return EpochMs(max(now, first + limits.RECOVERY_MARGIN_MS))
+        return loop_at
 
-def _look_at(
-    reasons: list[WhyReason], records: PoolRecords, loop_at: EpochMs, now: EpochMs
-) -> EpochMs:
-    """Returns the time of the next look: in a full pool, once the first start can be recovered."""
-    ledger = records.ledger
-    if isinstance(ledger, Ledger) and any(each.code == "slots_taken" for each in reasons):
-        first = min((entry.deadline for entry in ledger.entries.values()), default=now)
-        return EpochMs(max(now, first + limits.RECOVERY_MARGIN_MS))
-    return loop_at
+    def _running(self) -> Why:
+        records, now = self.records, self.now
+        work = shown(self.work, readable(records.config))
+        reasons = running_reasons(work, records, now)
+        at = recovered_at(work) or now
+        look = loop_look(records, due_at=max(at, now), now=now)
+        if not look.idles:
+            reasons.append(look.reason)
+        return Why(
+            work_id=work.id,
+            verdict="running",
+            reasons=tuple(reasons),
+            since=None if work.started_at is None else instant(work.started_at),
+            next_look=instant(max(at, now) if look.idles else look.at),
+        )
 
-
-def _why_running(work: WorkItem, records: PoolRecords, now: EpochMs) -> Why:
-    reasons = running_reasons(work, records, now)
-    at = recovered_at(work) or now
-    look = loop_look(records, due_at=max(at, now), now=now)
-    if not look.idles:
-        reasons.append(look.reason)
-    return Why(
-        work_id=work.id,
-        verdict="running",
-        reasons=tuple(reasons),
-        since=None if work.started_at is None else instant(work.started_at),
-        next_look=instant(max(at, now) if look.idles else look.at),
-    )
-
-
-def _why_finished(work: WorkItem, records: PoolRecords, now: EpochMs) -> Why:
-    reasons = finished_reasons(work, records, now)
-    owed = next((each for each in reasons if each.code.startswith("callback_")), None)
-    is_open = work.callback in (CallbackState.PENDING, CallbackState.SENT)
-    return Why(
-        work_id=work.id,
-        verdict="finished",
-        reasons=tuple(reasons),
-        since=None if work.finished_at is None else instant(work.finished_at),
-        next_look=owed.until if owed is not None and is_open else None,
-    )
+    def _finished(self) -> Why:
+        work = self.work
+        reasons = finished_reasons(work, self.records, self.now)
+        owed = next((each for each in reasons if each.code.startswith("callback_")), None)
+        is_open = work.callback in (CallbackState.PENDING, CallbackState.SENT)
+        return Why(
+            work_id=work.id,
+            verdict="finished",
+            reasons=tuple(reasons),
+            since=None if work.finished_at is None else instant(work.finished_at),
+            next_look=owed.until if owed is not None and is_open else None,
+        )
