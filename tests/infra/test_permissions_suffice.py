@@ -189,9 +189,15 @@ def used_by(calls: set[Call]) -> set[str]:
     }
 
 
-def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
-    pool = cloud.workpool("email", max_parallelism=4)
+class Functions(NamedTuple):
+    """The functions of a cloud that work items run, and the targets of their callbacks."""
 
+    decorated: str
+    undecorated: str
+    targets: list[str]
+
+
+def functions_of(cloud: LocalCloud, pool: Workpool) -> Functions:
     @pool.action
     def send_email(
         work: Work, fails: int = 0, size: int = 0, text: str = "", takes: int = 0
@@ -221,6 +227,12 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     )["Attributes"]["QueueArn"]
     topic_arn = boto3.client("sns").create_topic(Name="news")["TopicArn"]
     targets = [cloud.function(email_sent), cloud.function(plain), queue_arn, topic_arn]
+    return Functions(decorated, undecorated, targets)
+
+
+def enqueue_loads(pool: Workpool, functions: Functions) -> list[str]:
+    """Work items of every sort to both functions, with each target in turn."""
+    decorated, undecorated, targets = functions
     loads: list[dict[str, object]] = [
         {},
         {"fails": 1},
@@ -228,7 +240,29 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
         {"text": LARGE},
         {"takes": 600},
     ]
-    ids = []
+    ids = [
+        pool.enqueue_action(
+            None,
+            fn,
+            load,
+            retry=bool(load),
+            on_complete=target,
+            context=LARGE if load else 1,
+        )
+        for (load, target), fn in itertools.product(
+            zip(loads, itertools.cycle(targets), strict=False), (decorated, undecorated)
+        )
+    ]
+    return ids + [
+        pool.enqueue_action(None, decorated, {"size": 20_000}, on_complete=target, context=LARGE)
+        for target in targets
+    ]
+
+
+def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
+    pool = cloud.workpool("email", max_parallelism=4)
+    functions = functions_of(cloud, pool)
+    decorated, targets = functions.decorated, functions.targets
     tick(cloud)
     # A pool that the watchdog registered, and that nobody has used yet.
     at = EpochMs(int(cloud.now.timestamp() * 1000))
@@ -236,25 +270,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     with recorder.acting("manager"):
         cloud.workpool("reports").configure(None, max_parallelism=2)
     with recorder.acting("enqueuer"):
-        for (load, target), fn in itertools.product(
-            zip(loads, itertools.cycle(targets), strict=False), (decorated, undecorated)
-        ):
-            ids.append(
-                pool.enqueue_action(
-                    None,
-                    fn,
-                    load,
-                    retry=bool(load),
-                    on_complete=target,
-                    context=LARGE if load else 1,
-                )
-            )
-        ids += [
-            pool.enqueue_action(
-                None, decorated, {"size": 20_000}, on_complete=target, context=LARGE
-            )
-            for target in targets
-        ]
+        ids = enqueue_loads(pool, functions)
         after = timedelta(hours=2)
         late = [
             pool.enqueue_action(
