@@ -35,6 +35,8 @@ def pool(cloud: MiniStack, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Workp
 def test_jobs_run_on_functions_that_were_deployed_beside_template(
     pool: Workpool, shop: Shop, finished: Callable[..., Any]
 ) -> None:
+    named = once(lambda: pool.jobs(None))
+    assert set(named) == {"send_email", "email_sent"}  # by the watchdog's first tick
     answer = boto3.client("lambda").invoke(
         FunctionName=shop.functions["api"], Payload=b'{"to": "Ada", "width": 640}'
     )

@@ -21,6 +21,7 @@ from cfnlint.api import ManualArgs, lint
 
 from tests.infra.deployment import everything
 from tests.infra.statements import statements_of
+from workpool_aws.settings import read_settings
 from workpool_cdk.config import AppConfig
 from workpool_cdk.monitoring import Monitoring
 from workpool_cdk.plain import POLICIES, PlainStack
@@ -125,6 +126,46 @@ def test_parameters_and_outputs_are_those_of_page(template: Template) -> None:
 
     assert parameters == template["Parameters"].keys()
     assert outputs == template["Outputs"].keys()
+
+
+def test_jobs_are_named_to_watchdog_alone_and_only_if_there_are_any(template: Template) -> None:
+    functions = of_type(template, "AWS::Lambda::Function").values()
+    variables = [each["Environment"]["Variables"] for each in functions]
+
+    (named,) = [each["WORKPOOL_JOBS"] for each in variables if "WORKPOOL_JOBS" in each]
+    assert named == {"Fn::If": ["HasJobs", {"Ref": "Jobs"}, {"Ref": "AWS::NoValue"}]}
+    assert template["Conditions"]["HasJobs"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Jobs"}, ""]}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("", True),
+        ("send_email=mailer", True),
+        (
+            "mail.send=arn:aws:lambda:eu-west-1:123456789012:function:app:live,crawl=app:$LATEST",
+            True,
+        ),
+        ("send_email", False),
+        ("send_email=", False),
+        ("send_email=mailer, crawl=crawler", False),
+        ("send_email=mailer,", False),
+        (".send=mailer", False),
+    ],
+)
+def test_parameter_takes_jobs_that_watchdog_reads(
+    template: Template, text: str, allowed: bool
+) -> None:
+    """A value that the watchdog could not read would stop each of its ticks."""
+    pattern = template["Parameters"]["Jobs"]["AllowedPattern"]
+
+    assert (re.search(pattern, text) is not None) is allowed
+    if allowed:
+        read = read_settings({"WORKPOOL_JOBS": text}).jobs
+        assert ",".join(f"{job}={function}" for job, function in read) in {
+            text,
+            ",".join(sorted(text.split(","))),
+        }
 
 
 def without_pools(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,9 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
+from workpool_aws.core.callback.targets import CALLBACK_TARGETS, FUNCTION
 from workpool_aws.local import LocalCloud, LocalCloudError
+from workpool_aws.local.apis.user_aws import LOOKS
 from workpool_aws.local.faults.faults import Fault, Faults
 
 ENGINES = pytest.mark.parametrize("engine", ["memory", "moto"])
@@ -304,3 +306,7 @@ def test_client_without_moto_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "moto", None)
     with LocalCloud(), pytest.raises(LocalCloudError, match=r"install workpool-aws\[local\]"):
         boto3.client("sqs").list_queues()
+
+
+def test_every_kind_of_callback_target_beside_functions_is_looked_for() -> None:
+    assert LOOKS.keys() == {kind.service for kind in CALLBACK_TARGETS} - {FUNCTION.service}

@@ -13,6 +13,7 @@ from typing import Final
 
 from aws_cdk import (
     App,
+    Aws,
     CfnCondition,
     CfnOutput,
     CfnParameter,
@@ -25,7 +26,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS
-from workpool_cdk import permissions
+from workpool_cdk import permissions, settings
 from workpool_cdk.code_by_parameter import CodeByParameter
 from workpool_cdk.config import AppConfig
 from workpool_cdk.permissions import Actor
@@ -53,6 +54,10 @@ class RolePolicy:
     reports: bool = False
     sends: bool = False
 
+
+_JOB: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}=[A-Za-z0-9:_$-]+"
+_JOBS_PATTERN: Final = f"^({_JOB}(,{_JOB})*)?$"
+_JOBS_ALLOWED: Final = "send_email=mailer,crawl=crawler, without spaces"
 
 POLICIES: Final[Mapping[str, RolePolicy]] = {
     "WorkerPolicy": RolePolicy(
@@ -105,6 +110,7 @@ class PlainStack(Stack):
         )
         table = self._pool.table.table_arn
         sends = [_send_statement(targets.arns_or(table))]
+        self._name_jobs()
         self._let_library(workers.arns_or(table), sends)
         self._outputs(sends)
 
@@ -117,6 +123,28 @@ class PlainStack(Stack):
     def code_key(self) -> str:
         """The name under which the code is expected in its bucket, unless the parameter says otherwise."""
         return self._code.key
+
+    def _name_jobs(self) -> None:
+        """Let the deployment name its jobs to the watchdog, which writes them to the table."""
+        named = CfnParameter(
+            self,
+            "Jobs",
+            default="",
+            allowed_pattern=_JOBS_PATTERN,
+            constraint_description=f"must be {_JOBS_ALLOWED}.",
+            description="The function of each job and handler of callbacks, by name or ARN: "
+            f"{_JOBS_ALLOWED}.",
+        )
+        has_jobs = CfnCondition(
+            self,
+            "HasJobs",
+            expression=Fn.condition_not(Fn.condition_equals(named.value_as_string, "")),
+        )
+        value = Fn.condition_if(has_jobs.logical_id, named.value_as_string, Aws.NO_VALUE)
+        watchdog = self._pool.watchdog
+        if not isinstance(watchdog, lambda_.Function):
+            raise TypeError(f"{watchdog.node.path} must be a function of this stack")
+        watchdog.add_environment(settings.JOBS, Token.as_string(value))
 
     def _let_library(self, workers: Sequence[str], sends: Sequence[iam.PolicyStatement]) -> None:
         """Let the loop start the workers, and the loop and completion send callbacks."""

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from workpool_aws.core.callback.targets import QUEUE, TOPIC
 from workpool_aws.local.apis.dynamodb_tokens import TransactionTokens
 from workpool_aws.local.apis.http import Reply, Request
 from workpool_aws.local.apis.interception import intercepted
@@ -24,7 +25,7 @@ from workpool_aws.local.services.environment import cloud_environment, cloud_ses
 from workpool_aws.local.services.functions import REGION, Functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.awsrequest import AWSPreparedRequest
 
@@ -35,11 +36,19 @@ if TYPE_CHECKING:
     from workpool_aws.local.services.schedules import Schedules
     from workpool_aws.model.messages import CallbackMessage
 
-__all__ = ["UserAws"]
+__all__ = ["LOOKS", "UserAws"]
 
 T = TypeVar("T")
 
 _NOT_THERE: Final = 501
+LOOKS: Final[Mapping[str, Callable[[Any, str, str, str], object]]] = {
+    QUEUE.service: lambda sqs, _, account, name: sqs.get_queue_url(
+        QueueName=name, QueueOwnerAWSAccountId=account
+    ),
+    TOPIC.service: lambda sns, arn, *_: sns.get_topic_attributes(TopicArn=arn),
+}
+"""The call, by service, that fails where there is no target of callbacks by an ARN. Its arguments are
+the client, the ARN, and the account and name in it."""
 
 
 class UserAws:
@@ -140,11 +149,7 @@ class UserAws:
     def _is_there(self, arn: str) -> bool:
         _, _, service, region, account, name = arn.split(":", 5)
         try:
-            client = self._client(service, region)
-            if service == "sqs":
-                client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-            else:
-                client.get_topic_attributes(TopicArn=arn)
+            LOOKS[service](self._client(service, region), arn, account, name)
         except Exception:  # noqa: BLE001 - moto raises anything for a region or an account that it does not know
             return False
         return True
