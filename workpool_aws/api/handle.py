@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The two calls of a pool that handles of its jobs make."""
+    """The two calls of a pool that handles of its jobs make, and its place."""
 
     submit: Callable[
         [Kind, LambdaContext | Transaction | None, object, Sequence[str], Mapping[str, object]],
@@ -35,6 +35,8 @@ class Desk:
     ]
     """Stores work items of a target, one for each arguments as JSON."""
     result: Callable[[LambdaContext | None, str], Result | None]
+    table: str
+    pool: str
 
 
 class JobHandle(Generic[A, R]):
@@ -52,6 +54,16 @@ class JobHandle(Generic[A, R]):
         self._returned = returned
         self._desk = desk
         mark_job(self, self)
+
+    @property
+    def table(self) -> str:
+        """The table of the pool."""
+        return self._desk.table
+
+    @property
+    def pool(self) -> str:
+        """The name of the pool whose decorator made the job."""
+        return self._desk.pool
 
     def with_options(self, **options: Unpack[RetryableOptions]) -> JobHandle[A, R]:
         """Return a handle with these options over those of the job.

@@ -330,7 +330,7 @@ class Workpool(PoolEnqueues, PoolTransactions):
         return Worker(
             function,
             job=read_job(function, kind=kind, name=name, options=options, pool=self._options),
-            desk=Desk(submit=self._submit, result=self.result),
+            desk=Desk(submit=self._submit, result=self.result, table=self.table, pool=self.name),
             connect=self._connect,
             make_work=self._make_work,
         )

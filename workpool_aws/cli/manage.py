@@ -35,6 +35,7 @@ def add_commands(add: Adder) -> None:
     _add_why(add)
     _add_pool_commands(add)
     _add_table_commands(add)
+    _add_dev(add)
 
 
 def _add_work_commands(add: Adder) -> None:
@@ -141,6 +142,24 @@ def _add_pool_commands(add: Adder) -> None:
     )
     stats.add_argument("--by-job", action="store_true", help="the figures of each job, too")
     _with_target(stats)
+
+
+def _add_dev(add: Adder) -> None:
+    dev = add(
+        "dev",
+        "run your jobs on this machine with the dashboard, no AWS account needed",
+        lazily("workpool_aws.cli.dev:run_dev"),
+    )
+    dev.add_argument(
+        "handlers", metavar="MODULE:HANDLER", nargs="*", help="functions to deploy (the demo's)"
+    )
+    dev.add_argument(
+        "--port", type=whole(0, 65_535), default=8766, metavar="N", help="the port (8766)"
+    )
+    dev.add_argument(
+        "--speed", type=whole(1, 1_000), default=1, metavar="N", help="run time N times faster (1)"
+    )
+    dev.add_argument("--no-reload", action="store_true", help="do not begin again on a change")
 
 
 def _add_table_commands(add: Adder) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports
 
-__all__ = ["LOOPBACK", "dashboard_app"]
+__all__ = ["LOOPBACK", "answer_to", "dashboard_app"]
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 """The hosts that a dashboard answers to unless others are named."""
@@ -63,7 +63,7 @@ def dashboard_app(
     reads, acts = ReadPages(insights, pages), Acts(insights, pages, read_only=read_only)
 
     async def failed(request: Request, error: Exception) -> Response:
-        status, text = _answer_to(error)
+        status, text = answer_to(error)
         return pages.page(request, "error.html", now=insights.now, status=status, error=text)
 
     return Starlette(
@@ -90,7 +90,8 @@ def dashboard_app(
     )
 
 
-def _answer_to(error: Exception) -> tuple[int, str]:
+def answer_to(error: Exception) -> tuple[int, str]:
+    """Returns the status and the text of the page for an error."""
     match error:
         case HTTPException():
             return error.status_code, error.detail

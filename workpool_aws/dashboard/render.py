@@ -74,6 +74,7 @@ class Pages:
         **values: object,
     ) -> HTMLResponse:
         """Return a page. `cost` is shown on it; `None` means that nothing was read."""
+        values.setdefault("bench", getattr(request.app.state, "bench", False))
         root = request.scope.get("root_path", "")
         query = f"?{request.url.query}" if request.url.query else ""
         text = self._environment.get_template(template).render(
@@ -98,7 +99,9 @@ def _notice_of(request: Request) -> str | None:
         "paused": "The pool is paused",
         "resumed": "The pool is resumed",
         "called_off": "Every older work item is canceled",
-        "enqueued": "Enqueued again",
+        "skipped": "The clock was put forward",
+        "failing": "Runs that will fail",
+        "misbehaving": "Deliveries go wrong at these rates",
     }.get(done or "")
     if words is None:
         return None

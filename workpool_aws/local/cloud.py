@@ -306,6 +306,44 @@ class LocalCloud(ObservedCloud):
         kernel.run(end)
         kernel.pass_to(end)
 
+    def skip(self, delta: timedelta) -> None:
+        """Put a real clock forward by `delta`, at once.
+
+        Everything due in between happens now, late. Work items that run meanwhile run on, and count
+        as lost once their time is over by the new clock.
+
+        Raises:
+            UsageError: The cloud has a virtual clock, which `advance` moves.
+        """
+        from workpool_aws.local.kernel.real import RealKernel
+
+        kernel = self._open.kernel
+        if not isinstance(kernel, RealKernel):
+            raise UsageError("clock", self._options.clock, "real (advance() moves a virtual one)")
+        kernel.skip(milliseconds("delta", delta))
+
+    def deliver_badly(
+        self,
+        *,
+        duplicate_deliveries: float = 0.0,
+        lost_deliveries: float = 0.0,
+        lost_destinations: float = 0.0,
+        crash_rate: float = 0.0,
+    ) -> None:
+        """Set the rates of the cloud's options for all deliveries from now on.
+
+        Raises:
+            UsageError: One is no number from 0 to 1. Nothing was changed.
+        """
+        self._open.deliveries.set_rates(
+            Rates(
+                duplicate_deliveries=duplicate_deliveries,
+                lost_deliveries=lost_deliveries,
+                lost_destinations=lost_destinations,
+                crash_rate=crash_rate,
+            )
+        )
+
     def run_until_idle(
         self, timeout: timedelta = timedelta(hours=1), *, raise_failures: bool = False
     ) -> None:

@@ -51,7 +51,7 @@ SDK: Final = frozenset(
 """The locked packages that Lambda's Python runtimes contain as well."""
 
 _LOCK: Final = "lambda-requirements.txt"
-_NOT_DEPLOYED: Final = ("__pycache__", "local", "cli", "dashboard")
+_NOT_DEPLOYED: Final = ("__pycache__", "local", "cli", "dashboard", "dev")
 """Of the library: compiled files differ from run to run; the in-process cloud, the command line
 and its dashboard have no use in a function."""
 _BY_PIP: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")

@@ -73,6 +73,10 @@ class Deliveries:
         self._faults = faults
         self._running: Counter[str] = Counter()
 
+    def set_rates(self, rates: Rates) -> None:
+        """Let deliveries go wrong at these rates from now on."""
+        self._rates = rates
+
     def accept(self, resolved: Resolved, payload: str) -> str:
         """Take an event (JSON) into the queue, to be delivered once, except by chance.
 

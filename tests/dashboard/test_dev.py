@@ -1,0 +1,201 @@
+"""`workpool dev`: the workshop, its bench, and the command."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.asgi import Client
+from workpool_aws import UsageError, Work, Workpool
+from workpool_aws.cli.dev import times_of
+from workpool_aws.cli.main import main
+from workpool_aws.dev.app import BENCH_ACTS, dev_app
+from workpool_aws.dev.workshop import JobField, Workshop, handlers_of
+from workpool_aws.local import LocalCloud
+
+OWN = {"sec-fetch-site": "same-origin"}
+ADDRESS = "http://localhost:8766"
+POOL = Workpool("shop", "email")
+
+
+@POOL.action
+def send_email(work: Work, to: str, copies: int = 1, tags: list[str] | None = None) -> str:
+    return f"{copies} to {to} {tags}"
+
+
+@POOL.on_complete
+def email_sent(event: Any) -> None: ...
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def workshop(cloud: LocalCloud) -> Workshop:
+    return Workshop(cloud, [send_email, email_sent])
+
+
+def test_forms_ask_for_arguments_of_signature(workshop: Workshop) -> None:
+    assert workshop.jobs() == {
+        "send_email": [
+            JobField("to", "str", required=True, default=""),
+            JobField("copies", "int", required=False, default="1"),
+            JobField("tags", "list[str] | None", required=False, default="None"),
+        ]
+    }
+    assert (workshop.table, workshop.pool_of("send_email")) == ("shop", "email")
+
+
+def test_enqueued_work_item_has_values_of_form(cloud: LocalCloud, workshop: Workshop) -> None:
+    texts = {"to": "17", "copies": "2", "tags": '["a"]'}
+    ids = [workshop.enqueue("send_email", texts), workshop.enqueue("send_email", {"to": ""})]
+    cloud.run_until_idle()
+
+    results = [POOL.result(None, each) for each in ids]
+
+    assert [each and each.return_value for each in results] == ["2 to 17 ['a']", "1 to  None"]
+
+
+def test_arguments_that_do_not_fit_are_refused(workshop: Workshop) -> None:
+    with pytest.raises(UsageError, match="copies"):
+        workshop.enqueue("send_email", {"to": "a", "copies": "many"})
+    with pytest.raises(UsageError, match=r"^job must be one of send_email; got 'other'"):
+        workshop.enqueue("other", {})
+
+
+def test_runs_fail_and_deliveries_are_lost_on_request(
+    cloud: LocalCloud, workshop: Workshop
+) -> None:
+    workshop.fail_next("send_email", 1)
+    failed = workshop.enqueue("send_email", {"to": "a"})
+    cloud.run_until_idle()
+    workshop.misbehave(duplicated=0.0, lost=1.0)
+    lost = workshop.enqueue("send_email", {"to": "a"})
+    cloud.advance(timedelta(seconds=5))
+
+    result = POOL.result(None, failed)
+
+    assert result is not None
+    assert result.error == "failed on request"
+    assert POOL.status(None, lost).outcome is None
+    for times in (0, 101):
+        with pytest.raises(UsageError, match="times"):
+            workshop.fail_next("send_email", times)
+
+
+def test_clock_jumps_and_later_work_item_runs() -> None:
+    with LocalCloud(clock="real", speed=10) as cloud:
+        workshop = Workshop(cloud, [send_email])
+        late = send_email.with_options(run_after=timedelta(days=1)).enqueue(None, "a")
+        before = cloud.now
+
+        workshop.skip(24 * 60)
+        cloud.run_until_idle()
+
+        assert cloud.now - before >= timedelta(days=1)
+        assert POOL.status(None, late).outcome == "success"
+        with pytest.raises(UsageError, match="minutes"):
+            workshop.skip(0)
+
+
+def test_virtual_clock_does_not_jump(cloud: LocalCloud) -> None:
+    with pytest.raises(UsageError, match=r"^clock must be real"):
+        cloud.skip(timedelta(hours=1))
+
+
+def test_handlers_are_found_by_name() -> None:
+    assert handlers_of(["tests.kit.functions:echo"])[0].__name__ == "echo"
+    for name in ("tests.kit.functions", "nowhere:f", "tests.kit.functions:none", "os:sep", ":x"):
+        with pytest.raises(UsageError, match=r"^HANDLER must be module:handler"):
+            handlers_of([name])
+
+
+def test_jobs_of_two_tables_are_refused(cloud: LocalCloud) -> None:
+    other = Workpool("other").action(lambda: None)
+
+    with pytest.raises(UsageError, match="of pools of one table"):
+        Workshop(cloud, [send_email, other])
+
+
+def test_bench_stands_beside_dashboard(workshop: Workshop) -> None:
+    client = Client(dev_app(workshop), base_url=ADDRESS, headers=OWN)
+
+    bench, overview = client.get("/bench").text, client.get("/").text
+    page = client.post("/bench/enqueue", data={"job": "send_email", "arg-to": "a@example.com"})
+
+    assert 'name="arg-copies"' in bench
+    assert 'href="/bench"' in overview
+    assert "/pools/email/works/" in str(page.url)
+    assert "The clock was" not in bench
+    assert client.post("/bench/fail", data={"job": "send_email", "times": "2"}).status_code == 200
+    answer = client.post("/bench/misbehave", data={"duplicated": "0.1", "lost": "0"})
+    assert "Deliveries go wrong at these rates." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "form", "said"),
+    [
+        ("enqueue", {"job": "other"}, "job must be one of"),
+        ("skip", {"minutes": "x"}, "minutes must be a number"),
+        ("skip", {"minutes": "1"}, "clock must be real"),
+        ("fail", {"job": "send_email", "times": "-1"}, "times must be a number"),
+        ("misbehave", {"duplicated": "2", "lost": "0"}, "duplicated must be one of"),
+    ],
+)
+def test_bad_form_of_bench_says_why(
+    workshop: Workshop, verb: str, form: dict[str, str], said: str
+) -> None:
+    answer = Client(dev_app(workshop), base_url=ADDRESS, headers=OWN).post(
+        f"/bench/{verb}", data=form
+    )
+
+    assert (answer.status_code, said in unescape(answer.text)) == (400, True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "cross-site"}])
+def test_bench_refuses_other_sites_and_names(workshop: Workshop, headers: dict[str, str]) -> None:
+    client = Client(dev_app(workshop), base_url=ADDRESS, headers=headers)
+    form = {"job": "send_email", "arg-to": "a", "minutes": "1", "times": "1"}
+
+    answers = {client.post(f"/bench/{verb}", data=form).status_code for verb in BENCH_ACTS}
+
+    assert (answers, client.get("/bench", headers={"host": "evil.example"}).status_code) == (
+        {403},
+        400,
+    )
+    assert POOL.list(None).items == ()
+
+
+def test_command_serves_jobs_of_working_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages: list[str] = []
+
+    def serve(app: Any, **options: Any) -> None:
+        pages.append(Client(app, base_url=f"http://{options['host']}").get("/bench").text)
+
+    monkeypatch.setattr("uvicorn.run", serve)
+    monkeypatch.syspath_prepend(".")
+
+    assert main(["dev", "--no-reload"]) == 0
+    assert main(["dev", "tests.dashboard.test_dev:send_email", "--no-reload"]) == 0
+    assert main(["dev", "nowhere:f", "--no-reload"]) == 2
+
+    assert ["open_model" in pages[0], "arg-copies" in pages[1]] == [True, True]
+    assert "http://127.0.0.1:8766/bench" in capsys.readouterr().err
+
+
+def test_change_of_file_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.py"
+    file.write_text("")
+    before = times_of([str(file), "gone.py"])
+    os.utime(file, (1, 1))
+
+    assert (list(before), times_of(before) == before) == ([str(file)], False)

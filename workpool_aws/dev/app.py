@@ -1,0 +1,154 @@
+"""The application of `workpool dev`: the dashboard, and a bench beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
+
+from workpool_aws.dashboard.app import LOOPBACK, answer_to, dashboard_app
+from workpool_aws.dashboard.guard import GuardHeaders, is_own_request
+from workpool_aws.dashboard.render import Pages
+from workpool_aws.errors import UsageError
+from workpool_aws.insights.insights import Insights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from workpool_aws.dev.workshop import Workshop
+
+__all__ = ["BENCH_ACTS", "dev_app"]
+
+_WHOLE: Final = re.compile("[0-9]{1,6}")
+_SHARES: Final = {"0": 0.0, "0.1": 0.1, "0.5": 0.5, "1": 1.0}
+
+
+def dev_app(workshop: Workshop) -> Starlette:
+    """Returns the dashboard of a workshop's table with a bench at `/bench`.
+
+    Call it where the workshop's cloud is open. It answers to loopback names only.
+    """
+    bench = _Bench(workshop)
+    app = dashboard_app(workshop.table)
+    app.state.bench = True
+
+    async def failed(request: Request, error: Exception) -> Response:
+        status, text = answer_to(error)
+        return bench.page(request, "error.html", status=status, error=text)
+
+    return Starlette(
+        routes=[
+            Route("/bench", bench.show),
+            *(
+                Route(f"/bench/{verb}", bench.endpoint(act), methods=["POST"])
+                for verb, act in BENCH_ACTS.items()
+            ),
+            Mount("/", app),
+        ],
+        middleware=[
+            Middleware(GuardHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False),
+        ],
+        exception_handlers={HTTPException: failed, UsageError: failed},
+    )
+
+
+class _Bench:
+    """The page of the bench, and its acts."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._insights = Insights(workshop.table)
+        self._pages = Pages(table=workshop.table, read_only=False)
+        self._workshop = workshop
+
+    def page(
+        self, request: Request, template: str, *, status: int = 200, **values: object
+    ) -> Response:
+        """Returns a page of the bench."""
+        return self._pages.page(
+            request,
+            template,
+            now=self._insights.now,
+            status=status,
+            cost=None,
+            bench=True,
+            **values,
+        )
+
+    async def show(self, request: Request) -> Response:
+        """The forms of all jobs, and the acts on time and deliveries."""
+        return self.page(request, "bench.html", jobs=self._workshop.jobs(), shares=_SHARES)
+
+    def endpoint(
+        self, act: Callable[[Workshop, Mapping[str, str]], str]
+    ) -> Callable[[Request], object]:
+        """Returns the endpoint of an act, which refuses requests of other sites."""
+
+        async def run(request: Request) -> Response:
+            if not is_own_request(request):
+                raise HTTPException(403, "The request came from another site. Nothing was done.")
+            form = parse_qs(
+                (await request.body()).decode("utf-8", "replace"), keep_blank_values=True
+            )
+            path = await run_in_threadpool(
+                act, self._workshop, {name: texts[0] for name, texts in form.items()}
+            )
+            return RedirectResponse(path, status_code=303)
+
+        return run
+
+
+def _enqueue(workshop: Workshop, form: Mapping[str, str]) -> str:
+    texts = {
+        name.removeprefix("arg-"): text for name, text in form.items() if name.startswith("arg-")
+    }
+    job = form.get("job", "")
+    work_id = workshop.enqueue(job, texts)
+    return f"/pools/{workshop.pool_of(job)}/works/{work_id}"
+
+
+def _skip(workshop: Workshop, form: Mapping[str, str]) -> str:
+    workshop.skip(_number(form, "minutes"))
+    return "/bench?done=skipped"
+
+
+def _fail(workshop: Workshop, form: Mapping[str, str]) -> str:
+    times = _number(form, "times")
+    workshop.fail_next(form.get("job", ""), times)
+    return f"/bench?done=failing&count={times}"
+
+
+def _misbehave(workshop: Workshop, form: Mapping[str, str]) -> str:
+    duplicated, lost = form.get("duplicated", ""), form.get("lost", "")
+    for name, share in (("duplicated", duplicated), ("lost", lost)):
+        if share not in _SHARES:
+            raise UsageError(name, share, f"one of {', '.join(_SHARES)}")
+    workshop.misbehave(duplicated=_SHARES[duplicated], lost=_SHARES[lost])
+    return "/bench?done=misbehaving"
+
+
+def _number(form: Mapping[str, str], name: str) -> int:
+    text = form.get(name, "")
+    if not _WHOLE.fullmatch(text):
+        raise UsageError(name, text, "a number")
+    return int(text)
+
+
+BENCH_ACTS: Final[Mapping[str, Callable[[Workshop, Mapping[str, str]], str]]] = {
+    "enqueue": _enqueue,
+    "skip": _skip,
+    "fail": _fail,
+    "misbehave": _misbehave,
+}
+"""The acts of the bench, by their addresses below it."""
