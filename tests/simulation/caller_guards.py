@@ -235,16 +235,16 @@ _KICKS: Final = (
     one_edit(
         "kick: due before the wake",
         "WP-20",
-        "core.pool.kick:_Kick.not_needed",
-        "due is not None and status.timer_at is not None and now < status.timer_at <= due - limits.FAR_LEAD_MS",
-        "status.timer_at is not None",
+        "core.pool.kick:_Kick._is_woken_in_time",
+        "self.now < timer_at <= due - limits.FAR_LEAD_MS",
+        "True",
     ),
     one_edit(
         "kick: a wake that is over",
         "WP-20",
-        "core.pool.kick:_Kick.not_needed",
-        "now < status.timer_at <= due - limits.FAR_LEAD_MS",
-        "status.timer_at <= due - limits.FAR_LEAD_MS",
+        "core.pool.kick:_Kick._is_woken_in_time",
+        "self.now < timer_at <= due - limits.FAR_LEAD_MS",
+        "timer_at <= due - limits.FAR_LEAD_MS",
     ),
     one_edit(
         "registration before the first work",

@@ -24,12 +24,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.work import State
 from workpool_aws.model.writes import All, Condition, Is
 
-__all__ = ["LEGAL", "Arrow", "Move", "entering", "leaving", "this_start"]
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.work import WorkItem
+
+__all__ = ["LEGAL", "Arrow", "Move", "entering", "has_expired", "leaving", "this_start"]
 
 
 class Move(StrEnum):
@@ -128,6 +132,11 @@ def leaving(move: Move) -> Condition:
 def entering(move: Move) -> dict[str, object]:
     """Returns the change of state that the move makes."""
     return {"state": LEGAL[move].after}
+
+
+def has_expired(work: WorkItem, now: EpochMs) -> bool:
+    """True if the work item may only expire: no start of it may be made any more [WP-25]."""
+    return work.start_before is not None and now >= work.start_before
 
 
 def this_start(move: Move, start: int, *more: Condition) -> Condition:

@@ -125,6 +125,11 @@ class Findings:
         busy = bool(self.choice.left) or entries >= limits.PROMISE_ENTRIES_MIN
         return until if busy and until < ends_at else None
 
+    def starts(self, promise: EpochMs | None) -> tuple[Start, ...]:
+        """Returns the starts to make: those committed before that were not made, and new ones."""
+        new = [(one.start, one.work) for one in self.choice.chosen]
+        return tuple(Start(key, work, promise) for key, work in (*self.checked.begins, *new))
+
 
 def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     """Returns the plan of a pass. `ends_at`: time at which the loop hands over."""
@@ -133,10 +138,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     callbacks_moved = ledger.callbacks != before.callbacks
     slots_moved = ledger.entries.keys() != before.entries.keys()
     promise = found.promise(len(ledger.entries), ends_at)
-    starts = [
-        Start(key, work, promise)
-        for key, work in (*checked.begins, *((one.start, one.work) for one in choice.chosen))
-    ]
+    starts = found.starts(promise)
     cancels = tuple(Cancel(work) for work in choice.bulk_canceled)
     expired = tuple(EndExpired(work) for work in choice.expired)
     ending = inputs.bulk_cancel is not None or bool(cancels) or bool(expired)
@@ -146,7 +148,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         limit=limit_of(inputs.config),
         config_version=0 if inputs.config is None else inputs.config.version,
         choice=choice,
-        starts=tuple(starts),
+        starts=starts,
         recovers=checked.recovers[: limits.RECOVERIES_MAX],
         callbacks=found.callbacks,
         cancels=cancels,

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.core.lifecycle import Move, entering, has_expired, leaving
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
-from workpool_aws.core.work.expire import has_expired
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Config, EntryKey
 from workpool_aws.model.refs import WorkRef

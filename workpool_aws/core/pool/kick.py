@@ -133,13 +133,15 @@ class _Kick:
         if self.reason is KickReason.ENQUEUE and waits:
             if status.saturated:
                 return NotNeeded("every slot is taken: a completion will wake the loop")
-            if (
-                due is not None
-                and status.timer_at is not None
-                and now < status.timer_at <= due - limits.FAR_LEAD_MS
-            ):
+            if self._is_woken_in_time(status):
                 return NotNeeded("a wake is ordered before it is due")
         return None
+
+    def _is_woken_in_time(self, status: LoopStatus) -> bool:
+        due, timer_at = self.due, status.timer_at
+        if due is None or timer_at is None:
+            return False
+        return self.now < timer_at <= due - limits.FAR_LEAD_MS
 
 
 def is_live(status: LoopStatus, now: EpochMs) -> bool:

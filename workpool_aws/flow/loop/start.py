@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import OWN_FUNCTION, is_own
+from workpool_aws.core.lifecycle import has_expired
 from workpool_aws.core.loop.effects import Begun
 from workpool_aws.core.loop.start import assignment_for, start_write
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.complete import after_refusal, without_payload
-from workpool_aws.core.work.expire import has_expired
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.report.complete import complete
