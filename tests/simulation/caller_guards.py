@@ -68,7 +68,7 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: kick",
         "WP-20",
-        "flow.pool.kick:_wins",
+        "flow.pool.kick:_win",
         "and lost.current.written_by == token",
         "and False",
     ),
@@ -208,8 +208,8 @@ _KICKS: Final = (
         "kick: one invoke a generation",
         "WP-22",
         "flow.pool.kick:_win",
-        "decision.generation if _wins(ports, decision, token) else None",
-        "(_wins(ports, decision, token), decision.generation)[1]",
+        "if not (isinstance(lost.current, LoopStatus) and lost.current.written_by == token):",
+        "if False:",
     ),
     one_edit(
         "kick: not while a loop runs",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from workpool_aws.insights.answers import (
-    Costed,
-    ErrorGroup,
-    ErrorGroups,
-    PoolInsight,
-    ReadCost,
-    WorkFilter,
-    WorkInsight,
-    WorkRow,
-    WorkRows,
-)
-from workpool_aws.insights.insights import Insights
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workpool_aws.insights.answers import (
+        Costed,
+        ErrorGroup,
+        ErrorGroups,
+        PoolInsight,
+        ReadCost,
+        WorkFilter,
+        WorkInsight,
+        WorkRow,
+        WorkRows,
+    )
+    from workpool_aws.insights.insights import Insights
 
 __all__ = [
     "Costed",
@@ -27,3 +31,22 @@ __all__ = [
     "WorkRow",
     "WorkRows",
 ]
+
+_HOMES = {
+    "Costed": "answers",
+    "ErrorGroup": "answers",
+    "ErrorGroups": "answers",
+    "Insights": "insights",
+    "PoolInsight": "answers",
+    "ReadCost": "answers",
+    "WorkFilter": "answers",
+    "WorkInsight": "answers",
+    "WorkRow": "answers",
+    "WorkRows": "answers",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

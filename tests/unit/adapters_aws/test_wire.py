@@ -24,6 +24,7 @@ from workpool_aws.adapters.wire.callback import callback_event
 from workpool_aws.adapters.wire.destination import read_destination
 from workpool_aws.adapters.wire.loop import request_from_wire, request_to_wire
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome, read_carried
+from workpool_aws.adapters.wire.retry import retry_from_wire, retry_to_wire
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.core.proof import digest_of
@@ -676,6 +677,11 @@ def test_destination_records_of_failure_name_its_type(message, given_type, error
     assert failed(message, given_type) == Report(
         kind=ReportKind.FAILED, error=message or None, error_type=error_type
     )
+
+
+@given(POLICIES)
+def test_retry_policy_keeps_every_microsecond_in_messages(policy: RetryPolicy) -> None:
+    assert retry_from_wire(json.loads(json.dumps(retry_to_wire(policy)))) == policy
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
+from workpool_aws.adapters.wire.retry import retry_from_wire, retry_to_wire
 from workpool_aws.core import limits
 from workpool_aws.core.proof import digest_of
 from workpool_aws.core.splice import one_object
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind, Outcome
 
 __all__ = ["assignment_from_wire", "assignment_to_wire", "worker_event"]
-
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
@@ -30,7 +24,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "start": assignment.start,
         "attempts_made": assignment.attempts_made,
         "kind": assignment.kind.value,
-        "retry": None if assignment.retry is None else _retry_to_wire(assignment.retry),
+        "retry": None if assignment.retry is None else retry_to_wire(assignment.retry),
         "claimed": assignment.claimed,
         "retention_s": assignment.retention_s,
         "start_by": assignment.start_by,
@@ -68,7 +62,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             start=fields.integer("start", at_least=1, at_most=limits.STORED_STARTS_BELOW - 1),
             attempts_made=fields.integer("attempts_made", at_most=limits.STORED_STARTS_BELOW - 1),
             kind=Kind(fields.text("kind")),
-            retry=None if retry is None else _retry_from_wire(retry),
+            retry=None if retry is None else retry_from_wire(retry),
             claimed=fields.flag("claimed"),
             retention_s=retention_s,
             start_by=EpochMs(fields.integer("start_by", at_most=limits.STORED_MS_BELOW - 1)),
@@ -107,27 +101,3 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
-
-
-def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
-    return {
-        "max_attempts": policy.max_attempts,
-        "initial_backoff_us": policy.initial_backoff // _MICROSECOND,
-        "base": policy.base,
-        "max_backoff_us": None
-        if policy.max_backoff is None
-        else policy.max_backoff // _MICROSECOND,
-        "jitter": policy.jitter,
-    }
-
-
-def _retry_from_wire(value: object) -> RetryPolicy:
-    fields = Fields(value)
-    max_backoff_us = fields.optional_integer("max_backoff_us", at_least=0)
-    return RetryPolicy(
-        max_attempts=fields.integer("max_attempts"),
-        initial_backoff=timedelta(microseconds=fields.integer("initial_backoff_us")),
-        base=fields.number("base"),
-        max_backoff=None if max_backoff_us is None else timedelta(microseconds=max_backoff_us),
-        jitter=fields.flag("jitter"),
-    )

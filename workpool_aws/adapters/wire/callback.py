@@ -13,7 +13,7 @@ from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.spec import Outcome
 from workpool_aws.ports import InvokeRefused
 
-__all__ = ["callback_event", "event_for", "ticket_from_wire"]
+__all__ = ["callback_event", "event_for", "ticket_from_wire", "ticket_to_wire"]
 
 
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
@@ -51,7 +51,7 @@ def callback_event(message: CallbackMessage) -> str:
     own = (
         ""
         if message.ticket is None
-        else f',"{WORKPOOL_KEY}":{compact(_ticket_to_wire(message.ticket))}'
+        else f',"{WORKPOOL_KEY}":{compact(ticket_to_wire(message.ticket))}'
     )
     event = f'{{"work_id":"{message.work_id}","context":{context},"result":{_result_to_wire(message)}{own}}}'
     for character, escaped in _REFUSED_BY_QUEUES.items():
@@ -81,7 +81,8 @@ def _verified(text: str, what: str) -> str:
         raise ValueError(f"the stored {what} cannot be sent: {error}") from None
 
 
-def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
+def ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
+    """Returns the part of a callback's event under `_workpool`."""
     return {
         "version": VERSION,
         "callback": True,

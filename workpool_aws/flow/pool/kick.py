@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.pool.kick import KickReason, NotNeeded, StartLoop, decide_kick
+from workpool_aws.core.pool.kick import KickReason, NotNeeded, decide_kick
 from workpool_aws.model import events
 from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Registration
 from workpool_aws.model.messages import LoopRequest
@@ -168,16 +168,13 @@ def _win(
         ports.telemetry.emit(
             events.ControlRepaired(pool=pool, item="status", reason=known.damage.reason, lost=lost)
         )
-    return decision.generation if _wins(ports, decision, token) else None
-
-
-def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
     try:
         ports.store.write(decision.write)
     except ConditionFailed as lost:
         # One's own write, repeated by the SDK after a lost answer, fails on itself.
-        return isinstance(lost.current, LoopStatus) and lost.current.written_by == token
-    return True
+        if not (isinstance(lost.current, LoopStatus) and lost.current.written_by == token):
+            return None
+    return decision.generation
 
 
 def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> None:
