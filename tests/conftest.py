@@ -6,10 +6,12 @@ import gc
 import os
 from collections.abc import Iterator
 
+import botocore.session
 import pytest
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
 from tests.peer.collecting import EVERYTHING
+from workpool_aws.local.apis.interception import remembering
 
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
 
@@ -69,15 +71,32 @@ def pytest_collection_modifyitems(
         config.stash[EVERYTHING] = tuple(items)
 
 
-def pytest_collection_finish() -> None:
+def pytest_configure() -> None:
+    """Read each service's description once for all boto3 sessions, as a LocalCloud does."""
+    botocore.session.create_loader = remembering(botocore.session.create_loader)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Keep the garbage collector from walking through thousands of tests and every module again and again: they stay to the end.
 
     What a test makes is looked through less often, too: that alone takes a seventh off the
     processor time of the suite.
     """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Leave nothing to walk through to pytest, which looks for garbage twice when it ends, and to Python, which does once more."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -36,8 +36,8 @@ class _Leveled(Protocol):
     def at_level(self, level: int) -> Telemetry: ...
 
 
-_factory: ContextVar[Callable[[str], Ports] | None] = ContextVar(
-    "workpool_ports_factory", default=None
+_factories: ContextVar[tuple[Callable[[str], Ports], ...]] = ContextVar(
+    "workpool_ports_factories", default=()
 )
 _cache: dict[str, Ports] = {}
 _kept_from_aws: list[str] = []
@@ -57,9 +57,8 @@ def ports_for(
         UsageError: A cloud stands in for AWS, and does not know this thread. Nothing was sent
             anywhere.
     """
-    factory = _factory.get()
-    if factory is not None:
-        return factory(table)
+    if factories := _factories.get():
+        return factories[-1](table)
     if _kept_from_aws:
         raise UsageError("thread", current_thread().name, _kept_from_aws[-1])
     from workpool_aws.adapters.aws.clients import aws_ports
@@ -79,7 +78,7 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
     Raises:
         UsageError: There is no such profile.
     """
-    if _factory.get() is not None:
+    if _factories.get():
         return None
     from workpool_aws.adapters.aws.clients import session_of
 
@@ -148,9 +147,14 @@ def keep_from_aws(allowed: str) -> Iterator[None]:
 
 @contextmanager
 def use_ports(factory: Callable[[str], Ports]) -> Iterator[None]:
-    """Let every pool of this thread and context use these ports."""
-    token = _factory.set(factory)
+    """Let every pool of this thread and context use these ports.
+
+    Blocks may end in any order. The block that began last, of those that have not ended, counts.
+    """
+    _factories.set((*_factories.get(), factory))
     try:
         yield
     finally:
-        _factory.reset(token)
+        used = _factories.get()
+        at = max(at for at, each in enumerate(used) if each == factory)
+        _factories.set(used[:at] + used[at + 1 :])

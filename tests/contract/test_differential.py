@@ -31,11 +31,11 @@ from workpool_aws.model.refs import Collection, RowPage
 from workpool_aws.model.writes import Condition, Put, Update, Write
 from workpool_aws.ports import ConditionFailed, Store, TransactionFailed
 
-RUNS: Mapping[str, int] = {"moto": 100}
+RUNS: Mapping[str, int] = {"moto": 60}
 """Sequences at least; an engine that is not named takes as many as a server can in some ten
 seconds."""
 RUNS_ELSEWHERE = 300
-LEAN_RUNS = 40
+LEAN_RUNS = 25
 """Sequences by lean calls, which the ordinary ones have shown not to be vacuous."""
 RUNS_MAX = 1_500
 """By then every command must have been seen to succeed, and every condition to hold and to fail."""

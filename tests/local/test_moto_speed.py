@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from workpool_aws.local.engines.moto_speed import attributes_as_they_are, texts_as_they_are
+from workpool_aws.local.engines.moto_speed import spared
 
 ITEM = {
     "id": {"S": "größe"},
@@ -71,8 +71,8 @@ def plainly() -> list[Any]:
 
 
 @mock_aws
-def spared() -> list[Any]:
-    with attributes_as_they_are(), texts_as_they_are():
+def with_less_work() -> list[Any]:
+    with spared():
         return answers()
 
 
@@ -80,14 +80,14 @@ def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
 
-    answered = spared()
+    answered = with_less_work()
 
     assert answered == plainly()
     assert answered[0]["Item"] == ITEM
 
 
 def test_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workpool_aws.local.engines.moto_speed._of_moto", lambda *_: None)
+    monkeypatch.setattr("workpool_aws.local.engines.moto_speed._attribute_of", lambda *_: None)
 
-    with attributes_as_they_are(), texts_as_they_are():
+    with spared():
         assert plainly()[0]["Item"] == ITEM

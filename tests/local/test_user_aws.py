@@ -17,9 +17,12 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
+from workpool_aws import UsageError
+from workpool_aws.compose import session_for
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS, FUNCTION
 from workpool_aws.local import LocalCloud, LocalCloudError
 from workpool_aws.local.apis.user_aws import LOOKS
+from workpool_aws.local.current import current_cloud
 from workpool_aws.local.faults.faults import Fault, Faults
 
 ENGINES = pytest.mark.parametrize("engine", ["memory", "moto"])
@@ -241,9 +244,16 @@ def test_clouds_that_are_not_left_in_order_restore_process() -> None:
     second.__enter__()
     first.__exit__(None, None, None)
     tables = boto3.client("dynamodb").list_tables()["TableNames"]
+    current = current_cloud()
+    second_has_it = session_for(profile="unknown", region=None) is None
     second.__exit__(None, None, None)
 
     assert tables == []
+    assert current is second
+    assert second_has_it
+    assert current_cloud() is None
+    with pytest.raises(UsageError, match="profile"):
+        session_for(profile="unknown", region=None)
     assert dict(os.environ) == environment
     assert vars(Endpoint)["_send"] is transport
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
-from workpool_aws.local.current import CURRENT
+from workpool_aws.local.current import entered
 from workpool_aws.local.failures import raise_failure
 from workpool_aws.local.faults.faults import Faults, NoFaults
 from workpool_aws.local.faults.rates import Rates
@@ -172,7 +172,7 @@ class LocalCloud(ObservedCloud):
             )
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
-            undo.callback(CURRENT.reset, CURRENT.set(self))
+            undo.enter_context(entered(self))
             self._undo = undo.pop_all()
         return self
 

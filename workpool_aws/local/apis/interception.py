@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, lru_cache, partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 from io import BytesIO
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.local.apis.http import Reply
 
-__all__ = ["intercepted", "is_aws", "replaced"]
+__all__ = ["intercepted", "is_aws", "remembering", "replaced"]
 
 _Patch = Callable[[ExitStack], None]
 
@@ -46,6 +46,7 @@ _AWS_DOMAINS: Final = (
 )
 """The domains of botocore's partitions."""
 _PLACEHOLDER: Final = "local"
+_ANSWERS_KEPT: Final = 1_000
 
 
 def is_aws(url: str) -> bool:
@@ -69,6 +70,7 @@ def intercepted(
     patches: Mapping[str, _Patch] = {
         "botocore.endpoint": stand_in.replace_transport,
         "botocore.signers": stand_in.replace_signatures,
+        "botocore.session": _read_services_once,
     }
     with ExitStack() as undo:
         hook = _ImportHook(
@@ -95,6 +97,19 @@ def replaced(owner: object, name: str, new: object) -> Iterator[None]:
             setattr(owner, name, old)
         else:
             delattr(owner, name)
+
+
+@cache
+def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that keeps its latest answers; the same one for all clouds of a process."""
+    return lru_cache(_ANSWERS_KEPT)(function)
+
+
+def _read_services_once(undo: ExitStack) -> None:
+    # A cloud has sessions of its own, and reading a service takes longer than most tests.
+    from botocore import session
+
+    undo.enter_context(replaced(session, "create_loader", remembering(session.create_loader)))
 
 
 @contextmanager

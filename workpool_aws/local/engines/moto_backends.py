@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.local.apis.http import Reply
 from workpool_aws.local.apis.interception import is_aws, replaced
-from workpool_aws.local.engines.moto_speed import attributes_as_they_are, texts_as_they_are
+from workpool_aws.local.engines.moto_speed import spared
 from workpool_aws.local.kernel.kernel import LocalCloudError
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class MotoBackends:
                 ) from error
             self._replace_hook()
             self._undo.enter_context(mock_aws())
-            self._undo.enter_context(attributes_as_they_are())
-            self._undo.enter_context(texts_as_they_are())
+            self._undo.enter_context(spared())
             self._started = True
 
     def stop(self) -> None:
