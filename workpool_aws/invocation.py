@@ -1,6 +1,6 @@
-"""Hooks that the surroundings of one worker invocation may set.
+"""State of one worker invocation, and hooks that its surroundings may set.
 
-In Lambda none is set. `LocalCloud` sets them in every invocation that it runs, which makes
+In Lambda no hook is set. `LocalCloud` sets them in every invocation that it runs, which makes
 durations virtual, lets tests plan and see the errors of user code, and shows refused deliveries as
 such.
 """
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_body", "before_body", "raised", "refused", "sleeper"]
+__all__ = ["after_body", "anchored", "before_body", "raised", "refused", "sleeper"]
 
 after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
     "workpool_after_body", default=None
 )
 """Called after the user's function returned or raised, before the report. It may take time, or end
 the invocation."""
+
+anchored: Final[ContextVar[bool]] = ContextVar("workpool_anchored", default=False)
+"""True while user code runs whose effects belong into the transaction that it was given."""
 
 before_body: Final[ContextVar[Callable[[object], None] | None]] = ContextVar(
     "workpool_before_body", default=None

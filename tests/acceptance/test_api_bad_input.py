@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workpool_aws import NotFound, PayloadTooLarge, RetryPolicy, UsageError, Workpool, WorkpoolError
+from workpool_aws import NotFound, PayloadTooLarge, UsageError, Workpool, WorkpoolError
 from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -114,17 +114,6 @@ def test_bad_options_are_refused(cloud: LocalCloud, options: dict[str, Any], fie
     assert str(caught.value).startswith(field)
     assert " must be " in str(caught.value)
     assert "; got " in str(caught.value)
-    assert_nothing_happened(cloud, fn)
-
-
-@pytest.mark.parametrize("retry", [True, RetryPolicy(max_attempts=2)])
-def test_mutation_takes_no_retry_yet(cloud: LocalCloud, retry: Any) -> None:
-    pool = cloud.workpool()
-    fn = cloud.function(nothing)
-
-    with pytest.raises(UsageError, match="retry"):
-        getattr(pool, "enqueue_mutation")(None, fn, {}, retry=retry)  # noqa: B009 - by name: a type checker refuses it already
-
     assert_nothing_happened(cloud, fn)
 
 

@@ -34,6 +34,7 @@ IN_SECONDS = {
 }
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
+    "ANCHORED_END_MS",
     "FENCE_TRIES",
     "OLD_ID_MS",
     "PROOF_S_MIN",

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
@@ -24,6 +25,7 @@ from pydantic import BaseModel
 from workpool_aws import OnCompleteEvent, TaskPool
 from workpool_aws.cli.main import make_parser
 from workpool_aws.local import LocalCloud
+from workpool_aws.local.current import current_cloud
 from workpool_aws.testing import lambda_context
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +70,11 @@ class Deploying:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._pool, name)
-        return self._deploying(value) if name in {"action", "query", "on_complete"} else value
+        return (
+            self._deploying(value)
+            if name in {"action", "query", "mutation", "on_complete"}
+            else value
+        )
 
     def _deploying(self, decorate: Callable[..., Any]) -> Callable[..., Any]:
         def decorated(*function: Any, **options: Any) -> Any:
@@ -118,6 +124,19 @@ def names_of_sqs(pool: Any) -> dict[str, Any]:
     return {"send_invoice": lambda to, cents: None}
 
 
+def names_of_transactions(pool: Any) -> dict[str, Any]:
+    boto3.client("dynamodb").create_table(
+        TableName="orders",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    cloud = current_cloud()
+    assert cloud is not None
+    cloud.function(lambda event, context: None, name="send-email")
+    return {}
+
+
 def names_of_celery(pool: Any) -> dict[str, Any]:
     return {"deliver": lambda to, key: None}
 
@@ -129,6 +148,7 @@ PAGES = {
     "docs/how-to/migrate-from-celery.md": names_of_celery,
     "docs/how-to/migrate-from-sqs.md": names_of_sqs,
     "docs/local-cloud.md": names_of_local_cloud,
+    "docs/transactions.md": names_of_transactions,
     "docs/workers.md": names_of_workers,
 }
 

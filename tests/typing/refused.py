@@ -6,7 +6,7 @@ needed.
 
 from datetime import timedelta
 
-from workpool_aws import EnqueueOptions, RetryPolicy, Work, Workpool
+from workpool_aws import EnqueueOptions, Work, Workpool
 
 pool = Workpool("my-table")
 
@@ -25,11 +25,6 @@ def an_unknown_option() -> None:
     pool.enqueue_action(None, "fn", {}, run_afer=timedelta(minutes=5))  # type: ignore[call-arg]
     pool.enqueue_query_batch(None, "fn", [{}], retries=3)  # type: ignore[call-arg]
     pool.enqueue_mutation(None, "fn", {}, run_afer=timedelta(minutes=5))  # type: ignore[call-arg]
-
-
-def a_retry_of_a_mutation() -> None:
-    pool.enqueue_mutation(None, "fn", {}, retry=True)  # type: ignore[call-arg]
-    pool.enqueue_mutation_batch(None, "fn", [{}], retry=RetryPolicy())  # type: ignore[call-arg]
 
 
 def a_value_of_another_type() -> None:

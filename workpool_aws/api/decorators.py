@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workpool_aws.api.options import RetryableOptions
+    from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
     from workpool_aws.api.worker import Worker
 
-__all__ = ["JobDecorator"]
+__all__ = ["JobDecorator", "MutationDecorator"]
 
 A = ParamSpec("A")
 R = TypeVar("R")
@@ -66,3 +67,38 @@ class JobDecorator:
         if not function:
             return JobDecorator(self._make, name, merged)
         return self._make(check_function(*function), name, merged)
+
+
+class MutationDecorator:
+    """Makes functions mutations, with or without a name and options for their jobs.
+
+    For type checkers the transaction is the first parameter, and a second one annotated `Work` the
+    handle.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[..., object], str | None, Mapping[str, object]], object],
+        name: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        self._decorate = JobDecorator(make, name, options)
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Transaction, Work, A], R], /
+    ) -> Worker[Concatenate[Transaction, Work, A], A, R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Transaction, A], R], /
+    ) -> Worker[Concatenate[Transaction, A], A, R]: ...
+    @overload
+    def __call__(
+        self, *, name: str | None = None, **options: Unpack[RetryableOptions]
+    ) -> MutationDecorator: ...
+    def __call__(
+        self, *function: Callable[..., object], name: str | None = None, **options: object
+    ) -> object:
+        """Make a function a mutation. Without one, return a decorator with this name and options."""
+        decorate: Callable[..., object] = self._decorate
+        return decorate(*function, name=name, **options)

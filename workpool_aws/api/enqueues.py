@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Unpack
 
 from workpool_aws.api.job import encode_batch, encode_one
-from workpool_aws.api.options import EnqueueOptions, RetryableOptions, spelled_out
+from workpool_aws.api.options import RetryableOptions, spelled_out
 from workpool_aws.api.queries import PoolQueries
 from workpool_aws.model.spec import Kind
 
@@ -127,27 +127,29 @@ class PoolEnqueues(PoolQueries):
         """`enqueue_query` for each of many arguments, on the terms of `enqueue_action_batch`."""
         return self._submit(Kind.QUERY, ctx, target, encode_batch(args, target), options)
 
-    @spelled_out(EnqueueOptions)
+    @spelled_out(RetryableOptions)
     def enqueue_mutation(
         self,
         ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Mapping[str, object],
-        **options: Unpack[EnqueueOptions],
+        **options: Unpack[RetryableOptions],
     ) -> WorkId:
-        """As `enqueue_action` without retry: a decorated function runs at most once.
+        """As `enqueue_action`, for a function that `mutation` decorates: retried by default.
 
-        There is no option `retry`.
+        Its effect is one transaction, which happens with the success of the work item or not at
+        all. A function decorated by `action` runs at most once, whatever `retry` says, and an
+        undecorated one as for an action.
         """
         return self._submit(Kind.MUTATION, ctx, target, encode_one(args, target), options)[0]
 
-    @spelled_out(EnqueueOptions)
+    @spelled_out(RetryableOptions)
     def enqueue_mutation_batch(
         self,
         ctx: LambdaContext | Transaction | None,
         target: str | JobHandle[..., Any],
         args: Sequence[Mapping[str, object]],
-        **options: Unpack[EnqueueOptions],
+        **options: Unpack[RetryableOptions],
     ) -> list[WorkId]:
         """`enqueue_mutation` for each of many arguments, on the terms of `enqueue_action_batch`."""
         return self._submit(Kind.MUTATION, ctx, target, encode_batch(args, target), options)

@@ -51,12 +51,12 @@ class Job:
     def merged(self, options: Mapping[str, object], kind: Kind) -> dict[str, object]:
         """Returns the options of one enqueue of this kind, over the defaults of the job.
 
-        An option at `None` counts as left out. A time replaces the job's delay. A mutation takes no
-        `retry` from a job of another kind.
+        An option at `None` counts as left out. A time replaces the job's delay. A mutation
+        takes no `retry` from a job of another kind.
         """
         given = {name: value for name, value in options.items() if value is not None}
         own = dict(self.options)
-        if kind is Kind.MUTATION:
+        if kind is Kind.MUTATION and self.kind is not Kind.MUTATION:
             own.pop("retry", None)
         if "run_at" in given:
             own.pop("run_after", None)

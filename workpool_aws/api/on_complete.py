@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, overload
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.api.anchored import AnchoredTransaction, run_anchored
+from workpool_aws.api.caller import read_caller
 from workpool_aws.api.job import name_job
 from workpool_aws.api.parameters import check_function, plain_handler, take_names
+from workpool_aws.api.transaction import Transaction
+from workpool_aws.api.work import timer_of
+from workpool_aws.core import limits
+from workpool_aws.core.callback.delivery import delivered_write
 from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.views.status import Result
+from workpool_aws.core.work.transaction import pause_ms
 from workpool_aws.errors import UsageError
-from workpool_aws.flow.callback.acknowledge import acknowledge
+from workpool_aws.flow.callback.acknowledge import (
+    acknowledge,
+    note_acknowledged,
+    note_missed,
+)
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words
@@ -28,13 +40,19 @@ if TYPE_CHECKING:
 __all__ = [
     "CallbackDecorator",
     "CallbackHandler",
+    "EffectHandler",
     "OnCompleteEvent",
     "received_result",
     "ticket_in",
 ]
 
+F = TypeVar("F", bound=Callable[..., object])
 R = TypeVar("R")
 
+_TICKETED: Final = (
+    "one with a ticket: deploy the handler as on_complete of the construct, or list it in "
+    "WORKPOOL_ACKNOWLEDGING, so that its effect can be tied to the callback"
+)
 _SHAPE: Final = "what a pool sends to an on_complete target: work_id, context, result"
 
 
@@ -63,13 +81,8 @@ class OnCompleteEvent:
     result: Result
 
 
-class CallbackHandler(Generic[R]):
-    """The Lambda handler that `@pool.on_complete` makes of a function.
-
-    The handler runs the function, and then marks the callback as delivered. When the function
-    raises, so does the handler. Lambda may retry it, and later the pool sends the callback again,
-    up to twelve times.
-    """
+class _Handler(Generic[F]):
+    """A Lambda handler of callbacks. `function` is called by `_handle`."""
 
     __workpool__: Final = True
     __name__: str
@@ -77,27 +90,19 @@ class CallbackHandler(Generic[R]):
 
     def __init__(
         self,
-        function: Callable[[OnCompleteEvent], R],
+        function: F,
         *,
         connect: Callable[[str], Ports],
         name: str | None = None,
     ) -> None:
-        check_function(function)
-        try:
-            inspect.signature(function).bind(None)
-            inspect.signature(function, follow_wrapped=False).bind(None)
-        except TypeError as error:
-            got = Words(f"the signature {inspect.signature(function)}")
-            raise UsageError(
-                "function", got, "one of one parameter: the OnCompleteEvent"
-            ) from error
+        plain = check_function(function)
         self._connect = connect
         self.function = function
         """The plain function, for direct tests."""
-        self.handler = plain_handler(self, function)
+        self.handler = plain_handler(self, plain)
         """The handler as a plain function, as `Worker.handler`."""
-        take_names(self, function)
-        self.name = name_job(function, name)
+        take_names(self, plain)
+        self.name = name_job(plain, name)
         """The name under which the handler is deployed."""
         for each in (self, self.handler):
             vars(each)[JOBS_MARK] = (self.name,)
@@ -106,7 +111,7 @@ class CallbackHandler(Generic[R]):
         name = self.__qualname__
         return f"<on_complete handler {name}; as a plain function: {name}.handler>"
 
-    def __call__(self, event: object, _context: object) -> None:
+    def __call__(self, event: object, context: object) -> None:
         """Handle one event, as Lambda calls it.
 
         Raises:
@@ -125,12 +130,67 @@ class CallbackHandler(Generic[R]):
         ticket = ticket_in(event)
         if ticket is not None:
             refuse_other_pools(f"event.{WORKPOOL_KEY}.pool", ticket.pool)
+        self._handle(completed, ticket, context)
+
+    @abstractmethod
+    def _handle(
+        self, completed: OnCompleteEvent, ticket: CallbackTicket | None, context: object
+    ) -> None:
+        """Run the function, and record the delivery."""
+
+
+class CallbackHandler(_Handler[Callable[[OnCompleteEvent], R]], Generic[R]):
+    """The Lambda handler that `@pool.on_complete` makes of a function.
+
+    The handler runs the function, and then marks the callback as delivered. When the function
+    raises, so does the handler. Lambda may retry it, and later the pool sends the callback again,
+    up to twelve times.
+    """
+
+    def _handle(
+        self, completed: OnCompleteEvent, ticket: CallbackTicket | None, context: object
+    ) -> None:
+        del context
         self.function(completed)
-        after_body = invocation.after_body.get()
-        if after_body is not None:
-            after_body()
+        _body_is_over()
         if ticket is not None:
             acknowledge(self._connect(ticket.table), ticket)
+
+
+class EffectHandler(_Handler[Callable[[OnCompleteEvent, Transaction], R]], Generic[R]):
+    """As `CallbackHandler`, for a function with a second parameter: a `Transaction` [WP-15].
+
+    The transaction is committed with the delivery or not at all. What the function does through it
+    happens once, however often the function is called.
+    """
+
+    def _handle(
+        self, completed: OnCompleteEvent, ticket: CallbackTicket | None, context: object
+    ) -> None:
+        if ticket is None:
+            raise UsageError("event", Words("one without a ticket"), _TICKETED)
+        ports, caller = self._connect(ticket.table), read_caller(context)
+        remaining_ms = timer_of(context)
+
+        def run(tx: Transaction) -> None:
+            self.function(completed, tx)
+            _body_is_over()
+
+        def again(attempt: int) -> bool:
+            ports.clock.sleep(pause_ms(attempt, ports.entropy.fraction()))
+            return remaining_ms() > limits.ANCHORED_END_MS
+
+        _, tx, missed = run_anchored(
+            lambda: AnchoredTransaction(ports, ticket.pool, caller, remaining_ms=remaining_ms),
+            run,
+            lambda _: (delivered_write(ticket, now=ports.clock.now()),),
+            again=again,
+        )
+        if missed is not None:
+            note_missed(ports, ticket, missed.current)
+            return
+        note_acknowledged(ports, ticket, job=None)
+        tx.follow_up()
 
 
 class CallbackDecorator:
@@ -140,9 +200,38 @@ class CallbackDecorator:
         self._connect = connect
         self._name = name
 
-    def __call__(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
+    @overload
+    def __call__(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[OnCompleteEvent, Transaction], R]
+    ) -> EffectHandler[R]: ...
+    def __call__(self, function: Callable[..., R]) -> CallbackHandler[R] | EffectHandler[R]:
         """Make a function a handler, as `Workpool.on_complete` does."""
-        return CallbackHandler(function, connect=self._connect, name=self._name)
+        check_function(function)
+        if _takes(function, 1):
+            return CallbackHandler(function, connect=self._connect, name=self._name)
+        if _takes(function, 2):
+            return EffectHandler(function, connect=self._connect, name=self._name)
+        got = Words(f"the signature {inspect.signature(function)}")
+        allowed = "one of the OnCompleteEvent, or of the OnCompleteEvent and a Transaction"
+        raise UsageError("function", got, allowed)
+
+
+def _body_is_over() -> None:
+    after_body = invocation.after_body.get()
+    if after_body is not None:
+        after_body()
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    """True if the function can be called with so many arguments by position."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+        inspect.signature(function, follow_wrapped=False).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def received_result(value: object) -> Result | None:

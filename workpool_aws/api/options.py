@@ -118,12 +118,12 @@ class EnqueueOptions(TypedDict, total=False):
 
 
 class RetryableOptions(EnqueueOptions, total=False):
-    """The options of enqueueing an action or a query: those of `EnqueueOptions`, and `retry`.
+    """The options of every enqueue: those of `EnqueueOptions`, and `retry`.
 
     retry:
         `True` means the pool's `default_retry`, `False` a single attempt. A `RetryPolicy` stands
-        for itself. `None` means the default of the kind: queries are retried, actions only with the
-        pool's `retry_actions_by_default`.
+        for itself. `None` means the default of the kind: queries and mutations are retried, actions
+        only with the pool's `retry_actions_by_default`.
     """
 
     retry: bool | RetryPolicy | None
@@ -240,10 +240,9 @@ def read_spec(
         UnknownOption: there is no option of this name.
         UsageError: a value is not allowed.
     """
-    allowed = EnqueueOptions if kind is Kind.MUTATION else RetryableOptions
     for name, value in options.items():
         if name not in RetryableOptions.__optional_keys__:
-            raise UnknownOption(name, value, list(allowed.__annotations__))
+            raise UnknownOption(name, value, list(RetryableOptions.__annotations__))
     given = _Given(options, caller, find)
     retry, callback = given.retry(kind, pool), given.callback()
     job, named = _located(target, "target", find)
@@ -274,12 +273,8 @@ class _Given:
         retry = self.given.get("retry")
         if retry is not None and not isinstance(retry, bool | RetryPolicy):
             raise UsageError("retry", retry, RETRY_ALLOWED)
-        if kind is Kind.MUTATION:
-            if retry is not None:
-                raise UsageError("retry", retry, "None for a mutation, which runs at most once")
-            return None
         if retry is None:
-            retry = kind is Kind.QUERY or pool.retry_actions_by_default
+            retry = kind is not Kind.ACTION or pool.retry_actions_by_default
         if isinstance(retry, bool):
             return pool.default_retry if retry else None
         return retry

@@ -66,7 +66,7 @@ class Problem(NamedTuple):
 
 
 class Parameters:
-    """The parameters of one function. The pool, and no caller, fills those whose type is `handle`.
+    """The parameters of one function. The pool, and no caller, fills those whose type is a handle.
 
     Annotations are resolved at the first call, in the function's module, so they may name later
     definitions. Pydantic, which is slow to load, loads then.
@@ -76,23 +76,23 @@ class Parameters:
             handle inside of another type.
     """
 
-    def __init__(self, function: Callable[..., object], *, handle: type) -> None:
+    def __init__(self, function: Callable[..., object], *, handles: tuple[type, ...]) -> None:
         self._function = check_function(function)
-        self._handle = handle
+        self._handles = handles
         self._parameters = inspect.signature(function).parameters
         for parameter in self._parameters.values():
             _check_kind(parameter)
             if not isinstance(parameter.annotation, str):
-                self._receives_handle(parameter, parameter.annotation)
+                self._handle_of(parameter, parameter.annotation)
         self._validation: Validation | None = None
 
     def bind(
-        self, given: Mapping[str, object], make_handle: Callable[[], object] | None
+        self, given: Mapping[str, object], make_handle: Callable[[type], object] | None
     ) -> dict[str, object]:
-        """Keyword arguments for the function, with the handle that `make_handle` makes.
+        """Keyword arguments for the function, with the handles that `make_handle` makes.
 
-        It is called only for a function with a parameter for the handle. `None` means that there is
-        none to give.
+        It is called once for each type of handle that the function has a parameter for. `None`
+        means that there is none to give.
 
         Raises:
             InvalidArgumentsError: The arguments do not fit, or the annotations cannot be used.
@@ -105,10 +105,10 @@ class Parameters:
             problems += validation.handles_missing()
         if problems:
             raise InvalidArgumentsError([str(each) for each in problems])
-        if make_handle is None or not validation.handles:
+        if make_handle is None:
             return values | validation.handles
-        handle = make_handle()
-        return values | dict.fromkeys(validation.handles, handle)
+        made = {kind: make_handle(kind) for kind in set(validation.handle_types.values())}
+        return values | {name: made[kind] for name, kind in validation.handle_types.items()}
 
     def named(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The arguments of a call by name, without parameters for handles.
@@ -171,24 +171,26 @@ class Parameters:
 
             try:
                 self._validation = validation.Validation(
-                    self._function, self._parameters, self._receives_handle
+                    self._function, self._parameters, self._handle_of
                 )
             except UsageError as shape:
                 raise InvalidArgumentsError([str(shape)]) from shape
         return self._validation
 
-    def _receives_handle(self, parameter: inspect.Parameter, annotation: object) -> bool:
+    def _handle_of(self, parameter: inspect.Parameter, annotation: object) -> type | None:
+        """Returns the type of handle that a parameter receives; `None` means that it is no handle's."""
         members = list(_members_of(annotation))
-        if self._handle in members and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            return True
-        if any(_holds(each, self._handle) for each in members):
-            raise UsageError(
-                parameter.name,
-                Words(inspect.formatannotation(annotation)),
-                f"annotated {self._handle.__name__}, or with None as the other choice, "
-                "to receive the attempt's handle",
-            )
-        return False
+        for handle in self._handles:
+            if handle in members and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                return handle
+            if any(_holds(each, handle) for each in members):
+                raise UsageError(
+                    parameter.name,
+                    Words(inspect.formatannotation(annotation)),
+                    f"annotated {handle.__name__}, or with None as the other choice, "
+                    "to receive the attempt's handle",
+                )
+        return None
 
 
 def check_function(function: object) -> Callable[..., object]:

@@ -10,13 +10,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
-from workpool_aws.api.decorators import JobDecorator
+from workpool_aws.api.decorators import JobDecorator, MutationDecorator
 from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
 from workpool_aws.api.job import job_at, read_job
 from workpool_aws.api.made_pools import MadePools
-from workpool_aws.api.on_complete import CallbackDecorator, CallbackHandler, OnCompleteEvent
+from workpool_aws.api.mutation import MutationWorker
+from workpool_aws.api.on_complete import (
+    CallbackDecorator,
+    CallbackHandler,
+    EffectHandler,
+    OnCompleteEvent,
+)
 from workpool_aws.api.options import (
     IdSequence,
     read_due,
@@ -253,15 +259,26 @@ class Workpool(PoolEnqueues, PoolTransactions):
     @overload
     def on_complete(self, function: Callable[[OnCompleteEvent], R], /) -> CallbackHandler[R]: ...
     @overload
+    def on_complete(
+        self, function: Callable[[OnCompleteEvent, Transaction], R], /
+    ) -> EffectHandler[R]: ...
+    @overload
     def on_complete(self, *, name: str | None = None) -> CallbackDecorator: ...
     def on_complete(
-        self, *function: Callable[[OnCompleteEvent], R], name: str | None = None
-    ) -> CallbackHandler[R] | CallbackDecorator:
+        self,
+        *function: Callable[..., R],
+        name: str | None = None,
+    ) -> CallbackHandler[R] | EffectHandler[R] | CallbackDecorator:
         """Make a function a handler of callbacks, which an enqueue names as `on_complete`.
 
         The function is called at least once for each finished work item, with an `OnCompleteEvent`.
         When it returns, the callback is delivered. When it raises, it is called again, up to about
-        a dozen times; then the callback is `dead`. The plain function stays at `.function`. One
+        a dozen times; then the callback is `dead`.
+
+        A function with a second parameter receives a `Transaction`, which is committed with the
+        delivery or not at all. Its effect happens once. An enqueue in it continues a chain.
+
+        The plain function stays at `.function`. One
         handler may serve many pools, since each event names its table and pool.
 
         An enqueue names the handler itself, or the name under which it is deployed: that of the
@@ -320,6 +337,42 @@ class Workpool(PoolEnqueues, PoolTransactions):
         """
         return JobFunction(handlers, connect=self._connect)
 
+    @property
+    def mutation(self) -> MutationDecorator:
+        """As `action`, for a function whose whole effect is one transaction [WP-15].
+
+        A parameter annotated `Transaction` receives it. The commit is at the same time the success
+        of the work item, so the effect happens once, however often the function runs. The function
+        must have no other effect. It runs again in place while what it read has changed, and by the
+        retry policy when it raises. Its job's enqueues are mutations.
+
+            >>> import boto3
+            >>> from workpool_aws import Transaction
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     accounts = boto3.resource("dynamodb").create_table(
+            ...         TableName="accounts",
+            ...         BillingMode="PAY_PER_REQUEST",
+            ...         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            ...         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            ...     )
+            ...     pool = cloud.workpool()
+            ...
+            ...     @pool.mutation
+            ...     def pay_in(tx: Transaction, account: str, cents: int) -> None:
+            ...         tx.update("accounts", {"id": account}, add={"cents": cents})
+            ...
+            ...     pay_in_arn = cloud.function(pay_in)
+            ...     work_id = pay_in.enqueue(None, account="ann", cents=250)
+            ...     cloud.run_until_idle()
+            ...     int(accounts.get_item(Key={"id": "ann"})["Item"]["cents"])
+            250
+
+        Raises:
+            UsageError: As `action`.
+        """
+        return MutationDecorator(partial(self._make_worker, Kind.MUTATION))
+
     def _make_worker(
         self,
         kind: Kind,
@@ -327,7 +380,8 @@ class Workpool(PoolEnqueues, PoolTransactions):
         name: str | None,
         options: Mapping[str, object],
     ) -> Worker[..., ..., object]:
-        return Worker(
+        make = MutationWorker if kind is Kind.MUTATION else Worker
+        return make(
             function,
             job=read_job(function, kind=kind, name=name, options=options, pool=self._options),
             desk=Desk(submit=self._submit, result=self.result, table=self.table, pool=self.name),
@@ -357,7 +411,7 @@ class Workpool(PoolEnqueues, PoolTransactions):
         earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
-        if kind is not Kind.MUTATION and options.get("retry") in {None, True}:
+        if options.get("retry") in {None, True}:
             self._warn_of_unknown_default(ports)
         self._register_once(ports, caller)
         now = ports.clock.now()

@@ -420,10 +420,18 @@ class Transaction:
                 assert_never(sent)
 
     def _apply(self, applied: flow.Applied) -> None:
+        self._note_applied(applied)
+        self._follow_up()
+
+    def _note_applied(self, applied: flow.Applied) -> None:
         self._phase, self._sent = _Phase.APPLIED, applied
         self.answers = {each.order.work_id: each.answer for each in applied.plan.cancels}
+
+    def _follow_up(self) -> None:
+        if not isinstance(self._sent, flow.Applied):
+            return
         try:
-            flow.follow_up(self._ports, applied)
+            flow.follow_up(self._ports, self._sent)
         except StoreUnavailable as error:
             raise NotKicked(
                 f"applied, but the loop could not be notified: {error}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
 
+from workpool_aws import invocation
 from workpool_aws.api.caller import checked_id, read_caller
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import timer_of
 from workpool_aws.core import limits
-from workpool_aws.core.work.transaction import CancelOrder
+from workpool_aws.core.work.transaction import CancelOrder, pause_ms
 from workpool_aws.errors import TransactionCanceled, UsageError
 from workpool_aws.flow.work import cancel
 from workpool_aws.model.ids import WorkId
@@ -198,6 +199,9 @@ class PoolTransactions:
         Raises UsageError for a transaction of another table, or one that is not open.
         """
         if not isinstance(ctx, Transaction):
+            if invocation.anchored.get():
+                allowed = "the transaction that the function was given: anything else would repeat"
+                raise UsageError("ctx", kind_of(ctx), allowed)
             return None
         ctx.check_open()
         if ctx.table != self.table:
@@ -208,5 +212,4 @@ class PoolTransactions:
 
     def _pause(self, attempt: int) -> None:
         ports = self._ports
-        longest = min(limits.TRANSACTION_PAUSE_MS * 2**attempt, limits.TRANSACTION_PAUSE_MS_MAX)
-        ports.clock.sleep(int(longest * ports.entropy.fraction()))
+        ports.clock.sleep(pause_ms(attempt, ports.entropy.fraction()))

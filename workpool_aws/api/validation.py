@@ -91,19 +91,23 @@ class Validation:
         self,
         function: Callable[..., object],
         parameters: Mapping[str, inspect.Parameter],
-        receives_handle: Callable[[inspect.Parameter, object], bool],
+        handle_of: Callable[[inspect.Parameter, object], type | None],
     ) -> None:
         names = _Names.of(function)
         self.handles: dict[str, object] = {}
-        """The parameters that receive the handle, and their defaults. Callers cannot give them."""
+        """The parameters that receive a handle, and their defaults. Callers cannot give them."""
+        self.handle_types: dict[str, type] = {}
+        """The type of handle that each of them receives."""
         taken: list[inspect.Parameter] = []
         for name, parameter in parameters.items():
             resolved = names.resolved(parameter)
-            if receives_handle(resolved, resolved.annotation):
+            handle = handle_of(resolved, resolved.annotation)
+            if handle is not None:
                 default: object = resolved.default
                 if isinstance(default, FieldInfo):
                     default = _NO_DEFAULT if default.is_required() else default.get_default()
                 self.handles[name] = default
+                self.handle_types[name] = handle
             else:
                 taken.append(resolved)
         try:

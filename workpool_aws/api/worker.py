@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire.assignment import assignment_from_wire
@@ -77,6 +77,10 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
     __workpool__: Final = True
     __name__: str
     __qualname__: str
+    _CLAIMS: ClassVar[bool] = True
+    """False for a function whose effect cannot be doubled."""
+    _HANDLES: ClassVar[tuple[type, ...]] = (Work,)
+    """Types of parameters that the pool fills."""
 
     def __init__(
         self,
@@ -87,7 +91,8 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         connect: Callable[[str], Ports],
         make_work: Callable[[Ports, Assignment, object], Work],
     ) -> None:
-        super().__init__(job, Parameters(function, handle=Work), Returned(function), desk)
+        parameters = Parameters(function, handles=self._HANDLES)
+        super().__init__(job, parameters, Returned(function), desk)
         self._connect = connect
         self._make_work = make_work
         self._call: Callable[..., object] = function
@@ -160,22 +165,42 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         if is_too_late(assignment, now=ports.clock.now()):
             return report_not_run("it was delivered too late to be run in time")
         token = None
-        if assignment.claimed:
+        if assignment.claimed and self._CLAIMS:
             token = _claim(ports, assignment, context)
             if token is None:
                 return None
         try:
             values = self._parameters.bind(
-                arguments, lambda: self._make_work(ports, assignment, context)
+                arguments, lambda kind: self._make_handle(kind, ports, assignment, context)
             )
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
         except Exception as error:  # noqa: BLE001 - a validator's failure is the attempt's
             _show_raised(ports, assignment, error)
             return report_raised(error, claim=token)
-        return self._run(ports, assignment, values, token=token)
+        return self._run(ports, assignment, values, context, token=token)
+
+    def _make_handle(
+        self, kind: type, ports: Ports, assignment: Assignment, context: object
+    ) -> object:
+        """Make the handle of a type among `_HANDLES`."""
+        del kind
+        return self._make_work(ports, assignment, context)
 
     def _run(
+        self,
+        ports: Ports,
+        assignment: Assignment,
+        values: Mapping[str, object],
+        context: object,
+        *,
+        token: str | None,
+    ) -> Report | None:
+        """Run the function; `None` means that its success is written already."""
+        del context
+        return self._run_body(ports, assignment, values, token=token)
+
+    def _run_body(
         self,
         ports: Ports,
         assignment: Assignment,

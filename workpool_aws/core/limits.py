@@ -216,6 +216,8 @@ TRANSACTION_UNANSWERED_MAX: Final = 3
 FENCE_TRIES: Final = 4
 OLD_ID_MS: Final = 3_000
 """Age of an id at a commit from which its work item gets a pointer in the same transaction."""
+ANCHORED_END_MS: Final = 2_000
+"""Time before the end of its Lambda from which a function with a transaction is not run again."""
 PROOF_S: Final = 2 * 24 * 3600
 """Time for which the proof of a transaction is kept."""
 PROOF_S_MIN: Final = 3600

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.api.parameters import Parameters
+from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import ports_for
@@ -48,7 +49,7 @@ def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> 
     `Work` receives a handle of 30 s, whose pool is the pool `default` of the surrounding
     `LocalCloud`. Without one, a cloud of its own surrounds the call. In both, calls of boto3 are
     answered as in a `LocalCloud`, and on the virtual clock `Work.sleep` takes no real time. Nothing
-    is stored about the attempt, and no retry follows.
+    is stored about the attempt, and no retry follows. The transaction of a mutation is committed.
 
         >>> from workpool_aws import Work, Workpool
         >>> from workpool_aws.testing import perform
@@ -87,8 +88,10 @@ def _performed(
     __tracebackhide__ = True
     sent = json.loads(worker.encode(args, "args"))
     handle = _handle_in(cloud, attempt)
-    values = Parameters(worker.function, handle=Work).bind(sent, lambda: handle)
-    returned = worker.function(**values)
+    parameters = Parameters(worker.function, handles=(Work, Transaction))
+    with cloud.workpool().transaction(None) as tx:
+        values = parameters.bind(sent, lambda kind: tx if kind is Transaction else handle)
+        returned = worker.function(**values)
     encode_result(returned, limits.PAYLOAD_BYTES_MAX)
     return returned
 

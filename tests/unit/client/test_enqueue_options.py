@@ -13,7 +13,6 @@ from tests.kit.world import World
 from workpool_aws import (
     EnqueueOptions,
     RetryableOptions,
-    RetryPolicy,
     UnknownOption,
     UsageError,
     Workpool,
@@ -39,10 +38,6 @@ def args_for(method: str) -> object:
     return [{}] if method.endswith("_batch") else {}
 
 
-def options_of(method: str) -> list[str]:
-    return [name for name in OPTIONS if name != "retry" or "mutation" not in method]
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_unknown_option_is_refused_with_near_one_and_nothing_stored(
     world: World, method: str
@@ -52,7 +47,7 @@ def test_unknown_option_is_refused_with_near_one_and_nothing_stored(
             None, "send", args_for(method), run_afer={"password": "secret"}
         )
 
-    listed = ", ".join(options_of(method))
+    listed = ", ".join(OPTIONS)
     assert str(refused.value) == (
         f"run_afer must be one of the options {listed} (did you mean run_after?); got a value of type dict"
     )
@@ -86,28 +81,17 @@ def vars_of(work: object) -> dict[str, object]:
     return {name: getattr(work, name) for name in type(work).__slots__}
 
 
-@pytest.mark.parametrize("method", ["enqueue_mutation", "enqueue_mutation_batch"])
-@pytest.mark.parametrize("retry", [True, False, RetryPolicy()])
-def test_mutation_has_no_retry(world: World, method: str, retry: object) -> None:
-    with pytest.raises(UsageError, match=r"^retry must be None for a mutation"):
-        getattr(world.pool(), method)(None, "send", args_for(method), retry=retry)
-
-    assert world.requests == 0
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_signature_and_help_show_every_option(method: str) -> None:
     function = getattr(Workpool, method)
 
     parameters = inspect.signature(function).parameters
 
-    assert list(parameters) == ["self", "ctx", "target", "args", *options_of(method)]
+    assert list(parameters) == ["self", "ctx", "target", "args", *OPTIONS]
     assert parameters["run_after"].annotation == "timedelta | None"
-    assert all(
-        parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in options_of(method)
-    )
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in OPTIONS)
     shown = pydoc.render_doc(function, renderer=pydoc.plaintext)
-    assert all(f"{name}: " in shown for name in options_of(method))
+    assert all(f"{name}: " in shown for name in OPTIONS)
     assert inspect.signature(function).bind(None, None, "send", {}, run_after=timedelta(1))
 
 

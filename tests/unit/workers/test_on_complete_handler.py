@@ -227,13 +227,13 @@ async def waits(_event: OnCompleteEvent) -> None: ...
 def none_at_all() -> None: ...
 
 
-@wraps(lambda event, other: (event, other))
+@wraps(lambda event, tx, other: (event, tx, other))
 def any_number(*_arguments: object) -> None: ...
 
 
 @pytest.mark.parametrize(
     "function",
-    [print, int, waits, lambda: None, lambda a, b: (a, b), none_at_all, any_number],
+    [print, int, waits, lambda: None, lambda a, b, c: (a, b, c), none_at_all, any_number],
 )
 def test_decorator_refuses_what_cannot_be_handler(world: World, function: Any) -> None:
     with pytest.raises(UsageError, match=r"^function"):
@@ -242,10 +242,11 @@ def test_decorator_refuses_what_cannot_be_handler(world: World, function: Any) -
 
 def test_handler_of_wrong_shape_is_refused_with_its_signature(world: World) -> None:
     with pytest.raises(UsageError) as caught:
-        world.pool().on_complete(lambda one, two: (one, two))
+        world.pool().on_complete(lambda one, two, three: (one, two, three))
 
     assert str(caught.value) == (
-        "function must be one of one parameter: the OnCompleteEvent; got the signature (one, two)"
+        "function must be one of the OnCompleteEvent, or of the OnCompleteEvent and a Transaction; "
+        "got the signature (one, two, three)"
     )
 
 

@@ -129,7 +129,7 @@ def test_handles_other_pool_has_options_of_this_program(world: World) -> None:
     ids: Any = run(world, enqueue_each, pool="newsletter")
 
     works = [world.work(work_id, "newsletter") for work_id in ids]
-    assert [work.spec.retry for work in works] == [HOURLY, HOURLY, HOURLY, None]
+    assert [work.spec.retry for work in works] == [HOURLY, HOURLY, HOURLY, HOURLY]
     assert [work.spec.retention_s for work in works] == [None] * 4
     assert world.telemetry.of(OptionsUnknown) == []
     assert len(made) == 4
@@ -159,14 +159,19 @@ def test_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_po
     ids: Any = run(world, enqueue_each, pool="unknown-to-this-program", retention_s=3_600)
 
     works = [world.work(work_id, "unknown-to-this-program") for work_id in ids]
-    assert [work.spec.retry for work in works] == [None, RetryPolicy(), RetryPolicy(), None]
+    assert [work.spec.retry for work in works] == [
+        None,
+        RetryPolicy(),
+        RetryPolicy(),
+        RetryPolicy(),
+    ]
     assert [work.spec.retention_s for work in works] == [3_600] * 4
     assert world.telemetry.of(OptionsUnknown) == [OptionsUnknown(pool="unknown-to-this-program")]
 
 
 def test_handle_says_nothing_where_no_default_is_used(world: World) -> None:
     def enqueue(work: Work) -> None:
-        work.pool.enqueue_mutation(None, "next", {})
+        work.pool.enqueue_mutation(None, "next", {}, retry=False)
         work.pool.enqueue_action(None, "next", {}, retry=False)
         work.pool.enqueue_query(None, "next", {}, retry=HOURLY)
 

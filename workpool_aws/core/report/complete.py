@@ -26,6 +26,7 @@ from workpool_aws.core.error_text import kept_text
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.history import with_attempt
+from workpool_aws.core.report.mutate import retry_allowed, retry_guard
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.core.work.expire import may_start_at
 from workpool_aws.model.ids import EpochMs
@@ -179,7 +180,12 @@ def decide_report(
     delay_ms = (
         None
         if report.kind is ReportKind.SUCCESS
-        else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
+        else retry_delay_ms(
+            retry_allowed(a, report.claim, judged.claim if judged is not None else None),
+            report,
+            attempts_made=made,
+            jitter=jitter,
+        )
     )
     if delay_ms is not None and may_start_at(a.stored, EpochMs(now + delay_ms)):
         due_at = EpochMs(now + delay_ms)
@@ -193,7 +199,8 @@ def decide_report(
             "refused_since": None,
             "snoozes": 0,
         }
-        condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
+        asked = Is("cancel_requested", False)
+        condition = this_start(Move.RETRY, a.start, *guard, *retry_guard(a), asked)
         return Retry(
             Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition),
             due_at,

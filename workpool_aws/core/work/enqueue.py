@@ -23,8 +23,11 @@ def must_claim(kind: Kind, retry: RetryPolicy | None) -> bool:
     """Returns True for what may not run twice [WP-5].
 
     A policy of one attempt says so as clearly as no policy. A query has no effect that a second run
-    could double.
+    could double. A mutation is claimed by every function but one that `mutation` decorates, whose
+    effect cannot be doubled.
     """
+    if kind is Kind.MUTATION:
+        return True
     return kind is not Kind.QUERY and (retry is None or retry.max_attempts == 1)
 
 

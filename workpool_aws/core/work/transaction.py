@@ -29,6 +29,7 @@ __all__ = [
     "PlannedCancel",
     "PlannedWork",
     "TransactionPlan",
+    "pause_ms",
     "place_works",
     "plan_transaction",
     "prevents",
@@ -196,6 +197,12 @@ def _tombstone(draft: Draft, prover: WorkItem | None, *, token: str, now: EpochM
         return None
     receipt = Receipt(pool=draft.pool, token=token, applied=False, expires_at=expires_at)
     return Put(receipt, IsAbsent())
+
+
+def pause_ms(attempt: int, fraction: float) -> int:
+    """Returns the pause before a further try: full jitter, doubling up to a bound."""
+    longest = min(limits.TRANSACTION_PAUSE_MS_MAX, limits.TRANSACTION_PAUSE_MS * 2 ** (attempt - 1))
+    return int(longest * fraction)
 
 
 def prevents(found: Record | Unreadable | None) -> bool:

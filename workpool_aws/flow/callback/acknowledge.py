@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Notice
     from workpool_aws.model.messages import CallbackTicket
 
-__all__ = ["acknowledge", "note_failure"]
+__all__ = ["acknowledge", "note_acknowledged", "note_failure", "note_missed"]
 
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
@@ -40,13 +40,23 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
     try:
         written = ports.store.write(delivered_write(ticket, now=ports.clock.now()))
     except ConditionFailed as met:
-        _reported_as_forged(ports, ticket, met.current, "acknowledgement")
+        note_missed(ports, ticket, met.current)
         return
+    note_acknowledged(ports, ticket, job=_label_of(written.record))
+
+
+def note_missed(ports: Ports, ticket: CallbackTicket, current: object) -> None:
+    """Reports an acknowledgement that changed nothing, if its ticket is forged [WP-28]."""
+    _reported_as_forged(ports, ticket, current, "acknowledgement")
+
+
+def note_acknowledged(ports: Ports, ticket: CallbackTicket, *, job: str | None) -> None:
+    """Emits the event of an acknowledged callback. `job` of `None` means that it is not known."""
     ports.telemetry.emit(
         events.CallbackAcknowledged(
             pool=ticket.pool,
             work_id=ticket.work_id,
-            job=_label_of(written.record),
+            job=job,
             handler=ticket.job,
         )
     )

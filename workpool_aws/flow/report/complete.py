@@ -36,6 +36,7 @@ from workpool_aws.core.report.complete import (
     snoozed_too_often,
     what_stands,
 )
+from workpool_aws.core.report.mutate import unclaimed_end
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
@@ -54,7 +55,14 @@ if TYPE_CHECKING:
     from workpool_aws.model.record import Record
     from workpool_aws.model.spec import Outcome
 
-__all__ = ["Reporter", "complete"]
+__all__ = [
+    "MutationEnd",
+    "Reporter",
+    "complete",
+    "has_ended",
+    "mutation_end",
+    "mutation_missed",
+]
 
 Reporter = Literal["worker", "destination", "recovery", "loop"]
 """The reporter of a start's outcome."""
@@ -80,6 +88,53 @@ def complete(
         # about more than this start.
         return step.by_stored_item()
     return step.by_policy()
+
+
+@dataclass(frozen=True, slots=True)
+class MutationEnd:
+    """The end of a mutation by a transaction of its own, in which `writes` take part [WP-15]."""
+
+    step: _Completion
+    decision: Finish
+
+    @property
+    def writes(self) -> tuple[Update | Put, ...]:
+        """The move to finished, if this start runs and is unclaimed, and the chunks of the result."""
+        return (unclaimed_end(self.decision.write), *self.decision.beside)
+
+    def follow_up(self) -> None:
+        """Calls back, puts the notice and kicks, after the transaction was applied.
+
+        Raises StoreUnavailable: a second report, or recovery, repeats these steps.
+        """
+        a = self.step.a
+        # A transaction does not answer with the work item, and the callback needs all of it.
+        wanted = bool(a.callback_outcomes)
+        work = self.step.ports.store.get(WorkRef(a.pool, a.work_id)) if wanted else None
+        self.step.announce(self.decision, work)
+
+
+def mutation_end(ports: Ports, a: Assignment, report: Report, *, by: Reporter) -> MutationEnd:
+    """Returns the end of this start by a success."""
+    step = _Completion(ports, a, report, by)
+    return MutationEnd(step, step.success())
+
+
+def mutation_missed(
+    ports: Ports, a: Assignment, current: Record | Unreadable | None, *, by: Reporter
+) -> None:
+    """Reports a mutation whose transaction was not applied, since its start is over.
+
+    If this very start has ended the work item, repeats the steps after that end.
+    """
+    report = Report(kind=ReportKind.SUCCESS)
+    _Completion(ports, a, report, by).pass_over(_work(current))
+
+
+def has_ended(ports: Ports, a: Assignment) -> tuple[bool, Record | Unreadable | None]:
+    """Reads the work item after a doubt. True means that this start does not run any more."""
+    current = ports.store.get(WorkRef(a.pool, a.work_id))
+    return isinstance(as_stored(a, current), Ignored), current
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +181,16 @@ class _Completion:
             case _:
                 assert_never(decision)
 
+    def success(self) -> Finish:
+        """Returns the end by a success."""
+        now = self.ports.clock.now()
+        decision = decide_report(
+            self.a, self.report, now=now, jitter=0, nonce=self._callback_nonce()
+        )
+        if not isinstance(decision, Finish):
+            raise TypeError("a success ends its work item")
+        return decision
+
     def finish(self, decision: Finish) -> bool:
         """Ends the work item: the commit point, then the callback, the notice and the kick."""
         a, store = self.a, self.ports.store
@@ -136,8 +201,13 @@ class _Completion:
                 # A transaction does not answer with the work item, and the callback needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
-            current = _work(met.current)
-            return self._pass_over(what_stands(current, a), current)
+            return self.pass_over(_work(met.current))
+        self.announce(decision, finished)
+        return True
+
+    def announce(self, decision: Finish, finished: Record | Unreadable | None) -> None:
+        """Reports the end of a work item, and makes the steps that follow it."""
+        a = self.a
         self.ports.telemetry.emit(
             events.Completed(
                 pool=a.pool,
@@ -150,7 +220,10 @@ class _Completion:
         )
         outcome = counted_outcome(a, decision.outcome, decision.attempts_made)
         self._follow_up(finished, outcome, decision.expiries)
-        return True
+
+    def pass_over(self, current: WorkItem | Unreadable | None) -> Literal[False]:
+        """Changes no work item, since it is in another state than this report expects."""
+        return self._pass_over(what_stands(current, self.a), current)
 
     def _pass_over(self, ignored: Ignored, current: WorkItem | Unreadable | None) -> Literal[False]:
         """Changes no work item, but repeats the steps after this start's end, which may have been lost."""

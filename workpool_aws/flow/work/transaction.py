@@ -26,6 +26,7 @@ from workpool_aws.core.work.transaction import (
     Draft,
     PlannedCancel,
     TransactionPlan,
+    pause_ms,
     place_works,
     plan_transaction,
     prevents,
@@ -286,10 +287,7 @@ def _notice(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
 
 def _pause(ports: Ports, attempt: int) -> None:
     if attempt > 0:
-        longest = min(
-            limits.TRANSACTION_PAUSE_MS_MAX, limits.TRANSACTION_PAUSE_MS * 2 ** (attempt - 1)
-        )
-        ports.clock.sleep(int(longest * ports.entropy.fraction()))
+        ports.clock.sleep(pause_ms(attempt, ports.entropy.fraction()))
 
 
 def _repeated(met: TransactionFailed | TransactionBusy) -> StoreUnavailable | None:

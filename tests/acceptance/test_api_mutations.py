@@ -1,0 +1,231 @@
+"""Mutations and callbacks with effect: what they do happens once, with their success [WP-15]."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from workpool_aws import (
+    OnCompleteEvent,
+    RetryPolicy,
+    StoreUnavailable,
+    Transaction,
+    UsageError,
+    Work,
+    Workpool,
+)
+from workpool_aws.local import LocalCloud
+from workpool_aws.testing import perform
+
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
+ANN, BOB = {"id": "ann"}, {"id": "bob"}
+
+
+@pytest.fixture
+def accounts(cloud: LocalCloud) -> Any:
+    return accounts_in(cloud)
+
+
+def accounts_in(cloud: LocalCloud) -> Any:
+    del cloud
+    table = boto3.resource("dynamodb").create_table(
+        TableName="accounts",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    for key in (ANN, BOB):
+        table.put_item(Item={**key, "balance": 100})
+    return table
+
+
+def balances(accounts: Any) -> list[int]:
+    return [int(accounts.get_item(Key=key)["Item"]["balance"]) for key in (ANN, BOB)]
+
+
+def transfer(tx: Transaction, work: Work, amount: int) -> int:
+    """Read both, write both: nothing may come in between."""
+    source, target = tx.get("accounts", ANN), tx.get("accounts", BOB)
+    assert source is not None
+    assert target is not None
+    if source["balance"] < amount:
+        raise ValueError("too little")
+    tx.update("accounts", ANN, set={"balance": source["balance"] - amount})
+    tx.update("accounts", BOB, set={"balance": target["balance"] + amount})
+    return work.attempt
+
+
+@both_engines
+def test_mutation_takes_effect_with_its_success(cloud: LocalCloud, accounts: Any) -> None:
+    pool = cloud.workpool()
+    worker = pool.mutation(transfer)
+    cloud.function(worker)
+    good, bad = worker.enqueue(None, amount=30), worker.with_options(retry=False).enqueue(None, 500)
+    cloud.run_until_idle()
+
+    assert pool.result(None, good).return_value == 1
+    assert pool.result(None, bad).error_type == "ValueError"
+    assert pool.show(None, good).retry == RetryPolicy()
+    assert balances(accounts) == [70, 130]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutations_keep_the_money_where_deliveries_double_and_workers_die(seed: int) -> None:
+    with LocalCloud(
+        seed=seed, duplicate_deliveries=0.5, lost_deliveries=0.1, crash_rate=0.3
+    ) as cloud:
+        accounts, pool = accounts_in(cloud), cloud.workpool(max_parallelism=3)
+        worker = pool.mutation(retry=RetryPolicy(max_attempts=10))(transfer)
+        cloud.function(worker)
+        ids = worker.enqueue_batch(None, [{"amount": 7}] * 8)
+        cloud.run_until_idle(timedelta(days=3))
+
+        done = sum(pool.status(None, each).outcome == "success" for each in ids)
+        assert balances(accounts) == [100 - 7 * done, 100 + 7 * done]
+        assert done >= 4
+
+
+def test_mutation_whose_reads_change_runs_again_in_place(cloud: LocalCloud, accounts: Any) -> None:
+    pool, runs = cloud.workpool(), []
+
+    @pool.mutation
+    def double(tx: Transaction) -> int:
+        found = tx.get("accounts", ANN)
+        assert found is not None
+        runs.append(int(found["balance"]))
+        if len(runs) < 3:
+            accounts.put_item(Item={**ANN, "balance": runs[-1] + 1})
+        tx.update("accounts", ANN, set={"balance": found["balance"] * 2})
+        return len(runs)
+
+    cloud.function(double)
+    work_id = double.enqueue(None)
+    cloud.run_until_idle()
+
+    assert runs == [100, 101, 102]
+    assert pool.status(None, work_id).previous_attempts == 0
+    assert balances(accounts)[0] == 204
+
+
+def test_mutation_that_always_loses_is_a_failed_attempt(cloud: LocalCloud, accounts: Any) -> None:
+    pool = cloud.workpool()
+
+    @pool.mutation(retry=False)
+    def lose(tx: Transaction) -> None:
+        found = tx.get("accounts", ANN)
+        assert found is not None
+        accounts.put_item(Item={**ANN, "balance": found["balance"] + 1})
+        tx.put("accounts", {"id": "never"})
+
+    cloud.function(lose)
+    work_id = lose.enqueue(None)
+    cloud.run_until_idle()
+
+    result = pool.result(None, work_id)
+    assert (result.kind, result.error_type) == ("failed", "conflict")
+    assert "Item" not in accounts.get_item(Key={"id": "never"})
+
+
+def test_mutation_enqueues_in_its_transaction_alone(cloud: LocalCloud, accounts: Any) -> None:
+    pool, told = cloud.workpool(), []
+    mail = cloud.function(lambda event, context: told.append(event["to"]), name="mail")
+
+    @pool.mutation(retry=False)
+    def order(tx: Transaction, inside: bool) -> str:
+        return pool.enqueue_action(tx if inside else None, mail, {"to": "ann"})
+
+    cloud.function(order)
+    good, bad = order.enqueue(None, inside=True), order.enqueue(None, inside=False)
+    cloud.run_until_idle()
+
+    child = pool.result(None, good).return_value
+    assert pool.status(None, str(child)).outcome == "success"
+    assert pool.result(None, bad).error_type == "UsageError"
+    assert told == ["ann"]
+
+
+def test_mutation_of_function_that_claims_runs_at_most_once(cloud: LocalCloud) -> None:
+    pool, runs = cloud.workpool(), []
+
+    @pool.action
+    def wrong(n: int) -> None:
+        runs.append(n)
+        raise ValueError
+
+    arn = cloud.function(wrong)
+    work_id = pool.enqueue_mutation(None, arn, {"n": 1}, retry=RetryPolicy(max_attempts=5))
+    cloud.run_until_idle()
+
+    assert runs == [1]
+    assert pool.status(None, work_id).outcome == "failed"
+
+
+def test_callback_with_transaction_takes_effect_once_however_often_it_is_called() -> None:
+    with LocalCloud(seed=1, duplicate_deliveries=1.0) as cloud:
+        accounts, pool, calls = accounts_in(cloud), cloud.workpool(), []
+
+        @pool.on_complete
+        def pay(event: OnCompleteEvent, tx: Transaction) -> None:
+            calls.append(event.work_id)
+            tx.update("accounts", ANN, add={"balance": 1})
+            pool.enqueue_action(tx, step, {"after": event.context})
+
+        steps: list[str] = []
+        step = cloud.function(lambda event, context: steps.append(event["after"]), name="step")
+        cloud.function(pay)
+        first = cloud.function(lambda event, context: None, name="first")
+        work_id = pool.enqueue_action(None, first, {}, on_complete=pay, context="one")
+        cloud.run_until_idle()
+
+        assert len(calls) >= 2
+        assert balances(accounts)[0] == 101
+        assert pool.status(None, work_id).callback == "delivered"
+        assert set(steps) == {"one"}
+        assert len(pool.list(None).items) == 2
+
+
+def test_callback_with_transaction_that_raises_has_no_effect_and_is_called_again(
+    cloud: LocalCloud, accounts: Any
+) -> None:
+    pool, calls = cloud.workpool(), []
+
+    @pool.on_complete
+    def pay(event: OnCompleteEvent, tx: Transaction) -> None:
+        tx.update("accounts", ANN, add={"balance": 1})
+        calls.append(event.work_id)
+        if len(calls) == 1:
+            raise StoreUnavailable("the user's own")
+
+    cloud.function(pay)
+    first = cloud.function(lambda event, context: None, name="first")
+    work_id = pool.enqueue_action(None, first, {}, on_complete=pay)
+    cloud.run_until_idle()
+
+    assert calls == [work_id, work_id]
+    assert balances(accounts)[0] == 101
+
+
+def test_callback_with_transaction_refuses_event_without_ticket(pool: Workpool) -> None:
+    def pay(event: OnCompleteEvent, tx: Transaction) -> None:
+        raise AssertionError
+
+    handler = pool.on_complete(pay)
+    assert handler.function is pay
+    with pytest.raises(UsageError, match="ticket"):
+        handler({"work_id": "01KDV000000000000000000000", "result": {"kind": "canceled"}}, None)
+
+
+@pytest.fixture
+def pool(cloud: LocalCloud) -> Workpool:
+    return cloud.workpool()
+
+
+def test_mutation_is_performed_in_tests(cloud: LocalCloud, accounts: Any) -> None:
+    worker = cloud.workpool().mutation(transfer)
+
+    assert perform(worker, amount=5, attempt=2) == 2
+    assert balances(accounts) == [95, 105]
