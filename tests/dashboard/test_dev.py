@@ -13,6 +13,7 @@ from tests.kit.asgi import Client
 from workpool_aws import UsageError, Work, Workpool
 from workpool_aws.cli.dev import times_of
 from workpool_aws.cli.main import main
+from workpool_aws.dashboard import dashboard_app
 from workpool_aws.dev.app import BENCH_ACTS, dev_app
 from workpool_aws.dev.workshop import JobField, Workshop, handlers_of
 from workpool_aws.local import LocalCloud
@@ -125,7 +126,7 @@ def test_jobs_of_two_tables_are_refused(cloud: LocalCloud) -> None:
 
 
 def test_bench_stands_beside_dashboard(workshop: Workshop) -> None:
-    client = Client(dev_app(workshop), base_url=ADDRESS, headers=OWN)
+    client = Client(dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN)
 
     bench, overview = client.get("/bench").text, client.get("/").text
     page = client.post("/bench/enqueue", data={"job": "send_email", "arg-to": "a@example.com"})
@@ -152,16 +153,18 @@ def test_bench_stands_beside_dashboard(workshop: Workshop) -> None:
 def test_bad_form_of_bench_says_why(
     workshop: Workshop, verb: str, form: dict[str, str], said: str
 ) -> None:
-    answer = Client(dev_app(workshop), base_url=ADDRESS, headers=OWN).post(
-        f"/bench/{verb}", data=form
-    )
+    answer = Client(
+        dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN
+    ).post(f"/bench/{verb}", data=form)
 
     assert (answer.status_code, said in unescape(answer.text)) == (400, True)
 
 
 @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "cross-site"}])
 def test_bench_refuses_other_sites_and_names(workshop: Workshop, headers: dict[str, str]) -> None:
-    client = Client(dev_app(workshop), base_url=ADDRESS, headers=headers)
+    client = Client(
+        dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=headers
+    )
     form = {"job": "send_email", "arg-to": "a", "minutes": "1", "times": "1"}
 
     answers = {client.post(f"/bench/{verb}", data=form).status_code for verb in BENCH_ACTS}

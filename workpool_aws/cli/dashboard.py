@@ -17,7 +17,8 @@ def run_dashboard(options: argparse.Namespace) -> int:
     """`workpool dashboard`, until it is interrupted."""
     import uvicorn
 
-    from workpool_aws.dashboard.app import LOOPBACK, dashboard_app
+    from workpool_aws.dashboard import dashboard_app
+    from workpool_aws.dashboard.guard import LOOPBACK
 
     host: str = options.host
     table = table_of(options)

@@ -25,6 +25,7 @@ def run_dev(options: argparse.Namespace) -> int:
     """`workpool dev`, until it is interrupted."""
     import uvicorn
 
+    from workpool_aws.dashboard import dashboard_app
     from workpool_aws.dev.app import dev_app
     from workpool_aws.dev.workshop import Workshop, handlers_of
 
@@ -35,7 +36,7 @@ def run_dev(options: argparse.Namespace) -> int:
             threading.Thread(target=_restart_on_change, daemon=True).start()
         note(f"workpool dev: http://127.0.0.1:{options.port}/bench enqueues jobs; Ctrl-C ends it")
         uvicorn.run(
-            dev_app(workshop),
+            dev_app(workshop, dashboard_app(workshop.table)),
             host="127.0.0.1",
             port=options.port,
             log_level="warning",

@@ -1,4 +1,4 @@
-"""The dashboard: an ASGI application over `Insights`, and its server. Needs the extra `dashboard`."""
+"""The dashboard: an ASGI application over `Insights`. Needs the extra `dashboard`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workpool_aws.dashboard.app import dashboard_app
 
-__all__ = [
-    "dashboard_app",
-]
-
-_HOMES = {
-    "dashboard_app": "app",
-}
+__all__ = ["dashboard_app"]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name != "dashboard_app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value: object = import_module(f"{__name__}.app").dashboard_app
+    globals()[name] = value
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from workpool_aws.dashboard.acts import ACTS, Acts
 from workpool_aws.dashboard.events import refreshes
-from workpool_aws.dashboard.guard import GuardHeaders
+from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders
 from workpool_aws.dashboard.pages import ReadPages
 from workpool_aws.dashboard.render import STATIC, Pages
 from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports
 
-__all__ = ["LOOPBACK", "answer_to", "dashboard_app"]
-
-LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-"""The hosts that a dashboard answers to unless others are named."""
+__all__ = ["dashboard_app"]
 
 
 def dashboard_app(
@@ -63,8 +60,7 @@ def dashboard_app(
     reads, acts = ReadPages(insights, pages), Acts(insights, pages, read_only=read_only)
 
     async def failed(request: Request, error: Exception) -> Response:
-        status, text = answer_to(error)
-        return pages.page(request, "error.html", now=insights.now, status=status, error=text)
+        return pages.failure(request, error, now=insights.now)
 
     return Starlette(
         routes=[
@@ -88,16 +84,3 @@ def dashboard_app(
             (HTTPException, NotFound, StoreUnavailable, UsageError), failed
         ),
     )
-
-
-def answer_to(error: Exception) -> tuple[int, str]:
-    """Returns the status and the text of the page for an error."""
-    match error:
-        case HTTPException():
-            return error.status_code, error.detail
-        case NotFound():
-            return 404, str(error)
-        case UsageError():
-            return 400, str(error)
-        case _:
-            return 502, str(error)

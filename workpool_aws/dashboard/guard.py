@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["GuardHeaders", "is_own_request"]
+__all__ = ["LOOPBACK", "GuardHeaders", "is_own_request"]
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+"""The hosts that a dashboard answers to unless others are named."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from workpool_aws.core import limits
 from workpool_aws.core.views.why.answer import short_name
+from workpool_aws.dashboard import texts
+from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.text import as_line, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from datetime import datetime
 
     from starlette.requests import Request
 
-    from workpool_aws.core.views.stats import MinuteStats
     from workpool_aws.insights.answers import ReadCost
 
 __all__ = ["STATIC", "Pages"]
 
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
-_UNITS_A_DOLLAR: Final = 8_000_000
-"""Strongly consistent on-demand reads in us-east-1: 0.125 dollars a million units."""
-_COUNT: Final = re.compile("[0-9]{1,8}")
-
-_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 class Pages:
@@ -52,14 +46,14 @@ class Pages:
             line=as_line,
             text=as_text,
             cut=lambda text: as_line(text, limit=limits.WHY_ERROR_MAX),
-            stamp=_stamp,
-            share=_share,
-            moment=_moment,
-            span=_span,
-            lag=lambda lag_ms: "–" if lag_ms is None else _span(lag_ms / 1000),
+            stamp=texts.stamp,
+            share=texts.share,
+            moment=texts.moment,
+            span=texts.span,
+            lag=lambda lag_ms: "–" if lag_ms is None else texts.span(lag_ms / 1000),
             short=short_name,
-            chart=_chart,
-            dollars=_dollars,
+            chart=texts.chart,
+            dollars=texts.dollars,
         )
         self._environment.globals.update(table=table, read_only=read_only)
 
@@ -82,70 +76,20 @@ class Pages:
             here=f"{request.url.path}{query}",
             now=now,
             cost=cost,
-            notice=_notice_of(request),
+            notice=texts.notice(request.query_params),
             **values,
         )
         return HTMLResponse(text, status_code=status)
 
-
-def _notice_of(request: Request) -> str | None:
-    """Return the result of the act that led here. Only known words and numbers come back."""
-    done, count = request.query_params.get("done"), request.query_params.get("count", "")
-    words = {
-        "canceled": "Canceled or asked to cancel",
-        "redriven": "Redriven",
-        "limit": "The limit was set",
-        "reset": "The override was dropped",
-        "paused": "The pool is paused",
-        "resumed": "The pool is resumed",
-        "called_off": "Every older work item is canceled",
-        "skipped": "The clock was put forward",
-        "failing": "Runs that will fail",
-        "misbehaving": "Deliveries go wrong at these rates",
-    }.get(done or "")
-    if words is None:
-        return None
-    return f"{words}: {count}." if _COUNT.fullmatch(count) else f"{words}."
-
-
-def _stamp(at: datetime | None) -> str:
-    return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _share(rate: float | None) -> str:
-    return "–" if rate is None else f"{rate:.1%}"
-
-
-def _span(span: timedelta | float | None) -> str:
-    """Return a span of time in one unit; a number is one of seconds."""
-    if span is None:
-        return "–"
-    seconds = span.total_seconds() if isinstance(span, timedelta) else span
-    for size, unit in _SPANS:
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def _moment(at: datetime, now: datetime) -> str:
-    """Return the distance of a moment from now, in whole units."""
-    seconds = round((at - now).total_seconds())
-    if seconds == 0:
-        return "now"
-    return f"in {_span(seconds)}" if seconds > 0 else f"{_span(-seconds)} ago"
-
-
-def _dollars(units: float) -> str:
-    return f"${units / _UNITS_A_DOLLAR:.6f}"
-
-
-def _chart(minutes: Sequence[MinuteStats]) -> str:
-    """Return the data of the chart of a pool, as JSON made here, so that no number is rounded."""
-    return json.dumps(
-        {
-            "at": [each.began_at.timestamp() for each in minutes],
-            "succeeded": [each.succeeded for each in minutes],
-            "failed": [each.failed + each.retried for each in minutes],
-            "lag": [each.start_lag_p95_ms for each in minutes],
-        }
-    )
+    def failure(self, request: Request, error: Exception, *, now: datetime) -> HTMLResponse:
+        """Return the page for an error, with a status of its kind."""
+        match error:
+            case HTTPException():
+                status, text = error.status_code, error.detail
+            case NotFound():
+                status, text = 404, str(error)
+            case UsageError():
+                status, text = 400, str(error)
+            case _:
+                status, text = 502, str(error)
+        return self.page(request, "error.html", now=now, status=status, error=text)

@@ -14,11 +14,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
-from workpool_aws.dashboard.app import LOOPBACK, answer_to, dashboard_app
-from workpool_aws.dashboard.guard import GuardHeaders, is_own_request
+from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders, is_own_request
 from workpool_aws.dashboard.render import Pages
 from workpool_aws.errors import UsageError
-from workpool_aws.insights.insights import Insights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,27 +32,25 @@ _WHOLE: Final = re.compile("[0-9]{1,6}")
 _SHARES: Final = {"0": 0.0, "0.1": 0.1, "0.5": 0.5, "1": 1.0}
 
 
-def dev_app(workshop: Workshop) -> Starlette:
+def dev_app(workshop: Workshop, dashboard: Starlette) -> Starlette:
     """Returns the dashboard of a workshop's table with a bench at `/bench`.
 
-    Call it where the workshop's cloud is open. It answers to loopback names only.
+    It answers to loopback names only.
     """
     bench = _Bench(workshop)
-    app = dashboard_app(workshop.table)
-    app.state.bench = True
+    dashboard.state.bench = True
 
     async def failed(request: Request, error: Exception) -> Response:
-        status, text = answer_to(error)
-        return bench.page(request, "error.html", status=status, error=text)
+        return bench.pages.failure(request, error, now=workshop.now)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/bench", bench.show),
             *(
                 Route(f"/bench/{verb}", bench.endpoint(act), methods=["POST"])
                 for verb, act in BENCH_ACTS.items()
             ),
-            Mount("/", app),
+            Mount("/", dashboard),
         ],
         middleware=[
             Middleware(GuardHeaders),
@@ -62,33 +58,23 @@ def dev_app(workshop: Workshop) -> Starlette:
         ],
         exception_handlers={HTTPException: failed, UsageError: failed},
     )
+    app.state.bench = True
+    return app
 
 
 class _Bench:
     """The page of the bench, and its acts."""
 
     def __init__(self, workshop: Workshop) -> None:
-        self._insights = Insights(workshop.table)
-        self._pages = Pages(table=workshop.table, read_only=False)
+        self.pages = Pages(table=workshop.table, read_only=False)
         self._workshop = workshop
-
-    def page(
-        self, request: Request, template: str, *, status: int = 200, **values: object
-    ) -> Response:
-        """Returns a page of the bench."""
-        return self._pages.page(
-            request,
-            template,
-            now=self._insights.now,
-            status=status,
-            cost=None,
-            bench=True,
-            **values,
-        )
 
     async def show(self, request: Request) -> Response:
         """The forms of all jobs, and the acts on time and deliveries."""
-        return self.page(request, "bench.html", jobs=self._workshop.jobs(), shares=_SHARES)
+        workshop = self._workshop
+        return self.pages.page(
+            request, "bench.html", now=workshop.now, jobs=workshop.jobs(), shares=_SHARES
+        )
 
     def endpoint(
         self, act: Callable[[Workshop, Mapping[str, str]], str]

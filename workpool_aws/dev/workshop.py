@@ -15,6 +15,7 @@ from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from workpool_aws.local import LocalCloud
     from workpool_aws.model.ids import WorkId
@@ -74,6 +75,11 @@ class Workshop:
             raise UsageError("HANDLER", ", ".join(tables), "of pools of one table")
         self.table = tables[0] if tables else cloud.table
         """The table of the jobs' pools."""
+
+    @property
+    def now(self) -> datetime:
+        """The present moment, by the clock of the cloud."""
+        return self._cloud.now
 
     def pool_of(self, job: str) -> str:
         """The pool of a job. Raises UsageError for an unknown one."""

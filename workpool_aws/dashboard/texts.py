@@ -1,0 +1,87 @@
+"""Texts of values on the dashboard's pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from workpool_aws.core.views.stats import MinuteStats
+
+__all__ = ["chart", "dollars", "moment", "notice", "share", "span", "stamp"]
+
+_UNITS_A_DOLLAR: Final = 8_000_000
+"""Strongly consistent on-demand reads in us-east-1: 0.125 dollars a million units."""
+_COUNT: Final = re.compile("[0-9]{1,8}")
+_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_NOTICES: Final = {
+    "canceled": "Canceled or asked to cancel",
+    "redriven": "Redriven",
+    "limit": "The limit was set",
+    "reset": "The override was dropped",
+    "paused": "The pool is paused",
+    "resumed": "The pool is resumed",
+    "called_off": "Every older work item is canceled",
+    "skipped": "The clock was put forward",
+    "failing": "Runs that will fail",
+    "misbehaving": "Deliveries go wrong at these rates",
+}
+
+
+def notice(query: Mapping[str, str]) -> str | None:
+    """Return the result of the act that led to a page. Only known words and numbers come back."""
+    words, count = _NOTICES.get(query.get("done", "")), query.get("count", "")
+    if words is None:
+        return None
+    return f"{words}: {count}." if _COUNT.fullmatch(count) else f"{words}."
+
+
+def stamp(at: datetime | None) -> str:
+    """Return a time, to the second."""
+    return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def share(rate: float | None) -> str:
+    """Return a rate in percent."""
+    return "–" if rate is None else f"{rate:.1%}"
+
+
+def span(length: timedelta | float | None) -> str:
+    """Return a span of time in one unit; a number is one of seconds."""
+    if length is None:
+        return "–"
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    for size, unit in _SPANS:
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """Return the distance of a moment from now, in whole units."""
+    seconds = round((at - now).total_seconds())
+    if seconds == 0:
+        return "now"
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
+
+
+def dollars(units: float) -> str:
+    """Return the price of read units."""
+    return f"${units / _UNITS_A_DOLLAR:.6f}"
+
+
+def chart(minutes: Sequence[MinuteStats]) -> str:
+    """Return the data of the chart of a pool, as JSON made here, so that no number is rounded."""
+    return json.dumps(
+        {
+            "at": [each.began_at.timestamp() for each in minutes],
+            "succeeded": [each.succeeded for each in minutes],
+            "failed": [each.failed + each.retried for each in minutes],
+            "lag": [each.start_lag_p95_ms for each in minutes],
+        }
+    )
