@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
-from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items import forms, job_tallies
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
 from workpool_aws.model import ids, loop, payload, retry, spec, work
@@ -24,6 +24,8 @@ from workpool_aws.model.loop import (
     DeployedLimit,
     Entry,
     EntryKey,
+    JobTallies,
+    JobTally,
     MinuteTally,
     Notice,
     PendingCallback,
@@ -165,6 +167,10 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.TALLY): lambda chance: MinuteTally(
         since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])
     ),
+    id(job_tallies.JOB_TALLIES): lambda chance: JobTallies(
+        since=_small(chance), jobs=(JobTally(job="mail.send", succeeded=_small(chance)),)
+    ),
+    id(job_tallies.LABEL): lambda _: "mail.send",
     id(forms.ENTRIES): _entries,
     id(forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
@@ -190,6 +196,7 @@ _KEYS: Final[Mapping[str, Draw]] = {
     "id": _id,
     "at": _id,
     "work_id": _id,
+    "token": lambda chance: chance.choice(["t1", "t2"]),
     "part": lambda chance: chance.choice([Part.ARGS, Part.RESULT]),
     "number": lambda chance: chance.choice([0, 11]),
 }
