@@ -101,8 +101,12 @@ def _begin_in_child() -> None:
     _begin_copy()
 
 
+def _register_restore() -> None:
+    # Part of Lambda's Python runtimes. Elsewhere there are no snapshots.
+    with suppress(ImportError, AttributeError):
+        import_module("snapshot_restore_py").register_after_restore(_begin_copy)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
-# Part of Lambda's Python runtimes. Elsewhere there are no snapshots.
-with suppress(ImportError, AttributeError):
-    import_module("snapshot_restore_py").register_after_restore(_begin_copy)
+_register_restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -38,77 +39,86 @@ def examine(ports: Ports) -> tuple[Finding, ...]:
 
     Raises StoreUnavailable if the table does not answer.
     """
-    found = [*_of_table(ports)]
-    if any(each.code in ("table_missing", "keys_wrong") for each in found):
+    return _Examination(ports).findings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """One examination of a table and of what its deployment names."""
+
+    ports: Ports
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Returns everything that is found."""
+        found = [*self._of_table()]
+        if any(each.code in ("table_missing", "keys_wrong") for each in found):
+            return tuple(found)
+        found += self._of_functions()
+        for pool in sorted(registered_pools(self.ports.store, self.ports.telemetry)):
+            try:
+                found += [*self._of_pool(pool)]
+            except StoreDenied as error:
+                found.append(not_examined(pool, str(error)))
         return tuple(found)
-    found += _of_functions(ports)
-    for pool in sorted(registered_pools(ports.store, ports.telemetry)):
+
+    def _of_table(self) -> list[Finding]:
         try:
-            found += [*_of_pool(ports, pool)]
-        except StoreDenied as error:
-            found.append(not_examined(pool, str(error)))
-    return tuple(found)
-
-
-def _of_table(ports: Ports) -> list[Finding]:
-    try:
-        return findings_of_table(ports.table, ports.inspector.table(ports.table))
-    except InspectionFailed as error:
-        return [not_examined(ports.table, str(error))]
-
-
-def _of_functions(ports: Ports) -> Iterator[Finding]:
-    """Yields findings of the functions that the deployment names."""
-    deployment = ports.store.get(DeploymentRef())
-    if not isinstance(deployment, Deployment):
-        damaged = "" if deployment is None else " that can be read"
-        yield Finding(
-            code="not_deployed",
-            subject=ports.table,
-            text=f"The table has no record of its deployment{damaged}: the watchdog has not run.",
-            remedy="Deploy the stack, and check that the watchdog's schedule is enabled.",
-        )
-        return
-    named = [deployment.loop_arn, deployment.completion_arn, *deployment.acknowledging]
-    named += [*(job.target for job in deployment.jobs), *ports.jobs("").values()]
-    for target in dict.fromkeys(each for each in named if each is not None):
-        try:
-            facts = ports.inspector.function(target)
+            return findings_of_table(self.ports.table, self.ports.inspector.table(self.ports.table))
         except InspectionFailed as error:
-            yield not_examined(target, str(error))
-        else:
-            yield from findings_of_function(target, facts, deployment)
+            return [not_examined(self.ports.table, str(error))]
 
+    def _of_functions(self) -> Iterator[Finding]:
+        """Yields findings of the functions that the deployment names."""
+        ports = self.ports
+        deployment = ports.store.get(DeploymentRef())
+        if not isinstance(deployment, Deployment):
+            damaged = "" if deployment is None else " that can be read"
+            yield Finding(
+                code="not_deployed",
+                subject=ports.table,
+                text=f"The table has no record of its deployment{damaged}: the watchdog has not run.",
+                remedy="Deploy the stack, and check that the watchdog's schedule is enabled.",
+            )
+            return
+        named = [deployment.loop_arn, deployment.completion_arn, *deployment.acknowledging]
+        named += [*(job.target for job in deployment.jobs), *ports.jobs("").values()]
+        for target in dict.fromkeys(each for each in named if each is not None):
+            try:
+                facts = ports.inspector.function(target)
+            except InspectionFailed as error:
+                yield not_examined(target, str(error))
+            else:
+                yield from findings_of_function(target, facts, deployment)
 
-def _of_pool(ports: Ports, pool: str) -> Iterator[Finding]:
-    """Yields findings of a pool, as the watchdog would have found them some ticks ago."""
-    now = ports.clock.now()
-    then = EpochMs(now - limits.WHY_WATCHDOG_LATE_MS)
-    reason = needs_a_kick(ports.store, ports.telemetry, pool, then, ever=True)
-    if reason is not None:
-        yield stuck(pool, reason, limits.WHY_WATCHDOG_LATE_MS // limits.WATCHDOG_MS)
-    config = ports.store.get(ConfigRef(pool))
-    if isinstance(config, Unreadable):
-        yield Finding(
-            code="config_damaged",
-            subject=pool,
-            text=f"Its config item is damaged, so nothing starts: {config.reason}.",
-            remedy="`workpool limit N` writes it again.",
+    def _of_pool(self, pool: str) -> Iterator[Finding]:
+        """Yields findings of a pool, as the watchdog would have found them some ticks ago."""
+        ports = self.ports
+        now = ports.clock.now()
+        then = EpochMs(now - limits.WHY_WATCHDOG_LATE_MS)
+        reason = needs_a_kick(ports.store, ports.telemetry, pool, then, ever=True)
+        if reason is not None:
+            yield stuck(pool, reason, limits.WHY_WATCHDOG_LATE_MS // limits.WATCHDOG_MS)
+        config = ports.store.get(ConfigRef(pool))
+        if isinstance(config, Unreadable):
+            yield Finding(
+                code="config_damaged",
+                subject=pool,
+                text=f"Its config item is damaged, so nothing starts: {config.reason}.",
+                remedy="`workpool limit N` writes it again.",
+            )
+        elif config is not None and config.limit == 0 and self._has_due(pool, now):
+            yield forgotten(pool, config)
+
+    def _has_due(self, pool: str, now: EpochMs) -> bool:
+        ledger = ledger_of(self.ports.store, pool)
+        taken = Taken(() if ledger is None else ledger.entries, frozenset())
+        return any(
+            due_in(
+                self.ports.store,
+                self.ports.telemetry,
+                work_range(pool, shard, mark.work_cursor),
+                taken=taken,
+                now=now,
+            )
+            for shard, mark in enumerate(marks_of(ledger))
         )
-    elif config is not None and config.limit == 0 and _has_due(ports, pool, now):
-        yield forgotten(pool, config)
-
-
-def _has_due(ports: Ports, pool: str, now: EpochMs) -> bool:
-    ledger = ledger_of(ports.store, pool)
-    taken = Taken(() if ledger is None else ledger.entries, frozenset())
-    return any(
-        due_in(
-            ports.store,
-            ports.telemetry,
-            work_range(pool, shard, mark.work_cursor),
-            taken=taken,
-            now=now,
-        )
-        for shard, mark in enumerate(marks_of(ledger))
-    )

@@ -47,13 +47,14 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from workpool_aws.api.pool import Workpool
     from workpool_aws.local.services.schedules import Precision
     from workpool_aws.model.ids import WorkId
-    from workpool_aws.ports import Ports
+    from workpool_aws.model.work import WorkItem
+    from workpool_aws.ports import Ports, Store
 
 __all__ = ["LocalCloud"]
 
@@ -367,15 +368,7 @@ class LocalCloud(ObservedCloud):
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
         kernel.run(end)
         found = self._read_works()
-        works = [work for _, each in found for work in each]
-        before, self._failed = (
-            self._failed,
-            frozenset(
-                # Those that failed for good, and with True those whose callback is dead.
-                [(work.id, False) for work in works if work.outcome is Outcome.FAILED]
-                + [(work.id, True) for work in works if work.callback is CallbackState.DEAD]
-            ),
-        )
+        before, self._failed = self._failed, _ends_that_failed(found)
         if raise_failures:
             for each in self.failures:
                 if (each.work.work_id, each.callback is not None) not in before:
@@ -408,6 +401,16 @@ class LocalCloud(ObservedCloud):
                 record(engine.quiet(table), platform.deployment)
                 self._ports[table] = engine.ports(table)
             return self._ports[table]
+
+
+def _ends_that_failed(
+    found: Sequence[tuple[Store, Iterable[WorkItem]]],
+) -> frozenset[tuple[WorkId, bool]]:
+    """Return the work items that failed for good, and with True those whose callback is dead."""
+    works = [work for _, each in found for work in each]
+    failed = {(work.id, False) for work in works if work.outcome is Outcome.FAILED}
+    dead = {(work.id, True) for work in works if work.callback is CallbackState.DEAD}
+    return frozenset(failed | dead)
 
 
 def _engine_for(name: str, platform: Platform) -> Engine:

@@ -122,18 +122,102 @@ def commit(ports: Ports, draft: Draft, *, until: EpochMs) -> Sent:
         StoreUnavailable: What the plan needs could not be read, or the credentials do not allow the
             actions. Nothing is written.
     """
-    for _ in range(limits.TRANSACTION_TRIES):
-        plan = _plan(ports, draft)
-        missing = next((each for each in plan.cancels if _is_missing(each)), None)
-        if missing is not None:
-            return NotPending(missing)
-        sent = _resolved(ports, _send(ports, plan, until=until))
-        if not isinstance(sent, ConditionsFailed) or any(sent.met.failed[: plan.guests_to]):
+    return _Commit(ports, draft, until).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """A request may have landed, or may still land. `met` is a later refusal of the same one."""
+
+    plan: TransactionPlan
+    error: StoreUnavailable
+    met: TransactionFailed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """The commit of one draft. It begins no further try after `until`."""
+
+    ports: Ports
+    draft: Draft
+    until: EpochMs
+
+    def run(self) -> Sent:
+        """Plans and sends until an answer decides, and plans again where a cancel came too late."""
+        for _ in range(limits.TRANSACTION_TRIES):
+            plan = self._plan()
+            for each in plan.cancels:
+                if each.order.require_pending and each.answer is not CancelAnswer.CANCELED:
+                    return NotPending(each)
+            sent = self._resolved(self._send(plan))
+            if not isinstance(sent, ConditionsFailed) or any(sent.met.failed[: plan.guests_to]):
+                return sent
+            if sent.fenced:
+                break
+            # Only work items to be canceled have changed, and they are judged again.
+        return Busy()
+
+    def _plan(self) -> TransactionPlan:
+        ports, draft = self.ports, self.draft
+        cancels = tuple(self._judged(order) for order in draft.cancels)
+        # Read before the commit: what commits after a `cancel_all` was answered carries its epoch.
+        epochs = {pool: epoch_of(ports, pool) for pool in {work.pool for work in draft.works}}
+        now = ports.clock.now()
+        random_bits = ports.entropy.bits(70) if draft.works else 0
+        works = place_works(draft.works, epochs, now=now, random_bits=random_bits)
+        return plan_transaction(draft, works, cancels, token=ports.entropy.token(), now=now)
+
+    def _judged(self, order: CancelOrder) -> PlannedCancel:
+        ports = self.ports
+        work = load_works(ports, order.pool, [order.work_id])[0]
+        if work is None:
+            return PlannedCancel(order, CancelAnswer.UNKNOWN, None)
+        now, token = ports.clock.now(), ports.entropy.token()
+        nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
+        decision = decide_cancel(work, token=token, now=now, nonce=nonce)
+        if not isinstance(decision, CancelWrite) or not decision.owes_callback:
+            return PlannedCancel(order, decision, work)
+        return PlannedCancel(order, decision, work, _notice(ports, work, now))
+
+    def _send(self, plan: TransactionPlan) -> Applied | ConditionsFailed | Busy | _Doubtful:
+        """Sends one request, the same each time, until an answer decides."""
+        ports = self.ports
+        token = ports.entropy.token()
+        doubt: StoreUnavailable | None = None
+        unanswered = 0
+        for attempt in range(limits.TRANSACTION_TRIES):
+            _pause(ports, attempt)
+            try:
+                return Applied(plan, ports.store.transact(plan.actions, token))
+            except TransactionFailed as met:
+                doubt = doubt or _repeated(met)
+                return ConditionsFailed(plan, met) if doubt is None else _Doubtful(plan, doubt, met)
+            except TransactionBusy as busy:
+                doubt = doubt or _repeated(busy)
+            except StoreUnavailable as error:
+                if doubt is None and isinstance(error, StoreDenied):
+                    raise
+                doubt, unanswered = error, unanswered + 1
+            if unanswered == limits.TRANSACTION_UNANSWERED_MAX or ports.clock.now() > self.until:
+                break
+        return Busy() if doubt is None else _Doubtful(plan, doubt)
+
+    def _resolved(self, sent: Applied | ConditionsFailed | Busy | _Doubtful) -> Sent:
+        if not isinstance(sent, _Doubtful):
             return sent
-        if sent.fenced:
-            break
-        # Only work items to be canceled have changed, and they are judged again.
-    return Busy()
+        if sent.plan.tombstone is None:
+            return Unresolved(sent.plan, sent.error)
+        try:
+            applied = fence(self.ports, sent.plan.tombstone)
+        except StoreUnavailable as error:
+            return Unresolved(sent.plan, error)
+        if applied:
+            return Applied(sent.plan, None)
+        return (
+            Lost(sent.error)
+            if sent.met is None
+            else ConditionsFailed(sent.plan, sent.met, fenced=True)
+        )
 
 
 def fence(ports: Ports, tombstone: Put) -> bool:
@@ -186,83 +270,6 @@ def follow_up(ports: Ports, applied: Applied) -> None:
                 KickReason.CANCEL,
                 due=None if owed else cancel.work.due_at,
             )
-
-
-def _plan(ports: Ports, draft: Draft) -> TransactionPlan:
-    cancels = tuple(_judged(ports, order) for order in draft.cancels)
-    # Read before the commit: what commits after a `cancel_all` was answered carries its epoch.
-    epochs = {pool: epoch_of(ports, pool) for pool in {work.pool for work in draft.works}}
-    now = ports.clock.now()
-    random_bits = ports.entropy.bits(70) if draft.works else 0
-    works = place_works(draft.works, epochs, now=now, random_bits=random_bits)
-    return plan_transaction(draft, works, cancels, token=ports.entropy.token(), now=now)
-
-
-def _judged(ports: Ports, order: CancelOrder) -> PlannedCancel:
-    work = load_works(ports, order.pool, [order.work_id])[0]
-    if work is None:
-        return PlannedCancel(order, CancelAnswer.UNKNOWN, None)
-    now, token = ports.clock.now(), ports.entropy.token()
-    nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
-    decision = decide_cancel(work, token=token, now=now, nonce=nonce)
-    if not isinstance(decision, CancelWrite) or not decision.owes_callback:
-        return PlannedCancel(order, decision, work)
-    notice = record_of_end(work, Outcome.CANCELED, now=now, random_bits=ports.entropy.bits(75))
-    return PlannedCancel(order, decision, work, notice)
-
-
-def _is_missing(cancel: PlannedCancel) -> bool:
-    return cancel.order.require_pending and cancel.answer is not CancelAnswer.CANCELED
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubtful:
-    """A request may have landed, or may still land. `met` is a later refusal of the same one."""
-
-    plan: TransactionPlan
-    error: StoreUnavailable
-    met: TransactionFailed | None = None
-
-
-def _send(
-    ports: Ports, plan: TransactionPlan, *, until: EpochMs
-) -> Applied | ConditionsFailed | Busy | _Doubtful:
-    """Sends one request, the same each time, until an answer decides."""
-    token = ports.entropy.token()
-    doubt: StoreUnavailable | None = None
-    unanswered = 0
-    for attempt in range(limits.TRANSACTION_TRIES):
-        _pause(ports, attempt)
-        try:
-            return Applied(plan, ports.store.transact(plan.actions, token))
-        except TransactionFailed as met:
-            doubt = doubt or _repeated(met)
-            return ConditionsFailed(plan, met) if doubt is None else _Doubtful(plan, doubt, met)
-        except TransactionBusy as busy:
-            doubt = doubt or _repeated(busy)
-        except StoreUnavailable as error:
-            if doubt is None and isinstance(error, StoreDenied):
-                raise
-            doubt, unanswered = error, unanswered + 1
-        if unanswered == limits.TRANSACTION_UNANSWERED_MAX or ports.clock.now() > until:
-            break
-    return Busy() if doubt is None else _Doubtful(plan, doubt)
-
-
-def _resolved(ports: Ports, sent: Applied | ConditionsFailed | Busy | _Doubtful) -> Sent:
-    if not isinstance(sent, _Doubtful):
-        return sent
-    if sent.plan.tombstone is None:
-        return Unresolved(sent.plan, sent.error)
-    try:
-        applied = fence(ports, sent.plan.tombstone)
-    except StoreUnavailable as error:
-        return Unresolved(sent.plan, error)
-    if applied:
-        return Applied(sent.plan, None)
-    return (
-        Lost(sent.error) if sent.met is None else ConditionsFailed(sent.plan, sent.met, fenced=True)
-    )
 
 
 def _show_cancel(ports: Ports, cancel: PlannedCancel, written: Written | None) -> None:

@@ -10,7 +10,7 @@ from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.views.instants import instant, stamp
 from workpool_aws.core.views.why.answer import Why, reason
 from workpool_aws.core.views.why.loop import deployment_reason, loop_look
-from workpool_aws.core.views.why.starts import finished_reasons, recovered_at, running_reasons
+from workpool_aws.core.views.why.starts import Course, recovered_at
 from workpool_aws.core.views.why.waits import (
     admission_reason,
     due_reasons,
@@ -162,7 +162,7 @@ class _Question:
     def _running(self) -> Why:
         records, now = self.records, self.now
         work = shown(self.work, readable(records.config))
-        reasons = running_reasons(work, records, now)
+        reasons = Course(work, records, now).running()
         at = recovered_at(work) or now
         look = loop_look(records, due_at=max(at, now), now=now)
         if not look.idles:
@@ -177,7 +177,7 @@ class _Question:
 
     def _finished(self) -> Why:
         work = self.work
-        reasons = finished_reasons(work, self.records, self.now)
+        reasons = Course(work, self.records, self.now).finished()
         owed = next((each for each in reasons if each.code.startswith("callback_")), None)
         is_open = work.callback in (CallbackState.PENDING, CallbackState.SENT)
         return Why(
