@@ -80,8 +80,8 @@ site: $(STAMP) ## Build the documentation site into build/site, warnings as erro
 	@$(BIN)/python -I -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --conf-dir tools/docs_site build/site-source build/site
 	@echo "build/site/index.html"
 
-docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
-	$(BIN)/python tools/lifecycle_page.py
+docs: $(STAMP) ## Write docs/lifecycle.md and its picture from the table of moves
+	$(BIN)/python -m tools.lifecycle_page
 
 bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
 	$(BIN)/python -m benchmarks.cost $(ARGS)

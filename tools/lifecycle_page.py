@@ -1,21 +1,17 @@
-"""Writes docs/lifecycle.md from the table in workpool_aws/core/lifecycle.py: `python tools/lifecycle_page.py`."""
+"""Writes docs/lifecycle.md and its picture from the table in workpool_aws/core/lifecycle.py: `make docs`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tools.lifecycle_picture import PICTURE, lifecycle_picture
 from workpool_aws.core.lifecycle import LEGAL
-from workpool_aws.model.work import State
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifecycle.md"
 
 
 def lifecycle_page() -> str:
-    """The whole page: a diagram and the table behind it."""
-    arrows = [
-        f"    {_node(a.before)} --> {_node(a.after)}: {move.replace('_', ' ')}"
-        for move, a in LEGAL.items()
-    ]
+    """The whole page: a picture and the table behind it."""
     rows = [
         f"| {move.replace('_', ' ')} | {a.before or '–'} | {a.after} | {a.by} | {a.meaning} |"
         for move, a in LEGAL.items()
@@ -29,11 +25,7 @@ def lifecycle_page() -> str:
             "There are no other moves. Each move is one conditional write. Its condition begins with the state",
             "that the move leaves and, for a running work item, the number of its start.",
             "",
-            "```mermaid",
-            "stateDiagram-v2",
-            *arrows,
-            f"    {State.FINISHED} --> [*]: retention over (TTL)",
-            "```",
+            "![States of a work item and the moves between them](lifecycle.svg)",
             "",
             "| move | from | to | made by | meaning |",
             "|---|---|---|---|---|",
@@ -47,9 +39,6 @@ def lifecycle_page() -> str:
     )
 
 
-def _node(state: State | None) -> str:
-    return "[*]" if state is None else str(state)
-
-
 if __name__ == "__main__":
     PAGE.write_text(lifecycle_page(), encoding="utf-8")
+    PICTURE.write_text(lifecycle_picture(), encoding="utf-8")

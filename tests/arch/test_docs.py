@@ -8,6 +8,7 @@ from xml.parsers import expat
 import pytest
 
 from tools.lifecycle_page import PAGE, lifecycle_page
+from tools.lifecycle_picture import PICTURE, lifecycle_picture
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -105,3 +106,4 @@ def test_changelog_opens_with_this_version_or_what_comes_next() -> None:
 
 def test_lifecycle_page_is_made_from_table() -> None:
     assert PAGE.read_text(encoding="utf-8") == lifecycle_page(), "run `make docs`"
+    assert PICTURE.read_text(encoding="utf-8") == lifecycle_picture(), "run `make docs`"

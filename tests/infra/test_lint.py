@@ -9,7 +9,7 @@ pytest.importorskip("cfnlint", reason="cfn-lint is not installed: `make infra` i
 
 from cfnlint.api import ManualArgs, lint
 
-from tests.infra.deployment import everything
+from tests.infra.deployment import Deployed, everything
 from workpool_cdk import Monitoring
 
 ACCEPTED = {
@@ -27,6 +27,18 @@ def test_template_is_well_formed(level: Monitoring) -> None:
     )
 
     assert [f"{each.rule.id} {each.message}" for each in found] == []
+
+
+def test_functions_that_send_callbacks_to_themselves_and_each_other_make_no_circle() -> None:
+    deployed = Deployed()
+    for name in ("mail", "orders"):
+        deployed.pool.add_handler(
+            deployed.function(name), jobs=[f"{name}_job"], on_complete=[f"{name}_done"]
+        )
+
+    found = lint(json.dumps(deployed.template()), config=ManualArgs(regions=["us-east-1"]))
+
+    assert [each.message for each in found if each.rule.id == "E3004"] == []
 
 
 def test_linter_does_find_things() -> None:

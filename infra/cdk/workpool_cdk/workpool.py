@@ -584,9 +584,12 @@ class Workpool(Construct):
         if set(worker.pools).isdisjoint(callback.pools):
             return
         ours, there = Stack.of(self), Stack.of(callback.target)
-        if Stack.of(worker.target.function) is ours and there is not ours:
-            # As with our own functions: their policies are there already, so ours must not wait for
-            # that stack.
+        here = Stack.of(worker.target.function)
+        to_neighbour = here is there and has(callback.target, "function_arn")
+        if to_neighbour or (here is ours and there is not ours):
+            # A policy of its own. A function waits for that of its role, which would be a circle if
+            # it sends to itself, or two send to each other. Nor must our stack wait for that one,
+            # where the policies of our own functions are already.
             construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.target.function.node)}Callbacks"
             found = there.node.try_find_child(construct_id)
             policy = (
