@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
+import py_compile
 import re
 import shutil
 import sys
@@ -25,6 +27,7 @@ from workpool_cdk.sbom import BILL, bill_of_materials
 
 __all__ = [
     "ARCHITECTURE",
+    "COMPILE_CONTEXT",
     "PLATFORM_CONTEXT",
     "RUNTIME",
     "SDK",
@@ -44,6 +47,8 @@ ARCHITECTURE: Final = lambda_.Architecture.ARM_64
 PLATFORM_CONTEXT: Final = "workpool:bundle-for"
 """Context key: `lambda` (default), or `host`: the platform of the synth, where an emulated AWS runs
 the functions as processes."""
+COMPILE_CONTEXT: Final = "workpool:compile"
+"""Context key: False leaves compiled modules out of the functions, whichever Python synthesizes."""
 
 SDK: Final = frozenset(
     {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
@@ -52,8 +57,8 @@ SDK: Final = frozenset(
 
 _LOCK: Final = "lambda-requirements.txt"
 _NOT_DEPLOYED: Final = ("__pycache__", "local", "cli", "dashboard", "dev")
-"""Of the library: compiled files differ from run to run; the in-process cloud, the command line
-and its dashboard have no use in a function."""
+"""Of the library: what this machine compiled; the in-process cloud, the command line, its dashboard
+and its development server have no use in a function."""
 _BY_PIP: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What pip notes about its own run, paths of the machine among it."""
 
@@ -64,6 +69,14 @@ class Target:
 
     name: str
     pip_options: tuple[str, ...]
+    python: str | None = None
+    """The version of its Python, as in 3.13. `None` means the one that runs this."""
+
+    @property
+    def compiler(self) -> str | None:
+        """The Python that can compile for it: this one. `None` means that it has another version."""
+        this = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return sys.version if self.python in {None, this} else None
 
 
 _LAMBDA: Final = Target(
@@ -75,6 +88,7 @@ _LAMBDA: Final = Target(
         "--platform=manylinux_2_17_aarch64",
         "--platform=manylinux2014_aarch64",
     ),
+    python="3.13",
 )
 _HOST: Final = Target("host", ())
 _AMAZON_LINUX_2: Final = frozenset({"python3.11"})
@@ -83,17 +97,19 @@ _AMAZON_LINUX_2: Final = frozenset({"python3.11"})
 
 def lambda_target(runtime: lambda_.Runtime, architecture: lambda_.Architecture) -> Target:
     """Returns the target for a runtime of Lambda, whose wheels pip can choose on any machine."""
-    python, machine = runtime.name, {"arm64": "aarch64"}.get(architecture.name, architecture.name)
-    newest = () if python in _AMAZON_LINUX_2 else (f"--platform=manylinux_2_28_{machine}",)
+    name, machine = runtime.name, {"arm64": "aarch64"}.get(architecture.name, architecture.name)
+    python = name.removeprefix("python")
+    newest = () if name in _AMAZON_LINUX_2 else (f"--platform=manylinux_2_28_{machine}",)
     return Target(
-        f"lambda-{python}-{machine}",
+        f"lambda-{name}-{machine}",
         (
             "--implementation=cp",
-            f"--python-version={python.removeprefix('python')}",
+            f"--python-version={python}",
             *newest,
             f"--platform=manylinux_2_17_{machine}",
             f"--platform=manylinux2014_{machine}",
         ),
+        python=python,
     )
 
 
@@ -115,12 +131,14 @@ def target_of(scope: Construct) -> Target:
 def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Code:
     """The asset of all three functions.
 
-    Its hash is that of what goes into it: sources, lock, target. `beside`: more modules to put in.
+    Its hash is that of what goes into it: sources, lock, target, and the Python that compiles them.
+    `beside`: more modules to put in.
 
     Raises:
         ConfigurationError: as `target_of`.
     """
-    return _asset(_Bundling(target_of(scope), beside=beside))
+    compiled = scope.node.try_get_context(COMPILE_CONTEXT) is not False
+    return _asset(_Bundling(target_of(scope), beside=beside, compiled=compiled))
 
 
 def layer_code(target: Target, *, without: frozenset[str] = frozenset()) -> lambda_.Code:
@@ -152,7 +170,9 @@ class _Bundling:
         beside: Sequence[Path] = (),
         folder: str = "",
         without: frozenset[str] = frozenset(),
+        compiled: bool = True,
     ) -> None:
+        self._compiled = compiled
         self._target = target
         self._beside = beside
         self._folder = folder
@@ -160,11 +180,19 @@ class _Bundling:
 
     def fingerprint(self) -> str:
         """Returns the hash of all inputs."""
-        return _fingerprint(self._target, self._beside, (self._folder, *sorted(self._without)))
+        compiler = self._target.compiler if self._compiled else None
+        form = (self._folder, *sorted(self._without), compiler)
+        return _fingerprint(self._target, self._beside, form)
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
         output = Path(output_dir) / self._folder
-        bundle(output, self._target, beside=self._beside, without=self._without)
+        bundle(
+            output,
+            self._target,
+            beside=self._beside,
+            without=self._without,
+            compiled=self._compiled,
+        )
         return True
 
 
@@ -174,8 +202,12 @@ def bundle(
     *,
     beside: Sequence[Path] = (),
     without: frozenset[str] = frozenset(),
+    compiled: bool = True,
 ) -> None:
-    """Put the library, its dependencies and the list of them into a directory; the same bytes on every machine and in every run.
+    """Put the library, its dependencies and the list of them into a directory; the same bytes in every run.
+
+    They are the same on every machine, too, but for compiled modules. These are there if this
+    Python has the version of the target, unless `compiled` is False.
 
     Raises:
         ConfigurationError: pip could not install what the lock names; its words are in the error.
@@ -190,6 +222,16 @@ def bundle(
     _keep_what_lasts(output)
     _copy_sources(output, beside)
     (output / BILL).write_text(bill_of_materials(installed), encoding="utf-8")
+    if compiled and target.compiler is not None:
+        # Never compared with the sources, whose times the packing changes. A function could not
+        # store a newer one anyway.
+        compileall.compile_dir(
+            output,
+            stripdir=str(output),
+            quiet=2,
+            optimize=0,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
 
 
 def lock_without(lock: str, names: frozenset[str]) -> str:
@@ -228,7 +270,7 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _fingerprint(target: Target, beside: Sequence[Path], form: tuple[str, ...]) -> str:
+def _fingerprint(target: Target, beside: Sequence[Path], form: tuple[str | None, ...]) -> str:
     root = _library()
     digest = hashlib.sha256(
         repr(

@@ -18,7 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from aws_cdk import App
 
-from workpool_cdk.bundling import PLATFORM_CONTEXT
+from workpool_cdk.bundling import COMPILE_CONTEXT, PLATFORM_CONTEXT
 from workpool_cdk.config import AppConfig, read_config
 from workpool_cdk.errors import ConfigurationError, must_be
 from workpool_cdk.naming import NAMES_CONTEXT
@@ -31,6 +31,7 @@ TEMPLATE_BYTES_MAX: Final = 51_200
 """CloudFormation takes a larger template from S3 only."""
 CONTEXT: Final = {
     NAMES_CONTEXT: "stack",
+    COMPILE_CONTEXT: False,  # the same bytes whichever Python writes them
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/core:target-partitions": ["aws", "aws-cn", "aws-us-gov"],
     "aws:cdk:enable-path-metadata": False,
