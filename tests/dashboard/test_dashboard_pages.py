@@ -80,6 +80,8 @@ def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
     )
 
     assert "83.3%" in overview
+    jobs = re.findall(r'<tr id="job-(\w+)"', client.get("/pools/email").text)
+    assert sorted(jobs) == ["bad", "echo", "send_email", "worse"]
     assert "The pool is paused since" in work
     assert "workpool resume" in work
     assert "set by a caller outside Lambda" in pool
@@ -229,9 +231,10 @@ def test_command_serves_table_on_loopback(
 
     assert main(["dashboard", "--table", scene.cloud.table, "--read-only", "--port", "8000"]) == 0
     assert main(["dashboard", "--table", scene.cloud.table, "--host", "10.0.0.7"]) == 0
+    assert main(["dashboard", "--table", scene.cloud.table, "--host", "::1"]) == 0
     assert main(["dashboard"]) == 2
 
-    (app, options), (_, open_options) = served
+    (app, options), (_, open_options), _ = served
     assert (options["host"], options["port"], open_options["host"]) == (
         "127.0.0.1",
         8000,
@@ -240,6 +243,8 @@ def test_command_serves_table_on_loopback(
     assert "read-only" in Client(app, base_url="http://localhost").get("/").text
     said = capsys.readouterr().err
     assert "http://127.0.0.1:8000/ shows table" in said
+    assert "http://[::1]:8765/ shows table" in said
+    assert "whoever reaches ::1" not in said
     assert "whoever reaches 10.0.0.7 may do what your credentials may" in said
 
 

@@ -21,15 +21,16 @@ def run_dashboard(options: argparse.Namespace) -> int:
     from workpool_aws.dashboard.guard import LOOPBACK
 
     host: str = options.host
+    shown = f"[{host}]" if ":" in host else host
     table = table_of(options)
     app = dashboard_app(
         table,
         read_only=options.read_only,
-        hosts=LOOPBACK if host in LOOPBACK else [*LOOPBACK, *(options.name or [host])],
+        hosts=LOOPBACK if shown in LOOPBACK else [*LOOPBACK, *(options.name or [shown])],
         ports=ports_of(options, table),
     )
-    if host not in LOOPBACK:
+    if shown not in LOOPBACK:
         note(f"workpool dashboard: whoever reaches {host} may do what your credentials may")
-    note(f"workpool dashboard: http://{host}:{options.port}/ shows table {table}; Ctrl-C ends it")
+    note(f"workpool dashboard: http://{shown}:{options.port}/ shows table {table}; Ctrl-C ends it")
     uvicorn.run(app, host=host, port=options.port, log_level="warning", lifespan="off")
     return 0

@@ -100,14 +100,14 @@ class Insights:
         )
 
     def pool(self, name: str, window: timedelta = _WINDOW) -> Costed[PoolInsight | None]:
-        """One pool with its figures over the window. `None` means that the table has none so named.
+        """One pool with its figures and those of its jobs. `None` means that the table has none.
 
         Raises as `Workpool.stats` does.
         """
 
         def answer(pool: Workpool, _: Callable[[str], Workpool]) -> PoolInsight | None:
             found = (each for each in pool.pools(None) if each.name == name)
-            return next((_insight(each, pool, window) for each in found), None)
+            return next((_insight(each, pool, window, by_job=True) for each in found), None)
 
         return self._asked(name, answer)
 
@@ -207,12 +207,14 @@ class Insights:
         return Costed(value, ReadCost(spent.read_units, spent.requests))
 
 
-def _insight(summary: PoolSummary, pool: Workpool, window: timedelta) -> PoolInsight:
+def _insight(
+    summary: PoolSummary, pool: Workpool, window: timedelta, *, by_job: bool = False
+) -> PoolInsight:
     return PoolInsight(
         name=summary.name,
         config=summary.config,
         loop=summary.loop,
-        stats=pool.stats(None, window=window),
+        stats=pool.stats(None, window=window, by_job=by_job),
     )
 
 
