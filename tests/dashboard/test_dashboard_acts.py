@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from tests.dashboard.conftest import Scene
 from tests.kit.asgi import Client
+from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.dashboard.acts import ACTS
 
@@ -60,7 +61,8 @@ def test_read_only_dashboard_refuses_every_act(scene: Scene) -> None:
 
     assert (answers, written(scene) - before) == ({403}, 0)
     pages = ("/pools/email", "/pools/email/works", "/pools/email/errors")
-    works = (f"/pools/email/works/{each}" for each in (scene.bad[0], scene.late))
+    works = [f"/pools/email/works/{each}" for each in (scene.bad[0], scene.late)]
+    works += [f"{each}/again" for each in works]
     assert [path for path in (*pages, *works) if 'method="post"' in client.get(path).text] == []
 
 
@@ -134,6 +136,41 @@ def test_redrive_leads_to_new_work_item(scene: Scene) -> None:
     assert refused.status_code == 400
 
 
+def test_work_item_is_enqueued_again_with_other_arguments(scene: Scene) -> None:
+    client, pool = scene.client(), scene.pool
+    done = scene.cloud.function(pool.on_complete(lambda event: None), name="done")
+    old = pool.enqueue_action(
+        None, "bad", {"n": 7}, retry=RetryPolicy(max_attempts=3), on_complete=done, context="c"
+    )
+    url = f"/pools/email/works/{old}/again"
+
+    form, page = client.get(url).text, client.post(url, data={"args": '{"n": 8}'})
+
+    new = str(page.url).rpartition("/")[2].partition("?")[0]
+    shown = [pool.show(None, each, args=True, context=True) for each in (old, new)]
+    assert '{"n":7}' in unescape(form)
+    assert "Enqueued again." in page.text
+    assert [each.args.value for each in shown] == [{"n": 7}, {"n": 8}]
+    for part in ("target", "retry", "claimed", "on_complete", "on_complete_exclude", "context"):
+        assert getattr(shown[0], part) == getattr(shown[1], part)
+
+
+def test_job_and_query_are_enqueued_again_as_such(scene: Scene) -> None:
+    query = scene.pool.enqueue_query(None, "bad", {"n": 1})
+    for work_id in (query, scene.good):
+        answer = scene.client().post(
+            f"/pools/email/works/{work_id}/again", data={"args": '{"secret": "s"}'}
+        )
+        again = str(answer.url).rpartition("/")[2].partition("?")[0]
+        old, new = (scene.pool.show(None, each) for each in (work_id, again))
+        assert (old.status.kind, old.status.job, old.retry, old.claimed) == (
+            new.status.kind,
+            new.status.job,
+            new.retry,
+            new.claimed,
+        )
+
+
 def test_chosen_work_items_are_counted_confirmed_and_redriven(scene: Scene) -> None:
     client = scene.client()
     chosen = [("verb", "redrive"), *(("id", each) for each in [*scene.bad[:3], scene.good])]
@@ -193,6 +230,9 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/works", "&".join(["id=x"] * 999), 400, "The form is damaged"),
         ("/pools/email/works", "id=" + "x" * 70_000, 413, "The form is too large"),
         ("/pools/email/works", "id=%ff%fe\xff", 400, ""),
+        ("/pools/email/works/nonsense/again", "args={}", 404, "nonsense"),
+        ("/pools/email/works/nonsense/again", "args=[", 400, "args must be a JSON object"),
+        ("/pools/email/works/nonsense/again", "", 400, "args must be a JSON object"),
         ("/pools/none/pause", "", 404, "No pool none is known"),
         ("/pools/a%20b/pause", "", 400, "name must be"),
         ("/pools/email/works/nonsense/redrive", "", 404, "nonsense"),

@@ -66,6 +66,7 @@ def test_pages_run_under_their_policy_in_every_width_and_colour(
         "/pools/email/works",
         "/pools/email/errors",
         f"/pools/email/works/{scene.bad[0]}",
+        f"/pools/email/works/{scene.bad[0]}/again",
     ]
     for width, dark in ((1280, False), (1280, True), (390, False)):
         browser.look(width=width, dark=dark)

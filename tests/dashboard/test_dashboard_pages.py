@@ -37,6 +37,7 @@ def pages_of(scene: Scene) -> list[str]:
         "/pools/paused/errors",
         *(f"/pools/email/works/{each}" for each in (scene.good, scene.bad[0], scene.late)),
         f"/pools/email/works/{scene.good}/args",
+        f"/pools/email/works/{scene.good}/again",
         "/pools/nothing",
         "/nothing",
         "/pools/email/works?state=bad",

@@ -269,6 +269,8 @@ LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
 BULK_MAX: Final = 200
 """Work items that one act of the dashboard cancels or redrives."""
+FORM_BYTES_MAX: Final = 64 * 1024
+"""Bytes of a form that the dashboard takes, arguments of a new work item included."""
 ERRORS_READ_MAX: Final = 2_000
 """Dead letters, the newest first, that are read to group them by their errors."""
 FINGERPRINT_CHARACTERS: Final = 1_000

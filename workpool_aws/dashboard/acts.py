@@ -6,10 +6,11 @@ before anything else is looked at. One that cannot be undone shows its count and
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "Acts"]
 
 _NUMBER: Final = re.compile("[0-9]{1,6}")
-_FORM_BYTES_MAX: Final = 64 * 1024
 _FIELDS_MAX: Final = limits.BULK_MAX + 10
 
 
@@ -76,7 +76,7 @@ class Acts:
             if not is_own_request(request):
                 raise HTTPException(403, "The request came from another site. Nothing was changed.")
             body = await request.body()
-            if len(body) > _FORM_BYTES_MAX:
+            if len(body) > limits.FORM_BYTES_MAX:
                 raise HTTPException(413, "The form is too large. Nothing was changed.")
             try:
                 form = parse_qs(body.decode(), max_num_fields=_FIELDS_MAX)
@@ -166,6 +166,27 @@ class Acts:
         again = pool.redrive(None, path["work_id"])
         return _Done(f"/pools/{pool.name}/works/{again}", "redriven")
 
+    def enqueue_again(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Enqueues a work item with other arguments, and else the same options, due now."""
+        pool, text = self.pool_of(path), (form.get("args") or [""])[0]
+        try:
+            args = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError("args", text, "a JSON object") from error
+        details = pool.show(None, path["work_id"], context=True)
+        options: dict[str, Any] = {"retry": details.retry or False}
+        if details.on_complete is not None:
+            options["on_complete"] = details.on_complete
+            options["on_complete_exclude"] = details.on_complete_exclude
+            options["context"] = None if details.context is None else details.context.value
+        enqueue = {
+            "action": pool.enqueue_action,
+            "query": pool.enqueue_query,
+            "mutation": pool.enqueue_mutation,
+        }[details.status.kind]
+        again = enqueue(None, details.status.job or details.target, args, **options)
+        return _Done(f"/pools/{pool.name}/works/{again}", "enqueued")
+
     def redrive_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
         """Redrives the dead letters of one error, as many as one request may."""
         pool = self.pool_of(path)
@@ -205,6 +226,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/works": Acts.bulk,
     "/pools/{pool}/works/{work_id}/cancel": Acts.cancel,
     "/pools/{pool}/works/{work_id}/redrive": Acts.redrive,
+    "/pools/{pool}/works/{work_id}/again": Acts.enqueue_again,
     "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
 }
 """The path of each act."""

@@ -68,6 +68,7 @@ def dashboard_app(
             Route("/pools/{pool}", reads.pool),
             Route("/pools/{pool}/works", reads.works),
             Route("/pools/{pool}/works/{work_id}", reads.work),
+            Route("/pools/{pool}/works/{work_id}/again", reads.again),
             Route("/pools/{pool}/works/{work_id}/{part}", reads.payload),
             Route("/pools/{pool}/errors", reads.errors),
             Route("/jobs", reads.jobs),

@@ -98,6 +98,18 @@ class ReadPages:
             request, "payload.html", now=self._insights.now, cost=answer.cost, payload=payload
         )
 
+    async def again(self, request: Request) -> Response:
+        """A form with the arguments of a work item, to enqueue it again with others."""
+        name, work_id = request.path_params["pool"], request.path_params["work_id"]
+        answer = await run_in_threadpool(self._insights.work, name, work_id, args=True)
+        return self._pages.page(
+            request,
+            "again.html",
+            now=self._insights.now,
+            name=name,
+            work=answer.value.details,
+        )
+
     async def errors(self, request: Request) -> Response:
         """The dead letters of a pool, by their errors."""
         name = request.path_params["pool"]

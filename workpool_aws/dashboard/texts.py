@@ -27,6 +27,7 @@ _NOTICES: Final = {
     "paused": "The pool is paused",
     "resumed": "The pool is resumed",
     "called_off": "Every older work item is canceled",
+    "enqueued": "Enqueued again",
     "skipped": "The clock was put forward",
     "failing": "Runs that will fail",
     "misbehaving": "Deliveries go wrong at these rates",
