@@ -187,7 +187,7 @@ _KICKS: Final = (
         "kick: on cancel",
         "WP-24",
         "flow.work.cancel:cancel",
-        "kick(ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at)",
+        "kick(ports, pool, KickReason.CANCEL, due=due)",
         "pass",
     ),
     one_edit(

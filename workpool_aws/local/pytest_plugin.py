@@ -58,23 +58,19 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
     """Show, in the report of a failed test, the work items of its cloud that failed."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()
-    if report.failed and _CLOUDS in sys.modules:
-        text = _failures_text()
-        if text:
-            report.sections.append((_SECTION, text))
-
-
-def _failures_text() -> str:
-    """Return the failures of the cloud that the test is in; empty if there are none."""
+    if not report.failed or _CLOUDS not in sys.modules:
+        return
     from workpool_aws.local.current import current_cloud
     from workpool_aws.local.failures import describe_failures
     from workpool_aws.text import type_name
 
     cloud = current_cloud()
     try:
-        return "" if cloud is None else describe_failures(cloud.failed_attempts())
+        text = "" if cloud is None else describe_failures(cloud.failed_attempts())
     except Exception as error:  # noqa: BLE001 - the test's own failure is to be reported all the same
-        return f"(they could not be read: {type_name(error)})"
+        text = f"(they could not be read: {type_name(error)})"
+    if text:
+        report.sections.append((_SECTION, text))
 
 
 @contextmanager

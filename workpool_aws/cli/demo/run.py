@@ -170,65 +170,76 @@ def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoR
         WorkpoolError: The engine is not available, or does not answer.
     """
     try:
-        return _run_in_cloud(options, items, watch)
+        return _Run(options, items, watch).in_cloud()
     except (BotoCoreError, ClientError) as error:
         raise StoreUnavailable(f"engine {options.engine}: {error}") from error
 
 
-def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoReport:
-    with LocalCloud(clock=options.clock, engine=options.engine, seed=options.seed) as cloud:
-        arn = cloud.function(open_model, timeout=timedelta(seconds=30))
-        pool = cloud.workpool("demo", max_parallelism=options.parallelism)
-        begun = cloud.now
-        tally = DemoTally(len(items))
-        problem = None
-        with _Ticker(
-            lambda: watch(tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds()))
-        ):
-            ids = _enqueue(pool, arn, items, options)
-            try:
-                cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * len(items))
-            except LocalCloudError as error:
-                problem = str(error)
-        # Before the results are read, so that the figures are those of the pool alone.
-        capacity = cloud.capacity
-        metered = capacity.requests > 0
-        usage = Usage(
-            max_concurrency=cloud.max_concurrency(arn),
-            seconds=(cloud.now - begun).total_seconds(),
-            write_units=capacity.write_units if metered else None,
-            read_units=capacity.read_units if metered else None,
-        )
-        statuses = pool.status_batch(None, ids)
-        stored = [
-            Stored(item.service, status, pool.result(None, work_id))
-            for item, status, work_id in zip(items, statuses, ids, strict=True)
-        ]
-        return report_of(
-            stored,
-            begun=begun,
-            limit=options.parallelism,
-            usage=usage,
-            engine=options.engine,
-            seed=options.seed,
-            problem=problem,
-        )
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of these work items, which `watch` sees."""
 
+    options: DemoOptions
+    items: Sequence[Item]
+    watch: Watch
 
-def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptions) -> list[WorkId]:
-    """Enqueue a batch for each due time, the latest first: none is due before it is stored."""
-    ids: dict[int, WorkId] = {}
-    for delay in sorted({item.delay for item in items}, reverse=True):
-        places = [place for place, item in enumerate(items) if item.delay == delay]
-        batch = [items[place].args(options) for place in places]
-        ids.update(
-            zip(
-                places,
-                pool.enqueue_action_batch(None, arn, batch, retry=RETRY, run_after=delay),
-                strict=True,
+    def in_cloud(self) -> DemoReport:
+        """Run them until nothing is left to do."""
+        options, items = self.options, self.items
+        with LocalCloud(clock=options.clock, engine=options.engine, seed=options.seed) as cloud:
+            arn = cloud.function(open_model, timeout=timedelta(seconds=30))
+            pool = cloud.workpool("demo", max_parallelism=options.parallelism)
+            begun = cloud.now
+            tally = DemoTally(len(items))
+            problem = None
+            with _Ticker(
+                lambda: self.watch(
+                    tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds())
+                )
+            ):
+                ids = self._enqueue(pool, arn)
+                try:
+                    cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * len(items))
+                except LocalCloudError as error:
+                    problem = str(error)
+            # Before the results are read, so that the figures are those of the pool alone.
+            capacity = cloud.capacity
+            metered = capacity.requests > 0
+            usage = Usage(
+                max_concurrency=cloud.max_concurrency(arn),
+                seconds=(cloud.now - begun).total_seconds(),
+                write_units=capacity.write_units if metered else None,
+                read_units=capacity.read_units if metered else None,
             )
-        )
-    return [ids[place] for place in range(len(items))]
+            statuses = pool.status_batch(None, ids)
+            stored = [
+                Stored(item.service, status, pool.result(None, work_id))
+                for item, status, work_id in zip(items, statuses, ids, strict=True)
+            ]
+            return report_of(
+                stored,
+                begun=begun,
+                limit=options.parallelism,
+                usage=usage,
+                engine=options.engine,
+                seed=options.seed,
+                problem=problem,
+            )
+
+    def _enqueue(self, pool: Workpool, arn: str) -> list[WorkId]:
+        """Enqueue a batch for each due time, the latest first: none is due before it is stored."""
+        ids: dict[int, WorkId] = {}
+        for delay in sorted({item.delay for item in self.items}, reverse=True):
+            places = [place for place, item in enumerate(self.items) if item.delay == delay]
+            batch = [self.items[place].args(self.options) for place in places]
+            ids.update(
+                zip(
+                    places,
+                    pool.enqueue_action_batch(None, arn, batch, retry=RETRY, run_after=delay),
+                    strict=True,
+                )
+            )
+        return [ids[place] for place in range(len(self.items))]
 
 
 class _Ticker(AbstractContextManager["_Ticker"]):

@@ -177,16 +177,10 @@ def decide_report(
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
     over: dict[str, object] = {**_STOPPED, "attempts_made": made}
-    delay_ms = (
-        None
-        if report.kind is ReportKind.SUCCESS
-        else retry_delay_ms(
-            retry_allowed(a, report.claim, judged.claim if judged is not None else None),
-            report,
-            attempts_made=made,
-            jitter=jitter,
-        )
-    )
+    delay_ms: int | None = None
+    if report.kind is not ReportKind.SUCCESS:
+        allowed = retry_allowed(a, report.claim, judged.claim if judged is not None else None)
+        delay_ms = retry_delay_ms(allowed, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None and may_start_at(a.stored, EpochMs(now + delay_ms)):
         due_at = EpochMs(now + delay_ms)
         changes = {
@@ -224,11 +218,8 @@ def decide_report(
         ),
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
-    write = Update(
-        ref=WorkRef(a.pool, a.work_id),
-        set=changes,
-        condition=this_start(Move.FINISH, a.start, *guard),
-    )
+    finishes = this_start(Move.FINISH, a.start, *guard)
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=finishes)
     return Finish(write, outcome, made, result.puts, input_expiries(a, expires_at=expires_at))
 
 

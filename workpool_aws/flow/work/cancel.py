@@ -35,9 +35,8 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
         return decision
     if work is not None and decision.answer is CancelAnswer.CANCELED:
         try:
-            kick(
-                ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at
-            )
+            due = None if decision.owes_callback else work.due_at
+            kick(ports, pool, KickReason.CANCEL, due=due)
         except StoreUnavailable as error:
             # Canceled all the same; the watchdog finds the record of an owed callback, and a far
             # wake finds nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -113,14 +114,12 @@ class PlannedErrors:
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
     """Return the traceback without the frames of this package at its top."""
-    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+    while trace is not None and trace.tb_next is not None:
+        name = answer_or("", partial(str, trace.tb_frame.f_globals.get("__name__", "")))
+        if name.partition(".")[0] != _PACKAGE:
+            break
         trace = trace.tb_next
     return trace
-
-
-def _is_ours(trace: TracebackType) -> bool:
-    name = answer_or("", lambda: str(trace.tb_frame.f_globals.get("__name__", "")))
-    return name.partition(".")[0] == _PACKAGE
 
 
 def _trim(kept: dict[str, RaisedError] | dict[str, deque[str]]) -> None:
