@@ -173,7 +173,7 @@ SCENARIOS = (
     Scenario(
         "busy, claimed",
         lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed),
-        5.5,
+        4.5,
         3.5,
     ),
     Scenario(
@@ -204,7 +204,7 @@ SCENARIOS = (
     Scenario(
         "isolated, claimed",
         lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed),
-        13,
+        12,
         40,
     ),
     Scenario("idle, after one work", lambda seed: measure_idle(1, seed), 0, 440, "an hour"),

@@ -132,6 +132,7 @@ def _fill(cloud: LocalCloud, fn: str, count: int, *, finished: bool, chance: ran
             state=State.FINISHED if finished else State.PENDING,
             due_at=now,
             enqueued_at=now,
+            permit=None if finished else "a-permit-123",
             outcome=Outcome.SUCCESS if finished else None,
         )
         store.write(Put(work))

@@ -194,7 +194,10 @@ class Invoker(Protocol):
     """Lambda. Every method raises InvokeThrottled, InvokeRefused or InvokeUnanswered."""
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
-        """Send one start to a worker. Repeated by the SDK only if the assignment is claimed."""
+        """Send one start to a worker.
+
+        Repeated by the SDK only if the worker must claim or make it before user code runs.
+        """
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""

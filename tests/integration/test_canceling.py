@@ -202,6 +202,7 @@ def test_work_that_is_put_back_by_recovery_after_request_ends_as_canceled() -> N
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
+    stage.of_first_version(work_id)
     answers: list[str] = []
     stage.after(10_000, lambda: answers.append(pool.cancel(None, work_id)))
     stage.run(watchdog=True)

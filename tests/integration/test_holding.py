@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
-from tests.kit.stage import Stage, order
+from tests.kit.stage import Stage, order, undecorated_stage
 from tests.kit.stores import (
     Fault,
     dies_after,
@@ -43,14 +43,16 @@ def overtake(stage: Stage) -> None:
     stage.place(replace(stage.status(), generation=7, lease_until=EpochMs(NOW + 99_000)))
 
 
-def test_ledger_is_committed_before_work_is_started() -> None:
-    """[WP-2]"""
+@pytest.mark.parametrize("decorated", [True, False])
+def test_ledger_is_committed_before_work_is_started(*, decorated: bool) -> None:
+    """[WP-2] A decorated worker makes its start itself."""
     stage = Stage()
+    stage.invoker.claims = decorated
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run()
 
     deeds = [note for note in stage.notes if note in {"commit", "start", "invoke"}]
-    assert deeds[:3] == ["commit", "start", "invoke"]
+    assert deeds[:3] == ["commit", *(("invoke", "start") if decorated else ("start", "invoke"))]
 
 
 def test_loop_that_dies_before_its_commit_has_started_nothing() -> None:
@@ -258,7 +260,7 @@ def test_new_holder_starts_what_was_committed_and_never_started() -> None:
 
 def test_new_holder_does_not_send_what_one_before_may_have_sent() -> None:
     """[WP-4] It died after the start write: nobody knows whether it invoked."""
-    stage = Stage()
+    stage = undecorated_stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(updates(WorkRef, "starts"), dies_after)
     stage.run(60_000, watchdog=True)
@@ -362,7 +364,7 @@ def test_loop_that_was_overtaken_hands_nothing_over() -> None:
 
 def test_work_that_was_canceled_between_commit_and_start_is_not_started() -> None:
     """[WP-2] [WP-7] The start write finds what is not pending any more."""
-    stage = Stage()
+    stage = undecorated_stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.store.plan(COMMIT, then(lambda: pool.cancel(None, work_id)))
@@ -374,7 +376,7 @@ def test_work_that_was_canceled_between_commit_and_start_is_not_started() -> Non
 
 def test_due_work_of_other_loops_start_is_not_started_twice() -> None:
     """[WP-4] Its start number does not fit any more."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     put_back = replace(stage.work(work_id), starts=1)
     stage.store.plan(COMMIT, then(lambda: stage.place(put_back)))

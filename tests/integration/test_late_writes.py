@@ -5,6 +5,7 @@ No watchdog runs here: it would hide what the loop loses.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -194,6 +195,7 @@ def test_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
             stage.after(300, lambda: stage.complete(a))
         else:
             held.append(a)
+            stage.make(a)
 
     def settled() -> bool:
         return EntryKey(held[0].work_id, 1) not in stage.ledger().entries
@@ -203,7 +205,13 @@ def test_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
     seen: list[bool] = []
     stage.clock.enter(at - 1, lambda: seen.append(settled()))
     stage.clock.enter(
-        at, lambda: complete(stage.ports_at(at - late_ms), held[0], stage.report, by="worker")
+        at,
+        lambda: complete(
+            stage.ports_at(at - late_ms),
+            held[0],
+            replace(stage.report, claim=stage.make(held[0])),
+            by="worker",
+        ),
     )
     stage.clock.enter(at + 6_000, lambda: seen.append(settled()))
     stage.run()

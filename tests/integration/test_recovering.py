@@ -32,6 +32,7 @@ def test_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before() 
     """[WP-14] Its function is known to claim, so it never ran: no attempt is spent."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.of_first_version(work_id)
     moved: list[int] = []
     stage.store.plan(PENDING_AGAIN, first(lambda: moved.append(stage.clock.at)))
     stage.invoker.on_start = lambda a: (
@@ -84,6 +85,7 @@ def test_lost_start_that_may_have_run_spends_its_attempt(*, claims: bool) -> Non
 def test_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_more() -> None:
     """[WP-5] Undecorated, and without a success destination: it runs each time, and nobody hears of it."""
     stage = Stage(takes_ms=None)
+    stage.invoker.on_start = lambda _: None
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(24 * 3_600_000, watchdog=True)
 
@@ -361,7 +363,7 @@ def test_late_report_after_recovery_frees_no_later_start() -> None:
     work_id = stage.pool(max_parallelism=1).enqueue_action(
         None, TARGET, {}, retry=RetryPolicy(max_attempts=3)
     )
-    stage.run(200_000, watchdog=True)
+    stage.run(140_000, watchdog=True)
     first_start, second_start = stage.invoker.started
     stage.complete(first_start, SUCCESS)
     stage.run(10_000)

@@ -17,7 +17,7 @@ from tests.kit.records import (
     a_work,
     an_id,
 )
-from tests.kit.stage import FAILED, NOT_DELIVERED, Stage
+from tests.kit.stage import FAILED, NOT_DELIVERED, Stage, undecorated_stage
 from tests.kit.stores import (
     Apply,
     Fault,
@@ -68,7 +68,7 @@ def starts_of(stage: Stage) -> list[int]:
 @pytest.mark.parametrize("fault", [repeated, lost_after, lost_before])
 def test_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault) -> None:
     """[WP-4] The item tells whether it was written; dropping the entry would free the slot of a running work."""
-    stage = Stage()
+    stage = undecorated_stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(START, fault)
     stage.run()
@@ -81,7 +81,7 @@ def test_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault
 
 def test_start_that_sdk_repeated_is_sent_in_same_pass() -> None:
     """[WP-20]"""
-    stage = Stage()
+    stage = undecorated_stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(START, repeated)
     stage.run()
@@ -91,7 +91,7 @@ def test_start_that_sdk_repeated_is_sent_in_same_pass() -> None:
 
 def test_start_that_was_seen_is_confirmed_by_next_commit() -> None:
     """[WP-14] With the deadline of its item: a new holder need not look at it."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.store.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + 3_000)))
@@ -106,7 +106,7 @@ def test_start_that_was_seen_is_confirmed_by_next_commit() -> None:
 
 def test_start_without_answer_keeps_its_slot() -> None:
     """[WP-1] Until the item was looked at, nothing else may take it."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     works = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.store.plan(START, lost_after)
     stage.kill_at(2_000)
@@ -118,7 +118,7 @@ def test_start_without_answer_keeps_its_slot() -> None:
 
 def test_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> None:
     """[WP-1] The work is still pending, and its slot is taken already: one entry, one start."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
     stage.store.plan(START, lost_before)
     stage.kill_at(5_000)
@@ -130,7 +130,7 @@ def test_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> 
 
 def test_ledger_has_deadline_that_item_will_have() -> None:
     """[WP-14] Whoever takes over before the start was seen must not judge it early."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     entries: list[Entry] = []
     stage.store.plan(
@@ -182,7 +182,7 @@ def test_start_write_finds_what_was_committed_or_nothing(
 
 def test_invoke_without_answer_is_not_repeated() -> None:
     """[WP-4] It may have been taken: only recovery decides, after the deadline."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.invoker.refuses = [InvokeUnanswered("no answer")]
     stage.run(START_MS)
@@ -273,7 +273,7 @@ def test_loop_that_froze_after_its_commit_starts_nothing_that_expired() -> None:
 
 def test_start_write_without_answer_is_taken_back_once_its_work_expired() -> None:
     """[WP-23] It landed, so the work item is no longer pending and cannot be ended as expired."""
-    stage = Stage()
+    stage = undecorated_stage()
     work_id = stage.pool().enqueue_action(
         None, TARGET, {}, expires_after=timedelta(seconds=9), on_complete=QUEUE
     )
@@ -292,7 +292,7 @@ def test_start_write_without_answer_is_taken_back_once_its_work_expired() -> Non
 
 def test_loop_that_froze_after_start_write_does_not_send_it_late() -> None:
     """[WP-14] The worker's `start_by` would be near: a new start is safer."""
-    stage = Stage()
+    stage = undecorated_stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(
         START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1))
@@ -303,7 +303,7 @@ def test_loop_that_froze_after_start_write_does_not_send_it_late() -> None:
 
 
 def test_pause_of_few_seconds_is_not_too_long_to_send() -> None:
-    stage = Stage()
+    stage = undecorated_stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(
         START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS))
@@ -315,7 +315,7 @@ def test_pause_of_few_seconds_is_not_too_long_to_send() -> None:
 
 def test_start_by_leaves_function_its_whole_time_before_deadline() -> None:
     """[WP-14] Begun later, a worker could still run when recovery judges it."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(1_000)
     (a,) = stage.invoker.started
@@ -335,6 +335,7 @@ def test_put_back_that_is_not_answered_leaves_start_to_recovery() -> None:
     """[WP-4] A second invoke never decides it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.of_first_version(work_id)
     stage.invoker.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
     stage.store.plan(puts(Pointer), lost_before)
     stage.run(60_000)
@@ -427,7 +428,7 @@ def test_lag_told_is_from_due_to_start_write() -> None:
 
 def test_start_of_other_loop_is_neither_sent_nor_dropped() -> None:
     """[WP-2] [WP-4] The start write meets the same start under another loop's token."""
-    stage = Stage(takes_ms=None)
+    stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     other = start_write(
         stage.work(work_id),

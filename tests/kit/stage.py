@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from tests.kit.doubles import TIMEOUT_MS, LoopsInvoker, NotingTimer
 from tests.kit.records import NOW, POOL
@@ -16,7 +17,7 @@ from workpool_aws.flow.loop.iterate import run_loop
 from workpool_aws.flow.report.claim import claim
 from workpool_aws.flow.report.complete import Reporter, complete
 from workpool_aws.flow.watchdog.watch import watch
-from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import (
     Config,
     Entry,
@@ -48,6 +49,7 @@ class Stage(World):
     def __init__(self, *, takes_ms: int | None = 1_000, report: Report = SUCCESS) -> None:
         self.takes_ms = takes_ms
         self.report = report
+        self._made: dict[tuple[WorkId, int], str | None] = {}
         notes: list[str] = []
         self.invoker = LoopsInvoker(notes=notes, on_start=self._start)
         self.timer = NotingTimer(notes)
@@ -100,7 +102,20 @@ class Stage(World):
         return self.status().generation
 
     def complete(self, a: Assignment, report: Report = SUCCESS, *, by: Reporter = "worker") -> None:
+        """Report a start. A worker that ran has made the start before, if that is its part."""
+        if by == "worker" and report.kind is not ReportKind.NEVER_DELIVERED:
+            report = replace(report, claim=report.claim or self.make(a))
         complete(self.ports, a, report, by=by)
+
+    def make(self, a: Assignment) -> str | None:
+        """Make a start that is left to its worker, once; return the claim's token."""
+        if a.permit is not None and (a.work_id, a.start) not in self._made:
+            self._made[a.work_id, a.start] = self.claim(a)
+        return self._made.get((a.work_id, a.start))
+
+    def of_first_version(self, work_id: WorkId) -> None:
+        """Let the work item be one that version 0.1 stored: the loop makes its first start."""
+        self.place(replace(self.work(work_id), permit=None))
 
     def claim(self, a: Assignment, remaining_ms: int = TIMEOUT_MS) -> str | None:
         return claim(self.ports, a, remaining_ms=remaining_ms)
@@ -137,12 +152,21 @@ class Stage(World):
         return min((at for at in coming if at is not None), default=None)
 
     def _start(self, assignment: Assignment) -> None:
+        if self.report.kind is not ReportKind.NEVER_DELIVERED:
+            self.make(assignment)
         if self.takes_ms is not None:
             self.after(self.takes_ms, lambda: self.complete(assignment, self.report))
 
 
 def order(generation: int | None) -> LoopRequest:
     return LoopRequest(table=TABLE, pool=POOL, generation=generation)
+
+
+def undecorated_stage(*, takes_ms: int | None = 1_000, report: Report = SUCCESS) -> Stage:
+    """Return a stage whose functions are undecorated, so that the loop makes every start."""
+    stage = Stage(takes_ms=takes_ms, report=report)
+    stage.invoker.claims = False
+    return stage
 
 
 def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:

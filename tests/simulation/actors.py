@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
-from tests.simulation.forger import forged_item, forged_order, forged_record
+from tests.simulation.forger import forged_event, forged_item, forged_order, forged_record
 from tests.simulation.history import (
     Began,
     CallOffAnswered,
@@ -42,6 +42,7 @@ from tests.simulation.scenario import (
     expiry_of,
     snoozes,
 )
+from tests.simulation.versions import is_first_version
 from workpool_aws import (
     NonRetryableError,
     NotFound,
@@ -197,7 +198,15 @@ class Actors:
                 assignment, number, snoozes(self._scenario.seed, number, assignment.start)
             )
 
-        return _Remembering(self._cloud.workpool().action(body))
+        return _Remembering(self._cloud.workpool().action(body), self._is_first_version)
+
+    def _is_first_version(self) -> bool:
+        task = self._kernel.current()
+        return (
+            self._scenario.two_versions
+            and task is not None
+            and is_first_version(self._scenario.seed, task.name)
+        )
 
     def _plain(self, mode: Mode) -> Callable[[LambdaEvent, object], object]:
         def plain(event: LambdaEvent, context: object) -> dict[str, object]:
@@ -468,7 +477,7 @@ class Actors:
 
     def _forge(self, number: int, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
-        begun = [work for _, work in sorted(self._judge.works.items()) if work.starts]
+        works = [work for _, work in sorted(self._judge.works.items())]
         chance = random.Random(f"forgery {self._scenario.seed}/{number}")
         pool = self._scenario.pools[act.which % len(self._scenario.pools)].name
         self._cloud.invoke(
@@ -483,11 +492,17 @@ class Actors:
         engine = self._cloud._engine_open
         assert isinstance(engine, MemoryEngine)
         engine._stores[self._cloud.table].inject(place, key, item)
-        if begun:
+        if works:
+            work = works[act.which % len(works)]
             self._cloud.invoke(
-                self._cloud.completion_arn,
-                forged_record(begun[act.which % len(begun)], self._cloud.table, chance),
+                self._cloud.completion_arn, forged_record(work, self._cloud.table, chance)
             )
+            name = work.spec.target.rpartition(":")[2]
+            if self.is_decorated(work.spec.target) and name in self._functions:
+                number = self._scenario.submissions[0].first
+                self._cloud.invoke(
+                    work.spec.target, forged_event(work, self._cloud.table, number, chance)
+                )
 
     def _cancel(self, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
@@ -548,12 +563,17 @@ class _Remembering:
 
     __workpool__ = True
 
-    def __init__(self, worker: Worker[..., dict[str, object]]) -> None:
+    def __init__(
+        self, worker: Worker[..., dict[str, object]], is_first_version: Callable[[], bool]
+    ) -> None:
         self._worker = worker
+        self._is_first_version = is_first_version
 
     def __call__(self, event: LambdaEvent, context: object) -> object:
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
         assert assignment is not None
+        if assignment.permit is not None and self._is_first_version():
+            raise Exception("an assignment that cannot be read")  # noqa: TRY002 - as 0.1 refuses it
         _assignment.set(assignment)
         return self._worker(event, context)
 

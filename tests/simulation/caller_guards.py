@@ -34,14 +34,14 @@ _OWN_WRITES: Final = (
         "own write: claim",
         "WP-20",
         "core.report.claim:why_refused",
-        "if current.claim == token",
-        "if False",
+        "token in {current.claim, current.started_by}",
+        "False",
     ),
     one_edit(
         "own write: claim is another's",
         "WP-5",
         "core.report.claim:why_refused",
-        "current.claim == token",
+        "token in {current.claim, current.started_by}",
         "True",
     ),
     one_edit(
@@ -488,8 +488,8 @@ _PAYLOADS: Final = (
         "chunks: read before they are sent",
         "WP-12",
         "flow.loop.start:_Sender.send",
-        "read_payload(self.ports, owner, Part.ARGS, running.spec.args)",
-        'getattr(running.spec.args, "text", None)',
+        "read_payload(self.ports, owner, Part.ARGS, work.spec.args)",
+        'getattr(work.spec.args, "text", None)',
     ),
 )
 

@@ -13,6 +13,8 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "redrive": ("WP-6", ("absent",)),
     "mark as redriven": ("WP-6", ("state", "outcome", "redriven_as")),
     "start": ("WP-4", ("state", "starts", "cancel_requested")),
+    "start by worker": ("WP-29", ("state", "starts", "cancel_requested", "permit")),
+    "start for worker": ("WP-29", ("state", "starts", "cancel_requested", "permit")),
     "claim": ("WP-5", ("state", "starts", "proof", "claim")),
     "finish": ("WP-28", ("state", "starts", "proof", "claim", "claim or deadline")),
     "recover: finish": ("WP-14", ("state", "starts", "proof", "deadline", "claim")),

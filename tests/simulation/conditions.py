@@ -24,7 +24,7 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import CallbackState, State, WorkItem
+from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -81,12 +81,23 @@ def step_of(write: Write) -> str:
             assert_never(write.ref)
 
 
+def _step_of_start(write: Update) -> str:
+    permitted = any(
+        isinstance(part, Is) and part.field == "permit" for part in _flat(write.condition)
+    )
+    if not permitted:
+        return "start"
+    return "start for worker" if write.set["claim"] is None else "start by worker"
+
+
 def _step_of_work(write: Update) -> str:
     changes = write.set
     if "redriven_as" in changes:
         return "mark as redriven"
     if changes.get("suspected_type") is not None:
         return "suspect"
+    if "starts" in changes:
+        return _step_of_start(write)
     if changes.get("claim") is not None:
         return "claim"
     if "cancel_requested" in changes:
@@ -99,8 +110,6 @@ def _step_of_work(write: Update) -> str:
         return "redeliver the callback"
     if "callback" in changes:
         return f"callback {changes['callback']}"
-    if changes.get("state") is State.RUNNING:
-        return "start"
     return "snooze" if changes.get("snoozes") else "put back" if changes["undelivered"] else "retry"
 
 

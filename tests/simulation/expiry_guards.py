@@ -40,9 +40,9 @@ EXPIRY_GUARDS: Final = (
     one_edit(
         "expired: not begun by its worker",
         "WP-25",
-        "core.loop.start:assignment_for",
-        "start_by = min(start_by, work.start_before)",
-        "pass",
+        "core.loop.start:_start_by",
+        "min(start_by, work.start_before)",
+        "start_by",
     ),
     one_edit(
         "expired: no retry is waited for",

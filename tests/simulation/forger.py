@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.adapters.wire.loop import request_to_wire
-from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.core.report.claim import assignment_of, assignment_to_start
 from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.messages import Assignment, LoopRequest
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.work import State, WorkItem
 
-__all__ = ["MARK", "forged_item", "forged_order", "forged_record"]
+__all__ = ["MARK", "forged_event", "forged_item", "forged_order", "forged_record"]
 
 MARK: Final = "Forged"
+_LAST_START: Final = 0.5
 _FOREVER: Final = {
     "max_attempts": 99,
     "initial_backoff_us": 0,
@@ -34,8 +36,8 @@ _FOREVER: Final = {
 
 
 def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str, object]:
-    """A record of the work item's current or last start, by somebody who was not sent it."""
-    own = _claims(assignment_of(work, table), chance)
+    """A record of the work item's current, last or next start, by somebody who was not sent it."""
+    own = _claims(_next_or_last(work, table, chance), chance)
     kind = chance.choice(("success", "failure", "never delivered", "carried"))
     condition = {"success": "Success", "never delivered": f"{MARK}EventAge"}.get(
         kind, "RetriesExhausted"
@@ -61,6 +63,14 @@ def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str
         "responseContext": None if kind == "never delivered" else {"statusCode": 200},
         "responsePayload": answers[kind],
     }
+
+
+def forged_event(work: WorkItem, table: str, number: int, chance: random.Random) -> object:
+    """An event for a decorated worker, to make the work item's current or next start, by somebody who was not sent it."""
+    start = work.starts + 1 if work.state is State.PENDING else work.starts
+    own = assignment_to_start(work, table, max(1, start))
+    forged = replace(own, nonce=f"{MARK}{'A' * 12}", permit=_permit(chance))
+    return {"number": number, WORKPOOL_KEY: assignment_to_wire(forged)}
 
 
 def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, object]:
@@ -99,6 +109,17 @@ def forged_item(
         )
     )
     return place, f"0-{MARK}" if place == "#pools" else key, row
+
+
+def _next_or_last(work: WorkItem, table: str, chance: random.Random) -> Assignment:
+    if work.starts and chance.random() < _LAST_START:
+        return assignment_of(work, table)
+    own = assignment_to_start(work, table, work.starts + 1)
+    return replace(own, permit=_permit(chance))
+
+
+def _permit(chance: random.Random) -> str:
+    return chance.choice(("A" * 12, MARK, "B"))
 
 
 def _claims(start: Assignment, chance: random.Random) -> dict[str, object]:

@@ -338,7 +338,7 @@ class Judge:
         killed_at = EpochMs(self._now() + timeout_ms)
         this = Execution(
             assignment,
-            claimed=assignment.claimed and decorated,
+            claimed=self.works[assignment.work_id].spec.claimed and decorated,
             decorated=decorated,
             killed_at=killed_at,
         )
@@ -353,6 +353,10 @@ class Judge:
         over_at = work.start_before
         if decorated and over_at is not None and self._now() > over_at + _SKEW_MS:
             self.fail("WP-25", f"{this.key} runs {self._now() - over_at} ms after it expired")
+        if decorated and assignment.is_exclusive:
+            self._taken_begins(this, work)
+        if MARK in (assignment.nonce or ""):
+            self.fail("WP-28", f"{this.key} runs for an event that somebody forged")
         if self._once and any(each.key == this.key for each in self.executions):
             self.fail("WP-4", f"{this.key} runs twice, although no event was doubled")
         if decorated and this.key in self._recovered:
@@ -417,8 +421,14 @@ class Judge:
             )
         if work.id in self._canceled:
             self.fail("WP-7", f"{work.id} runs after its cancel was answered")
-        if work.claim is None:
-            self.fail("WP-5", f"claimed {this.key} runs without a claim")
+
+    def _taken_begins(self, this: Execution, work: WorkItem) -> None:
+        if any(each.key == this.key for each in self.executions):
+            self.fail("WP-29", f"{this.key} of a decorated function runs twice")
+        if work.state is not State.RUNNING or work.starts != this.key.start or work.claim is None:
+            self.fail(
+                "WP-29", f"{this.key} runs, while {work.id} is {work.state} in start {work.starts}"
+            )
 
     def _live(self) -> list[Execution]:
         return [each for each in self.executions if not each.over and each.killed_at > self._now()]

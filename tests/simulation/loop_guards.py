@@ -202,7 +202,7 @@ _ENTRIES: Final = (
         "no second invoke after no answer",
         "WP-4",
         "flow.loop.start:_Sender._invoke",
-        "self._report_unanswered(str(error) or 'no answer')\nreturn",
+        "self._report_unanswered(str(error) or 'no answer')\nreturn False",
         "self._report_unanswered(str(error) or 'no answer')",
     ),
     one_edit(
@@ -314,7 +314,7 @@ _ENTRIES: Final = (
         "claim: before user code",
         "WP-5",
         "api.worker:Worker._perform",
-        "if assignment.claimed:",
+        "if assignment.permit is not None or (assignment.claimed and self._CLAIMS):",
         "if False:",
     ),
     one_edit(

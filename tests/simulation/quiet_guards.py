@@ -30,12 +30,80 @@ _CANCELING = "integration/test_canceling.py::"
 _COLLECTING = "unit/flow/test_collecting.py::"
 _TARGETS = "integration/test_targets.py::"
 
+_UNMADE: Final = "integration/test_unmade_starts.py::"
+_UNMADE_STARTS: Final = (
+    _quiet(
+        "unmade start: spent before its entry goes",
+        "WP-29",
+        "core.loop.recover:_judge_pending",
+        "return Recover(work, None)",
+        "return Drop(max(now, work.due_at))",
+        f"{_UNMADE}test_start_whose_event_never_came_is_spent_before_its_entry_goes",
+    ),
+    _quiet(
+        "unmade start: the loop makes the next",
+        "WP-25",
+        "core.loop.start:is_made_by_worker",
+        " and work.undelivered == 0",
+        "",
+        f"{_UNMADE}test_failure_before_start_spends_no_attempt_and_loop_makes_next",
+    ),
+    _quiet(
+        "unmade start: a failure before it spends nothing",
+        "WP-5",
+        "flow.report.complete:_Completion._unmade",
+        "replace(self.report, kind=ReportKind.NEVER_DELIVERED)",
+        "self.report",
+        f"{_UNMADE}test_failure_before_start_spends_no_attempt_and_loop_makes_next",
+    ),
+    _quiet(
+        "unmade start: canceled, and the loop is told",
+        "WP-21",
+        "flow.report.complete:_Completion._pass_over",
+        "ended_unstarted(current, self.a)",
+        "False",
+        f"{_UNMADE}test_cancel_before_worker_begins_is_true_and_frees_slot",
+    ),
+    _quiet(
+        "unmade start: canceled, and its worker tells",
+        "WP-21",
+        "flow.report.claim:claim",
+        "ended_unstarted(current, assignment)",
+        "False",
+        f"{_UNMADE}test_cancel_before_worker_begins_is_true_and_frees_slot",
+    ),
+    _quiet(
+        "unmade start: canceled as one of all",
+        "WP-21",
+        "flow.loop.bulk_cancel:cancel_next_page",
+        "session.memory.unconfirmed | over",
+        "session.memory.unconfirmed",
+        f"{_UNMADE}test_cancel_all_frees_slots_of_what_no_worker_began",
+    ),
+    _quiet(
+        "unmade start: sent again without an answer",
+        "WP-20",
+        "flow.loop.start:_send_unmade",
+        "not answered",
+        "False",
+        f"{_UNMADE}test_event_without_answer_is_sent_again",
+    ),
+    _quiet(
+        "decorated workers claim what the loop made",
+        "WP-29",
+        "core.loop.start:assignment_for",
+        "work.spec.claimed or target_claims",
+        "work.spec.claimed",
+        f"{_UNMADE}test_failure_before_start_spends_no_attempt_and_loop_makes_next",
+    ),
+)
+
 _STARTS: Final = (
     _quiet(
         "start: arguments that cannot be read",
         "WP-25",
         "flow.loop.start:_Sender.send",
-        '        self._put_back(f"its arguments could not be read: {error}")\n        return\n',
+        '        self._put_back(f"its arguments could not be read: {error}")\n        return True\n',
         "        raise\n",
         f"{_STARTING}test_arguments_that_cannot_be_read_just_now_put_start_back",
     ),
@@ -352,7 +420,7 @@ _DOORS: Final = (
         "targets: functions of other pools",
         "WP-12",
         "flow.loop.start:_Sender._refusal",
-        "function.refusal(self.running.pool)",
+        "function.refusal(self.work.pool)",
         "None",
         f"{_TARGETS}test_function_runs_for_pools_that_it_was_added_to",
     ),
@@ -390,4 +458,4 @@ _DOORS: Final = (
     ),
 )
 
-QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS, *_READS, *_DOORS)
+QUIET_GUARDS: Final = (*_UNMADE_STARTS, *_STARTS, *_HOLDS, *_PASSES, *_CALLERS, *_READS, *_DOORS)

@@ -39,6 +39,7 @@ __all__ = [
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
 _SNOOZERS: Final = 2
+_MIXED_RATE: Final = 0.15
 _FORGERS: Final = 1
 _HURRIED: Final = (3, 7)
 _SNOOZE_RATE: Final = 0.25
@@ -236,6 +237,8 @@ class Scenario:
     hourly_look: bool
     """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must
     be finished."""
+    two_versions: bool = False
+    """Some callers, loops and workers run version 0.1."""
 
     @property
     def works(self) -> int:
@@ -301,6 +304,7 @@ class Scenario:
         pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
+            f"two versions {self.two_versions}",
             f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
@@ -408,6 +412,8 @@ def scenario_of(seed: int) -> Scenario:
     going.
     """
     found = _any_scenario(seed)
+    mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
+    found = replace(found, two_versions=mixed)
     return _of_late_writers(found) if seed % 16 == _LATE_WRITERS else found
 
 

@@ -24,7 +24,7 @@ from workpool_aws.core.callback.delivery import (
 )
 from workpool_aws.core.loop.start import start_write
 from workpool_aws.core.proof import digest_of
-from workpool_aws.core.report.claim import claim_write
+from workpool_aws.core.report.claim import assignment_to_start, claim_write, make_write
 from workpool_aws.core.report.complete import (
     Judged,
     decide_canceled,
@@ -72,6 +72,8 @@ TICKET = CallbackTicket(
 )
 PENDING = a_work(starts=0)
 HURRIED = a_work(starts=0, expires_after_ms=1)
+PERMITTED = a_work(starts=0, permit="permit")
+SENT_START = assignment_to_start(PERMITTED, "t", 1)
 
 
 def canceled(decision: object) -> Write:
@@ -90,6 +92,14 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "start": (
         start_write(PENDING, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW),
         PENDING,
+    ),
+    "start by worker": (
+        make_write(SENT_START, token="t", now=NOW, ends_by=DEADLINE, claim="t"),
+        PERMITTED,
+    ),
+    "start for worker": (
+        make_write(SENT_START, token="t", now=NOW, ends_by=NOW, claim=None),
+        PERMITTED,
     ),
     "claim": (claim_write(an_assignment(), token="t", ends_by=DEADLINE), a_running_work()),
     "finish": (decide_report(an_assignment(), MINE, now=NOW, jitter=0).write, RUNNING),
@@ -172,6 +182,7 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "state": lambda it: replace(it, state=_another(it.state)),
     "starts": lambda it: replace(it, starts=7),
     "claim": lambda it: replace(it, claim="worker-2"),
+    "permit": lambda it: replace(it, permit="another"),
     "proof": lambda it: replace(it, proof=digest_of("another")),
     "callback_nonce": lambda it: replace(it, callback_nonce="another"),
     "claim or deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),

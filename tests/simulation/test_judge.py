@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id, changed
+from tests.simulation.forger import MARK
 from tests.simulation.judge import Judge
 from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -272,14 +273,33 @@ def test_claimed_work_that_runs_again_is_seen(court: Court) -> None:
     for _ in range(2):
         court.judge.ends(court.judge.begins(assignment(), DECORATED, 20_000), by_itself=True)
 
-    assert court.rules == ["WP-5"]
+    assert court.rules == ["WP-5", "WP-29"]
 
 
 def test_claimed_work_that_runs_without_claim_is_seen(court: Court) -> None:
+    """[WP-29]"""
     court.shows(config(9), running())
     court.judge.begins(assignment(), DECORATED, 20_000)
 
-    assert court.rules == ["WP-5"]
+    assert court.rules == ["WP-29"]
+
+
+def test_start_of_retried_work_that_runs_twice_is_seen(court: Court) -> None:
+    """[WP-29] Its worker made the start, so no other delivery may."""
+    court.shows(config(9), running(claimed=False, claim="worker-1"))
+    for _ in range(2):
+        begun = court.judge.begins(assignment(claimed=False, permit="permit"), DECORATED, 20_000)
+        court.judge.ends(begun, by_itself=True)
+
+    assert court.rules == ["WP-29"]
+
+
+def test_run_for_forged_event_is_seen(court: Court) -> None:
+    """[WP-28]"""
+    court.shows(config(9), running(claimed=False, claim="worker-1"))
+    court.judge.begins(assignment(claimed=False, nonce=f"{MARK}AA"), DECORATED, 20_000)
+
+    assert court.rules == ["WP-28"]
 
 
 def test_attempt_too_many_is_seen(court: Court) -> None:
@@ -351,7 +371,7 @@ def test_recovery_beside_running_code_is_seen(court: Court) -> None:
 
 def test_code_that_begins_after_its_recovery_is_seen(court: Court) -> None:
     court.now = EpochMs(LATER + 10_000)
-    court.shows(config(9), running(claimed=False), recovered(running()))
+    court.shows(config(9), running(claimed=False), recovered(running(claimed=False)))
     court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
 
     assert court.rules == ["WP-14"]

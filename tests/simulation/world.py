@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -19,6 +20,7 @@ from tests.simulation.coverage import Coverage
 from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.scenario import Scenario, Told
+from tests.simulation.versions import is_first_version, two_versions
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local import LocalCloud
@@ -128,7 +130,8 @@ def simulate(
     `judging`: a judge that remembers more.
     """
     stage = _Stage(scenario, chooser, judging)
-    with stage.cloud:
+    versions = two_versions(stage.is_first_version) if scenario.two_versions else nullcontext()
+    with stage.cloud, versions:
         stage.play()
         return stage.run()
 
@@ -187,6 +190,10 @@ class _Stage:
     def _writer(self) -> str:
         task = self._platform.kernel.current()
         return "-" if task is None else task.name
+
+    def is_first_version(self) -> bool:
+        """Whether the process that runs now is of version 0.1."""
+        return is_first_version(self._scenario.seed, self._writer())
 
     @property
     def _platform(self) -> Platform:

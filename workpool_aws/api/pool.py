@@ -35,6 +35,7 @@ from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
 from workpool_aws.core import limits
+from workpool_aws.core.proof import start_permit
 from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.core.work.enqueue import works_of
 from workpool_aws.errors import UsageError
@@ -423,6 +424,7 @@ class Workpool(PoolEnqueues, PoolTransactions):
             spec,
             args,
             ids,
+            [start_permit(ports.entropy.token()) for _ in ids],
             pool=self.name,
             due=due,
             now=now,

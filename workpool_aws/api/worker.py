@@ -165,8 +165,8 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         if is_too_late(assignment, now=ports.clock.now()):
             return report_not_run("it was delivered too late to be run in time")
         token = None
-        if assignment.claimed and self._CLAIMS:
-            token = _claim(ports, assignment, context)
+        if assignment.permit is not None or (assignment.claimed and self._CLAIMS):
+            token = _claim(ports, assignment, context, claims=self._CLAIMS)
             if token is None:
                 return None
         try:
@@ -233,8 +233,8 @@ def refuse_job(
 
     Raises as `Worker.__call__`.
     """
-    token = _claim(ports, assignment, context) if assignment.claimed else None
-    if assignment.claimed and token is None:
+    token = _claim(ports, assignment, context) if assignment.is_exclusive else None
+    if assignment.is_exclusive and token is None:
         return REPORTED
     job = assignment.job or "without a name"
     return _reported(ports, assignment, report_unknown_job(job, known, claim=token))
@@ -250,14 +250,16 @@ def _reported(ports: Ports, assignment: Assignment, report: Report | None) -> ob
     return REPORTED
 
 
-def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
-    """Claim the start for this invocation, and return the claim's token.
+def _claim(
+    ports: Ports, assignment: Assignment, context: object, *, claims: bool = True
+) -> str | None:
+    """Claim or make the start for this invocation, and return its token.
 
-    `None` means that another has it, or that it is over.
+    `None` means that another has it, or that it is over. `claims`: as `claim` takes it.
     """
     remaining_ms = timer_of(context)
     try:
-        token = claim(ports, assignment, remaining_ms=remaining_ms())
+        token = claim(ports, assignment, remaining_ms=remaining_ms(), claims=claims)
     except ClaimUnanswered as error:
         # Without an answer the owner of the start is unknown, so no user code may run [WP-5]. The
         # report counts only if no other invocation has claimed it.

@@ -68,8 +68,8 @@ LEGAL: Final = MappingProxyType(
         Move.START: Arrow(
             State.PENDING,
             State.RUNNING,
-            "loop",
-            "it gets a start number, a deadline, the loop's token and the digest of a nonce; the worker is invoked next",
+            "decorated worker, loop, completion",
+            "it gets a start number, a deadline, its maker's token and the digest of a nonce; code runs next, or completion ends it",
         ),
         Move.CLAIM: Arrow(
             State.RUNNING,

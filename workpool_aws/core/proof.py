@@ -3,6 +3,7 @@
 | of | made by | known to | the work item holds |
 |---|---|---|---|
 | a start | the loop, for each start | the event of its worker | a digest: a reader of the table cannot report |
+| a permit to start | the writer that makes a work item pending | the event of the next start | the permit itself, until the start is made |
 | a callback | the writer of the end | the events of its target, each sender | the nonce itself: each sender must know it |
 
 A nonce is not random for each write. A start write whose answer was lost is met again by the next
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
 
-__all__ = ["callback_nonce", "digest_of", "start_nonce"]
+__all__ = ["callback_nonce", "digest_of", "start_nonce", "start_permit"]
 
 _NONCE_BYTES: Final = 18
 """144 bits, 24 characters, which cannot be guessed in the time that a start takes."""
 _CALLBACK_NONCE_LENGTH: Final = 12
 """72 bits."""
+_PERMIT_LENGTH: Final = 12
+"""72 bits. Guessing it takes one invocation per try."""
 _DIGEST_BYTES: Final = 12
 """96 bits, 16 characters. Each write of a work item costs by its whole size, and finding a second
 nonce takes 2^96 tries."""
@@ -46,6 +49,11 @@ def callback_nonce(token: str) -> str:
     Guessing it takes one ticket per try.
     """
     return token[:_CALLBACK_NONCE_LENGTH]
+
+
+def start_permit(token: str) -> str:
+    """Cuts a random token to the length of a permit, by which a worker makes one start."""
+    return token[:_PERMIT_LENGTH]
 
 
 def digest_of(nonce: str) -> str:

@@ -55,9 +55,17 @@ class Assignment:
     proof: str | None = None
     """The digest that must be stored for a report to count: that of `nonce`, or for the loop's own
     reports the one that it read."""
+    permit: str | None = field(default=None, repr=False)
+    """The secret of the pending work item, by which the worker makes the start itself [WP-28].
+    `None` means that the loop has made it."""
     stored: WorkItem | None = field(default=None, repr=False)
     """The work item as read for this report. `None` means that it was not read, or that this is a
     message."""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """True if a worker must write to the work item before user code runs: its claim or start."""
+        return self.claimed or self.permit is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

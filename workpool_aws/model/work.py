@@ -112,6 +112,10 @@ class WorkItem(Record):
     """Digest of the nonce that the worker of the current or last start was sent [WP-28]. A report
     counts only with that nonce. `None` means that version 0.1 wrote the start, or that there was
     none."""
+    permit: str | None = None
+    """Secret by which a worker may make the next start [WP-28], in the event of that start alone.
+    Each entry into `pending` draws another. `None` means that only the loop may make it: version
+    0.1 wrote the work item, or it runs."""
     claim: str | None = None
     """Token of the worker invocation that owns the current start; `None` means not claimed."""
     deadline: EpochMs | None = None

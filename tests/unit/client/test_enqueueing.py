@@ -48,6 +48,7 @@ def test_action_is_stored_as_it_was_asked_for(world: World) -> None:
 
     assert world.work(work_id) == a_work(
         id=work_id,
+        permit=world.work(work_id).permit,
         target=TARGET,
         args=Inline('{"to":"a@example.com"}'),
         kind=Kind.ACTION,

@@ -187,8 +187,8 @@ class LambdaInvoker:
         """Send one start to a worker; Lambda has queued it when this returns.
 
         Raises:
-            InvokeThrottled: not queued now. For claimed work an earlier repetition may have been,
-                whose worker will not get the claim.
+            InvokeThrottled: not queued now. An earlier repetition may have been, if the worker must
+                claim or make the start; it will not get it.
             InvokeRefused: not queued. Arguments that are not a JSON object are refused for good,
                 and so are starts of a function which `limits` has shown to be unfit, or to serve
                 other pools.
@@ -204,7 +204,8 @@ class LambdaInvoker:
             event = worker_event(args, assignment)
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
-        send_event(self._retrying_client if assignment.claimed else self._client, target, event)
+        client = self._retrying_client if assignment.is_exclusive else self._client
+        send_event(client, target, event)
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """Start a loop invocation of a generation. Raises as `start_work`.

@@ -51,6 +51,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "started_by": Field("by", forms.TEXT, absent=None),
     "started_at": Field("at", forms.WORK_MOMENT, absent=None),
     "proof": Field("pf", forms.TEXT, absent=None),
+    "permit": Field("pm", forms.TEXT, absent=None),
     "claim": Field("cm", forms.TEXT, absent=None),
     "deadline": Field("dl", forms.WORK_MOMENT, absent=None),
     "cancel_requested": Field("cr", forms.FLAG, absent=False),

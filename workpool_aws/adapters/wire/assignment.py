@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
 from workpool_aws.adapters.wire.retry import retry_from_wire, retry_to_wire
 from workpool_aws.core import limits
@@ -14,10 +16,15 @@ from workpool_aws.model.spec import Kind, Outcome
 __all__ = ["assignment_from_wire", "assignment_to_wire", "worker_event"]
 
 
+_WORKER_STARTS: Final = 2
+"""Version of an assignment whose start the worker makes. A worker of 0.1, which could not, refuses
+it before user code runs."""
+
+
 def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
     """Returns the part of a worker's event under `_workpool`."""
     return {
-        "version": VERSION,
+        "version": VERSION if assignment.permit is None else _WORKER_STARTS,
         "table": assignment.table,
         "pool": assignment.pool,
         "work_id": assignment.work_id,
@@ -35,6 +42,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         **({} if assignment.job is None else {"job": assignment.job}),
         **({} if assignment.label in {None, assignment.job} else {"label": assignment.label}),
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
+        **({} if assignment.permit is None else {"permit": assignment.permit}),
     }
 
 
@@ -45,7 +53,8 @@ def assignment_from_wire(value: object) -> Assignment | None:
     """
     fields = Fields(value)
     try:
-        if fields.integer("version") != VERSION:
+        permit = fields.nonce("permit")
+        if fields.integer("version") != (VERSION if permit is None else _WORKER_STARTS):
             return None
         retry = fields.get("retry")
         retention_s = fields.optional_integer(
@@ -78,6 +87,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             label=job or fields.label("label"),
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
+            permit=permit,
         )
     except (ValueError, OverflowError):
         return None

@@ -52,19 +52,20 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """It can no longer be running and never reported. End it by a report of its own.
+    """It can no longer be running and never reported, or no worker made it. End it by a report.
 
     An effect after the commit. Repaired by a later pass: the entry stays in the ledger, and its
     deadline has passed.
     """
 
     work: WorkItem
-    judged: Judged
+    judged: Judged | None
+    """The state that was judged; `None` means that no worker made the start."""
 
     @property
     def key(self) -> EntryKey:
         """The start."""
-        return EntryKey(self.work.id, self.work.starts)
+        return EntryKey(self.work.id, self.work.starts + (1 if self.judged is None else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def check(
     dropped: list[WorkItem] = []
     for key in suspects:
         work = works.get(key.work_id)
-        sent = key in memory.sent
+        sent = key in memory.sent or entries[key].confirmed
         verdict = judge_entry(
             key, work, deadline=entries[key].deadline, token=token, sent=sent, now=now
         )
@@ -170,12 +171,12 @@ def judge_entry(
 
     The work item's deadline counts. `deadline` is the entry's, which is used if the item has lost
     its own, or the loop would check again forever. `token` names this loop invocation; `sent` means
-    that it has invoked this start already.
+    that Lambda has the event of this start, or may have it.
     """
     if not isinstance(work, WorkItem):
         return Drop(None)
     if work.state is State.PENDING and work.starts + 1 == key.start and not work.cancel_requested:
-        return Begin(work)
+        return _judge_pending(work, deadline=deadline, sent=sent, now=now)
     if work.state is State.RUNNING and work.starts == key.start:
         if work.started_by == token and not sent:
             return Begin(work)
@@ -187,14 +188,30 @@ def judge_entry(
     return Drop(max(now, work.due_at) if work.state is State.PENDING else None)
 
 
+def _judge_pending(work: WorkItem, *, deadline: EpochMs, sent: bool, now: EpochMs) -> Verdict:
+    """Judges an entry whose start was not made: its event is on its way, or lost, or was never sent.
+
+    The entry goes only when no event can make the start any more [WP-29].
+    """
+    if work.permit is None:
+        return Begin(work)
+    if now > deadline + limits.RECOVERY_MARGIN_MS:
+        return Recover(work, None)
+    return Keep(deadline) if sent else Begin(work)
+
+
 def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
-    """Returns the report of a start that never reported [WP-14].
+    """Returns the report of a start that never reported, or was never made [WP-14].
 
     A claimed work item whose start is unclaimed never ran, if its function is known to claim, so it
     is requeued. Any other may have run. The knowledge about a function comes from the deployment
     alone, and one that is marked wrongly runs each time. It is therefore not requeued again and
     again.
     """
+    if work.state is State.PENDING:
+        return Report(
+            kind=ReportKind.NEVER_DELIVERED, error="no worker began the start before its deadline"
+        )
     if (
         work.spec.claimed
         and work.claim is None

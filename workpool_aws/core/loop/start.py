@@ -1,4 +1,4 @@
-"""Decides if a work item can start now, and the start write."""
+"""Decides if a work item can start now, who makes the start, and the loop's start write."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.lifecycle import Move, entering, has_expired, leaving
-from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.core.lifecycle import Move, has_expired, leaving
+from workpool_aws.core.proof import digest_of
+from workpool_aws.core.report.claim import assignment_of, assignment_to_start, start_fields
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Config, EntryKey
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.messages import Assignment
 
-__all__ = ["Look", "Taken", "assignment_for", "classify", "start_write"]
+__all__ = [
+    "Look",
+    "Taken",
+    "assignment_for",
+    "assignment_to_make",
+    "classify",
+    "is_made_by_worker",
+    "start_write",
+]
 
 
 class Look(Enum):
@@ -75,6 +84,15 @@ def _has_moved(row_key: str, work: WorkItem) -> bool:
     return row_key == work.id and work.starts > 0 and time_of(row_key) < work.due_at
 
 
+def is_made_by_worker(work: WorkItem, *, target_claims: bool) -> bool:
+    """True if the worker makes the next start of this work item, and not the loop [WP-29].
+
+    Its function must be known to be decorated. After a start that no worker made, the loop makes
+    the next one: the function may be one of version 0.1, or marked wrongly.
+    """
+    return target_claims and work.permit is not None and work.undelivered == 0
+
+
 def start_write(
     work: WorkItem,
     start: int,
@@ -89,32 +107,54 @@ def start_write(
 
     The start number fits and no cancel was requested [WP-2, WP-4].
     """
-    changes = {
-        **entering(Move.START),
-        "starts": start,
-        "started_by": token,
-        "proof": proof,
-        "started_at": now,
-        "deadline": EpochMs(now + event_age_ms + timeout_ms),
-        "claim": None,
-        "suspected_type": None,
-        "suspected_error": None,
-    }
+    deadline = EpochMs(now + event_age_ms + timeout_ms)
+    changes = start_fields(start, token=token, proof=proof, now=now, deadline=deadline)
     condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
 
 
 def assignment_for(
-    work: WorkItem, table: str, *, nonce: str, timeout_ms: int, loop_until: EpochMs | None
+    work: WorkItem,
+    table: str,
+    *,
+    nonce: str,
+    timeout_ms: int,
+    loop_until: EpochMs | None,
+    target_claims: bool = False,
 ) -> Assignment:
     """Returns the assignment of a start that was just written.
 
     A worker that begins after `start_by` could still run when recovery judges it, or when the time
-    of its work item to start is over.
+    of its work item to start is over. A decorated one claims every start that the loop has made, so
+    that no other delivery runs its code [WP-29].
     """
-    start_by = EpochMs((work.deadline or 0) - timeout_ms)
-    if work.start_before is not None:
-        start_by = min(start_by, work.start_before)
     return replace(
-        assignment_of(work, table), nonce=nonce, start_by=start_by, loop_until=loop_until
+        assignment_of(work, table),
+        nonce=nonce,
+        start_by=_start_by(work, EpochMs((work.deadline or 0) - timeout_ms)),
+        loop_until=loop_until,
+        claimed=work.spec.claimed or target_claims,
     )
+
+
+def assignment_to_make(
+    work: WorkItem,
+    start: int,
+    table: str,
+    *,
+    nonce: str,
+    start_by: EpochMs,
+    loop_until: EpochMs | None,
+) -> Assignment:
+    """Returns the assignment of a committed start that the worker is to make until `start_by`."""
+    return replace(
+        assignment_to_start(work, table, start),
+        nonce=nonce,
+        proof=digest_of(nonce),
+        start_by=_start_by(work, start_by),
+        loop_until=loop_until,
+    )
+
+
+def _start_by(work: WorkItem, start_by: EpochMs) -> EpochMs:
+    return start_by if work.start_before is None else min(start_by, work.start_before)

@@ -1,19 +1,32 @@
-"""Decides how a decorated worker reserves a start, so that no other delivery runs its code [WP-5].
+"""Decides how a decorated worker takes a start, so that no other delivery runs its code.
 
-The start must be one that the loop sent it [WP-28].
+It claims a start that the loop has made [WP-5], or makes a start that the loop has committed
+[WP-29]. The start must be one that the loop sent it [WP-28].
 """
 
 from __future__ import annotations
 
-from workpool_aws.core.lifecycle import Move, entering, this_start
+from dataclasses import replace
+
+from workpool_aws.core.lifecycle import Move, entering, leaving, this_start
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import chunk_count
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
-from workpool_aws.model.writes import Is, Update
+from workpool_aws.model.writes import All, Is, Update
 
-__all__ = ["assignment_of", "claim_write", "why_refused"]
+__all__ = [
+    "assignment_of",
+    "assignment_to_start",
+    "claim_write",
+    "ended_unstarted",
+    "is_unmade",
+    "make_write",
+    "start_fields",
+    "take_write",
+    "why_refused",
+]
 
 
 def assignment_of(work: WorkItem, table: str) -> Assignment:
@@ -38,6 +51,73 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
     )
 
 
+def assignment_to_start(work: WorkItem, table: str, start: int) -> Assignment:
+    """Returns the next start of a pending work item, which its worker is to make.
+
+    It lacks what only its event has: the nonce, and the times.
+    """
+    return replace(assignment_of(work, table), start=start, proof=None, permit=work.permit)
+
+
+def start_fields(
+    start: int,
+    *,
+    token: str,
+    proof: str | None,
+    now: EpochMs,
+    deadline: EpochMs,
+    claim: str | None = None,
+) -> dict[str, object]:
+    """Returns the fields that a start write sets, by the loop or outside of it."""
+    return {
+        **entering(Move.START),
+        "starts": start,
+        "started_by": token,
+        "proof": proof,
+        "started_at": now,
+        "deadline": deadline,
+        "permit": None,
+        "claim": claim,
+        "suspected_type": None,
+        "suspected_error": None,
+    }
+
+
+def make_write(
+    a: Assignment, *, token: str, now: EpochMs, ends_by: EpochMs, claim: str | None
+) -> Update:
+    """Returns the start write outside the loop: pending becomes running, for the permit of the event.
+
+    No delivery makes a start again that was made, spent or canceled [WP-4, WP-7, WP-29]. With a
+    `claim` its writer runs user code; `None` means that none will run.
+    """
+    condition = All(
+        (
+            leaving(Move.START),
+            Is("starts", a.start - 1),
+            Is("cancel_requested", False),
+            Is("permit", a.permit),
+        )
+    )
+    changes = start_fields(
+        a.start, token=token, proof=a.proof, now=now, deadline=ends_by, claim=claim
+    )
+    return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
+
+
+def take_write(
+    assignment: Assignment, *, token: str, now: EpochMs, ends_by: EpochMs, claims: bool
+) -> Update:
+    """Returns the write by which an invocation takes this start, until `ends_by`.
+
+    `claims`: False if a start that it makes stays unclaimed.
+    """
+    if assignment.permit is None:
+        return claim_write(assignment, token=token, ends_by=ends_by)
+    claim = token if claims else None
+    return make_write(assignment, token=token, now=now, ends_by=ends_by, claim=claim)
+
+
 def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Update:
     """Returns the claim of this start, if it is running and unclaimed.
 
@@ -52,17 +132,46 @@ def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Upda
     )
 
 
+def is_unmade(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
+    """True if the worker of this start was to make it, and has not yet."""
+    return (
+        isinstance(work, WorkItem)
+        and work.state is State.PENDING
+        and work.starts + 1 == a.start
+        and a.permit is not None
+        and work.permit == a.permit
+    )
+
+
+def ended_unstarted(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
+    """True if the work item was canceled, or expired, before its worker made this start.
+
+    No other process knows of its entry then, so the loop must be asked to check it [WP-21].
+    """
+    return (
+        isinstance(work, WorkItem)
+        and work.state is State.FINISHED
+        and work.starts + 1 == a.start
+        and a.permit is not None
+        and work.permit == a.permit
+    )
+
+
 def why_refused(
     current: WorkItem | Unreadable | None, assignment: Assignment, token: str
 ) -> str | None:
-    """Returns the reason for which the claim failed.
+    """Returns the reason for which this invocation could not take the start.
 
-    `None` means that it is this invocation's own, repeated by the SDK after a lost answer.
+    `None` means that the start is its own: the SDK repeated its write after a lost answer.
     """
     if not isinstance(current, WorkItem):
         return "the work is gone"
-    if current.state is not State.RUNNING or current.starts != assignment.start:
+    if ended_unstarted(current, assignment):
+        return "it ended before it began"
+    unmade = assignment.permit is not None and current.starts + 1 == assignment.start
+    if not unmade and (current.state is not State.RUNNING or current.starts != assignment.start):
         return f"start {assignment.start} is over"
-    if current.proof != assignment.proof:
+    if unmade or (assignment.permit is None and current.proof != assignment.proof):
         return "the event does not prove that it comes from the loop"
-    return None if current.claim == token else "another delivery claimed this start"
+    is_own = token in {current.claim, current.started_by}
+    return None if is_own else "another delivery claimed this start"

@@ -24,7 +24,7 @@ from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.error_text import kept_text
 from workpool_aws.core.lifecycle import Move, entering, this_start
-from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.core.report.claim import assignment_of, ended_unstarted
 from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.mutate import retry_allowed, retry_guard
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
@@ -169,10 +169,11 @@ def decide_report(
     jitter: float,
     judged: Judged | None = None,
     nonce: str | None = None,
+    permit: str | None = None,
 ) -> Finish | Retry:
     """Decides on a success or a failure of this start.
 
-    `nonce`: of the callback that its end may owe [WP-28].
+    `nonce`: of the callback that its end may owe. `permit`: of the start that may follow [WP-28].
     """
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
@@ -188,6 +189,7 @@ def decide_report(
             **entering(Move.RETRY),
             **with_attempt(a.stored, report, AttemptEnd.FAILED, now=now),
             "proof": None,
+            "permit": permit,
             "due_at": due_at,
             "undelivered": 0,
             "refused_since": None,
@@ -195,11 +197,8 @@ def decide_report(
         }
         asked = Is("cancel_requested", False)
         condition = this_start(Move.RETRY, a.start, *guard, *retry_guard(a), asked)
-        return Retry(
-            Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition),
-            due_at,
-            delay_ms,
-        )
+        update = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
+        return Retry(update, due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
     expires_at = expiry_after(a.callback_outcomes, outcome, retention_s=a.retention_s, now=now)
     result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
@@ -334,7 +333,13 @@ def decide_suspicion(
 
 
 def decide_put_back(
-    a: Assignment, work: WorkItem, report: Report, *, now: EpochMs, refused: bool = False
+    a: Assignment,
+    work: WorkItem,
+    report: Report,
+    *,
+    now: EpochMs,
+    refused: bool = False,
+    permit: str | None = None,
 ) -> Requeue | None:
     """Requeues a start that was never delivered, without spending an attempt.
 
@@ -350,6 +355,7 @@ def decide_put_back(
         **entering(Move.PUT_BACK),
         **with_attempt(work, report, AttemptEnd.NEVER_DELIVERED, now=now),
         "proof": None,
+        "permit": permit,
         "due_at": due_at,
         "undelivered": work.undelivered + 1,
         "refused_since": (work.refused_since or now) if refused else None,
@@ -368,7 +374,12 @@ def decide_put_back(
 
 
 def decide_snooze(
-    a: Assignment, work: WorkItem, report: Report, *, now: EpochMs
+    a: Assignment,
+    work: WorkItem,
+    report: Report,
+    *,
+    now: EpochMs,
+    permit: str | None = None,
 ) -> Postpone | None:
     """Postpones a start whose code asked to run again later, without spending an attempt.
 
@@ -389,6 +400,7 @@ def decide_snooze(
         **entering(Move.SNOOZE),
         **with_attempt(work, report, AttemptEnd.SNOOZED, now=now),
         "proof": None,
+        "permit": permit,
         "due_at": due_at,
         "snoozes": work.snoozes + 1,
         "undelivered": 0,
@@ -463,6 +475,8 @@ def what_stands(current: WorkItem | Unreadable | None, a: Assignment) -> Ignored
     """
     if not isinstance(current, WorkItem):
         return Ignored("the work is gone", reported=False)
+    if ended_unstarted(current, a):
+        return Ignored("it ended before it began", reported=False)
     if current.starts != a.start:
         return Ignored(f"start {current.starts} has followed", reported=False)
     if current.state is not State.PENDING and current.proof != a.proof:

@@ -35,13 +35,14 @@ def works_of(
     spec: Spec,
     args: Sequence[str],
     ids: Sequence[WorkId],
+    permits: Sequence[str],
     *,
     pool: str,
     due: EpochMs,
     now: EpochMs,
     epoch: int,
 ) -> tuple[WorkItem, ...]:
-    """Returns the work items to store, one for each arguments and id, in order.
+    """Returns the work items to store, one for each arguments, id and permit, in order.
 
     `spec`: everything else that they ask for. `epoch`: the pool's, as far as this caller knows; the
     enqueue itself finds out.
@@ -54,7 +55,8 @@ def works_of(
             state=State.PENDING,
             due_at=due,
             enqueued_at=now,
+            permit=permit,
             epoch=epoch,
         )
-        for work_id, text in zip(ids, args, strict=True)
+        for work_id, text, permit in zip(ids, args, permits, strict=True)
     )

@@ -57,12 +57,19 @@ class NoFailure:
 
 
 def decide_redrive(
-    old: WorkItem, *, new_id: WorkId, now: EpochMs, origin: str | None, epoch: int
+    old: WorkItem,
+    *,
+    new_id: WorkId,
+    now: EpochMs,
+    origin: str | None,
+    epoch: int,
+    permit: str | None = None,
 ) -> Redrive | Redeliver | RedrivenWork | NoFailure:
     """Returns a new work item with the old one's request, due now, with all attempts ahead.
 
     The mark is the commit point: a second redrive of the same failure finds the first. A dead
     callback comes first, whatever the outcome, since its target has not received the outcome yet.
+    `permit`: of the new work item's first start; `None` means that the loop makes it.
     """
     if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))
@@ -79,6 +86,7 @@ def decide_redrive(
         state=State.PENDING,
         due_at=now,
         enqueued_at=now,
+        permit=permit,
         redrive_of=old.id,
         epoch=epoch,
     )

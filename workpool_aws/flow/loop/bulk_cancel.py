@@ -49,9 +49,13 @@ def cancel_next_page(session: LoopSession, config: Config | None) -> BulkCancel 
     if not under_way.seen_running:
         in_flight = works_of(session.ports.store, session.pool, session.entries).values()
         off = [work for work in in_flight if is_bulk_canceled(work, config)]
-        cancel_works(session, off, config)
+        ended = cancel_works(session, off, config)
         under_way = replace(under_way, seen_running=True)
-        session.memory = replace(session.memory, bulk_cancel=under_way)
+        # Those that no worker had begun: their entries go when they are checked.
+        over = {key for key in session.entries if key.work_id in ended}
+        session.memory = replace(
+            session.memory, bulk_cancel=under_way, unconfirmed=session.memory.unconfirmed | over
+        )
     shard = under_way.next_shard
     if shard is not None:
         under_way = _cancel_page(session, under_way, shard, config)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.recover import lost_report
-from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.core.report.claim import assignment_of, assignment_to_start
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events
@@ -29,11 +29,15 @@ def recover(ports: Ports, lost: Recover) -> Entry:
     work = lost.work
     claims = ports.invoker.limits(work.spec.target).claims
     report = lost_report(work, target_claims=claims)
-    assignment = assignment_of(work, ports.table)
+    assignment = (
+        assignment_to_start(work, ports.table, lost.key.start)
+        if lost.judged is None
+        else assignment_of(work, ports.table)
+    )
     try:
         if complete(ports, assignment, report, by="recovery", judged=lost.judged):
             recovered = events.Recovered(
-                pool=work.pool, work_id=work.id, job=work.spec.label, start=work.starts
+                pool=work.pool, work_id=work.id, job=work.spec.label, start=lost.key.start
             )
             ports.telemetry.emit(recovered)
     except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Starts committed work items: the start write, then the invoke.
+"""Starts committed work items, or sends them to workers that make the start.
 
 Only the starts of a committed ledger are made here [WP-2].
 """
@@ -13,15 +13,20 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import OWN_FUNCTION, is_own
 from workpool_aws.core.lifecycle import has_expired
 from workpool_aws.core.loop.effects import Begun
-from workpool_aws.core.loop.start import assignment_for, start_write
+from workpool_aws.core.loop.start import (
+    assignment_for,
+    assignment_to_make,
+    is_made_by_worker,
+    start_write,
+)
 from workpool_aws.core.proof import digest_of, start_nonce
-from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.complete import after_refusal, without_payload
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import WorkRef
@@ -36,31 +41,73 @@ from workpool_aws.ports import (
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.effects import Start
+    from workpool_aws.model.messages import Assignment
+    from workpool_aws.ports import FunctionLimits
 
 __all__ = ["begin"]
 
 
 def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
-    """Makes one start, whose nonce comes from `secret` [WP-28].
+    """Makes one start, or sends it to the worker that is to make it [WP-29].
 
-    Never raises: an uncertain start is checked in the next pass, or recovered.
+    Its nonce comes from `secret` [WP-28]. Never raises: an uncertain start is checked in the next
+    pass, or recovered.
     """
     work, number = start.work, start.key.start
     nonce = start_nonce(secret, ports.table, work.pool, work.id, number)
-    running = None
+    function = ports.invoker.limits(work.spec.target)
     with suppress(StoreUnavailable):
         if work.state is State.PENDING and has_expired(work, ports.clock.now()):
             # Since it was chosen, or since the holder died that chose it.
             expire(ports, work)
+        elif is_made_by_worker(work, target_claims=function.claims):
+            return _send_unmade(ports, nonce, function, start)
         else:
-            running = _StartWrite(ports, token, nonce, start).make()
+            return _send_made(_StartWrite(ports, token, nonce, start), function)
+    return Begun(start.key, None, sent=False)
+
+
+def _send_made(write: _StartWrite, function: FunctionLimits) -> Begun:
+    """Makes the start, and sends it. Raises StoreUnavailable: it may or may not be made."""
+    ports, start, running = write.ports, write.start, write.make()
     if running is None:
         return Begun(start.key, None, sent=False)
+    assignment = assignment_for(
+        running,
+        ports.table,
+        nonce=write.nonce,
+        timeout_ms=function.timeout_ms,
+        loop_until=start.loop_until,
+        target_claims=function.claims,
+    )
     # A start that is not put back for certain is left to recovery, after its deadline. A second
     # invoke could run it twice.
     with suppress(StoreUnavailable):
-        _Sender(ports, running, nonce, start).send()
+        _Sender(ports, running, assignment, running.started_at or EpochMs(0)).send()
     return Begun(start.key, running.deadline, sent=True)
+
+
+def _send_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Start) -> Begun:
+    """Sends a committed start that its worker makes; a second event for it does no harm [WP-29].
+
+    Without an answer it is checked again, and sent again while no worker has made it.
+    """
+    now = ports.clock.now()
+    start_by = EpochMs(now + function.event_age_ms)
+    assignment = assignment_to_make(
+        start.work,
+        start.key.start,
+        ports.table,
+        nonce=nonce,
+        start_by=start_by,
+        loop_until=start.loop_until,
+    )
+    answered = False
+    with suppress(StoreUnavailable):
+        answered = _Sender(ports, start.work, assignment, now).send()
+    if not answered:
+        return Begun(start.key, None, sent=False)
+    return Begun(start.key, EpochMs(start_by + function.timeout_ms), sent=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +156,27 @@ class _StartWrite:
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """Sends a start that was just written, or takes it back."""
+    """Sends a start to its worker, or takes it back."""
 
     ports: Ports
-    running: WorkItem
-    nonce: str
-    start: Start
+    work: WorkItem
+    """As the start write left it; pending, if the worker is to make the start."""
+    assignment: Assignment
+    began_at: EpochMs
 
-    def send(self) -> None:
-        """Invokes the worker, if its event can be made in time. Raises StoreUnavailable."""
-        running = self.running
-        owner = WorkRef(running.pool, running.id)
+    def send(self) -> bool:
+        """Invokes the worker, if its event can be made in time.
+
+        False means that Lambda did not answer, so it may have the event or not. Raises
+        StoreUnavailable.
+        """
+        work = self.work
+        owner = WorkRef(work.pool, work.id)
         try:
-            args = read_payload(self.ports, owner, Part.ARGS, running.spec.args)
+            args = read_payload(self.ports, owner, Part.ARGS, work.spec.args)
         except StoreUnavailable as error:
             self._put_back(f"its arguments could not be read: {error}")
-            return
+            return True
         refused = self._refusal()
         if refused is not None:
             report = Report(
@@ -133,69 +185,64 @@ class _Sender:
             self._end(report, refused=True)
         elif args is None:
             self._end(without_payload())
-        elif self.ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
+        elif self.ports.clock.now() - self.began_at > limits.START_TO_INVOKE_MS:
             # So slow since the start write that the worker's `start_by` may be near. A new start is
             # safer than a late one.
             self._put_back("the loop was too slow to invoke it")
         else:
-            self._invoke(args)
+            return self._invoke(args)
+        return True
 
     def _refusal(self) -> str | None:
-        ports, target = self.ports, self.running.spec.target
+        ports, target = self.ports, self.work.spec.target
         function = ports.invoker.limits(target)
         if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
             return f"the target must be {OWN_FUNCTION}"
-        return function.refusal(self.running.pool)
+        return function.refusal(self.work.pool)
 
-    def _invoke(self, args: str) -> None:
-        ports, running = self.ports, self.running
-        assignment = assignment_for(
-            running,
-            ports.table,
-            nonce=self.nonce,
-            timeout_ms=ports.invoker.limits(running.spec.target).timeout_ms,
-            loop_until=self.start.loop_until,
-        )
+    def _invoke(self, args: str) -> bool:
+        ports, work = self.ports, self.work
         for attempt in range(1, limits.INVOKE_TRIES + 1):
             try:
-                ports.invoker.start_work(running.spec.target, assignment, args)
+                ports.invoker.start_work(work.spec.target, self.assignment, args)
             except InvokeThrottled:
                 if attempt < limits.INVOKE_TRIES:
                     ports.clock.sleep(limits.INVOKE_RETRY_MS)
             except InvokeUnanswered as error:
-                # It may have been taken. A second event could run the work item twice, so recovery
-                # decides.
+                # It may have been taken. A second event of a start that the loop has made could run
+                # the work item twice, so recovery decides.
                 self._report_unanswered(str(error) or "no answer")
-                return
+                return False
             except InvokeRefused as refused:
                 now = ports.clock.now()
-                report = after_refusal(running, refused.reason, lasting=refused.lasting, now=now)
-                complete(ports, assignment, report, by="loop", refused=True)
-                return
+                report = after_refusal(work, refused.reason, lasting=refused.lasting, now=now)
+                self._end(report, refused=True)
+                return True
             else:
                 self._report_started()
-                return
+                return True
         self._put_back("Lambda throttled the invoke")
+        return True
 
     def _report_unanswered(self, error: str) -> None:
-        running = self.running
+        a = self.assignment
         unanswered = events.StartUnanswered(
-            pool=running.pool,
-            work_id=running.id,
-            job=running.spec.label,
-            start=running.starts,
+            pool=a.pool,
+            work_id=a.work_id,
+            job=a.label,
+            start=a.start,
             error=error,
         )
         self.ports.telemetry.emit(unanswered)
 
     def _report_started(self) -> None:
-        running = self.running
+        work = self.work
         started = events.Started(
-            pool=running.pool,
-            work_id=running.id,
-            job=running.spec.label,
-            attempt=running.attempts_made + 1,
-            lag_ms=max(0, (running.started_at or 0) - self.start.work.due_at),
+            pool=work.pool,
+            work_id=work.id,
+            job=work.spec.label,
+            attempt=work.attempts_made + 1,
+            lag_ms=max(0, self.began_at - work.due_at),
         )
         self.ports.telemetry.emit(started)
 
@@ -203,5 +250,4 @@ class _Sender:
         self._end(Report(kind=ReportKind.NEVER_DELIVERED, error=reason))
 
     def _end(self, report: Report, *, refused: bool = False) -> None:
-        assignment = assignment_of(self.running, self.ports.table)
-        complete(self.ports, assignment, report, by="loop", refused=refused)
+        complete(self.ports, self.assignment, report, by="loop", refused=refused)

@@ -1,11 +1,14 @@
-"""Claims a start for the invocation that runs it."""
+"""Takes a start for the invocation that runs it: claims it, or makes it."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.report.claim import claim_write, why_refused
+from workpool_aws.core.report.claim import ended_unstarted, take_write, why_refused
+from workpool_aws.core.report.execute import report_not_run
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Unreadable
@@ -29,17 +32,23 @@ class ClaimUnanswered(StoreUnavailable):
         self.token = token
 
 
-def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | None:
-    """Returns the token of this invocation's claim.
+def claim(
+    ports: Ports, assignment: Assignment, *, remaining_ms: int, claims: bool = True
+) -> str | None:
+    """Returns the token of this invocation's claim, after it made the start where that is its part.
 
     `None` means that the start belongs to another delivery or is over, so its code must not run.
-    `remaining_ms`: time left of this invocation. Raises ClaimUnanswered if the claim may or may not
+    `remaining_ms`: time left of this invocation. `claims`: False if it only makes the start, since
+    the effect of its code cannot be doubled. Raises ClaimUnanswered if the claim may or may not
     hold; its code must not run then either.
     """
     token = ports.entropy.token()
-    ends_by = EpochMs(ports.clock.now() + max(0, remaining_ms))
+    now = ports.clock.now()
+    ends_by = EpochMs(now + max(0, remaining_ms))
     try:
-        ports.store.write(claim_write(assignment, token=token, ends_by=ends_by))
+        ports.store.write(
+            take_write(assignment, token=token, now=now, ends_by=ends_by, claims=claims)
+        )
     except ConditionFailed as refused:
         current = refused.current if isinstance(refused.current, WorkItem | Unreadable) else None
         reason = why_refused(current, assignment, token)
@@ -52,6 +61,10 @@ def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | N
                 reason=reason,
             )
             ports.telemetry.emit(event)
+            if ended_unstarted(current, assignment):
+                # Otherwise the entry would occupy its slot until its deadline.
+                with suppress(StoreUnavailable):
+                    complete(ports, assignment, report_not_run(reason), by="worker")
             return None
     except StoreUnavailable as error:
         raise ClaimUnanswered(error, token) from error

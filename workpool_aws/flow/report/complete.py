@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.pool.kick import KickReason
-from workpool_aws.core.proof import callback_nonce
+from workpool_aws.core.proof import callback_nonce, start_permit
+from workpool_aws.core.report.claim import ended_unstarted, is_unmade, make_write
 from workpool_aws.core.report.complete import (
     Finish,
     Ignored,
@@ -152,6 +153,12 @@ class _Completion:
     def by_stored_item(self) -> bool:
         """Reads the work item first, and takes the policy from it."""
         current = self.ports.store.get(WorkRef(self.a.pool, self.a.work_id))
+        if is_unmade(current, self.a):
+            return self._unmade().by_read_item(self._make_start())
+        return self.by_read_item(current)
+
+    def by_read_item(self, current: WorkItem | Unreadable | None) -> bool:
+        """Takes the policy from the work item as it was just read."""
         known = as_stored(self.a, current)
         if isinstance(known, Ignored):
             return self._pass_over(known, current)
@@ -163,6 +170,29 @@ class _Completion:
             return step.start_again(current)
         return step.by_policy()
 
+    def _unmade(self) -> _Completion:
+        """Returns this completion for a start that no worker has made.
+
+        A failure in Lambda's record came before user code then, so the start is requeued.
+        """
+        if self.by != "destination" or self.report.kind is not ReportKind.FAILED:
+            return self
+        return replace(self, report=replace(self.report, kind=ReportKind.NEVER_DELIVERED))
+
+    def _make_start(self) -> WorkItem | Unreadable | None:
+        """Makes the start in place of the worker, and returns the work item as it is then.
+
+        No event of this start can make it any more [WP-29], so it can end as any other. Nothing
+        runs under it: its deadline is now.
+        """
+        now = self.ports.clock.now()
+        token = self.ports.entropy.token()
+        write = make_write(self.a, token=token, now=now, ends_by=now, claim=None)
+        try:
+            return _work(self.ports.store.write(write).record)
+        except ConditionFailed as met:
+            return _work(met.current)
+
     def by_policy(self) -> bool:
         """Ends the work item, or tries again, as its retry policy says."""
         decision = decide_report(
@@ -172,6 +202,7 @@ class _Completion:
             jitter=self.ports.entropy.fraction(),
             judged=self.judged,
             nonce=self._callback_nonce(),
+            permit=self._next_permit(),
         )
         match decision:
             case Retry():
@@ -237,6 +268,8 @@ class _Completion:
             self._follow_up(current, outcome, overdue_expiries(current))
         else:
             self._suspect(current)
+            if ended_unstarted(current, self.a):
+                write_notice(self.ports, make_notice(self.ports, self.a, NoticeKind.CHECK))
             self._ignore(ignored)
         return False
 
@@ -288,13 +321,15 @@ class _Completion:
 
     def start_again(self, current: WorkItem) -> bool:
         """Requeues or postpones the start. After too many of these it ends as a failure instead."""
-        now = self.ports.clock.now()
+        now, permit = self.ports.clock.now(), self._next_permit()
         decision: Requeue | Postpone | None
         if self.report.kind is ReportKind.SNOOZED:
-            decision = decide_snooze(self.a, current, self.report, now=now)
+            decision = decide_snooze(self.a, current, self.report, now=now, permit=permit)
             failure = snoozed_too_often
         else:
-            decision = decide_put_back(self.a, current, self.report, now=now, refused=self.refused)
+            decision = decide_put_back(
+                self.a, current, self.report, now=now, refused=self.refused, permit=permit
+            )
             failure = never_delivered
         if decision is None:
             return replace(self, report=failure(self.report)).by_policy()
@@ -363,6 +398,9 @@ class _Completion:
 
     def _callback_nonce(self) -> str | None:
         return callback_nonce(self.ports.entropy.token()) if self.a.callback_outcomes else None
+
+    def _next_permit(self) -> str:
+        return start_permit(self.ports.entropy.token())
 
     def _suspect(self, current: WorkItem | Unreadable | None) -> None:
         """Keeps a failure that does not count yet, and puts a notice for a check.

@@ -3,7 +3,8 @@
 Each state has its source, so history is read only where it is asked for:
 
 * running: the entries of the ledger
-* pending: the range from the loop's cursor on, since no pending work item lies before it
+* pending: the range from the loop's cursor on, and the entries of the ledger, since no other pending
+  work item lies before it
 * dead: the index of dead letters
 * finished, and all: the whole range, with its history
 """
@@ -22,7 +23,7 @@ from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.flow.views.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef, readable
-from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +47,7 @@ def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
     lister = _Lister(ports, pool, listing, ledger_of(ports.store, pool))
     match listing.state:
         case "running":
-            rows = lister.running()
+            rows = lister.committed()
         case "pending":
             rows = lister.pending()
         case "dead":
@@ -84,7 +85,7 @@ class _Lister:
                 items.setdefault(row.work.id, row.work)
         return Page(self._listed(items), None)
 
-    def running(self) -> Iterator[_Seen]:
+    def committed(self) -> Iterator[_Seen]:
         """Yields the work items that the ledger names, since only these can be running."""
         low, high = self.listing.low, self.listing.high
         ids = {key.work_id for key in self.ledger.entries} if self.ledger is not None else set()
@@ -99,21 +100,15 @@ class _Lister:
             yield from (_Seen(ref.id, readable(found.get(ref))) for ref in some)
 
     def pending(self) -> Iterator[_Seen]:
-        """Yields the work items that the loop may still find, and those that it has passed."""
-        # Committed to start, and not started yet: the cursor has passed them.
-        entries = {} if self.ledger is None else self.ledger.entries
-        unconfirmed = [
-            WorkRef(self.pool, key.work_id) for key, entry in entries.items() if not entry.confirmed
-        ]
-        behind = [
-            work.id
-            for work in self.ports.store.get_many(unconfirmed).values()
-            if isinstance(work, WorkItem) and work.state is State.PENDING
-        ]
-        return self._in_order(
-            self._due_from(shard, min([deep_low(mark.work_cursor), *behind]))
+        """Yields the work items that the loop may still find, and those that the ledger names.
+
+        The cursor has passed the latter, though a worker may not have begun them.
+        """
+        found = (
+            self._due_from(shard, deep_low(mark.work_cursor))
             for shard, mark in enumerate(marks_of(self.ledger))
         )
+        return self._in_order([self.committed(), *found])
 
     def whole(self, collection: Collection) -> Iterator[_Seen]:
         """Yields every work item of a collection."""

@@ -17,6 +17,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.delivery import record_of_redelivery
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.redrive import (
     NoFailure,
     Redeliver,
@@ -171,7 +172,10 @@ class _Redrives:
     def _decide(self, old: WorkItem) -> NoFailure | RedrivenWork | Redrive | Redeliver:
         now, bits = self.ports.clock.now(), self.ports.entropy.bits(75)
         new_id = WorkId(make_id(now, random_bits=bits, shard=shard_of(old.id)))
-        return decide_redrive(old, new_id=new_id, now=now, origin=self.origin, epoch=self.epoch)
+        permit = start_permit(self.ports.entropy.token())
+        return decide_redrive(
+            old, new_id=new_id, now=now, origin=self.origin, epoch=self.epoch, permit=permit
+        )
 
     def _commit(self, old: WorkItem, decision: Redrive) -> bool:
         work, chunks = packed(self._with_inputs_of(old, decision.work))

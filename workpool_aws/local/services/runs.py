@@ -80,10 +80,10 @@ class _Run:
 
     @property
     def must_claim(self) -> bool:
-        """True if the handler claims its start by its first service call."""
+        """True if the handler claims or makes its start by its first service call."""
         assignment = self.assignment
         decorated = self.this.resolved.function.decorated
-        return decorated and assignment is not None and assignment.claimed
+        return decorated and assignment is not None and assignment.is_exclusive
 
     def refuse(self, _reason: object) -> None:
         """Note that its claim was refused."""

@@ -232,8 +232,8 @@ def place_reasons(work: WorkItem, records: PoolRecords) -> list[WhyReason]:
         return [
             reason(
                 "chosen",
-                "The loop has committed a slot to it, and has not written its start yet.",
-                "The same loop's start, within a moment, or that of the next loop.",
+                "The loop has committed a slot to it, and its start is not made yet.",
+                "The start, within a moment: by its worker, once Lambda delivers its event, or by the loop.",
             )
         ]
     shard = shard_of(work.id)

@@ -1,0 +1,64 @@
+"""Owns the processes of version 0.1 in a simulated run: callers, loops and workers that know no start made by a worker [WP-29].
+
+Each process is of one version for all of its life, by its name. What one of 0.1 does differently is
+patched into the functions where the two differ.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+from unittest.mock import patch
+
+from workpool_aws.api import pool
+from workpool_aws.core.loop import recover
+from workpool_aws.core.loop.recover import Begin, Verdict
+from workpool_aws.flow.loop import start
+from workpool_aws.flow.report import complete
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import Unreadable
+from workpool_aws.model.work import State, WorkItem
+
+__all__ = ["is_first_version", "two_versions"]
+
+_OF_THREE: Final = 3
+
+
+def is_first_version(seed: int, process: str) -> bool:
+    """Whether this process runs version 0.1: one of three does."""
+    root = process.partition("/")[0]
+    return zlib.crc32(f"{seed} {root}".encode()) % _OF_THREE == 0
+
+
+@contextmanager
+def two_versions(is_old: Callable[[], bool]) -> Iterator[None]:
+    """Inside, processes for which `is_old` holds do as version 0.1 did."""
+    made_by_worker, judge_entry = start.is_made_by_worker, recover.judge_entry
+    permit, sent = complete.start_permit, start.assignment_for
+
+    def made(work: WorkItem, *, target_claims: bool) -> bool:
+        return not is_old() and made_by_worker(work, target_claims=target_claims)
+
+    def judged(key: EntryKey, work: WorkItem | Unreadable | None, **more: object) -> Verdict:
+        pending = isinstance(work, WorkItem) and work.state is State.PENDING
+        if is_old() and pending and work.starts + 1 == key.start and not work.cancel_requested:
+            return Begin(work)
+        return judge_entry(key, work, **more)  # type: ignore[arg-type]
+
+    def told(*given: object, **more: object) -> Assignment:
+        return sent(*given, **{**more, "target_claims": not is_old()})  # type: ignore[arg-type]
+
+    def drawn(token: str) -> str | None:
+        return None if is_old() else permit(token)
+
+    with (
+        patch.object(start, "is_made_by_worker", made),
+        patch.object(recover, "judge_entry", judged),
+        patch.object(start, "assignment_for", told),
+        patch.object(complete, "start_permit", drawn),
+        patch.object(pool, "start_permit", drawn),
+    ):
+        yield
