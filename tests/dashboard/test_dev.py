@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kit.asgi import Client
-from workpool_aws import UsageError, Work, Workpool
+from workpool_aws import Transaction, UsageError, Work, Workpool
 from workpool_aws.cli.dev import times_of
 from workpool_aws.cli.main import main
 from workpool_aws.dashboard import dashboard_app
@@ -52,6 +52,20 @@ def test_forms_ask_for_arguments_of_signature(workshop: Workshop) -> None:
         ]
     }
     assert (workshop.table, workshop.pool_of("send_email")) == ("shop", "email")
+
+
+def test_jobs_of_one_function_have_forms(cloud: LocalCloud) -> None:
+    @POOL.mutation
+    def book(tx: Transaction, seat: int) -> None:
+        tx.put("seats", {"id": seat})
+
+    workshop = Workshop(cloud, [POOL.handler(send_email, book, email_sent)])
+
+    assert list(workshop.jobs()) == ["book", "send_email"]
+    assert [each.name for each in workshop.jobs()["book"]] == ["seat"]
+    work_id = workshop.enqueue("send_email", {"to": "a"})
+    cloud.run_until_idle()
+    assert POOL.status(None, work_id).outcome == "success"
 
 
 def test_enqueued_work_item_has_values_of_form(cloud: LocalCloud, workshop: Workshop) -> None:

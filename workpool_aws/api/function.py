@@ -50,6 +50,11 @@ class JobFunction:
         vars(self)["__workpool__"] = True
         vars(self)[JOBS_MARK] = tuple(self._by_name)
 
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The decorated functions, by the names of their jobs."""
+        return dict(self._by_name)
+
     def __repr__(self) -> str:
         return f"<handler of {', '.join(self._by_name)}>"
 

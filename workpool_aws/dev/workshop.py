@@ -9,6 +9,9 @@ from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
+from workpool_aws.api.function import JobFunction
+from workpool_aws.api.job import job_at
+from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import Work
 from workpool_aws.api.worker import Worker
 from workpool_aws.errors import UsageError
@@ -68,8 +71,9 @@ class Workshop:
         self._jobs: dict[str, Worker[Any, Any, Any]] = {}
         for handler in handlers:
             cloud.function(handler)
-            if isinstance(handler, Worker):
-                self._jobs[handler.job.name] = handler
+            members = handler.handlers.values() if isinstance(handler, JobFunction) else [handler]
+            workers = (job_at(member) for member in members)
+            self._jobs |= {each.job.name: each for each in workers if isinstance(each, Worker)}
         tables = sorted({each.table for each in self._jobs.values()})
         if len(tables) > 1:
             raise UsageError("HANDLER", ", ".join(tables), "of pools of one table")
@@ -139,7 +143,7 @@ def _fields_of(worker: Worker[Any, Any, Any]) -> list[JobField]:
             default="" if each.default is each.empty else repr(each.default),
         )
         for each in parameters
-        if each.annotation is not Work
+        if each.annotation not in (Work, Transaction)
     ]
 
 
