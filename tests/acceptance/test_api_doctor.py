@@ -46,6 +46,11 @@ def forgotten_pool(cloud: LocalCloud) -> None:
     cloud.advance(timedelta(minutes=1))
 
 
+def limit_of_nothing(cloud: LocalCloud) -> None:
+    pool = cloud.workpool("email", max_parallelism=0)
+    pool.enqueue_action(None, "echo", {})
+
+
 def retrying_function(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email")
 
@@ -65,6 +70,7 @@ def no_deployment(cloud: LocalCloud) -> None:
         (nothing, []),
         (dead_loop, ["pool_stuck"]),
         (forgotten_pool, ["pool_forgotten"]),
+        (limit_of_nothing, ["pool_forgotten"]),
         (retrying_function, ["retries_on"]),
         (no_deployment, ["not_deployed"]),
     ],

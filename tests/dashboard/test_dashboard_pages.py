@@ -87,6 +87,7 @@ def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
     assert "workpool resume" in work
     assert "set by a caller outside Lambda" in pool
     assert "It is due at 2026-01-01" in works
+    assert '<option value="send_email">' in works
     for page in (overview, pool, works, work):
         assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from workpool_aws.core.views.instants import stamp
+from workpool_aws.core import limits
+from workpool_aws.core.views.status import config_of
 from workpool_aws.core.views.why.answer import short_name
 from workpool_aws.text import as_line
 
@@ -157,26 +158,27 @@ def _destinations(subject: str, facts: FunctionFacts, deployment: Deployment) ->
     )
 
 
-def stuck(pool: str, reason: str, minutes: int) -> Finding:
-    """Returns the finding for a pool that the watchdog should have started long ago."""
+def stuck(pool: str, reason: str) -> Finding:
+    """Returns the finding for a pool that needs a loop, by the watchdog's rules of ticks ago."""
     return Finding(
         code="pool_stuck",
         subject=pool,
-        text=f"It has needed a loop for {minutes} minutes or more: {reason}.",
-        remedy="Check that the watchdog's schedule is enabled, that its function runs without "
-        "errors, and that it may invoke the loop. An enqueue in the pool starts a loop, too.",
+        text=f"It needs a loop and has none: {reason}.",
+        remedy="If it stays so for a minute, check that the watchdog's schedule is enabled, that "
+        "its function runs without errors, and that it may invoke the loop. An enqueue in the pool "
+        "starts a loop, too.",
     )
 
 
 def forgotten(pool: str, config: Config) -> Finding:
     """Returns the finding for a pool that lets nothing start although work items are due."""
-    by = config.override_by if config.override_paused else config.base_by
-    at = config.override_at if config.override_paused else config.base_at
-    when = "" if at is None else f" since {stamp(at)}"
+    limit = config_of(config, max_parallelism_default=limits.PARALLELISM_DEFAULT)
+    source = limit.override or limit.base
+    when = "" if source.at is None else f" since {source.at:%Y-%m-%d %H:%M:%SZ}"
     return Finding(
         code="pool_forgotten",
         subject=pool,
-        text=f"Its limit is 0{when}, set by {as_line(by or 'a caller that is not known')}, and "
-        "work items are due.",
+        text=f"Its limit is 0{when}, set by {as_line(source.by or 'no known caller')}, and work "
+        "items are due.",
         remedy="`workpool resume` or `workpool limit N`, or `workpool cancel --all`.",
     )

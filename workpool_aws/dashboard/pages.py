@@ -57,6 +57,7 @@ class ReadPages:
         name, wanted = request.path_params["pool"], filter_of(request)
         after = request.query_params.get("after") or None
         answer = await run_in_threadpool(self._insights.works, name, wanted, after)
+        jobs = await run_in_threadpool(self._insights.jobs)
         query = {key: value for key, value in request.query_params.items() if key != "after"}
         following = urlencode({**query, "after": answer.value.next or ""})
         return self._pages.page(
@@ -66,6 +67,7 @@ class ReadPages:
             cost=answer.cost,
             name=name,
             wanted=wanted,
+            jobs=jobs.value,
             states=_STATES,
             rows=answer.value.rows,
             following=following if answer.value.next else None,

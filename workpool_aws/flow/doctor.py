@@ -97,7 +97,7 @@ class _Examination:
         then = EpochMs(now - limits.WHY_WATCHDOG_LATE_MS)
         reason = needs_a_kick(ports.store, ports.telemetry, pool, then, ever=True)
         if reason is not None:
-            yield stuck(pool, reason, limits.WHY_WATCHDOG_LATE_MS // limits.WATCHDOG_MS)
+            yield stuck(pool, reason)
         config = ports.store.get(ConfigRef(pool))
         if isinstance(config, Unreadable):
             yield Finding(
