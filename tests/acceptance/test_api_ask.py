@@ -127,7 +127,7 @@ def test_batch_of_statuses_stands_in_order_of_its_ids(cloud: LocalCloud) -> None
 
 
 @both_engines
-def test_failure_tells_its_error_and_its_type(cloud: LocalCloud, answer: Answer) -> None:
+def test_callback_of_failure_has_its_error_and_type(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(boom), {"n": 42})
     cloud.run_until_idle()

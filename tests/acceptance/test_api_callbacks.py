@@ -95,7 +95,7 @@ def test_decorated_handler_receives_event_and_says_that_it_ran(cloud: LocalCloud
     ],
 )
 @pytest.mark.peer("LB01")
-def test_excluded_outcomes_are_not_told(
+def test_excluded_outcomes_have_no_callback(
     cloud: LocalCloud, exclude: list[str], expected: list[str]
 ) -> None:
     pool, told = cloud.workpool(), Told()
@@ -163,7 +163,7 @@ def test_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
     ]
 
 
-def test_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
+def test_work_whose_cancel_is_requested_while_it_runs_is_reported_as_canceled(
     cloud: LocalCloud,
 ) -> None:
     pool, told = cloud.workpool(), Told()
@@ -181,7 +181,7 @@ def test_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
     assert [event["result"] for event in told.events] == [{"kind": "canceled"}]
 
 
-def test_queue_and_topic_are_told_in_memory(cloud: LocalCloud) -> None:
+def test_queue_and_topic_are_notified_in_memory(cloud: LocalCloud) -> None:
     pool, fn = cloud.workpool(), cloud.function(double)
     queued = pool.enqueue_action(None, fn, {"n": 1}, on_complete=QUEUE, context={"a": 1})
     noted = pool.enqueue_action(None, fn, {"n": 2}, on_complete=TOPIC)
@@ -199,7 +199,7 @@ def test_queue_and_topic_are_told_in_memory(cloud: LocalCloud) -> None:
     ]
 
 
-def test_queue_and_topic_are_told_on_moto() -> None:
+def test_queue_and_topic_are_notified_on_moto() -> None:
     with LocalCloud(engine="moto") as cloud:
         sqs, sns = boto3.client("sqs"), boto3.client("sns")
         url = sqs.create_queue(QueueName="done")["QueueUrl"]

@@ -106,7 +106,7 @@ def test_key_that_no_chunk_has_is_set_aside(engine, sort):
     assert isinstance(decode(item), Unreadable)
 
 
-def test_damaged_chunk_is_told(engine):
+def test_damaged_chunk_is_reported(engine):
     engine.inject(f"email#payload#{an_id()}", "result/1", {"x": 5})
 
     damaged = engine.store.get(ref_of(CHUNK))

@@ -205,7 +205,7 @@ def test_put_takes_place_of_whole_record(store):
     assert store.get(WorkRef(POOL, work_id(1))) == make_work(1)
 
 
-def test_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
+def test_put_if_absent_fails_on_present_item_and_returns_it(store):
     mine = make_status(written_by="mine")
     store.write(Put(mine, IsAbsent()))
 
@@ -216,7 +216,7 @@ def test_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
     assert store.get(StatusRef(POOL)) == mine
 
 
-def test_failed_condition_on_nothing_tells_none(store):
+def test_failed_condition_on_nothing_returns_none(store):
     with pytest.raises(ConditionFailed) as refused:
         store.write(Put(make_status(), Is("generation", 3)))
 
@@ -896,7 +896,7 @@ def test_damaged_item_counts_in_pages_limit(engine):
     ) == [work_id(3)]
 
 
-def test_failed_condition_on_damaged_item_tells_it(engine):
+def test_failed_condition_on_damaged_item_returns_it(engine):
     engine.inject(f"{POOL}#control", "status", {"s": "dancing"})
 
     with pytest.raises(ConditionFailed) as refused:

@@ -74,7 +74,7 @@ def test_undecorated_function_reports_through_its_destinations(make_pool, finish
     assert (badly.outcome, pool.result(None, ids[1]).error) == ("failed", "asked to")
 
 
-def test_worker_that_ends_without_word_is_told_by_its_destination(make_pool, finished):
+def test_worker_that_ends_without_report_is_reported_by_its_destination(make_pool, finished):
     pool = make_pool("vanishing")
     ids = pool.enqueue_action_batch(None, "vanish", [{"how": "exit"}, {"how": "outstay"}])
 
@@ -184,7 +184,7 @@ def test_queue_is_told_how_work_ended(deployed, make_pool, finished):
     assert once(lambda: pool.status(None, work_id).callback == "delivered")
 
 
-def test_what_killed_completion_was_told_is_told_again(cloud, deployed, make_pool, finished):
+def test_event_of_killed_completion_is_delivered_again(cloud, deployed, make_pool, finished):
     pool = make_pool("unheard")
     for idle in list(processes_of(cloud, deployed.completion)):
         os.kill(idle, signal.SIGKILL)

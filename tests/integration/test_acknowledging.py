@@ -97,7 +97,7 @@ def test_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
 @pytest.mark.parametrize(
     "error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()]
 )
-def test_loop_that_cannot_be_invoked_is_told_and_left_to_watchdog(error: Exception) -> None:
+def test_loop_that_cannot_be_invoked_is_reported_and_left_to_watchdog(error: Exception) -> None:
     """[WP-20] The enqueue is acknowledged all the same."""
     stage = Stage()
     stage.invoker.refuses_loop = (
@@ -120,7 +120,7 @@ def test_short_throttle_of_loop_is_waited_for() -> None:
     assert stage.telemetry.of(KickFailed) == []
 
 
-def test_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None:
+def test_completion_with_unanswered_kick_is_recorded_and_reported() -> None:
     """[WP-4] The watchdog finds the report."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})

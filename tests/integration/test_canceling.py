@@ -276,7 +276,7 @@ def test_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
     ]
 
 
-def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
+def test_cancel_by_another_caller_is_answered_as_such() -> None:
     """[WP-7] The second canceller met the end."""
     stage = Stage()
     pool = stage.pool()
@@ -396,7 +396,7 @@ def test_cancel_kicks_only_loop_that_waits_for_that_work(canceled: str, kicks: i
     assert stage.status().wake_at == time_of(ids["late" if canceled == "soon" else "soon"])
 
 
-def test_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
+def test_pending_work_with_requested_cancel_is_not_begun() -> None:
     """[WP-7] None ever is: a retry and a put back are refused where a cancel was asked for."""
     work = a_work(cancel_requested=True)
 
@@ -505,7 +505,7 @@ def test_cancel_that_cannot_kick_has_canceled_all_same(stage: Stage) -> None:
     assert len(stage.telemetry.of(KickFailed)) == 1
 
 
-def test_asking_running_work_kicks_nobody(stage: Stage) -> None:
+def test_cancel_request_of_running_work_kicks_no_loop(stage: Stage) -> None:
     """[WP-23] Its loop has nothing to do about it."""
     stage.place(a_running_work())
     stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000, saturated=True)

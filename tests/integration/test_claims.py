@@ -156,7 +156,7 @@ def test_work_that_is_not_claimed_needs_no_token() -> None:
 
 
 @pytest.mark.peer("SM18", "SM34", "CP12")
-def test_second_report_changes_nothing_and_is_told() -> None:
+def test_second_report_changes_nothing_and_is_logged() -> None:
     """[WP-4] [WP-6]"""
     stage = Stage()
     work, a = running(stage, claimed=False)
@@ -169,7 +169,7 @@ def test_second_report_changes_nothing_and_is_told() -> None:
 
 
 @pytest.mark.peer("SM16", "SM19")
-def test_report_of_earlier_start_changes_nothing_and_is_told() -> None:
+def test_report_of_earlier_start_changes_nothing_and_is_logged() -> None:
     """[WP-4] It reports nothing to the loop either: the later start keeps its slot."""
     stage = Stage()
     work, a = running(stage, claimed=False, starts=2, retry=RetryPolicy())

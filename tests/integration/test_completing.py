@@ -32,7 +32,7 @@ def test_put_back_of_work_that_is_gone_changes_nothing() -> None:
     assert [event.work_id for event in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
 
 
-def test_put_back_that_came_too_late_is_not_told_as_one() -> None:
+def test_late_put_back_is_not_reported_as_one() -> None:
     stage = Stage()
     stage.place(a_running_work(starts=2))
 

@@ -41,7 +41,7 @@ def set_aside(sort: str) -> SetAside:
     return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
 
 
-def test_damaged_row_of_works_is_told_and_passed_over() -> None:
+def test_damaged_row_of_works_is_reported_and_passed_over() -> None:
     """[WP-12] Before and behind it, everything runs; it is neither removed nor repaired."""
     stage = Stage()
     pool = stage.pool(max_parallelism=1)
@@ -129,7 +129,7 @@ def test_damaged_report_hides_no_other() -> None:
     assert stage.ledger().entries == {}
 
 
-def test_pointer_to_damaged_work_hurts_nobody_else() -> None:
+def test_pointer_to_damaged_work_hurts_no_other_work() -> None:
     """[WP-12]"""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
@@ -258,7 +258,7 @@ def test_work_item_with_least_key_of_its_time_is_waited_for_at_rest() -> None:
     assert len(stage.clock.slept_ms) < 100
 
 
-def test_damaged_item_is_told_once_and_so_many_are_enough(
+def test_damaged_item_is_reported_once_and_only_up_to_bound(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""

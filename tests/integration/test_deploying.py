@@ -391,7 +391,7 @@ def test_deployments_do_not_take_turns_even_if_three() -> None:
     ]
 
 
-def test_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
+def test_changed_deployment_is_reported_at_once_although_another_was_replaced() -> None:
     stage = Stage()
     for deployment in (other(5), deployed(3), deployed(4)):
         with_environment(stage, deployment)

@@ -39,9 +39,7 @@ def late_and_repeated(stage: Stage, apply: Apply) -> Written:
     ],
     ids=["enqueued at another time", "for another function", "with other arguments"],
 )
-def test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own(
-    stage: Stage, other: WorkItem
-) -> None:
+def test_other_work_under_same_id_is_not_taken_for_own(stage: Stage, other: WorkItem) -> None:
     """[WP-3] Acknowledged, it would be lost."""
     stage.place(other)
 

@@ -138,7 +138,7 @@ def test_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that_r
 
 
 @pytest.mark.parametrize("table", ["workpool-local", None])
-def test_record_of_ours_that_cannot_be_read_is_told_and_fails_function(
+def test_unreadable_record_of_ours_is_reported_and_fails_function(
     table: str | None,
 ) -> None:
     own = {**assignment_to_wire(an_assignment()), "version": 2, "table": table}

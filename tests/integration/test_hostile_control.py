@@ -245,7 +245,7 @@ def test_damaged_row_of_registry_is_written_anew() -> None:
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["registry"]
 
 
-def test_damage_that_stays_is_told_by_watchdog_once_hour() -> None:
+def test_lasting_damage_is_reported_by_watchdog_once_an_hour() -> None:
     stage = Stage()
     stage.memory.inject("#pools", "no pool's name", {"at": 1})
     stage.run(3 * HOUR, watchdog=True)
@@ -253,7 +253,7 @@ def test_damage_that_stays_is_told_by_watchdog_once_hour() -> None:
     assert len(stage.telemetry.of(SetAside)) == 3
 
 
-def test_damage_that_stays_is_told_once_hour_by_other_parts_of_tick_too() -> None:
+def test_lasting_damage_is_reported_once_an_hour_by_other_parts_of_tick_too() -> None:
     stage = Stage()
     stage.place(
         LoopStatus(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW),

@@ -58,7 +58,7 @@ def test_context_and_result_arrive_whole_and_expire_with_their_work(
     assert None not in expiries.values()
 
 
-def test_canceled_work_tells_its_large_context(cloud: LocalCloud) -> None:
+def test_callback_of_canceled_work_has_its_large_context(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     told: list[object] = []
     target = cloud.function(lambda event, _: told.append(event["context"]), name="ended")
@@ -72,7 +72,7 @@ def test_canceled_work_tells_its_large_context(cloud: LocalCloud) -> None:
     assert None not in expiries_of(cloud, work_id).values()
 
 
-def test_outcome_that_is_not_told_lets_context_expire(cloud: LocalCloud) -> None:
+def test_outcome_without_callback_lets_context_expire(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     target = cloud.function(lambda event, _: None, name="ended")
     fn = cloud.function(pool.action(lambda: "r" * 20_000), name="make")
@@ -111,7 +111,7 @@ def test_callback_too_large_for_its_target_is_dead_and_harms_no_other(
     assert expiries_of(cloud, large) == {Part.CONTEXT: None, Part.RESULT: None}
 
 
-def test_context_that_somebody_removed_is_dead_callback(cloud: LocalCloud) -> None:
+def test_callback_whose_context_was_removed_is_dead(cloud: LocalCloud) -> None:
     """[WP-12]"""
     pool = cloud.workpool()
     told: list[object] = []

@@ -164,9 +164,7 @@ def test_canceled_work_lets_its_arguments_expire(
 
 
 @pytest.mark.parametrize("claimed", [True, False], ids=["claimed", "retriable"])
-def test_arguments_that_somebody_removed_fail_their_own_work_only(
-    cloud: LocalCloud, claimed: bool
-) -> None:
+def test_removed_arguments_fail_only_their_own_work(cloud: LocalCloud, claimed: bool) -> None:
     """[WP-12] At once and for good, with an error that says what is wrong; the work and what is left of it expire as ever."""
     pool = cloud.workpool(max_parallelism=2)
     fn = cloud.function(pool.action(echo))
@@ -193,7 +191,7 @@ def test_arguments_that_somebody_removed_fail_their_own_work_only(
     assert chunk_of(cloud, bad, Part.ARGS, 2).expires_at is not None
 
 
-def test_result_that_somebody_removed_is_not_found_and_stays_success(cloud: LocalCloud) -> None:
+def test_removed_result_is_not_found_and_stays_success(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(pool.action(echo)), {"text": "x" * 20_000})
     cloud.run_until_idle()

@@ -65,7 +65,7 @@ def test_commit_names_no_more_than_limit() -> None:
     assert len(stage.invoker.started) == 61
 
 
-def test_pool_that_nobody_limited_has_default() -> None:
+def test_unlimited_pool_has_default() -> None:
     """[WP-1]"""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * (limits.PARALLELISM_DEFAULT + 5))

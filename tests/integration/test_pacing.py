@@ -357,7 +357,7 @@ def test_drain_alone_is_progress_and_keeps_loop_up() -> None:
     assert stage.telemetry.of(NoProgress) == []
 
 
-def test_pass_that_moved_something_is_told_and_no_other() -> None:
+def test_only_pass_that_moved_something_is_reported() -> None:
     stage = Stage()
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run()

@@ -89,7 +89,7 @@ def test_rates_are_those_of_attempts_that_completed(cloud: LocalCloud) -> None:
     assert (stats.pending, stats.scheduled, stats.running, stats.at_least) == (0, 1, 0, False)
 
 
-def test_backlog_is_told_apart_from_what_is_due_later(cloud: LocalCloud) -> None:
+def test_backlog_excludes_what_is_due_later(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
     slow = cloud.function(lambda event, _: None, name="slow", takes=5 * MINUTE, timeout=10 * MINUTE)
     pool.enqueue_action_batch(None, slow, [{}] * 5)

@@ -213,7 +213,7 @@ def test_nonce_of_start_is_its_own_and_same_each_time() -> None:
     ["NaN", "[1", "", "1 2", "9" * 5_000, "[" * 100_000, "[Infinity]", "'x'"],
     ids=lambda text: text[:9],
 )
-def test_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
+def test_damaged_result_is_reported_as_gone(text: str) -> None:
     """[WP-12] Its status and the pool's list are not hurt."""
     stage = Stage()
     ended = {

@@ -151,7 +151,7 @@ def test_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud) 
 
 
 @pytest.mark.parametrize("size", [10, 400_000])
-def test_its_target_is_told_of_both_ends_with_same_context(cloud: LocalCloud, size: int) -> None:
+def test_target_is_notified_of_both_ends_with_same_context(cloud: LocalCloud, size: int) -> None:
     pool, mender, told = cloud.workpool(), Mender(), []
     target = cloud.function(
         lambda event, _: told.append((event["work_id"], event["context"], event["result"]["kind"])),

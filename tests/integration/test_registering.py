@@ -30,9 +30,7 @@ def registered(stage: Stage) -> set[str]:
     return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
 
 
-def test_work_of_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_tick_that_names_it() -> (
-    None
-):
+def test_work_of_unregistered_pool_is_stored_reported_and_found_by_tick_that_names_it() -> None:
     """[WP-3] [WP-20]"""
     stage = Stage()
     stage.store.plan(puts(Registration), denied, times=2)
@@ -75,7 +73,7 @@ def test_pools_are_registered_once_and_nothing_is_read_for_none() -> None:
     assert stage.memory.get(RegistrationRef("billing")) == written
 
 
-def test_row_that_could_not_be_written_is_told_and_written_by_next_tick() -> None:
+def test_unwritten_row_is_reported_and_written_by_next_tick() -> None:
     stage = Stage()
     stage.store.plan(puts(Registration), lost_before)
 

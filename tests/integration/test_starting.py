@@ -417,7 +417,7 @@ def test_pointer_stays_until_its_work_was_seen_to_start() -> None:
     assert seen == [1]
 
 
-def test_lag_told_is_from_due_to_start_write() -> None:
+def test_reported_lag_is_from_due_to_start_write() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
     stage.run()

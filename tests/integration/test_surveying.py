@@ -24,7 +24,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> LocalCloud:
     return LocalCloud(engine="memory")
 
 
-def test_backlog_is_told_with_its_age(cloud: LocalCloud) -> None:
+def test_backlog_is_reported_with_its_age(cloud: LocalCloud) -> None:
     with cloud:
         fn = cloud.function(
             lambda *_: None, name="slow", takes=timedelta(minutes=10), timeout=timedelta(minutes=15)

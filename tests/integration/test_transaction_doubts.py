@@ -132,7 +132,7 @@ def test_refusal_of_request_that_the_sdk_repeated_is_no_answer() -> None:
         kept[0]()
 
 
-def test_doubt_that_nothing_answers_is_told_and_resolved_later() -> None:
+def test_unanswered_doubt_is_reported_and_resolved_later() -> None:
     world = World()
     tx = enqueued(world)
     world.store.plan(puts(WorkItem), lost_after, times=None)
@@ -183,7 +183,7 @@ def test_conflicts_are_tried_again_and_bounded() -> None:
     assert not other.resolve()
 
 
-def test_applied_transaction_whose_kick_is_not_answered_is_told_as_such() -> None:
+def test_applied_transaction_with_unanswered_kick_is_reported_as_applied() -> None:
     world = World()
     tx = enqueued(world)
     world.store.plan(puts(WorkItem), first(lambda: world.store.plan(every, lost_before)))

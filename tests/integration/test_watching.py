@@ -158,7 +158,7 @@ def test_due_work_of_pool_that_rests_for_long_is_found_by_next_ticks(
 
 
 @pytest.mark.parametrize(("start", "reason"), [(1, "a report that no loop has settled"), (2, None)])
-def test_report_of_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
+def test_unsettled_report_of_entry_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
     stage = watched_stage(entries=(KEY,), limit=1)
     stage.place(

@@ -67,7 +67,7 @@ def test_retry_that_succeeds_is_success(bench: Any) -> None:
     assert conditions(bench) == [(60_000, "Success", 2)]
 
 
-def test_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_error(
+def test_event_that_would_be_too_old_is_not_tried_again_and_keeps_its_last_error(
     bench: Any,
 ) -> None:
     bench.send(bench.deploy(failing, retries=2, event_age_ms=60_000))
@@ -87,7 +87,7 @@ def test_full_function_lets_events_wait(bench: Any) -> None:
     assert [condition for _, condition, _ in conditions(bench)] == ["Success"] * 5
 
 
-def test_event_that_nobody_takes_ages_out_without_response(bench: Any) -> None:
+def test_event_that_no_function_takes_ages_out_without_response(bench: Any) -> None:
     bench.send(
         bench.deploy(lambda *_: None, name="closed", reserved=0, event_age_ms=60_000), {"n": 1}
     )
@@ -137,7 +137,7 @@ def test_rates_are_rates(make_bench: Callable[..., Any]) -> None:
     assert 820 <= len(bench.invocations("work")) <= 1_000
 
 
-def test_event_for_nobody_is_swallowed(bench: Any) -> None:
+def test_event_without_target_is_swallowed(bench: Any) -> None:
     bench.send("no-such-function")
 
     assert bench.run() == 0

@@ -186,7 +186,7 @@ def test_longest_times_that_lambda_allows_are_allowed() -> None:
         assert arn.endswith(":long")
 
 
-def test_endpoint_that_nobody_serves_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_without_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     with socket.socket() as unserved:
         unserved.bind(("127.0.0.1", 0))

@@ -47,7 +47,7 @@ def test_success_is_told_with_request_and_response(bench: Any) -> None:
     }
 
 
-def test_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
+def test_exception_is_answered_with_type_message_and_stack(bench: Any) -> None:
     bench.send(bench.deploy(failing), {"n": 1})
     bench.run()
 

@@ -297,7 +297,7 @@ def test_error_in_alarm_is_raised_outside_and_tasks_survive_it(make: Make) -> No
     assert seen == ["slept"]
 
 
-def test_calls_from_outside_apply_at_once_and_let_nobody_run(make: Make) -> None:
+def test_calls_from_outside_apply_at_once_and_run_no_task(make: Make) -> None:
     kernel = make()
     written = spawn_counters(kernel, tasks=1, calls=1)
 

@@ -125,7 +125,7 @@ def test_full_loop_reads_no_more_for_long_backlog() -> None:
 
 @CALM
 @pytest.mark.peer("SA01")
-def test_statistics_are_told_to_who_asks_and_to_nobody_else(cloud: LocalCloud) -> None:
+def test_statistics_are_shown_only_where_they_are_asked_for(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email")
     fn = cloud.function(pool.action(lambda n: n), name="fn")
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)])

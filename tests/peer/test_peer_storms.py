@@ -311,7 +311,7 @@ def test_cancel_of_finished_or_unknown_work_fails(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("SM17", "SM25", "RC03")
-def test_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) -> None:
+def test_work_that_is_removed_while_it_runs_hurts_no_other(cloud: LocalCloud) -> None:
     """Its report finds nothing, its slot is freed once, and what waited for the slot runs."""
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
@@ -334,7 +334,7 @@ def test_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) -> N
 
 @ALL
 @pytest.mark.peer("SM32", "SM33")
-def test_stale_entry_of_queue_is_removed_and_hurts_nobody(cloud: LocalCloud) -> None:
+def test_stale_entry_of_queue_is_removed_and_hurts_no_task(cloud: LocalCloud) -> None:
     """One whose work is gone, and one whose work is over already."""
     pool = cloud.workpool("email", max_parallelism=2)
     ran: list[str] = []
@@ -361,7 +361,9 @@ def test_stale_entry_of_queue_is_removed_and_hurts_nobody(cloud: LocalCloud) -> 
 
 @ALL
 @pytest.mark.peer("SM29", "SM30", "RC05", "RC01")
-def test_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_calm: bool) -> None:
+def test_start_that_is_never_heard_of_blocks_no_other_work(
+    open_cloud: OpenCloud, is_calm: bool
+) -> None:
     """Its event was lost: when its time is over it is a failed attempt, its slot goes to the backlog, and its next attempt runs."""
     cloud = open_cloud({Fault.EVENT_LOST: 0.5, Fault.EVENT_TWICE: 0.0}, budget=6)
     pool = cloud.workpool("email", max_parallelism=1)

@@ -125,11 +125,11 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "callback: record spent after the commit": "test_callbacks_of_all_works_arrive_in_storm_before_they_expire",
     },
     "tests/integration/test_canceling.py": {
-        "own write: cancel": "test_somebody_elses_cancel_is_told_as_what_it_is",
+        "own write: cancel": "test_cancel_by_another_caller_is_answered_as_such",
         "late rule: canceled with a callback": "test_record_of_cancel_that_was_late_is_put_again",
         "kick: on cancel": "test_cancel_that_owes_callback_starts_resting_loop",
-        "classify: not canceled": "test_pending_work_that_somebody_asked_to_cancel_is_not_begun",
-        "begin only what is not canceled": "test_pending_work_that_somebody_asked_to_cancel_is_not_begun",
+        "classify: not canceled": "test_pending_work_with_requested_cancel_is_not_begun",
+        "begin only what is not canceled": "test_pending_work_with_requested_cancel_is_not_begun",
     },
     "tests/integration/test_canceling_all.py": {
         "called off: not what is plainly younger": "test_young_work_with_old_epoch_runs",
@@ -197,7 +197,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "chunks: of arguments expire at the end": "test_chunks_expire_with_their_work_and_not_before",
         "chunks: of a canceled end": "test_canceled_attempt_takes_its_arguments_along",
         "chunks: of a canceled work": "test_canceled_work_lets_its_arguments_expire",
-        "chunks: missing arguments end the work": "test_arguments_that_somebody_removed_fail_their_own_work_only",
+        "chunks: missing arguments end the work": "test_removed_arguments_fail_only_their_own_work",
         "chunks: read before they are sent": "test_arguments_of_any_size_arrive_whole",
     },
     "tests/integration/test_late_writes.py": {
@@ -257,7 +257,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "late rule: redriven works": "test_redriven_work_whose_transaction_was_late_is_pointed_at",
         "late rule: a redrive that was made before": "test_second_redrive_points_at_what_first_one_made",
         "kick: on redrive": "test_redrive_starts_resting_loop",
-        "redrive: large inputs are copied": "test_its_target_is_told_of_both_ends_with_same_context",
+        "redrive: large inputs are copied": "test_target_is_notified_of_both_ends_with_same_context",
     },
     "tests/integration/test_registering.py": {
         "registration before status": "test_pool_that_was_configured_first_is_known_to_watchdog",
@@ -289,7 +289,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "watchdog: resting pools": "test_due_work_is_found_where_slot_is_free",
         "watchdog: due works": "test_due_work_is_found_where_slot_is_free",
         "watchdog: only where one may start": "test_due_work_is_found_where_slot_is_free",
-        "watchdog: unsettled reports": "test_report_of_entry_that_nobody_settled_is_found",
+        "watchdog: unsettled reports": "test_unsettled_report_of_entry_is_found",
     },
     "tests/simulation/test_found.py": {
         "watchdog: looks where a loop would": "test_watchdog_sees_due_work_just_where_new_loop_begins_to_read",

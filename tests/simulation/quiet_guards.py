@@ -179,7 +179,7 @@ _HOLDS: Final = (
         "flow.loop.session:TellsOnce.emit",
         "item in self._told or ",
         "",
-        f"{_DAMAGE}test_damaged_item_is_told_once_and_so_many_are_enough",
+        f"{_DAMAGE}test_damaged_item_is_reported_once_and_only_up_to_bound",
     ),
     _quiet(
         "lease renewed once",
@@ -295,7 +295,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_Enqueue._store",
         "            and met.current.spec.args == work.spec.args\n",
         "",
-        f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_other_work_under_same_id_is_not_taken_for_own",
     ),
     _quiet(
         "enqueue: another's item of another time",
@@ -303,7 +303,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_Enqueue._store",
         "            and met.current.enqueued_at == work.enqueued_at\n",
         "",
-        f"{_ENQUEUEING}test_work_of_somebody_else_under_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_other_work_under_same_id_is_not_taken_for_own",
     ),
     _quiet(
         "enqueue: what ran is not stored again",

@@ -119,7 +119,7 @@ def test_record_without_condition_tells_of_no_end(own: object, condition: object
     assert "condition" in found.reason
 
 
-def test_damaged_assignment_is_told_although_its_worker_says_that_it_reported() -> None:
+def test_damaged_assignment_is_reported_although_its_worker_has_reported() -> None:
     """A copy of the answer, as JSON brings it: nothing compares by identity here."""
     answer = json.loads(json.dumps(REPORTED))
 

@@ -652,7 +652,7 @@ def listing(invoker, clock, told):
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
-def test_missing_permission_is_told_once_for_each_function(listing, far, clock, told, code):
+def test_missing_permission_is_reported_once_for_each_function(listing, far, clock, told, code):
     far.default = (*DENIED[:2], code)
     for target in ("send", "send", "other"):
         assert listing.invoker.limits(target) == UPPER_BOUND

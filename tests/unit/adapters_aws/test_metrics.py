@@ -166,7 +166,7 @@ def test_each_job_has_line_that_is_no_metric(world: World) -> None:
     ]
 
 
-def test_jobs_are_not_told_apart_for_table_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_not_distinguished_for_table_alone(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(capsys, "table")
     world.telemetry.emit(replace(a_pass(failed=1), by_job={"crawl": {"failed": 1}}))
     world.telemetry.emit(RESTED)

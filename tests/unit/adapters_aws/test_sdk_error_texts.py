@@ -20,7 +20,7 @@ from workpool_aws.errors import StoreUnavailable, UsageError
     ],
     ids=["at its bound", "above its bound", "lines", "parameters"],
 )
-def test_error_is_told_by_class_and_text(error: Exception, text: str) -> None:
+def test_error_is_described_by_class_and_text(error: Exception, text: str) -> None:
     assert described(error) == text
 
 

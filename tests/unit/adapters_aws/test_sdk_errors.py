@@ -419,7 +419,7 @@ def test_target_that_can_be_no_function_is_refused(junk):
         [("PK", "S", "HASH"), ("SK", "S", "RANGE")],
     ],
 )
-def test_table_of_somebody_else_is_told_apart(keys, session):
+def test_foreign_table_is_recognized(keys, session):
     with mock_aws():
         session.client("dynamodb").create_table(
             TableName="foreign",

@@ -145,7 +145,7 @@ def test_fields_do_not_replace_logs_own():
     assert {item.name for kind in CLASSES for item in dataclasses.fields(kind)} & own == set()
 
 
-def test_logger_that_fails_fails_nobody(monkeypatch):
+def test_failing_logger_fails_no_caller(monkeypatch):
     def broken(*_args, **_kwargs):
         raise OSError("disk full")
 
@@ -153,7 +153,7 @@ def test_logger_that_fails_fails_nobody(monkeypatch):
     assert LoggerTelemetry(logging.DEBUG).emit(ONE_OF_EACH_LEVEL[3]) is None
 
 
-def test_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(monkeypatch, capsys):
+def test_unwritable_line_fails_no_caller_and_is_reported_as_logging_does(monkeypatch, capsys):
     class Closed(io.StringIO):
         def write(self, text):
             raise OSError("no room")

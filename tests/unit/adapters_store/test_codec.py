@@ -245,7 +245,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damaged_item_is_told(name):
+def test_damaged_item_is_reported(name):
     item, reason = DAMAGED[name]
 
     found = decode(item)

@@ -94,7 +94,7 @@ def test_servers_clock_is_date_of_its_answer(answer, expected):
     assert server_time(answer) == expected
 
 
-def test_refused_condition_tells_item_as_it_stood(aws, store, clock):
+def test_refused_condition_returns_item_as_it_stood(aws, store, clock):
     aws.add_client_error(
         "update_item", "ConditionalCheckFailedException", modeled_fields={"Item": STATUS_ITEM}
     )
@@ -153,7 +153,7 @@ def test_each_transaction_has_token_of_its_own(aws, store):
     store.transact([Put(STATUS)])
 
 
-def test_conflict_that_lasts_is_told_after_few_tries(aws, store, clock):
+def test_lasting_conflict_is_raised_after_few_tries(aws, store, clock):
     for _ in range(5):
         aws.add_client_error("transact_write_items", **cancelled("TransactionConflict"))
 

@@ -186,7 +186,7 @@ def test_result_says_how_work_ended(world: World, work: WorkItem, result: Result
     assert world.pool().result(None, work.id) == result
 
 
-def test_pool_that_nobody_configured_has_limit_of_its_program(world: World) -> None:
+def test_unconfigured_pool_has_limit_of_its_program(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=0, ports=world.ports)
 
     assert world.pool().config(None) == PoolConfig(

@@ -79,7 +79,7 @@ def test_short_name_means_callers_account_and_region(world: World) -> None:
         "arn:aws:sns:eu-west-1:123456789012:done",
     ],
 )
-def test_functions_queues_and_topics_can_be_told(world: World, target: str) -> None:
+def test_functions_queues_and_topics_can_be_targets(world: World, target: str) -> None:
     assert world.work(enqueue(world, on_complete=target)).spec.callback_target == target
 
 

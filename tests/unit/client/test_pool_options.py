@@ -128,7 +128,7 @@ def test_first_enqueue_says_explicit_limit_and_others_do_not(world: World) -> No
     assert world.requests - before == 2 + 1  # a put and a look at the status; then the config
 
 
-def test_base_that_nobody_gave_has_no_giver(world: World) -> None:
+def test_default_base_has_no_author(world: World) -> None:
     """Whoever sets an override first makes a config whose base is the default."""
     world.pool().configure(None, max_parallelism=3)
 

@@ -361,7 +361,7 @@ def test_refusal_counts_from_first_one_in_row(*, refused: bool, since: int | Non
     ("claim", "condition"),
     [(None, Is("claim", None)), ("worker-1", Either((Is("claim", None), Is("claim", "worker-1"))))],
 )
-def test_put_back_is_refused_where_somebody_else_has_claimed(
+def test_put_back_is_refused_where_another_invocation_has_claimed(
     claim: str | None, condition: object
 ) -> None:
     """[WP-5] The start was delivered after all."""

@@ -45,11 +45,11 @@ def told_of(work: WorkItem | None, *names: str) -> tuple[object, ...]:
     return tuple(told(work)[name] for name in names)
 
 
-def test_moment_is_told_in_utc_to_millisecond() -> None:
+def test_moment_is_shown_in_utc_to_millisecond() -> None:
     assert instant(LATER) == datetime(2026, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
 
 
-def test_unknown_work_is_told_as_such() -> None:
+def test_unknown_work_is_reported_as_unknown() -> None:
     names = (
         "state",
         "previous_attempts",
@@ -119,7 +119,7 @@ def test_previous_attempts_are_those_before_one_that_ended_it(
 
 
 @pytest.mark.parametrize("requested", [False, True])
-def test_requested_cancel_is_told(requested: bool) -> None:
+def test_requested_cancel_is_reported(requested: bool) -> None:
     assert told_of(a_running_work(cancel_requested=requested), "cancel_requested") == (requested,)
 
 
@@ -164,7 +164,7 @@ def a_config(**changes: Any) -> Config:
 BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))
 
 
-def test_pool_that_nobody_configured_has_default() -> None:
+def test_unconfigured_pool_has_default() -> None:
     base = BaseLimit(max_parallelism=10, by=None, at=None)
     assert config_of(None, max_parallelism_default=10) == PoolConfig(
         max_parallelism=10, paused=False, base=base, override=None
@@ -231,5 +231,5 @@ def test_pool_that_nobody_configured_has_default() -> None:
         ),
     ],
 )
-def test_limit_in_force_is_told_with_who_said_it(config: Config, expected: PoolConfig) -> None:
+def test_limit_in_force_is_shown_with_its_author(config: Config, expected: PoolConfig) -> None:
     assert config_of(config, max_parallelism_default=10) == expected

@@ -145,7 +145,7 @@ def test_giving_up_what_was_acknowledged_meanwhile_gives_up_nothing(world: World
     assert world.telemetry.of(CallbackDead) == []
 
 
-def test_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
+def test_callback_whose_context_cannot_be_read_now_is_delivered_later(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
 
     def unanswered(_: object) -> object:
@@ -157,7 +157,7 @@ def test_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
     assert world.messenger.sent == []
 
 
-def test_context_that_somebody_removed_can_never_be_told(world: World) -> None:
+def test_callback_whose_context_was_removed_is_never_delivered(world: World) -> None:
     """[WP-12]"""
     work = a_told_work(world, context="c" * 5_000)
     world.memory.delete(ChunkRef("email", an_id(), Part.CONTEXT, 0))
@@ -166,7 +166,7 @@ def test_context_that_somebody_removed_can_never_be_told(world: World) -> None:
     assert world.messenger.sent == []
 
 
-def test_context_in_chunks_is_told_whole_and_expires_with_its_work(world: World) -> None:
+def test_context_in_chunks_is_delivered_whole_and_expires_with_its_work(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
 
     assert deliver(world.ports, work) is CallbackState.DELIVERED

@@ -68,7 +68,7 @@ def test_work_whose_chunks_are_gone_ends_all_same(world: World) -> None:
     assert world.work(an_id()).state is State.FINISHED
 
 
-def test_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(world: World) -> None:
+def test_work_with_failed_condition_is_reported_and_no_chunk_is_written(world: World) -> None:
     pending = world.put(changed(a_running_work(), state=State.PENDING))
     put_payload(world, Part.ARGS, "a" * 5_000)
 
@@ -104,7 +104,7 @@ def test_payload_with_hole_is_not_read_in_part(world: World, part: Part) -> None
     assert with_payloads(world.ports, work) is None
 
 
-def test_damaged_chunk_is_told_of_and_is_hole(world: World) -> None:
+def test_damaged_chunk_is_reported_and_is_hole(world: World) -> None:
     count = put_payload(world, Part.ARGS, "a" * 400_000)
     key = key_of(ref_of(Part.ARGS, 1))
     world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})

@@ -102,7 +102,7 @@ def test_done_by_two_threads_makes_both_wait():
 
 
 @pytest.mark.parametrize("wait", ["drain", "done"])
-def test_task_that_waits_for_its_own_pool_is_told_so(wait):
+def test_task_that_waits_for_its_own_pool_is_refused(wait):
     pool = TaskPool(max_workers=1)
     pool.add(getattr(pool, wait))
     with pytest.raises(TasksFailed) as failed:
@@ -311,7 +311,7 @@ def test_tasks_without_drain_run_before_multiprocessing_process_ends(
 
 
 @pytest.mark.peer("TP07")
-def test_task_that_nobody_waited_for_cannot_add_to_pool_that_is_done():
+def test_abandoned_task_cannot_add_to_pool_that_is_done():
     gate, told, ended = Gate(), [], threading.Event()
     pool = TaskPool()
 
@@ -373,7 +373,7 @@ def test_pools_with_something_left_are_kept_for_end_of_process():
     assert pool._crew not in unfinished()
 
 
-def test_pool_whose_tasks_are_over_is_not_kept_although_nobody_waited():
+def test_pool_whose_tasks_are_over_is_not_kept_although_no_drain_came():
     pool, workers = TaskPool(max_workers=1, idle_timeout=0.01), []
     begun = threading.Event()
     pool.add(lambda: workers.append(threading.current_thread()), begun.set)

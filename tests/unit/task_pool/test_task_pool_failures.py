@@ -129,7 +129,7 @@ def test_every_drain_that_waits_for_task_reports_its_failure():
 
 
 @pytest.mark.peer("TP05")
-def test_on_error_is_told_of_each_failure_with_its_task_and_then_nothing_is_raised():
+def test_on_error_gets_each_failure_with_its_task_and_then_nothing_is_raised():
     told = []
     pool = TaskPool(on_error=told.append)
     tasks = [partial(fail, ValueError(n)) for n in range(3)]

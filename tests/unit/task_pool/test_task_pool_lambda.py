@@ -68,7 +68,7 @@ def test_pool_is_drained_when_handler_raises_and_its_error_goes_out(capsys):
     assert '"task_failed"' in capsys.readouterr().out
 
 
-def test_failures_fail_invocation_unless_somebody_is_told():
+def test_failures_fail_invocation_without_on_error():
     told = []
     pool = TaskPool()
     telling = TaskPool(on_error=told.append)

@@ -72,7 +72,7 @@ def test_near_end_no_task_is_started_and_each_is_reported():
     pool.done()
 
 
-def test_on_error_is_told_of_what_was_not_started():
+def test_on_error_gets_what_was_not_started():
     told, clock = [], LambdaContext(0)
     pool = TaskPool(on_error=told.append)
     pool.follow(clock)

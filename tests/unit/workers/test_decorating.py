@@ -123,7 +123,7 @@ def test_names_that_are_defined_later_may_be_used_in_annotations() -> None:
 Later = tuple[int, int]
 
 
-def test_annotation_that_means_nothing_is_told_on_call() -> None:
+def test_meaningless_annotation_is_reported_on_call() -> None:
     @pool.action
     def lost(point: NeverDefined) -> None:  # noqa: F821 - the point of the test
         assert point

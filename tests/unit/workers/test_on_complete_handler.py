@@ -58,7 +58,7 @@ def handler(world: World, received: list[OnCompleteEvent]) -> CallbackHandler[No
     return ended
 
 
-def test_function_is_told_and_work_is_marked(
+def test_function_is_notified_and_work_is_marked(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     """[WP-8]"""
@@ -174,9 +174,7 @@ def test_error_of_handler_is_raised_and_marks_nothing(world: World) -> None:
     assert world.work(work.id) == work
 
 
-def test_mark_that_is_not_written_is_told_to_lambda(
-    world: World, handler: CallbackHandler[None]
-) -> None:
+def test_unwritten_mark_is_reported_to_lambda(world: World, handler: CallbackHandler[None]) -> None:
     work = a_told_work(world)
     world.store.plan(every, lost_before, times=None)
 

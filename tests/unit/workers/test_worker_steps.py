@@ -161,7 +161,7 @@ class UnprintableError(Exception):
         (ValueError("é" * 5000), "é" * 4095 + "…"),
     ],
 )
-def test_error_can_always_be_told(
+def test_error_can_always_be_described(
     world: World, claimed: Assignment, error: Exception, text: str
 ) -> None:
     Spy(world, raising(error))(claimed)
@@ -390,7 +390,7 @@ def test_report_that_cannot_be_written_is_carried_by_exception(
 
 
 @pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_end_of_process_is_reported_by_nobody_here(
+def test_end_of_process_is_not_reported_here(
     world: World, claimed: Assignment, end: BaseException
 ) -> None:
     with pytest.raises(type(end)):
@@ -444,7 +444,7 @@ def after_body() -> Iterator[list[Callable[[], None]]]:
     invocation.after_body.reset(token)
 
 
-def test_event_and_not_decorator_says_who_is_told(world: World) -> None:
+def test_event_and_not_decorator_names_target(world: World) -> None:
     other = Workpool("another-table", "another", ports=World().ports)
     assignment = world.start(a_work(pool="newsletter", kind=Kind.QUERY, claimed=False))
     worker = Workpool(world.ports.table, "email", ports=world.ports).action(lambda: other.name)
@@ -454,7 +454,7 @@ def test_event_and_not_decorator_says_who_is_told(world: World) -> None:
     assert world.work(assignment.work_id, pool="newsletter").result == Inline('"another"')
 
 
-def test_claimed_work_needs_context_that_tells_its_end(world: World, claimed: Assignment) -> None:
+def test_claimed_work_needs_context_with_its_deadline(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
 
     with pytest.raises(
