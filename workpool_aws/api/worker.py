@@ -169,6 +169,8 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
             token = _claim(ports, assignment, context, claims=self._CLAIMS)
             if token is None:
                 return None
+            if not self._CLAIMS:
+                token = None  # a report that names a claim would end a mutation for good
         try:
             values = self._parameters.bind(
                 arguments, lambda kind: self._make_handle(kind, ports, assignment, context)
