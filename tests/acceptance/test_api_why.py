@@ -186,7 +186,7 @@ TABLE: list[tuple[Scene, str, list[str], str]] = [
     (called_off, "blocked", ["called_off"], "cancel_all came after it was enqueued"),
     (running, "running", ["running"], "Attempt 1 runs in echo since "),
     (canceled_while_running, "running", ["running", "cancel_requested"], "Attempt 1 runs"),
-    (in_the_queue, "waiting", ["chosen", "loop_running"], "The loop has committed a slot to it"),
+    (in_the_queue, "waiting", ["chosen"], "no code of throttled has begun"),
     (backing_off, "waiting", ["not_due", "loop_resting"], "attempt 1, which failed (KeyError: "),
     (snoozed, "waiting", ["not_due", "loop_resting"], "its code snoozed attempt 1"),
     (asked_for_later, "waiting", ["not_due", "loop_resting"], "attempt 1, which failed"),

@@ -77,7 +77,20 @@ def codes(why: Why) -> list[str]:
         ({"ledger": BAD}, "waiting", ["ledger_damaged", "loop_running"]),
         ({"deployment": None}, "blocked", ["not_deployed"]),
         ({"deployment": None, "loop_is_known": True}, "waiting", ["loop_running"]),
-        ({"ledger": holding(EntryKey(an_id(), 1))}, "waiting", ["chosen", "loop_running"]),
+        ({"ledger": holding(EntryKey(an_id(), 1))}, "waiting", ["chosen"]),
+        (
+            {"ledger": holding(EntryKey(an_id(), 1)), "status": DIED},
+            "blocked",
+            ["chosen", "loop_overdue"],
+        ),
+        (
+            {
+                "ledger": holding(EntryKey(an_id(), 1)),
+                "config": replace(CONFIG, override_paused=True),
+            },
+            "waiting",
+            ["chosen"],
+        ),
         ({"ledger": replace(LEDGER, shards=(SHARD,))}, "waiting", ["out_of_sight", "loop_running"]),
         ({"config": replace(CONFIG, epoch=1, epoch_at=NOW)}, "blocked", ["called_off"]),
         (

@@ -13,6 +13,7 @@ from workpool_aws.core.views.why.loop import deployment_reason, loop_look
 from workpool_aws.core.views.why.starts import Course, recovered_at
 from workpool_aws.core.views.why.waits import (
     admission_reason,
+    chosen_reason,
     due_reasons,
     expiry_reasons,
     place_reasons,
@@ -26,6 +27,7 @@ from workpool_aws.model.work import CallbackState, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
     from workpool_aws.model.ids import WorkId
@@ -100,8 +102,12 @@ class _Question:
         work, records, now = self.work, self.records, self.now
         look = loop_look(records, due_at=work.due_at, now=now)
         off = self._calling_off()
-        if off is not None:
-            reasons = [off] if look.idles else [off, look.reason]
+        chosen = chosen_reason(work, records)
+        found = off or chosen
+        if found is not None:
+            # A full or paused pool does not hold a start back that has its slot.
+            expiry = [] if off is not None else expiry_reasons(work, now)
+            reasons = [found, *([] if look.idles else [look.reason]), *expiry]
         else:
             admission = admission_reason(work, records, self.holders, now=now)
             deployment = deployment_reason(records)
@@ -121,7 +127,7 @@ class _Question:
             verdict="blocked" if any(each.blocks for each in reasons) else "waiting",
             reasons=tuple(reasons),
             since=instant(work.due_at if work.due_at <= now else waits_since(work)),
-            next_look=None if unseen else instant(self._look_at(reasons, look.at)),
+            next_look=None if unseen else self._look_at(reasons, look.at),
         )
 
     def _calling_off(self) -> WhyReason | None:
@@ -151,13 +157,16 @@ class _Question:
             blocks=True,
         )
 
-    def _look_at(self, reasons: list[WhyReason], loop_at: EpochMs) -> EpochMs:
+    def _look_at(self, reasons: list[WhyReason], loop_at: EpochMs) -> datetime:
         """Returns the time of the next look: in a full pool, when a start can be recovered."""
         ledger, now = self.records.ledger, self.now
+        first = reasons[0]
+        if first.code == "chosen" and first.until is not None:
+            return first.until
         if isinstance(ledger, Ledger) and any(each.code == "slots_taken" for each in reasons):
-            first = min((entry.deadline for entry in ledger.entries.values()), default=now)
-            return EpochMs(max(now, first + limits.RECOVERY_MARGIN_MS))
-        return loop_at
+            deadline = min((entry.deadline for entry in ledger.entries.values()), default=now)
+            return instant(EpochMs(max(now, deadline + limits.RECOVERY_MARGIN_MS)))
+        return instant(loop_at)
 
     def _running(self) -> Why:
         records, now = self.records, self.now

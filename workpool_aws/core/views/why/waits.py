@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "admission_reason",
+    "chosen_reason",
     "due_reasons",
     "expiry_reasons",
     "place_reasons",
@@ -208,6 +209,8 @@ def slot_holders(work: WorkItem, records: PoolRecords, now: EpochMs) -> tuple[En
     is_due = work.state is State.PENDING and work.due_at <= now
     if ledger is None or not is_due or isinstance(records.config, Unreadable):
         return ()
+    if EntryKey(work.id, work.starts + 1) in ledger.entries:
+        return ()
     refusal = _refusal(work, records, now)
     if refusal is None or refusal.reason is not Reason.SLOTS_TAKEN:
         return ()
@@ -215,8 +218,24 @@ def slot_holders(work: WorkItem, records: PoolRecords, now: EpochMs) -> tuple[En
     return tuple(by_deadline[: limits.WHY_HOLDERS_MAX])
 
 
+def chosen_reason(work: WorkItem, records: PoolRecords) -> WhyReason | None:
+    """Returns the slot that the loop has committed to a pending work item; `None` means none."""
+    ledger = readable(records.ledger)
+    entry = None if ledger is None else ledger.entries.get(EntryKey(work.id, work.starts + 1))
+    if entry is None:
+        return None
+    at = EpochMs(entry.deadline + limits.RECOVERY_MARGIN_MS)
+    return reason(
+        "chosen",
+        f"The loop has committed a slot to it, and no code of {label_of(work.spec)} has begun. The "
+        f"start is on its way, in Lambda's queue, or lost. It is recovered after {stamp(at)}.",
+        "The begin of its code, as soon as Lambda has the concurrency for it.",
+        until=at,
+    )
+
+
 def place_reasons(work: WorkItem, records: PoolRecords) -> list[WhyReason]:
-    """Returns the reasons that lie in the place of a work item: the ledger, or behind its cursors."""
+    """Returns the reasons that lie in the place of a work item that the loop has not chosen."""
     if isinstance(records.ledger, Unreadable):
         return [
             reason(
@@ -228,14 +247,6 @@ def place_reasons(work: WorkItem, records: PoolRecords) -> list[WhyReason]:
     ledger = records.ledger
     if ledger is None:
         return []
-    if EntryKey(work.id, work.starts + 1) in ledger.entries:
-        return [
-            reason(
-                "chosen",
-                "The loop has committed a slot to it, and its start is not made yet.",
-                "The start, within a moment: by its worker, once Lambda delivers its event, or by the loop.",
-            )
-        ]
     shard = shard_of(work.id)
     if work.starts or shard >= len(ledger.shards):
         return []
