@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
+    from workpool_aws.api.schedules import ScheduleDefinition, ScheduleOptions
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.core.views.listing import ListedWork, Page
+    from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.core.views.stats import MinuteStats, Stats
     from workpool_aws.core.views.status import PoolConfig, Result, Status
     from workpool_aws.core.views.why.answer import Why, WhyReason
@@ -59,6 +61,9 @@ __all__ = [
     "RetryLater",
     "RetryPolicy",
     "RetryableOptions",
+    "Schedule",
+    "ScheduleDefinition",
+    "ScheduleOptions",
     "Snooze",
     "Stats",
     "Status",
@@ -99,6 +104,9 @@ _HOMES: Final = {
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
     "RetryableOptions": "api.options",
+    "Schedule": "core.views.schedules",
+    "ScheduleDefinition": "api.schedules",
+    "ScheduleOptions": "api.schedules",
     "Snooze": "errors",
     "Stats": "core.views.stats",
     "Status": "core.views.status",

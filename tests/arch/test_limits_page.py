@@ -35,6 +35,9 @@ IN_SECONDS = {
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
     "ANCHORED_END_MS",
+    "OCCURRENCES_A_FIRE",
+    "OCCURRENCES_A_STEP",
+    "SCHEDULE_LATE_MS",
     "FENCE_TRIES",
     "OLD_ID_MS",
     "PROOF_S_MIN",

@@ -141,7 +141,15 @@ def names_of_celery(pool: Any) -> dict[str, Any]:
     return {"deliver": lambda to, key: None}
 
 
+def names_of_schedules(pool: Any) -> dict[str, Any]:
+    @pool.action
+    def report() -> None: ...
+
+    return {"report": report}
+
+
 PAGES = {
+    "docs/schedules.md": names_of_schedules,
     "README.md": names_of_readme,
     "docs/dashboard.md": no_names,
     "docs/how-to/every-hour.md": no_names,

@@ -290,6 +290,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
         pool.configure(None, max_parallelism=3)
     cloud.run_until_idle(timedelta(days=2))
     manage(pool, ids, recorder)
+    recur(cloud, pool, decorated, recorder)
     cloud.run_until_idle(timedelta(days=2))
     tick(cloud)
     transact(pool, decorated, recorder)
@@ -427,6 +428,28 @@ def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
         pool.redrive(None, failed[0])
         pool.redrive(None, failed[0])
         pool.redrive_all(None)
+
+
+def recur(cloud: LocalCloud, pool: Workpool, fn: str, recorder: Recorder) -> None:
+    """A schedule is made, falls due, is seen and changed, the last time after an occurrence that it drops."""
+    minute = timedelta(minutes=1)
+    with recorder.acting("manager"):
+        pool.schedule(None, "often", fn, {}, every=minute, overlap="queue_one")
+        pool.sync_schedules(None, [], owner="stack")
+        pool.run_now(None, "often")
+    cloud.advance(2 * minute)
+    with recorder.acting("reader"):
+        pool.schedules(None)
+    with recorder.acting("manager"):
+        pool.pause_schedule(None, "often")
+        pool.resume_schedule(None, "often")
+        pool.configure(None, paused=True)
+    cloud.advance(2 * minute)
+    with recorder.acting("manager"), patch("workpool_aws.core.limits.EDIT_MARGIN_MS", -(10**9)):
+        pool.schedule(None, "often", fn, {}, every=2 * minute)
+        pool.configure(None, reset=True)
+        pool.unschedule(None, "often", cancel_pending=True)
+    cloud.run_until_idle(timedelta(days=2))
 
 
 def tick(cloud: LocalCloud) -> None:

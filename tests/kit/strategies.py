@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from workpool_aws.adapters.items import forms, job_tallies
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.records import RecordKind
+from workpool_aws.adapters.items.schedule import PAST
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, spec, work
+from workpool_aws.model import ids, loop, payload, retry, schedule, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedJob,
@@ -33,6 +34,7 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Part
 from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
 from workpool_aws.model.work import AttemptEnd, PastAttempt, WorkItem
 
@@ -70,6 +72,7 @@ tallies = st.builds(
         lambda lags: tuple(sorted(lags.items()))
     ),
 )
+past_runs = st.builds(PastRun, times, st.none() | counts, st.none() | st.sampled_from(Outcome))
 attempts = st.builds(
     lambda began, took, **others: PastAttempt(
         started_at=began, ended_at=EpochMs(began + took), **others
@@ -82,7 +85,15 @@ attempts = st.builds(
     error=st.none() | st.text(min_size=1, max_size=30),
 )
 
-_TYPES = {**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(spec), **vars(work)}
+_TYPES = {
+    **vars(ids),
+    **vars(loop),
+    **vars(schedule),
+    **vars(payload),
+    **vars(retry),
+    **vars(spec),
+    **vars(work),
+}
 
 BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.TEXT): texts,
@@ -99,6 +110,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.FLAG): st.just(True),
     id(forms.ULID): ulids,
     id(forms.HISTORY): st.lists(attempts, max_size=3).map(tuple),
+    id(PAST): st.lists(past_runs, max_size=3).map(tuple),
     id(forms.RETRY): policies,
     id(forms.OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
     id(forms.OWED): st.lists(
@@ -145,6 +157,19 @@ NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "part": st.sampled_from(Part),
     "number": st.integers(0, 9_999),
     "token": st.text("abc-_#019", min_size=1, max_size=30),
+    "name": jobs,
+}
+
+
+_TIMINGS: Mapping[str, st.SearchStrategy[Any]] = {
+    "args": texts,
+    "args_chunks": st.none(),
+    "context_chunks": st.none(),
+    "cron": st.just("0 * * * *"),
+    "every_ms": st.none(),
+    "timezone": st.sampled_from(("UTC", "Europe/London")),
+    "jitter_ms": st.integers(0, limits.DELAY_MS_MAX),
+    "spread_ms": st.integers(0, limits.DELAY_MS_MAX),
 }
 
 
@@ -154,6 +179,8 @@ def records_of(kind: RecordKind[Any]) -> st.SearchStrategy[Record]:
     values = {name: _values(kind.record, name, field) for name, field in kind.fields.items()}
     if kind.record is WorkItem:
         values |= {"args": texts, "args_chunks": st.none()}
+    if kind.record is ScheduleItem:
+        values |= _TIMINGS
     return st.fixed_dictionaries({**names, **values}).map(kind.make)
 
 

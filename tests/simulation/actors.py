@@ -27,6 +27,7 @@ from tests.simulation.history import (
     Redriven,
 )
 from tests.simulation.judge import Judge
+from tests.simulation.recurring import FIRST_NUMBER, SchedulePlan, play
 from tests.simulation.scenario import (
     TIMEOUT_MS,
     Act,
@@ -123,6 +124,7 @@ class Actors:
         began = self._kernel.now()
         for number, submission in enumerate(self._scenario.submissions):
             self._kernel.spawn(f"caller#{number}", partial(self._submit, submission))
+        self._begin_recurring(began)
         for number, cancel in enumerate(self._scenario.cancels):
             self._kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
         for number, call_off in enumerate(self._scenario.call_offs):
@@ -219,7 +221,7 @@ class Actors:
 
     def _check(self, number: int, pad: str) -> None:
         """What arrives is what was sent."""
-        large = next(
+        large = any(
             each.large
             for each in self._scenario.submissions
             if each.first <= number < each.first + each.count
@@ -286,19 +288,20 @@ class Actors:
             start=assignment.start,
             attempt=attempt,
         )
-        self._history.append(began)
+        self._note(number, began)
         try:
             self._kernel.sleep(does.takes_ms)
         except Killed:
             self._judge.ends(execution, by_itself=False)
-            self._history.append(Ended(at=self._kernel.now(), run=run, ending="killed"))
+            self._note(number, Ended(at=self._kernel.now(), run=run, ending="killed"))
             raise
         self._judge.ends(execution, by_itself=True)
         ending: Literal["ok", "failed", "snoozed"] = (
             "ok" if does.ending in {"ok", "large"} else "failed"
         )
-        self._history.append(
-            Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed")
+        self._note(
+            number,
+            Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed"),
         )
         if later_ms is not None:
             raise Snooze(timedelta(milliseconds=later_ms))
@@ -312,10 +315,32 @@ class Actors:
             case "fails for good":
                 raise NonRetryableError("the user's own")
 
+    def _note(self, number: int, event: Event) -> None:
+        """Remembers what outsiders see. Nobody enqueued the work items of schedules."""
+        if number < FIRST_NUMBER:
+            self._history.append(event)
+
     def _pool(self, number: int) -> Workpool:
         """As a process of its own has it."""
         plan = self._scenario.pools[number]
         return self._cloud.workpool(plan.name, max_parallelism=plan.limit)
+
+    def _begin_recurring(self, began: EpochMs) -> None:
+        for plan in self._scenario.schedules:
+            self._kernel.spawn(f"scheduler#{plan.name}", partial(self._recur, plan, began))
+
+    def _recur(self, plan: SchedulePlan, began: EpochMs) -> None:
+        def sleep_to(at: int) -> None:
+            self._kernel.sleep(max(0, at - self._kernel.now()))
+
+        play(
+            self._pool(plan.pool),
+            plan,
+            self.workers[Mode.CLAIMED],
+            self._judge.schedules,
+            began=began,
+            sleep_to=sleep_to,
+        )
 
     def _submit(self, submission: Submission) -> None:
         self._kernel.sleep(submission.at_ms)

@@ -20,7 +20,9 @@ from workpool_aws.model.refs import (
     NoticeRef,
     PointerRef,
     RegistrationRef,
+    ScheduleRef,
     StatusRef,
+    TickRef,
     WorkRef,
 )
 from workpool_aws.model.spec import Outcome
@@ -62,20 +64,23 @@ def step_of(write: Write) -> str:
             )
             return f"{'recover: ' if judged else ''}{_step_of_work(write)}"
         case LedgerRef():
-            return (
-                "commit"
-                if "committed_by" in write.set
-                else "take hold"
-                if "holder" in write.set
-                else "bump the ledger"
-            )
+            return _step_of_ledger(write)
         case StatusRef():
             return _step_of_status(write)
         case ConfigRef():
             return "configure"
         case ChunkRef():
             return "expire a chunk"
-        case PointerRef() | NoticeRef() | MinuteReportRef() | RegistrationRef() | DeploymentRef():
+        case ScheduleRef():
+            return "count a dropped occurrence" if write.add else "fire"
+        case (
+            PointerRef()
+            | TickRef()
+            | NoticeRef()
+            | MinuteReportRef()
+            | RegistrationRef()
+            | DeploymentRef()
+        ):
             raise ValueError(f"nobody updates a {type(write.ref).__name__}")
         case _:
             assert_never(write.ref)
@@ -88,6 +93,12 @@ def _step_of_start(write: Update) -> str:
     if not permitted:
         return "start"
     return "start for worker" if write.set["claim"] is None else "start by worker"
+
+
+def _step_of_ledger(write: Update) -> str:
+    if "committed_by" in write.set:
+        return "commit"
+    return "take hold" if "holder" in write.set else "bump the ledger"
 
 
 def _step_of_work(write: Update) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
+from tests.simulation.recurring import ScheduleJudge
 from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
@@ -32,6 +33,7 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Chunk, Inline
 from workpool_aws.model.record import Record
+from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
 
@@ -148,6 +150,7 @@ class Judge:
         in_time: bool,
     ) -> None:
         self.violations: list[Violation] = []
+        self.schedules = ScheduleJudge(now, self.fail)
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
@@ -187,6 +190,7 @@ class Judge:
 
     def seen(self, before: Record | None, after: Record | None) -> None:
         """A write was applied."""
+        self.schedules.seen(before, after)
         match after:
             case None:
                 if isinstance(before, WorkItem):
@@ -201,6 +205,8 @@ class Judge:
                 self._config(after)
             case Chunk():
                 self._chunk(after)
+            case ScheduleItem() | Tick():
+                pass
             case Pointer() | Notice() | MinuteReport() | Registration() | Deployment():
                 pass
             case _:

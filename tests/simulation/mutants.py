@@ -13,6 +13,7 @@ from tests.simulation.expiry_guards import EXPIRY_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
+from tests.simulation.schedule_guards import SCHEDULE_GUARDS
 from tests.simulation.upkeep_guards import UPKEEP_GUARDS
 
 __all__ = ["MUTANTS"]
@@ -386,6 +387,7 @@ def _all() -> Iterator[Mutant]:
         *CALLER_GUARDS,
         *CALL_OFF_GUARDS,
         *EXPIRY_GUARDS,
+        *SCHEDULE_GUARDS,
         *UPKEEP_GUARDS,
         *QUIET_GUARDS,
     ):

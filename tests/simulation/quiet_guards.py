@@ -235,8 +235,8 @@ _PASSES: Final = (
         "progress: a drain",
         "WP-13",
         "core.loop.plan:plan_pass",
-        "inputs.bulk_cancel is not None or bool(cancels)",
-        "bool(cancels)",
+        "inputs.bulk_cancel is not None or ",
+        "",
         f"{_PACING}test_drain_alone_is_progress_and_keeps_loop_up",
     ),
     _quiet(

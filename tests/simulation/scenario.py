@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
+from tests.simulation.recurring import SchedulePlan, schedules_of
 from workpool_aws.local.faults.faults import Fault
 
 __all__ = [
@@ -231,6 +232,8 @@ class Scenario:
     precision: Literal["exact", "aws"]
     loop_timeout: timedelta
     """Of the loop's function: a short one makes it hand over again and again."""
+    schedules: tuple[SchedulePlan, ...] = ()
+    """Recurring work, and what people do with it."""
     forgeries: tuple[Act, ...] = ()
     """When somebody sends a destination record of some work item's start, without having been sent
     that start."""
@@ -296,7 +299,8 @@ class Scenario:
             *self.redeployments,
             *self.upheavals,
         )
-        last_ms = max(each.at_ms for each in acts)
+        scheduled = [max(each.ends_ms, each.acts[-1].at_ms) for each in self.schedules]
+        last_ms = max([each.at_ms for each in acts] + scheduled)
         return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
 
     def __str__(self) -> str:
@@ -317,6 +321,7 @@ class Scenario:
             *self.redrives,
             *self.redeployments,
             *self.upheavals,
+            *self.schedules,
         )
         return "\n".join([*lines, *map(str, acts)])
 
@@ -502,6 +507,7 @@ def _any_scenario(seed: int) -> Scenario:
         loop_timeout=timedelta(seconds=chance.choice((900, 900, 60, 30))),
         hourly_look=seed // 8 % 2 == 1,
         forgeries=() if calm else tuple(_forgeries(seed)),
+        schedules=schedules_of(seed, len(pools)),
     )
 
 

@@ -33,6 +33,8 @@ from workpool_aws.core.report.complete import (
     decide_snooze,
     decide_suspicion,
 )
+from workpool_aws.core.schedule.change import as_read, dropped_by
+from workpool_aws.core.schedule.fire import decide_fire
 from workpool_aws.core.work.bulk_cancel import is_older
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.work.expire import decide_expiry
@@ -41,6 +43,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.record import Record
+from workpool_aws.model.schedule import ScheduleItem, Timing
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import IsAbsent, Put, Write
@@ -74,6 +77,25 @@ PENDING = a_work(starts=0)
 HURRIED = a_work(starts=0, expires_after_ms=1)
 PERMITTED = a_work(starts=0, permit="permit")
 SENT_START = assignment_to_start(PERMITTED, "t", 1)
+
+
+SCHEDULE = ScheduleItem(
+    pool="email",
+    name="s",
+    spec=PENDING.spec,
+    timing=Timing(every_ms=60_000, anchor=NOW),
+    born="b",
+    next_at=NOW,
+)
+FIRE = decide_fire(SCHEDULE, None, now=NOW, epoch=0)
+DROPPED = dropped_by(
+    SCHEDULE,
+    replace(SCHEDULE, version=2, next_at=DEADLINE),
+    decided_at=EpochMs(NOW - 1),
+    landed_at=NOW,
+)
+assert FIRE is not None
+assert DROPPED is not None
 
 
 def canceled(decision: object) -> Write:
@@ -151,6 +173,9 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "callback pending": (failed_write(TICKET), SENT),
     "redeliver the callback": (redeliver_write(DEAD), DEAD),
     "mark as redriven": (redriven().mark, ENDED),
+    "fire": (FIRE.update, SCHEDULE),
+    "put ScheduleItem": (Put(replace(SCHEDULE, version=2), as_read(SCHEDULE)), SCHEDULE),
+    "count a dropped occurrence": (DROPPED, SCHEDULE),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
 put_back = decide_put_back(
@@ -192,6 +217,10 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "outcome": lambda it: replace(it, outcome=Outcome.SUCCESS),
     "redriven_as": lambda it: replace(it, redriven_as=an_id(n=9)),
     "version": lambda it: replace(it, version=99),
+    "next_at": lambda it: replace(it, next_at=EpochMs(1)),
+    "paused": lambda it: replace(it, paused=True),
+    "waiting": lambda it: replace(it, waiting=EpochMs(1)),
+    "born": lambda it: replace(it, born="another"),
     "holder": lambda it: replace(it, holder="another"),
     "generation": lambda it: replace(it, generation=99),
     "epoch": lambda it: replace(it, epoch=9),

@@ -311,6 +311,7 @@ class _Stage:
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
             self._judge_callback(work)
         judge.judge_call_offs()
+        judge.schedules.judge(hourly_look=self._scenario.hourly_look)
         if (
             self._scenario.is_calm and not self._scenario.takes_days
         ):  # what nobody delivers holds its slot until its event is too old
@@ -336,6 +337,8 @@ class _Stage:
             judge.fail(breach.rule, f"as seen from outside: {breach.what}")
 
     def _judge_the_bill(self) -> None:
+        if self._scenario.schedules:
+            return  # a loop stays up for occurrences that are near, whatever they enqueue
         use, spent = self._use(), self.cloud.capacity
         for unit, units, most in (
             ("write", spent.write_units, writes_max(use)),

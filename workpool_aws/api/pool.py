@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
 from workpool_aws.api.decorators import JobDecorator, MutationDecorator
-from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
 from workpool_aws.api.job import job_at, read_job
@@ -30,6 +29,7 @@ from workpool_aws.api.options import (
     read_pool_options,
     read_spec,
 )
+from workpool_aws.api.schedules import PoolSchedules
 from workpool_aws.api.transactions import PoolTransactions
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
@@ -40,7 +40,7 @@ from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.core.work.enqueue import works_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.pool import configure, kick
-from workpool_aws.flow.pool.targets import refuse_own
+from workpool_aws.flow.pool.targets import refuse_own_targets
 from workpool_aws.flow.work import enqueue
 from workpool_aws.flow.work.jobs import find_job, find_name
 from workpool_aws.incarnation import ForkSafeLock
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config
     from workpool_aws.model.messages import Assignment
+    from workpool_aws.model.spec import Spec
     from workpool_aws.ports import Ports, Store
 
 __all__ = ["Workpool"]
@@ -77,7 +78,7 @@ _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-class Workpool(PoolEnqueues, PoolTransactions):
+class Workpool(PoolSchedules, PoolTransactions):
     """One pool of a table: enqueues and reads work items, and decorates their functions.
 
     Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the
@@ -400,20 +401,13 @@ class Workpool(PoolEnqueues, PoolTransactions):
     ) -> list[WorkId]:
         tx = self._transaction_in(ctx)
         caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
+        ports = self._ports
         if job is not None:
             options = job.job.merged(options, kind)
-        spec = read_spec(
-            kind, target, options, pool=self._options, caller=caller, find=self._find_job
-        )
-        ports = self._ports
-        refuse_own(spec.target, "target", ports)
-        if spec.callback is not None:
-            refuse_own(spec.callback.target, "on_complete", ports)
+        spec = self._checked_spec(kind, caller, target, options)
         earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
-        if options.get("retry") in {None, True}:
-            self._warn_of_unknown_default(ports)
         self._register_once(ports, caller)
         now = ports.clock.now()
         due = earliest.counted_from(now)
@@ -437,18 +431,24 @@ class Workpool(PoolEnqueues, PoolTransactions):
         self._epoch_seen = (ports.store, stored.epoch)
         return list(stored.ids)
 
+    def _checked_spec(
+        self, kind: Kind, caller: Caller, target: object, options: Mapping[str, object]
+    ) -> Spec:
+        own, find = self._options, self._find_job
+        spec = read_spec(kind, target, options, pool=own, caller=caller, find=find)
+        refuse_own_targets(spec, self._ports)
+        if options.get("retry") in {None, True}:
+            self._warn_of_unknown_default(self._ports)
+        return spec
+
     def _find_job(self, name: str, *, field: str, decorated: bool) -> str | None:
         find = find_job if decorated else find_name
         return find(self._ports, name, field=field)
 
     def _epoch_in(self, store: Store) -> int:
-        # In tests one pool object may meet several tables of its name, each with an epoch of its
-        # own.
-        return (
-            self._epoch_seen[1]
-            if self._epoch_seen is not None and self._epoch_seen[0] is store
-            else 0
-        )
+        # In tests one pool object may meet several tables of its name, each with its own epoch.
+        seen = self._epoch_seen
+        return seen[1] if seen is not None and seen[0] is store else 0
 
     def _register_once(self, ports: Ports, caller: Caller) -> None:
         """Register the pool, and write this object's limit as its base; once a process."""

@@ -17,10 +17,11 @@ __all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option
-or configuration; 3 a pool or a work item is unknown, or a work item is not in a state for it;
+or configuration; 3 a pool, schedule or work item is unknown, or a work item is not in a state for it;
 4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
+_ACTS: Final = ("pause", "resume", "run")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
 
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -36,6 +37,7 @@ def add_commands(add: Adder) -> None:
     _add_pool_commands(add)
     _add_table_commands(add)
     _add_dev(add)
+    _add_schedule_commands(add)
 
 
 def _add_work_commands(add: Adder) -> None:
@@ -189,6 +191,23 @@ def _add_table_commands(add: Adder) -> None:
         help="with --host: a name by which browsers may address it; repeatable",
     )
     _with_table(dashboard.add_argument_group("which table"))
+
+
+def _add_schedule_commands(add: Adder) -> None:
+    found = add(
+        "schedules",
+        "list the schedules of a pool",
+        lazily("workpool_aws.cli.schedules:run_schedules"),
+    )
+    _with_target(found)
+    change = add(
+        "schedule",
+        "pause or resume a schedule, or run its function now",
+        lazily("workpool_aws.cli.schedules:run_schedule"),
+    )
+    change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
+    change.add_argument("name", metavar="NAME", help="the name of the schedule")
+    _with_target(change)
 
 
 def _with_yes(parser: argparse.ArgumentParser) -> None:

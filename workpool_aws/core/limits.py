@@ -225,6 +225,29 @@ PROOF_S_MIN: Final = 3600
 GUEST_DEPTH_MAX: Final = 32
 """Levels of nested maps and lists in an item of DynamoDB."""
 
+# Schedules.
+SCHEDULE_NAME_LENGTH_MAX: Final = names.SCHEDULE_LENGTH_MAX
+CRON_LENGTH_MAX: Final = 256
+"""Characters of a cron expression: a list of all sixty minutes has 170."""
+EVERY_MS_MIN: Final = 1_000
+SCHEDULE_PAYLOAD_BYTES_MAX: Final = 4 * 1024
+"""Arguments and context of a schedule, each: all occurrences of one transaction have them."""
+GRACE_MS: Final = 180_000
+"""An occurrence that is found later is missed: a far wake may be a minute late, and the watchdog a
+minute and a half."""
+OCCURRENCES_A_STEP: Final = 1_000
+"""Occurrences that one look at a schedule counts, some 30 ms of a cron expression."""
+CATCH_UP_MAX: Final = 90
+"""Missed occurrences, the latest ones, that are enqueued all the same."""
+OCCURRENCES_A_FIRE: Final = 45
+"""Work items of one transaction, each with a pointer."""
+FIRES_A_PASS: Final = 32
+SCHEDULE_PAST_KEPT: Final = 10
+EDIT_MARGIN_MS: Final = 120_000
+"""An occurrence that is due within it is not affected by a change: the change may land later."""
+SCHEDULE_LATE_MS: Final = 60_000
+"""A schedule whose next occurrence is overdue by more has lost its tick."""
+
 # Callbacks.
 CALLBACKS_OWED_MAX: Final = 500
 """In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
@@ -337,6 +360,10 @@ CALLBACK_FAILURE_TRIES: Final = 3
 
 assert (CONNECT_TIMEOUT_S + READ_TIMEOUT_S) * 1000 < CONNECTION_IDLE_MS_MAX, (
     "a connection that is in use may not count as idle"
+)
+assert CATCH_UP_MAX + 2 <= TRANSACTION_ITEMS_MAX, "spread occurrences fit into a transaction"
+assert 2 * OCCURRENCES_A_FIRE + 2 <= TRANSACTION_ITEMS_MAX, (
+    "occurrences and their pointers fit into a transaction"
 )
 assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, (
     "an acknowledged write must lie inside the buffer"

@@ -18,6 +18,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
+from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.work import Pointer, WorkItem
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "read_notices",
     "registered_pools",
     "resolved",
+    "schedules_of",
     "work_range",
     "works_of",
 ]
@@ -64,8 +66,8 @@ def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> K
 
 def resolved(
     store: Store, telemetry: Telemetry, key_range: KeyRange
-) -> Iterator[tuple[Row, WorkItem | Unreadable | None]]:
-    """Yields each row with the work item that it is or points at.
+) -> Iterator[tuple[Row, WorkItem | Tick | Unreadable | None]]:
+    """Yields each row with the work item that it is or points at, or with its tick.
 
     The pointers of a page take one request. `None` means that the work item is gone.
     """
@@ -77,7 +79,7 @@ def resolved(
         ]
         found = store.get_many(list(dict.fromkeys(pointed))) if pointed else {}
         for row in page:
-            if isinstance(row.record, WorkItem):
+            if isinstance(row.record, WorkItem | Tick):
                 yield row, row.record
             elif isinstance(row.record, Pointer):
                 yield row, found.get(WorkRef(key_range.pool, row.record.work_id))
@@ -92,6 +94,12 @@ def pages(
     else [WP-12].
     """
     return _pages(store, telemetry, key_range, grow=lambda limit: limit, readable=readable)
+
+
+def schedules_of(store: Store, telemetry: Telemetry, pool: str) -> Iterator[ScheduleItem]:
+    """Yields the schedules of a pool by name, without damaged ones."""
+    for page in pages(store, telemetry, KeyRange(collection=Collection.SCHEDULES, pool=pool)):
+        yield from (row.record for row in page if isinstance(row.record, ScheduleItem))
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
-from workpool_aws.model.work import Pointer
+from workpool_aws.model.schedule import Tick
+from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Put, Update, Written
 
 if TYPE_CHECKING:
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Notice
     from workpool_aws.ports import Ports
 
-__all__ = ["commit_with_notice", "ensure_visible", "prove_work_in_time", "put_pointer"]
+__all__ = [
+    "commit_with_notice",
+    "ensure_visible",
+    "make_pointer",
+    "make_tick",
+    "prove_tick_in_time",
+    "prove_work_in_time",
+    "put_pointer",
+    "put_tick",
+    "tell_schedule",
+]
 
 
 def ensure_visible(
@@ -66,6 +77,33 @@ def _write_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> Wri
     return ports.store.write(
         Put(make_pointer(pool, work_id, at, random_bits=ports.entropy.bits(75)))
     )
+
+
+def put_tick(ports: Ports, pool: str, name: str, at: EpochMs) -> None:
+    """Has the loop look at a schedule at this time."""
+    prove_tick_in_time(ports, _write_tick(ports, pool, name, at), pool, name, at)
+
+
+def prove_tick_in_time(
+    ports: Ports, written: Written, pool: str, name: str, key_time: EpochMs
+) -> None:
+    """Applies the late rule to a tick, by a further one at the server's time."""
+    ensure_visible(ports, written, key_time, lambda at: _write_tick(ports, pool, name, at))
+
+
+def tell_schedule(ports: Ports, work: WorkItem) -> None:
+    """Has the loop look at the schedule that may await the end of this work item, if it is over."""
+    if work.spec.awaited and work.spec.schedule is not None and work.state is State.FINISHED:
+        put_tick(ports, work.pool, work.spec.schedule, ports.clock.now())
+
+
+def make_tick(ports: Ports, pool: str, name: str, at: EpochMs) -> Tick:
+    """Returns a tick of a schedule at this time, under a key of its own."""
+    return Tick(pool=pool, at=make_id(at, random_bits=ports.entropy.bits(75)), name=name)
+
+
+def _write_tick(ports: Ports, pool: str, name: str, at: EpochMs) -> Written:
+    return ports.store.write(Put(make_tick(ports, pool, name, at)))
 
 
 def make_pointer(pool: str, work_id: WorkId, at: EpochMs, *, random_bits: int) -> Pointer:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import keep_from_aws, use_ports
+from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
 from workpool_aws.local.current import entered
@@ -41,7 +42,7 @@ from workpool_aws.local.services.platform import (
     Engine,
     Platform,
 )
-from workpool_aws.local.unfinished import described, unfinished_work
+from workpool_aws.local.unfinished import described, next_occurrence, unfinished_work
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalCloud"]
 
 _LAMBDA_MS_MAX: Final = 900_000
+_STEP_MS: Final = 1_000
 _EVENT_AGE_MS_MAX: Final = 21_600_000
 _OTHER_THREAD: Final = (
     "a thread that sees the LocalCloud: one of its own or of its test, or one that user code starts with contextvars.copy_context().run "
@@ -349,7 +351,7 @@ class LocalCloud(ObservedCloud):
     ) -> None:
         """Let time pass until nothing is left that would act within `timeout`.
 
-        A paused pool, and work items due later, count as rest.
+        A paused pool, work items due later, and occurrences of schedules to come count as rest.
 
         Args:
             timeout: The cloud's time after which nothing may be left.
@@ -366,8 +368,7 @@ class LocalCloud(ObservedCloud):
         __tracebackhide__ = True
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
-        kernel.run(end)
-        found = self._read_works()
+        found = self._run_to_rest(end)
         before, self._failed = self._failed, _ends_that_failed(found)
         if raise_failures:
             for each in self.failures:
@@ -379,6 +380,26 @@ class LocalCloud(ObservedCloud):
                 f"{described(left)}\nNothing more happened within {timeout}; "
                 f"it is {self.now.isoformat()}.{self._troubles()}"
             )
+
+    def _run_to_rest(self, end: EpochMs) -> list[tuple[Store, tuple[WorkItem, ...]]]:
+        """Run until `end`, or until only occurrences of schedules are to come.
+
+        Returns the work items then.
+        """
+        kernel = self._open.kernel
+        while True:
+            stores = [self._engine_open.quiet(table) for table in tuple(self._ports)]
+            coming = [at for store in stores if (at := next_occurrence(store)) is not None]
+            # Up to the time at which the loop may wake for the occurrence.
+            early = min(coming, default=end) - limits.FAR_LEAD_MS - 1
+            next_stop = max(early, kernel.now() + _STEP_MS) if coming else end
+            stop = EpochMs(min(end, next_stop))
+            kernel.run(stop)
+            found = self._read_works()
+            left = any(True for store, works in found for _ in unfinished_work(store, works, end))
+            if stop >= end or not left:
+                return found
+            kernel.pass_to(stop)
 
     def _troubles(self) -> str:
         """Return errors of the cloud's own functions, the likely reason for work items that are left."""

@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.callback.ending import is_owed
-from workpool_aws.model.refs import ConfigRef, LedgerRef, readable
+from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, readable
+from workpool_aws.model.schedule import ScheduleItem
 from workpool_aws.model.work import State
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Store
 
-__all__ = ["Unfinished", "described", "unfinished_work"]
+__all__ = ["Unfinished", "described", "next_occurrence", "unfinished_work"]
 
 _SHOWN: Final = 10
 
@@ -40,6 +41,18 @@ def described(left: Sequence[Unfinished]) -> str:
     if len(left) > _SHOWN:
         lines.append(f"  and {len(left) - _SHOWN} more")
     return "\n".join(lines)
+
+
+def next_occurrence(store: Store) -> EpochMs | None:
+    """Return the time of the next occurrence of any schedule; `None` means that none is to come."""
+    pools = [row.sort for row in store.query(KeyRange(collection=Collection.REGISTRY)).rows]
+    coming = [
+        row.record.next_at
+        for pool in pools
+        for row in store.query(KeyRange(collection=Collection.SCHEDULES, pool=pool)).rows
+        if isinstance(row.record, ScheduleItem) and not row.record.paused
+    ]
+    return min((at for at in coming if at is not None), default=None)
 
 
 def unfinished_work(

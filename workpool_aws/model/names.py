@@ -21,7 +21,9 @@ __all__ = [
     "QUEUE_ARN",
     "RESERVED_KEY",
     "ROLE_ARN",
+    "SCHEDULE",
     "SCHEDULE_GROUP",
+    "SCHEDULE_LENGTH_MAX",
     "TABLE",
     "TABLE_ARN",
     "TOPIC_ARN",
@@ -38,6 +40,9 @@ with the table's own."""
 JOB_LENGTH_MAX: Final = 64
 JOB: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{JOB_LENGTH_MAX - 1}}}")
 """A job's name. Function names have no dots, so a job named `mail.send` is never taken for one."""
+SCHEDULE_LENGTH_MAX: Final = 64
+SCHEDULE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{SCHEDULE_LENGTH_MAX - 1}}}")
+"""A schedule's name."""
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}(:[$A-Za-z0-9_-]{1,128})?")
 """A job's name, or a function's with or without a version or alias (`label_of`)."""

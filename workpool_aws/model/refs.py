@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from workpool_aws.model.payload import Chunk, Part
     from workpool_aws.model.receipt import Receipt, Void
+    from workpool_aws.model.schedule import ScheduleItem, Tick
     from workpool_aws.model.work import Pointer, WorkItem
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "RegistrationRef",
     "Row",
     "RowPage",
+    "ScheduleRef",
     "StatusRef",
+    "TickRef",
     "Unreadable",
     "VoidRef",
     "WorkRef",
@@ -97,6 +100,22 @@ class PointerRef(Ref["Pointer"]):
 @dataclass(frozen=True, slots=True)
 class NoticeRef(Ref["Notice"]):
     """A notice, by pool and its own key."""
+
+    pool: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRef(Ref["ScheduleItem"]):
+    """A schedule, by pool and name."""
+
+    pool: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TickRef(Ref["Tick"]):
+    """A tick, by pool and its own key."""
 
     pool: str
     at: str
@@ -164,7 +183,7 @@ class Collection(StrEnum):
     """The ranges that can be read in key order."""
 
     WORK = "work"
-    """Work items and pointers, by due time."""
+    """Work items, pointers and ticks, by due time."""
     DONE = "done"
     """Notices, by time of writing."""
     DEAD = "dead"
@@ -172,6 +191,8 @@ class Collection(StrEnum):
     `WorkItem.dead`. Its reads may lag behind writes."""
     REPORTS = "reports"
     """Minute reports, by time; shard is ignored."""
+    SCHEDULES = "schedules"
+    """Schedules, by name; shard is ignored."""
     REGISTRY = "registry"
     """Registrations, by pool name; pool and shard are ignored."""
 

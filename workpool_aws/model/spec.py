@@ -70,6 +70,10 @@ class Spec:
     expires_after_ms: int | None = None
     """Time after which it may not start any more, counted from when it is due first; `None` means
     that it never expires."""
+    schedule: str | None = None
+    """Name of the schedule of which it is an occurrence; `None` means none."""
+    awaited: bool = False
+    """True if a later occurrence of its schedule may wait for its end."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
 

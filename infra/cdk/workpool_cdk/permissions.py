@@ -97,7 +97,15 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.REPORTS, PartitionKind.REGISTRY)),
+        _Access(
+            (_QUERY,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.REPORTS,
+                PartitionKind.SCHEDULES,
+                PartitionKind.REGISTRY,
+            ),
+        ),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
     ),
     Actor.MANAGER: (
@@ -106,11 +114,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
             (
                 PartitionKind.WORK,
                 PartitionKind.CONTROL,
+                PartitionKind.SCHEDULES,
                 PartitionKind.REGISTRY,
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
+        _Access((_QUERY,), (PartitionKind.SCHEDULES,)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
         _Access(
             (_PUT,),
@@ -120,9 +130,19 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.PAYLOAD,
                 PartitionKind.CONTROL,
                 PartitionKind.RECEIPT,
+                PartitionKind.SCHEDULES,
             ),
         ),
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access(
+            (_UPDATE,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.SCHEDULES,
+            ),
+        ),
+        _Access((_DELETE,), (PartitionKind.SCHEDULES,)),
     ),
     Actor.WORKER: (
         # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for
@@ -134,14 +154,30 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     ),
     Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (PartitionKind.WORK,)),),
     Actor.LOOP: (
-        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access(
+            (_GET,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.CONTROL,
+                PartitionKind.SCHEDULES,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
         _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
         _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.DONE)),
         _Access(
             (_PUT,),
             (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.CONTROL, PartitionKind.REPORTS),
         ),
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access(
+            (_UPDATE,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.SCHEDULES,
+            ),
+        ),
         _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
     ),
     Actor.COMPLETION: (
@@ -155,7 +191,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET_MANY,), (PartitionKind.WORK,)),
         _Access(
             (_QUERY,),
-            (PartitionKind.REGISTRY, PartitionKind.WORK, PartitionKind.DONE, PartitionKind.REPORTS),
+            (
+                PartitionKind.REGISTRY,
+                PartitionKind.WORK,
+                PartitionKind.DONE,
+                PartitionKind.REPORTS,
+                PartitionKind.SCHEDULES,
+            ),
         ),
         _Access(
             (_PUT,),

@@ -91,11 +91,6 @@ def test_defaults_are_those_of_documentation() -> None:
     assert (defaults["log_level"], defaults["session"]) == (None, None)
 
 
-@pytest.mark.parametrize("name", ["schedule"])
-def test_feature_of_later_version_is_absent(name: str) -> None:
-    assert not hasattr(Workpool("t"), name)
-
-
 def test_making_pool_asks_nothing(world: World) -> None:
     world.pool()
 

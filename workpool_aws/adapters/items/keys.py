@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol, assert_never
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.attributes import DEAD_KEY, SORT_KEY
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
-from workpool_aws.model.names import POOL
+from workpool_aws.model.names import POOL, SCHEDULE
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
 
@@ -65,8 +65,17 @@ class PartitionKind(StrEnum):
     CONTROL = "control"
     REPORTS = "reports"
     RECEIPT = "receipt"
+    SCHEDULES = "schedules"
     REGISTRY = "registry"
     DEPLOYMENT = "deployment"
+
+
+_OF_POOLS: Final = (
+    PartitionKind.CONTROL.value,
+    PartitionKind.REPORTS.value,
+    PartitionKind.SCHEDULES.value,
+)
+"""Kinds of which each pool has one partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +198,22 @@ class ByName:
 
 
 @dataclass(frozen=True, slots=True)
+class OfSchedule:
+    """By pool and name, all of a pool in one partition."""
+
+    partition_kind: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str, name: str) -> Key:
+        """Return the name is the sort key."""
+        return Key(_pool_partition(pool, self.partition_kind), _schedule_in(name))
+
+    def names(self, place: Place, sort: str) -> tuple[str, str]:
+        """Pool and name."""
+        return place.pool, _schedule_in(sort)
+
+
+@dataclass(frozen=True, slots=True)
 class InRegistry:
     """By pool, all in one partition of the table."""
 
@@ -234,7 +259,7 @@ def leading_key(partition_kind: PartitionKind, pool: str) -> str:
             PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD | PartitionKind.RECEIPT
         ):
             return f"{name}#{partition_kind.value}#*"
-        case PartitionKind.CONTROL | PartitionKind.REPORTS:
+        case PartitionKind.CONTROL | PartitionKind.REPORTS | PartitionKind.SCHEDULES:
             return f"{name}#{partition_kind.value}"
         case PartitionKind.REGISTRY:
             return _REGISTRY
@@ -257,6 +282,8 @@ def partition_of(key_range: KeyRange) -> str:
             return _shard_partition(key_range.pool, PartitionKind.DONE, key_range.shard)
         case Collection.REPORTS:
             return _pool_partition(key_range.pool, PartitionKind.REPORTS)
+        case Collection.SCHEDULES:
+            return _pool_partition(key_range.pool, PartitionKind.SCHEDULES)
         case Collection.REGISTRY:
             return _REGISTRY
         case _:
@@ -277,10 +304,8 @@ def place_of(partition: str) -> Place:
     pool, _, rest = partition.partition("#")
     partition_kind, _, shard = rest.partition("#")
     if POOL.fullmatch(pool):
-        if rest == PartitionKind.CONTROL.value:
-            return Place(PartitionKind.CONTROL, pool)
-        if rest == PartitionKind.REPORTS.value:
-            return Place(PartitionKind.REPORTS, pool)
+        if rest in _OF_POOLS:
+            return Place(PartitionKind(rest), pool)
         if (
             partition_kind in (PartitionKind.WORK.value, PartitionKind.DONE.value)
             and _SHARD.fullmatch(shard)
@@ -347,6 +372,12 @@ def _ulid_in(sort: str) -> WorkId:
         return forms.work_id(sort)
     except ValueError:
         raise ValueError("the key is not an id") from None
+
+
+def _schedule_in(name: str) -> str:
+    if SCHEDULE.fullmatch(name) is None:
+        raise ValueError("the key is not a schedule's name")
+    return name
 
 
 def _chunk_in(sort: str) -> tuple[Part, int]:

@@ -16,6 +16,7 @@ from workpool_aws.adapters.items import forms, job_tallies, keys
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
+from workpool_aws.adapters.items.schedule import SCHEDULE_FIELDS, flatten_schedule, schedule_of
 from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import shard_of
@@ -43,11 +44,14 @@ from workpool_aws.model.refs import (
     PointerRef,
     ReceiptRef,
     RegistrationRef,
+    ScheduleRef,
     StatusRef,
+    TickRef,
     Unreadable,
     VoidRef,
     WorkRef,
 )
+from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, WorkItem
 
@@ -175,6 +179,23 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "applied": Field("ap", forms.FLAG, absent=False),
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS),
         },
+    ),
+    RecordKind(
+        record=Tick,
+        ref=TickRef,
+        key=keys.InShard(PartitionKind.WORK),
+        tag="s",
+        fields={
+            "name": Field("nm", forms.TEXT),
+        },
+    ),
+    RecordKind(
+        record=ScheduleItem,
+        ref=ScheduleRef,
+        key=keys.OfSchedule(PartitionKind.SCHEDULES),
+        fields=SCHEDULE_FIELDS,
+        flatten=flatten_schedule,
+        build=schedule_of,
     ),
     RecordKind(
         record=Notice,
@@ -376,7 +397,12 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-_STEP_NAMES: Final = {WorkItem: "work", LoopStatus: "status", Notice: "done"}
+_STEP_NAMES: Final = {
+    WorkItem: "work",
+    LoopStatus: "status",
+    Notice: "done",
+    ScheduleItem: "schedule",
+}
 
 
 def step_name(record_type: type[Record]) -> str:

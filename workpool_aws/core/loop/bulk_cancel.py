@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config, Ledger
+    from workpool_aws.model.schedule import Tick
 
 __all__ = ["BulkCancel", "after_read", "bulk_cancel_to_make", "pending_among", "pointers_to_ended"]
 
@@ -75,7 +76,7 @@ def after_read(under_way: BulkCancel, shard: int, low: str | None) -> BulkCancel
 
 
 def pending_among(
-    rows: Iterable[tuple[Row, WorkItem | Unreadable | None]], config: Config | None
+    rows: Iterable[tuple[Row, WorkItem | Tick | Unreadable | None]], config: Config | None
 ) -> Sequence[WorkItem]:
     """Returns the pending work items of these rows that a bulk cancel covers, each of them once."""
     works = {work.id: work for _, work in rows if isinstance(work, WorkItem)}
@@ -87,7 +88,7 @@ def pending_among(
 
 
 def pointers_to_ended(
-    rows: Sequence[tuple[Row, WorkItem | Unreadable | None]], canceled: Collection[WorkId]
+    rows: Sequence[tuple[Row, WorkItem | Tick | Unreadable | None]], canceled: Collection[WorkId]
 ) -> Sequence[PointerRef]:
     """Returns the pointers of these rows to work items that are finished, or were just canceled.
 

@@ -19,6 +19,7 @@ from workpool_aws.model.refs import PointerRef
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workpool_aws.model.schedule import Tick
     from workpool_aws.model.work import WorkItem
 
 __all__ = [
@@ -73,13 +74,15 @@ class WorkRead:
     """Due work items to cancel instead."""
     expired: tuple[Found, ...] = ()
     """Due work items whose time to start is over."""
+    ticks: tuple[Tick, ...] = ()
+    """Due ticks of schedules."""
     cut: bool = False
     """True if `next_due` only marks the end of the read: later rows may all be over."""
 
     @property
     def is_something(self) -> bool:
         """True if a pass would start or end a work item of this read now."""
-        return bool(self.due or self.bulk_canceled or self.expired)
+        return bool(self.due or self.bulk_canceled or self.expired or self.ticks)
 
     def blocked_at(self, left: Sequence[Found]) -> str | None:
         """Returns the first key of this read that the cursor may not pass; `None` means none.
@@ -89,7 +92,9 @@ class WorkRead:
         own = {found.key for found in self.due}
         waiting = [found.key for found in left if found.key in own]
         ended = [found.key for found in (*self.bulk_canceled, *self.expired)]
-        return min([*waiting, *ended], default=None)
+        # All of the tick's millisecond, since the occurrence may lie there before it.
+        ticks = [id_floor(time_of(tick.at)) for tick in self.ticks]
+        return min([*waiting, *ended, *ticks], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,11 @@ class Choice:
     def expired(self) -> list[WorkItem]:
         """Due work items whose time to start is over."""
         return [found.work for read in self.reads if read is not None for found in read.expired]
+
+    @property
+    def ticks(self) -> list[Tick]:
+        """Due ticks of schedules."""
+        return [tick for read in self.reads if read is not None for tick in read.ticks]
 
     @property
     def next_due(self) -> EpochMs | None:

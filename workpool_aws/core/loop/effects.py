@@ -60,7 +60,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """Let the chunks of a finished work item expire together with it.
+    """Let the chunks of a finished work item expire together with it, and its schedule go on.
 
     The process that finished it, or delivered its callback, may have died before it did so.
     Repaired by the next pass, which finds the entry or the callback in the ledger and judges again.

@@ -10,6 +10,7 @@ from workpool_aws.core.loop.choose import Found, WorkRead
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import PointerRef, Row, Unreadable
+from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import Pointer, State, WorkItem
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["gather"]
 
 
 def gather(
-    rows: Iterable[tuple[Row, WorkItem | Unreadable | None]],
+    rows: Iterable[tuple[Row, WorkItem | Tick | Unreadable | None]],
     taken: Taken,
     *,
     free: int,
@@ -37,6 +38,10 @@ def gather(
     seen = _Seen()
     for row, found in rows:
         seen.note_pointer(row, found)
+        if isinstance(found, Tick):
+            if not seen.takes_tick(found, now):
+                return seen.as_read(None if time_of(row.sort) <= now else time_of(row.sort))
+            continue
         work = found if isinstance(found, WorkItem) else None
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
         if work is None or look is Look.SKIP:
@@ -65,14 +70,22 @@ class _Seen:
     off: dict[WorkId, Found] = field(default_factory=dict)
     expired: dict[WorkId, Found] = field(default_factory=dict)
     stale: list[PointerRef] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
     ahead: int = 0
     """Rows of later time that are over."""
 
-    def note_pointer(self, row: Row, found: WorkItem | Unreadable | None) -> None:
+    def note_pointer(self, row: Row, found: WorkItem | Tick | Unreadable | None) -> None:
         """Adds a pointer that leads to nothing, or to a work item that is over."""
         over = found is None or (isinstance(found, WorkItem) and found.state is State.FINISHED)
         if isinstance(row.record, Pointer) and over:
             self.stale.append(PointerRef(row.record.pool, row.sort))
+
+    def takes_tick(self, tick: Tick, now: EpochMs) -> bool:
+        """Adds a tick that is due. False means that it is due later, or that there are enough."""
+        if time_of(tick.at) > now or len(self.ticks) >= limits.FIRES_A_PASS:
+            return False
+        self.ticks.append(tick)
+        return True
 
     def as_read(self, next_due: EpochMs | None, *, cut: bool = False) -> WorkRead:
         """Returns them as the result of a read."""
@@ -82,6 +95,7 @@ class _Seen:
             tuple(self.stale),
             tuple(self.off.values()),
             tuple(self.expired.values()),
+            tuple(self.ticks),
             cut=cut,
         )
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.loop.recover import Checked, Recover
     from workpool_aws.core.loop.settle import Settled
     from workpool_aws.model.loop import Entry, EntryKey, Ledger, Notice
+    from workpool_aws.model.schedule import Tick
 
 __all__ = [
     "Findings",
@@ -53,6 +54,8 @@ class PassPlan:
     callbacks: CallbackPlan
     cancels: tuple[Cancel, ...]
     expired: tuple[EndExpired, ...]
+    ticks: tuple[Tick, ...]
+    """Schedules to look at, after the commit. A tick stays until its schedule was looked at."""
     understood: frozenset[EntryKey]
     asked: Mapping[EntryKey, str]
     """Requests for a check that this pass serves: the key of the notice, by entry."""
@@ -65,7 +68,8 @@ class PassPlan:
     promise_until: EpochMs | None
     """Time until which its workers may rely on the loop; `None` means that they may not."""
     progress: bool
-    """True if it frees or fills a slot, moves a callback, or ends something."""
+    """True if it frees or fills a slot, moves a callback, ends something, or
+    looks at a schedule."""
     config_version: int
 
 
@@ -141,7 +145,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     starts = found.starts(promise)
     cancels = tuple(Cancel(work) for work in choice.bulk_canceled)
     expired = tuple(EndExpired(work) for work in choice.expired)
-    ending = inputs.bulk_cancel is not None or bool(cancels) or bool(expired)
+    ending = inputs.bulk_cancel is not None or bool(cancels or expired or choice.ticks)
     return PassPlan(
         ledger=ledger,
         changes_ledger=slots_moved or callbacks_moved or ledger.epoch != before.epoch,
@@ -153,6 +157,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         callbacks=found.callbacks,
         cancels=cancels,
         expired=expired,
+        ticks=tuple(choice.ticks),
         understood=checked.understood,
         asked=found.settled.asked,
         notices=found.settled.records,

@@ -58,6 +58,8 @@ class WorkDetails:
     """True if each start is claimed before user code runs, so that none runs twice."""
     status_ttl: timedelta | None
     """Time for which the finished work item is kept; `None` means for ever."""
+    schedule: str | None
+    """Name of the schedule of which it is an occurrence; `None` means none."""
     expires_after: timedelta | None
     """Time after its due time from which it may not start; `None` means that it never expires."""
     on_complete: str | None
@@ -116,6 +118,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         retry=spec.retry,
         claimed=spec.claimed,
         status_ttl=None if spec.retention_s is None else timedelta(seconds=spec.retention_s),
+        schedule=spec.schedule,
         expires_after=None
         if spec.expires_after_ms is None
         else timedelta(milliseconds=spec.expires_after_ms),

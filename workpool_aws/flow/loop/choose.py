@@ -13,6 +13,7 @@ from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.flow.reading import resolved, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
-    from workpool_aws.model.refs import KeyRange
+    from workpool_aws.model.refs import KeyRange, Unreadable
     from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
 __all__ = ["deadlines_of", "due_in", "live_in", "read_due", "read_works"]
@@ -92,10 +93,18 @@ def live_in(
     for.
     """
     return any(
-        isinstance(work, WorkItem)
-        and row.sort != key_range.high
-        and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
+        row.sort != key_range.high and _is_live(row.sort, work, taken, now)
         for row, work in resolved(store, telemetry, key_range)
+    )
+
+
+def _is_live(
+    key: str, found: WorkItem | Tick | Unreadable | None, taken: Taken, now: EpochMs
+) -> bool:
+    if isinstance(found, Tick):
+        return True
+    return (
+        isinstance(found, WorkItem) and classify(key, found, taken=taken, now=now) is not Look.SKIP
     )
 
 

@@ -40,7 +40,8 @@ from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import read_notices, works_of
-from workpool_aws.flow.visibility import put_pointer
+from workpool_aws.flow.schedule.fire import fire_schedules
+from workpool_aws.flow.visibility import put_pointer, tell_schedule
 from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
 from workpool_aws.model.loop import MinuteTally
@@ -184,6 +185,7 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
                 put_pointer(ports, effect.pool, effect.work_id, effect.at)
             case Expire():
                 let_expire(ports.store, overdue_expiries(effect.work))
+                tell_schedule(ports, effect.work)
             case _:
                 assert_never(effect)
 
@@ -218,7 +220,7 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
 
 
 def clean_up(session: LoopSession, plan: PassPlan) -> None:
-    """Deletes notices that the committed ledger stands for, and ends what may not start.
+    """Deletes notices that the ledger stands for, ends what may not start, looks at schedules.
 
     Raises StoreUnavailable: the next pass meets what is left.
     """
@@ -227,3 +229,4 @@ def clean_up(session: LoopSession, plan: PassPlan) -> None:
     cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
     ports = session.ports
     ports.fan_out(lambda end: expire(ports, end.work), plan.expired)
+    fire_schedules(ports, session.pool, plan.ticks)

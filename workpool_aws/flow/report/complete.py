@@ -43,7 +43,7 @@ from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.report.notices import make_notice, prove_notice, write_notice
-from workpool_aws.flow.visibility import make_pointer, prove_work_in_time
+from workpool_aws.flow.visibility import make_pointer, prove_work_in_time, tell_schedule
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
@@ -228,8 +228,8 @@ class _Completion:
         finished: Record | Unreadable | None
         try:
             finished = write_with(store, decision.write, decision.beside).record
-            if finished is None and a.callback_outcomes:
-                # A transaction does not answer with the work item, and the callback needs all of it.
+            if finished is None:
+                # A transaction does not answer with the work item, and what follows needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
             return self.pass_over(_work(met.current))
@@ -282,6 +282,8 @@ class _Completion:
         # Before the notice: until that is settled, the ledger's entry causes another check of this
         # work item.
         let_expire(self.ports.store, expiries)
+        if isinstance(finished, WorkItem):
+            tell_schedule(self.ports, finished)
         callback = self._call_back(finished)
         notice = make_notice(
             self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback

@@ -16,9 +16,10 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.watchdog.watch import may_start
-from workpool_aws.flow.reading import pages
+from workpool_aws.flow.reading import pages, schedules_of
 from workpool_aws.flow.shards import ledger_of
-from workpool_aws.flow.visibility import ensure_visible, put_pointer
+from workpool_aws.flow.visibility import ensure_visible, put_pointer, put_tick
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
 from workpool_aws.model.loop import Ledger, LoopState, Notice
 from workpool_aws.model.refs import (
@@ -51,6 +52,8 @@ def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
     audit = _Audit(ports, pool, ledger, now)
     works = audit.point_at_forgotten()
     callbacks = audit.owe_again()
+    if audit.tick_again():
+        return "a schedule had lost its tick"
     if works:
         return "due work lay out of the loop's sight"
     return "a callback lay out of the loop's sight" if callbacks else None
@@ -102,6 +105,29 @@ class _Audit:
         for record in owed:
             self._put_again(record)
         return bool(owed)
+
+    def tick_again(self) -> bool:
+        """Writes a tick for each schedule whose next occurrence is overdue.
+
+        The transaction that moved it on may have landed so late that its tick lies out of sight.
+        In a pool without a free slot no tick is read, so none is missing.
+        """
+        if not may_start(readable(self.ports.store.get(ConfigRef(self.pool))), self.ledger):
+            return False
+        overdue = [
+            item
+            for item in schedules_of(self.ports.store, self.ports.telemetry, self.pool)
+            if not item.paused
+            and item.next_at is not None
+            and item.next_at < self.now - limits.SCHEDULE_LATE_MS
+        ]
+        for item in overdue:
+            put_tick(self.ports, self.pool, item.name, self.now)
+            late_ms = self.now - (item.next_at or self.now)
+            self.ports.telemetry.emit(
+                events.ScheduleRepaired(pool=self.pool, schedule=item.name, late_ms=late_ms)
+            )
+        return bool(overdue)
 
     def _starts_all_due(self) -> bool:
         """True if no due work item can be waiting for its turn: no loop runs, and a slot is free."""

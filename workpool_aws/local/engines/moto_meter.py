@@ -158,6 +158,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return "chunk"
         case PartitionKind.RECEIPT:
             return "receipt"
+        case PartitionKind.SCHEDULES:
+            return "schedule"
         case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.DEPLOYMENT:
             return str(place.partition_kind.value)
         case _:

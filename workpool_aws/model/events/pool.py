@@ -56,6 +56,41 @@ class Surveyed(Event, level=DEBUG):
     oldest_pending_s: float | None
 
 
+class ScheduleFired(Event, level=INFO):
+    """Occurrences of a schedule fell due, and were enqueued or counted."""
+
+    schedule: str
+    enqueued: int
+    missed: int
+    skipped: int
+    lag_ms: int
+    """From the earliest of them to now."""
+
+
+class ScheduleChanged(Event, level=INFO):
+    """A person or program made, changed, paused, resumed or removed a schedule."""
+
+    schedule: str
+    change: str
+    by: str
+
+
+class ScheduleAlternates(Event, level=WARNING):
+    """A schedule is declared by one owner after another."""
+
+    schedule: str
+    owner: str | None
+    other: str | None
+    """The owner before."""
+
+
+class ScheduleRepaired(Event, level=WARNING):
+    """A schedule whose next occurrence was overdue had no tick, and has one again."""
+
+    schedule: str
+    late_ms: int
+
+
 class WatchdogActed(Event, level=WARNING):
     """The watchdog found a pool that should be at work and was not, or something that lay out of the sight of its loop."""
 

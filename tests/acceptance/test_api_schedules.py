@@ -1,0 +1,311 @@
+"""Recurring work: schedules, what they enqueue, and what becomes of it after downtime."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.kit.functions import echo
+from workpool_aws import NotFound, Result, UsageError, Workpool
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.refs import Collection, KeyRange, TickRef
+
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
+Answer = Callable[[Workpool, str], Result]
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+SECONDS = timedelta(seconds=5)
+
+
+def started(cloud: LocalCloud, fn: str) -> list[datetime]:
+    return [each.started_at for each in cloud.invocations(fn)]
+
+
+@both_engines
+def test_schedule_enqueues_each_hour(cloud: LocalCloud) -> None:
+    """[WP-18] [WP-26]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    made = pool.schedule(None, "hourly", fn, {"n": 1}, cron="0 * * * *")
+    cloud.advance(5 * HOUR + SECONDS)
+    (shown,) = pool.schedules(None)
+
+    times = started(cloud, fn)
+    assert (made.words, made.cron, made.last_due) == (
+        "At the start of every hour",
+        "0 * * * *",
+        None,
+    )
+    assert len(times) == 5
+    assert all(each.minute == 0 and each.second <= 1 for each in times)
+    assert shown.last_outcome == "success"
+    assert shown.last_due == times[-1].replace(second=0, microsecond=0)
+    assert shown.next_due == shown.last_due + HOUR
+    assert (shown.missed, shown.skipped) == (0, 0)
+    assert shown.lateness_max is not None
+    assert shown.lateness_max < timedelta(seconds=1)
+
+
+def test_interval_counts_from_first_call_and_repeating_it_changes_nothing(
+    cloud: LocalCloud,
+) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    began = cloud.now
+    for _ in range(3):
+        pool.schedule(None, "often", fn, {}, every=timedelta(minutes=7))
+        cloud.advance(timedelta(minutes=5))
+
+    assert [(each - began) // MINUTE for each in started(cloud, fn)] == [7, 14]
+
+
+def test_run_until_idle_does_not_wait_for_occurrences(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    began = cloud.now
+    pool.schedule(None, "often", fn, {}, every=timedelta(seconds=30))
+    pool.schedule(None, "hourly", fn, {}, cron="@hourly")
+    work_id = pool.enqueue_action(None, fn, {"n": 1})
+
+    cloud.run_until_idle()
+
+    assert pool.status(None, work_id).outcome == "success"
+    assert cloud.now - began < timedelta(seconds=30)
+
+
+def test_idle_pool_with_schedule_rests_between_occurrences(cloud: LocalCloud) -> None:
+    """[WP-22]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "daily", fn, {}, cron="@daily")
+    cloud.advance(MINUTE)
+    before = len(cloud.invocations(cloud.loop_arn))
+    cloud.advance(23 * HOUR)
+
+    assert len(cloud.invocations(cloud.loop_arn)) == before
+    cloud.advance(2 * HOUR)
+    assert len(started(cloud, fn)) == 1
+    assert len(cloud.invocations(cloud.loop_arn)) <= before + 2
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "enqueued", "missed"),
+    [("latest", 1, 4), ("all", 5, 0), ("none", 0, 5), ("spread", 5, 0)],
+)
+def test_what_was_missed_in_pause_of_pool_is_caught_up_as_asked(
+    cloud: LocalCloud, catch_up: Any, enqueued: int, missed: int
+) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    spread = HOUR if catch_up == "spread" else None
+    pool.schedule(None, "hourly", fn, {}, cron="@hourly", catch_up=catch_up, spread=spread)
+    pool.configure(None, paused=True)
+    cloud.advance(5 * HOUR + 10 * MINUTE)
+    pool.configure(None, paused=False)
+    cloud.advance(SECONDS)
+    at_once = len(started(cloud, fn))
+    cloud.advance(49 * MINUTE)
+    (shown,) = pool.schedules(None)
+
+    assert at_once == (1 if catch_up == "spread" else enqueued)
+    assert (len(started(cloud, fn)), shown.missed) == (enqueued, missed)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "ends_of_runs", "skipped"),
+    [("allow", 4, 0), ("skip", 2, 2), ("queue_one", 2, 1)],
+)
+def test_occurrences_overlap_as_asked(
+    cloud: LocalCloud, overlap: Any, ends_of_runs: int, skipped: int
+) -> None:
+    pool = cloud.workpool()
+    slow = cloud.function(echo, takes=150 * timedelta(seconds=1), timeout=5 * MINUTE)
+    pool.schedule(None, "often", slow, {}, every=MINUTE, overlap=overlap)
+    cloud.advance(4 * MINUTE + SECONDS)
+    (shown,) = pool.schedules(None)
+    times = started(cloud, slow)
+
+    assert (len(times), shown.skipped) == (ends_of_runs, skipped)
+    if overlap == "queue_one":
+        assert timedelta(seconds=150) <= times[1] - times[0] < timedelta(seconds=152)
+        assert shown.waiting is not None
+
+
+def test_paused_schedule_enqueues_nothing_until_it_is_resumed(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "often", fn, {}, every=10 * MINUTE)
+    cloud.advance(15 * MINUTE)
+    paused = pool.pause_schedule(None, "often")
+    cloud.advance(HOUR)
+    during = len(started(cloud, fn))
+    resumed = pool.resume_schedule(None, "often")
+    cloud.advance(10 * MINUTE)
+
+    assert (paused.paused, paused.next_due, during) == (True, None, 1)
+    assert resumed.next_due is not None
+    assert len(started(cloud, fn)) == 2
+    assert pool.schedules(None)[0].missed == 0
+
+
+def test_schedule_without_its_tick_is_repaired_within_hour(cloud: LocalCloud) -> None:
+    """[WP-26]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "often", fn, {}, every=30 * MINUTE)
+    store = cloud._engine_open.quiet(cloud.table)
+    for row in store.query(KeyRange(collection=Collection.WORK, pool=pool.name)).rows:
+        store.delete(TickRef(pool.name, row.sort))
+    cloud.advance(2 * HOUR)
+    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
+    cloud.advance(MINUTE)
+
+    assert len(started(cloud, fn)) >= 1
+
+
+def test_run_now_is_besides_occurrences(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    made = pool.schedule(None, "daily", fn, {"n": 7}, cron="@daily")
+    work_id = pool.run_now(None, "daily")
+    cloud.run_until_idle()
+
+    assert answer(pool, work_id).return_value == 7
+    assert pool.schedules(None)[0].next_due == made.next_due
+    with pytest.raises(NotFound):
+        pool.run_now(None, "weekly")
+
+
+def test_edit_and_removal_hold_for_next_occurrence(cloud: LocalCloud) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "job", fn, {"v": 1}, cron="0 * * * *")
+    cloud.advance(HOUR + SECONDS)
+    pool.schedule(None, "job", fn, {"v": 2}, cron="30 * * * *")
+    cloud.advance(HOUR)
+    removed = pool.unschedule(None, "job"), pool.unschedule(None, "job")
+    cloud.advance(5 * HOUR)
+
+    assert [each.event["v"] for each in cloud.invocations(fn)] == [1, 2]
+    assert [each.minute for each in started(cloud, fn)] == [0, 30]
+    assert removed == (True, False)
+    assert pool.schedules(None) == []
+
+
+def test_change_leaves_what_is_due_within_two_minutes(cloud: LocalCloud) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "job", fn, {}, cron="0 * * * *")
+    cloud.advance(59 * MINUTE)
+    pool.schedule(None, "job", fn, {}, cron="@daily")
+    cloud.advance(5 * MINUTE)
+
+    assert len(started(cloud, fn)) == 1
+    assert pool.schedules(None)[0].next_due == datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_clock_changes_lose_and_double_nothing(cloud: LocalCloud) -> None:
+    """[WP-18] London's clock goes forward on 29 March and back on 25 October 2026."""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    zone = ZoneInfo("Europe/London")
+    pool.schedule(
+        None,
+        "nightly",
+        fn,
+        {},
+        cron="30 1 * * *",
+        timezone="Europe/London",
+        start=datetime(2026, 3, 28, tzinfo=zone),
+        end=datetime(2026, 3, 31, tzinfo=zone),
+    )
+    cloud.advance(100 * DAY)
+
+    local = [each.astimezone(zone) for each in started(cloud, fn)]
+    assert [(each.day, each.hour, each.minute) for each in local] == [
+        (28, 1, 30),
+        (29, 2, 0),
+        (30, 1, 30),
+    ]
+    assert pool.schedules(None)[0].next_due is None
+
+
+def test_owner_declares_its_schedules_and_no_others(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "by-hand", fn, {}, cron="@daily")
+    pool.sync_schedules(
+        None,
+        [{"name": "a", "fn": fn, "cron": "@daily"}, {"name": "b", "fn": fn, "every": HOUR}],
+        owner="stack",
+    )
+    found = pool.sync_schedules(None, [{"name": "b", "fn": fn, "every": HOUR}], owner="stack")
+
+    assert [(each.name, each.owner) for each in found] == [("b", "stack")]
+    assert [each.name for each in pool.schedules(None)] == ["b", "by-hand"]
+
+
+def test_schedule_of_occurrence_can_be_seen(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "often", fn, {}, every=MINUTE, expires_after=HOUR)
+    cloud.advance(MINUTE + SECONDS)
+    last = pool.schedules(None)[0].last_work_id
+
+    assert last is not None
+    shown = pool.show(None, last)
+    assert (shown.schedule, shown.expires_after) == ("often", HOUR)
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("cron", {"cron": "61 * * * *"}),
+        ("cron", {"cron": "* * * * * *"}),
+        ("cron", {"cron": "0 0 30 2 *"}),
+        ("cron", {"cron": "0," * 5_000 + "0 * * * *"}),
+        ("cron", {"cron": "15W * * * *"}),
+        ("cron", {"cron": "@reboot"}),
+        ("cron", {"cron": None}),
+        ("cron", {"cron": "@daily", "every": HOUR}),
+        ("every", {"every": timedelta(milliseconds=999)}),
+        ("timezone", {"cron": "@daily", "timezone": "../../etc/passwd"}),
+        ("start", {"cron": "@daily", "start": datetime(2026, 1, 1)}),  # noqa: DTZ001 - refused
+        (
+            "end",
+            {
+                "cron": "@daily",
+                "start": datetime(2026, 2, 1, tzinfo=UTC),
+                "end": datetime(2026, 1, 1, tzinfo=UTC),
+            },
+        ),
+        ("catch_up", {"cron": "@daily", "catch_up": "some"}),
+        ("spread", {"cron": "@daily", "catch_up": "spread"}),
+        ("overlap", {"cron": "@daily", "overlap": "maybe"}),
+        ("jitter", {"cron": "@daily", "jitter": timedelta(0)}),
+        ("run_after", {"cron": "@daily", "run_after": HOUR}),
+    ],
+)
+def test_schedule_that_is_not_allowed_is_refused(
+    cloud: LocalCloud, field: str, options: Any
+) -> None:
+    pool = cloud.workpool()
+    with pytest.raises(UsageError, match=f"^{field} must be "):
+        pool.schedule(None, "job", "fn", {}, **options)
+    assert pool.schedules(None) == []
+
+
+def test_name_and_size_of_schedule_are_bounded(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    with pytest.raises(UsageError, match=r"^name must be a str of 1 to 64"):
+        pool.schedule(None, "a#b", "fn", {}, cron="@daily")
+    with pytest.raises(UsageError, match=r"^args must be at most 4096 bytes"):
+        pool.schedule(None, "job", "fn", {"x": "y" * 5_000}, cron="@daily")

@@ -1,0 +1,84 @@
+"""Owns the mutants of schedules: no occurrence is lost or doubled."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import Mutant, edit
+
+__all__ = ["SCHEDULE_GUARDS"]
+
+_DECISION: Final = "tests/unit/core/test_schedule_decision.py::"
+_ACCEPTANCE: Final = "tests/acceptance/test_api_schedules.py::"
+
+
+def _guard(name: str, rule: str, where: str, old: str, new: str, case: str) -> Mutant:
+    return Mutant(name=name, rule=rule, edits=(edit(where, old, new),), cases=(case,))
+
+
+SCHEDULE_GUARDS: Final = (
+    _guard(
+        "fire: one occurrence has one id",
+        "WP-18",
+        "core.schedule.fire:_digest",
+        "item.born",
+        "item.name",
+        f"{_DECISION}test_same_occurrence_has_same_id_and_another_birth_another",
+    ),
+    _guard(
+        "fire: a paused schedule is left alone",
+        "WP-18",
+        "core.schedule.fire:decide_fire",
+        "if item.paused:",
+        "if False:",
+        f"{_DECISION}test_fire_names_occurrence_that_it_has_read",
+    ),
+    _guard(
+        "change: what is near stays",
+        "WP-18",
+        "core.schedule.change:defined",
+        "(near and not old.paused)",
+        "False",
+        f"{_ACCEPTANCE}test_change_leaves_what_is_due_within_two_minutes",
+    ),
+    _guard(
+        "change: what fell due before it landed is counted",
+        "WP-18",
+        "core.schedule.change:dropped_by",
+        "not decided_at < first <= landed_at",
+        "True",
+        f"{_DECISION}test_what_fell_due_before_change_landed_is_counted",
+    ),
+    _guard(
+        "pause: what is due is counted",
+        "WP-18",
+        "core.schedule.change:paused",
+        "item.missed + len(due)",
+        "item.missed",
+        f"{_DECISION}test_pause_counts_what_is_due_and_resume_goes_on_from_now",
+    ),
+    _guard(
+        "tick: the next one is in the same transaction",
+        "WP-26",
+        "flow.schedule.fire:_transact",
+        "if tick is not None:",
+        "if False:",
+        f"{_ACCEPTANCE}test_schedule_enqueues_each_hour[memory]",
+    ),
+    _guard(
+        "audit: schedules without a tick",
+        "WP-26",
+        "flow.watchdog.audit:audit_pool",
+        "if audit.tick_again():",
+        "if False:",
+        f"{_ACCEPTANCE}test_schedule_without_its_tick_is_repaired_within_hour",
+    ),
+    _guard(
+        "queue one: the end of a work item is told",
+        "WP-26",
+        "flow.visibility:tell_schedule",
+        "work.state is State.FINISHED",
+        "False",
+        f"{_ACCEPTANCE}test_occurrences_overlap_as_asked[queue_one-2-1]",
+    ),
+)

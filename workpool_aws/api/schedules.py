@@ -1,0 +1,257 @@
+"""`PoolSchedules`, the part of `Workpool` for recurring work."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from workpool_aws.api.caller import read_caller
+from workpool_aws.api.enqueues import PoolEnqueues
+from workpool_aws.api.job import encode_one, job_at
+from workpool_aws.api.options import RetryableOptions
+from workpool_aws.api.timing import TimingOptions, read_definition, read_schedule_name
+from workpool_aws.core.proof import start_permit
+from workpool_aws.core.work.enqueue import works_of
+from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.flow.schedule import change
+from workpool_aws.flow.views.schedules import all_schedules, as_views
+from workpool_aws.flow.work import enqueue
+from workpool_aws.flow.work.cancel import cancel
+from workpool_aws.model.ids import WorkId, make_id
+from workpool_aws.model.payload import inline_text
+from workpool_aws.model.spec import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workpool_aws.api.caller import Caller, LambdaContext
+    from workpool_aws.api.handle import JobHandle
+    from workpool_aws.core.schedule.change import Definition
+    from workpool_aws.core.views.schedules import Schedule
+    from workpool_aws.model.schedule import ScheduleItem
+    from workpool_aws.model.spec import Spec
+    from workpool_aws.ports import Ports, Store
+
+__all__ = ["PoolSchedules", "ScheduleDefinition", "ScheduleOptions"]
+
+_TIMES: Final = ("run_after", "run_at")
+
+
+class ScheduleOptions(TimingOptions, RetryableOptions, total=False):
+    """The options of `schedule`: those of `TimingOptions` and `RetryableOptions`.
+
+    `run_after` and `run_at` must be `None`: the schedule says when.
+    """
+
+
+class ScheduleDefinition(ScheduleOptions, total=False):
+    """One schedule of `sync_schedules`: the arguments of `schedule` by name."""
+
+    name: str
+    fn: Any
+    args: Mapping[str, object]
+
+
+class PoolSchedules(PoolEnqueues):
+    """Makes, changes and shows schedules. A base of `Workpool`."""
+
+    def schedule(
+        self,
+        ctx: LambdaContext | None,
+        name: str,
+        fn: str | JobHandle[..., Any],
+        args: Mapping[str, object],
+        **options: Unpack[ScheduleOptions],
+    ) -> Schedule:
+        """Run a function again and again, or change the schedule of this name.
+
+        Each occurrence is enqueued at most once, and each that falls due is enqueued or counted.
+        Repeating the call changes nothing. A change does not affect an occurrence that is due
+        within two minutes.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool, report_arn = cloud.workpool(), cloud.function(lambda event, context: None)
+            ...     made = pool.schedule(None, "report", report_arn, {}, cron="30 6 * * MON-FRI")
+            ...     made.words
+            'At 06:30 on Monday through Friday'
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            name: 1 to 64 letters, digits, `_`, `-` and `.`, unique in the pool.
+            fn: As the target of `enqueue_action`.
+            args: A JSON object of at most 4 KB.
+            options: See `TimingOptions` and `RetryableOptions`.
+
+        Raises:
+            UsageError: A value is not allowed. Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. The schedule may or may not be stored;
+                repeating the call is safe.
+        """
+        caller = read_caller(ctx)
+        checked = read_schedule_name(name)
+        asked = self._definition(ctx, fn, args, options, owner=None)
+        ports = self._ports
+        self._register_once(ports, caller)
+        item = change.define(ports, self.name, checked, asked, by=caller.name)
+        return as_views(ports, [item])[0]
+
+    def unschedule(
+        self, ctx: LambdaContext | None, name: str, *, cancel_pending: bool = False
+    ) -> bool:
+        """Remove a schedule. Returns False if there was none.
+
+        Its work items stay. `cancel_pending`: cancels the latest one too, if it has not started.
+
+        Raises:
+            UsageError: A value is not allowed.
+            StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
+        """
+        caller, checked = read_caller(ctx), read_schedule_name(name)
+        if not isinstance(cancel_pending, bool):
+            raise UsageError("cancel_pending", cancel_pending, "True or False")
+        ports = self._ports
+        old = change.remove(ports, self.name, checked, by=caller.name)
+        if old is not None and cancel_pending and old.last_work is not None:
+            last = self._load([old.last_work])[0]
+            if last is not None and last.starts == 0:
+                cancel(ports, self.name, last.id)
+        return old is not None
+
+    def schedules(self, ctx: LambdaContext | None) -> list[Schedule]:
+        """The schedules of the pool by name, each with its progress.
+
+        Costs one read unit for some six of them, and one for the latest work item of each.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return all_schedules(self._ports, self.name)
+
+    def pause_schedule(self, ctx: LambdaContext | None, name: str) -> Schedule:
+        """Pause a schedule: when this returns, no further occurrence is enqueued.
+
+        Occurrences that were due and not enqueued count as missed. Work items that are enqueued
+        stay.
+
+        Raises:
+            NotFound: There is no such schedule.
+            UsageError: A value is not allowed.
+            StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
+        """
+        caller, checked = read_caller(ctx), read_schedule_name(name)
+        return self._found(name, change.pause(self._ports, self.name, checked, by=caller.name))
+
+    def resume_schedule(self, ctx: LambdaContext | None, name: str) -> Schedule:
+        """Resume a schedule with the first occurrence after now. Raises as `pause_schedule`."""
+        caller, checked = read_caller(ctx), read_schedule_name(name)
+        return self._found(name, change.resume(self._ports, self.name, checked, by=caller.name))
+
+    def run_now(self, ctx: LambdaContext | None, name: str) -> WorkId:
+        """Enqueue a work item as the schedule does, due now, besides its occurrences.
+
+        It ignores `overlap`, and the next occurrence stays as it is. Raises as `pause_schedule`.
+        """
+        caller, checked = read_caller(ctx), read_schedule_name(name)
+        ports = self._ports
+        item = change.load_schedule(ports, self.name, checked)
+        if item is None:
+            raise NotFound(f"no schedule {name!r} in pool {self.name!r}")
+        self._register_once(ports, caller)
+        now = ports.clock.now()
+        spec = replace(item.spec, awaited=False, origin=caller.origin)
+        work_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75)))
+        works = works_of(
+            spec,
+            [inline_text(spec.args) or "{}"],
+            [work_id],
+            [start_permit(ports.entropy.token())],
+            pool=self.name,
+            due=now,
+            now=now,
+            epoch=self._epoch_in(ports.store),
+        )
+        return enqueue.enqueue(ports, works).ids[0]
+
+    def sync_schedules(
+        self,
+        ctx: LambdaContext | None,
+        definitions: Iterable[ScheduleDefinition],
+        *,
+        owner: str,
+    ) -> list[Schedule]:
+        """Make the schedules of an owner those that are given, and remove its others.
+
+        All are checked before any is stored. Schedules of other owners stay as they are. Work items
+        that are enqueued stay.
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            definitions: The arguments of `schedule` for each, as a mapping.
+            owner: A text of 1 to 64 characters, as a schedule's name.
+
+        Raises:
+            UsageError: A value is not allowed. Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. Some may be as asked for; repeating the call
+                is safe.
+        """
+        caller = read_caller(ctx)
+        asked: dict[str, Definition] = {}
+        for each in definitions:
+            given = dict(each)
+            name = read_schedule_name(given.pop("name", None))
+            if name in asked:
+                raise UsageError("name", name, "given once")
+            fn, args = given.pop("fn", None), given.pop("args", {})
+            asked[name] = self._definition(ctx, fn, args, given, owner=read_schedule_name(owner))
+        ports = self._ports
+        self._register_once(ports, caller)
+        items = change.sync(
+            ports, self.name, asked, owner=read_schedule_name(owner), by=caller.name
+        )
+        return as_views(ports, items)
+
+    def _definition(
+        self,
+        ctx: LambdaContext | None,
+        fn: object,
+        args: object,
+        options: Mapping[str, object],
+        *,
+        owner: str | None,
+    ) -> Definition:
+        for field in _TIMES:
+            if options.get(field) is not None:
+                raise UsageError(field, options[field], "None, since the schedule says when")
+        timing = {
+            key: each for key, each in options.items() if key in TimingOptions.__annotations__
+        }
+        others = {key: each for key, each in options.items() if key not in timing}
+        encoded = encode_one(args, fn)[0]
+        job = job_at(fn)
+        if job is not None:
+            others = job.job.merged(others, Kind.ACTION)
+        spec = self._checked_spec(Kind.ACTION, read_caller(ctx), fn, others)
+        return read_definition(timing, spec, encoded, owner=owner)
+
+    def _found(self, name: str, item: ScheduleItem | None) -> Schedule:
+        if item is None:
+            raise NotFound(f"no schedule {name!r} in pool {self.name!r}")
+        return as_views(self._ports, [item])[0]
+
+    @abstractmethod
+    def _checked_spec(
+        self, kind: Kind, caller: Caller, target: object, options: Mapping[str, object]
+    ) -> Spec:
+        """Check the target and options of an enqueue."""
+
+    @abstractmethod
+    def _register_once(self, ports: Ports, caller: Caller) -> None:
+        """Register the pool and its base, once a process."""
+
+    @abstractmethod
+    def _epoch_in(self, store: Store) -> int:
+        """Return the epoch of the pool, as far as this object knows."""

@@ -1,0 +1,1 @@
+"""Decisions about schedules: when they are due, and what falls due then."""

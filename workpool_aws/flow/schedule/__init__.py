@@ -1,0 +1,1 @@
+"""Drivers of schedules: changes by people and programs, and the occurrences of a pass."""
