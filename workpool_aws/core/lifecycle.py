@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["LEGAL", "Arrow", "Move", "entering", "has_expired", "leaving", "this_start"]
+__all__ = [
+    "LEGAL",
+    "Arrow",
+    "Move",
+    "entering",
+    "has_expired",
+    "leaving",
+    "may_start_at",
+    "this_start",
+]
 
 
 class Move(StrEnum):
@@ -137,6 +146,14 @@ def entering(move: Move) -> dict[str, object]:
 def has_expired(work: WorkItem, now: EpochMs) -> bool:
     """True if the work item may only expire: no start of it may be made any more [WP-25]."""
     return work.start_before is not None and now >= work.start_before
+
+
+def may_start_at(work: WorkItem | None, due_at: EpochMs) -> bool:
+    """True if a start that is due at this time can be made before the work item expires.
+
+    `None` stands for a work item that is not at hand, which the loop judges when it comes due.
+    """
+    return work is None or not has_expired(work, due_at)
 
 
 def this_start(move: Move, start: int, *more: Condition) -> Condition:

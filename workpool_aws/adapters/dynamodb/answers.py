@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["TryAgain", "server_time", "translated", "was_repeated"]
 
 _CONDITION: Final = "ConditionalCheckFailed"
+_INVALID: Final = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
 _MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _EXPIRED: Final = frozenset(
@@ -165,20 +166,15 @@ def _cancelled(
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     failed = tuple(code == _CONDITION for code in codes)
     if any(failed):
-        return TransactionFailed(
-            tuple(
-                _standing(reason) if fail and place not in guests else None
-                for place, (reason, fail) in enumerate(zip(reasons, failed, strict=True))
-            ),
-            failed,
-            guests={
-                place: GuestItem(reason["Item"])
-                for place, reason in enumerate(reasons)
-                if place in guests and failed[place] and reason.get("Item")
-            },
-            repeated=repeated,
-        )
-    if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
+        standing: list[Record | Unreadable | None] = [None] * len(reasons)
+        met: dict[int, GuestItem] = {}
+        for place, reason in enumerate(reasons):
+            if failed[place] and place not in guests:
+                standing[place] = _standing(reason)
+            elif failed[place] and reason.get("Item"):
+                met[place] = GuestItem(reason["Item"])
+        return TransactionFailed(tuple(standing), failed, guests=met, repeated=repeated)
+    if not _INVALID.isdisjoint(codes):
         texts = [message, *(str(reason.get("Message", "")) for reason in reasons)]
         return _refused(table, "; ".join(filter(None, texts)), own=not guests)
     return TryAgain.CONFLICT

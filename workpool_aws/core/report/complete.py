@@ -23,12 +23,11 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.error_text import kept_text
-from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.core.lifecycle import Move, entering, may_start_at, this_start
 from workpool_aws.core.report.claim import assignment_of, ended_unstarted
 from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.mutate import retry_allowed, retry_guard
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
-from workpool_aws.core.work.expire import may_start_at
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import Part, stored_fields

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.lifecycle import Move, has_expired
+from workpool_aws.core.lifecycle import Move
 from workpool_aws.core.work.end import EndWrite, end_pending
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import WorkItem, dead_key
@@ -14,18 +14,10 @@ from workpool_aws.model.work import WorkItem, dead_key
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
 
-__all__ = ["EXPIRED", "decide_expiry", "may_start_at"]
+__all__ = ["EXPIRED", "decide_expiry"]
 
 EXPIRED = "expired"
 """Error type of a work item that ended because its time to start was over."""
-
-
-def may_start_at(work: WorkItem | None, due_at: EpochMs) -> bool:
-    """True if a start that is due at this time can be made before the work item expires.
-
-    `None` stands for a work item that is not at hand, which the loop judges when it comes due.
-    """
-    return work is None or not has_expired(work, due_at)
 
 
 def decide_expiry(work: WorkItem, *, token: str, now: EpochMs, nonce: str | None) -> EndWrite:
