@@ -63,6 +63,7 @@ def scene() -> Iterator[Scene]:
         failed += pool.enqueue_action_batch(None, worse, [{}])
         cloud.run_until_idle()
         late = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
+        pool.schedule(None, "report", worse, {}, cron="30 6 * * MON-FRI")
         paused.configure(None, paused=True)
         stuck = paused.enqueue_action(None, "echo", {})
         yield Scene(cloud, pool, good, failed, late, stuck)

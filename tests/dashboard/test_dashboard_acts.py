@@ -21,6 +21,8 @@ FORMS = [
     {"confirmed": "1"},
     {"verb": "cancel", "confirmed": "1"},
     {"verb": "redrive", "confirmed": "1"},
+    {"verb": "pause"},
+    {"verb": "run"},
 ]
 
 
@@ -29,7 +31,7 @@ def urls_of(scene: Scene) -> list[str]:
     page = scene.client().get("/pools/email/errors").text
     fingerprints = re.findall(r'id="g-(\w+)"', page)
     return [
-        path.format(pool="email", work_id=work_id, fingerprint=fingerprint)
+        path.format(pool="email", work_id=work_id, fingerprint=fingerprint, schedule="report")
         for path in ACTS
         for work_id in (scene.bad[0], scene.late)
         for fingerprint in fingerprints[:1]
@@ -149,7 +151,7 @@ def test_work_item_is_enqueued_again_with_other_arguments(scene: Scene) -> None:
     new = str(page.url).rpartition("/")[2].partition("?")[0]
     shown = [pool.show(None, each, args=True, context=True) for each in (old, new)]
     assert '{"n":7}' in unescape(form)
-    assert "Enqueued again." in page.text
+    assert "Enqueued." in page.text
     assert [each.args.value for each in shown] == [{"n": 7}, {"n": 8}]
     for part in ("target", "retry", "claimed", "on_complete", "on_complete_exclude", "context"):
         assert getattr(shown[0], part) == getattr(shown[1], part)
@@ -169,6 +171,20 @@ def test_job_and_query_are_enqueued_again_as_such(scene: Scene) -> None:
             new.retry,
             new.claimed,
         )
+
+
+def test_schedule_is_run_paused_and_resumed(scene: Scene) -> None:
+    client, url = scene.client(), "/pools/email/schedules/report"
+
+    ran = client.post(url, data={"verb": "run"})
+    work_id = str(ran.url).rpartition("/")[2].partition("?")[0]
+    paused = client.post(url, data={"verb": "pause"}).text
+
+    assert scene.pool.show(None, work_id).target.endswith(":worse")
+    assert "The schedule is paused." in paused
+    assert [each.paused for each in scene.pool.schedules(None)] == [True]
+    client.post(url, data={"verb": "resume"})
+    assert [each.paused for each in scene.pool.schedules(None)] == [False]
 
 
 def test_chosen_work_items_are_counted_confirmed_and_redriven(scene: Scene) -> None:
@@ -233,6 +249,8 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/works/nonsense/again", "args={}", 404, "nonsense"),
         ("/pools/email/works/nonsense/again", "args=[", 400, "args must be a JSON object"),
         ("/pools/email/works/nonsense/again", "", 400, "args must be a JSON object"),
+        ("/pools/email/schedules/report", "verb=stop", 400, "verb must be pause, resume or run"),
+        ("/pools/email/schedules/none", "verb=run", 404, "none"),
         ("/pools/none/pause", "", 404, "No pool none is known"),
         ("/pools/a%20b/pause", "", 400, "name must be"),
         ("/pools/email/works/nonsense/redrive", "", 404, "nonsense"),

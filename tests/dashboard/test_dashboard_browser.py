@@ -65,6 +65,7 @@ def test_pages_run_under_their_policy_in_every_width_and_colour(
         "/pools/email",
         "/pools/email/works",
         "/pools/email/errors",
+        "/pools/email/schedules",
         f"/pools/email/works/{scene.bad[0]}",
         f"/pools/email/works/{scene.bad[0]}/again",
     ]

@@ -35,6 +35,8 @@ def pages_of(scene: Scene) -> list[str]:
         "/pools/email/works?state=dead&error=room&order=oldest&limit=25",
         "/pools/email/errors",
         "/pools/paused/errors",
+        "/pools/email/schedules",
+        "/pools/paused/schedules",
         *(f"/pools/email/works/{each}" for each in (scene.good, scene.bad[0], scene.late)),
         f"/pools/email/works/{scene.good}/args",
         f"/pools/email/works/{scene.good}/again",
@@ -90,6 +92,13 @@ def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
     assert '<option value="send_email">' in works
     for page in (overview, pool, works, work):
         assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
+
+
+def test_schedules_are_in_words(scene: Scene) -> None:
+    page = scene.client().get("/pools/email/schedules").text
+
+    assert "At 06:30 on Monday through Friday" in page
+    assert "pool.schedule(" in scene.client().get("/pools/paused/schedules").text
 
 
 def test_health_has_findings_with_remedies(scene: Scene) -> None:

@@ -187,6 +187,24 @@ class Acts:
         again = enqueue(None, details.status.job or details.target, args, **options)
         return _Done(f"/pools/{pool.name}/works/{again}", "enqueued")
 
+    def schedule(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Pauses, resumes or runs a schedule."""
+        pool, name = self.pool_of(path), path["schedule"]
+        verb = (form.get("verb") or [""])[0]
+        back = f"/pools/{pool.name}/schedules"
+        match verb:
+            case "pause":
+                pool.pause_schedule(None, name)
+                return _Done(back, "schedule_paused")
+            case "resume":
+                pool.resume_schedule(None, name)
+                return _Done(back, "schedule_resumed")
+            case "run":
+                work_id = pool.run_now(None, name)
+                return _Done(f"/pools/{pool.name}/works/{work_id}", "enqueued")
+            case _:
+                raise UsageError("verb", verb, "pause, resume or run")
+
     def redrive_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
         """Redrives the dead letters of one error, as many as one request may."""
         pool = self.pool_of(path)
@@ -227,6 +245,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/works/{work_id}/cancel": Acts.cancel,
     "/pools/{pool}/works/{work_id}/redrive": Acts.redrive,
     "/pools/{pool}/works/{work_id}/again": Acts.enqueue_again,
+    "/pools/{pool}/schedules/{schedule}": Acts.schedule,
     "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
 }
 """The path of each act."""

@@ -71,6 +71,7 @@ def dashboard_app(
             Route("/pools/{pool}/works/{work_id}/again", reads.again),
             Route("/pools/{pool}/works/{work_id}/{part}", reads.payload),
             Route("/pools/{pool}/errors", reads.errors),
+            Route("/pools/{pool}/schedules", reads.schedules),
             Route("/jobs", reads.jobs),
             Route("/health", reads.health),
             Route("/events", refreshes),

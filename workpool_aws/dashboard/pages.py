@@ -125,6 +125,19 @@ class ReadPages:
             errors=answer.value,
         )
 
+    async def schedules(self, request: Request) -> Response:
+        """The schedules of a pool."""
+        name = request.path_params["pool"]
+        answer = await run_in_threadpool(self._insights.schedules, name)
+        return self._pages.page(
+            request,
+            "schedules.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            schedules=answer.value,
+        )
+
     async def jobs(self, request: Request) -> Response:
         """The jobs of the deployment."""
         answer = await run_in_threadpool(self._insights.jobs)

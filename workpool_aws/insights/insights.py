@@ -22,7 +22,7 @@ from workpool_aws.insights.answers import (
 from workpool_aws.insights.errors import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import boto3
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.doctor import Finding
     from workpool_aws.core.views.details import PoolSummary
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
+    from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.insights.answers import StateFilter, WorkFilter
     from workpool_aws.ports import Ports
 
@@ -160,6 +161,10 @@ class Insights:
                 why=pool.why(None, work_id),
             ),
         )
+
+    def schedules(self, name: str) -> Costed[Sequence[Schedule]]:
+        """The schedules of a pool, by name. Raises as `Workpool.schedules` does."""
+        return self._asked(name, lambda pool, _: pool.schedules(None))
 
     def errors(self, name: str) -> Costed[ErrorGroups]:
         """The dead letters of a pool by their errors: the newest, up to a bound.

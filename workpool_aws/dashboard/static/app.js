@@ -56,7 +56,7 @@
 
   const go = (key) => document.querySelector(`a[data-key="${key}"]`)?.click();
   const keys = {
-    o: () => go("o"), p: () => go("p"), w: () => go("w"), e: () => go("e"), j: () => go("j"), h: () => go("h"), b: () => go("b"),
+    o: () => go("o"), p: () => go("p"), w: () => go("w"), e: () => go("e"), s: () => go("s"), j: () => go("j"), h: () => go("h"), b: () => go("b"),
     r: refresh,
     "/": () => document.querySelector(".filter select, .filter input")?.focus(),
     "?": () => help.showModal(),
