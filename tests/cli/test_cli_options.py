@@ -1,5 +1,6 @@
 """The command line: what it accepts, what it says about the rest, and how it ends."""
 
+import argparse
 import errno
 import io
 import json
@@ -16,7 +17,9 @@ from workpool_aws.cli.demo import run as demo
 from workpool_aws.cli.demo.report import DemoReport, Usage
 from workpool_aws.cli.demo.run import DemoOptions, Item, Watch
 from workpool_aws.cli.main import main
+from workpool_aws.cli.target import ports_of
 from workpool_aws.errors import StoreUnavailable, UsageError
+from workpool_aws.local import LocalCloud
 
 USAGE = Usage(max_concurrency=8, seconds=2.0, write_units=45, read_units=35)
 GOOD = DemoReport(
@@ -360,3 +363,18 @@ def test_help_needs_neither_sdk_nor_rich() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("profile", "region"),
+    [(None, None), ("work", None), (None, "eu-west-1"), ("work", "eu-west-1")],
+)
+def test_profile_or_region_alone_makes_session(
+    profile: str | None, region: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str | None]] = []
+    monkeypatch.setattr("workpool_aws.cli.target.session_for", lambda **each: asked.append(each))
+    with LocalCloud() as cloud:
+        ports_of(argparse.Namespace(profile=profile, region=region), cloud.table)
+
+    assert asked == ([{"profile": profile, "region": region}] if profile or region else [])

@@ -50,9 +50,16 @@ def test_why_is_json_on_request(pool: Workpool, capsys: pytest.CaptureFixture[st
     assert main(["why", work_id, "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
-    assert said["verdict"] == "waiting"
-    assert said["reasons"][0]["code"] == "not_due"
-    assert said["reasons"][0]["until"] == "2026-01-01T01:00:00+00:00"
+    reason = said.pop("reasons")[0]
+    assert said == {
+        "work_id": work_id,
+        "verdict": "waiting",
+        "since": "2026-01-01T00:00:00+00:00",
+        "next_look": said["next_look"],
+    }
+    assert said["next_look"] > reason["until"] == "2026-01-01T01:00:00+00:00"
+    assert reason["code"] == "not_due"
+    assert list(reason) == ["code", "text", "change", "since", "until", "blocks", "work_ids"]
 
 
 def test_unknown_work_item_has_exit_code_of_its_own(

@@ -919,3 +919,34 @@ def test_job_travels_with_assignment_and_ticket():
 @pytest.mark.parametrize("job", ["", "a b", "x" * 65, ["send"], 5])
 def test_assignment_of_what_no_job_is_called_is_none(job):
     assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "job": job}) is None
+
+
+def test_label_is_that_of_job_or_its_own():
+    jobless = replace(ASSIGNMENT, label="send_email")
+    of_a_job = replace(ASSIGNMENT, job="mail.send", label="mail.send")
+
+    assert assignment_from_wire(assignment_to_wire(jobless)) == jobless
+    assert assignment_from_wire(assignment_to_wire(of_a_job)) == of_a_job
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("start", 1, limits.STORED_STARTS_BELOW - 1),
+        ("attempts_made", 0, limits.STORED_STARTS_BELOW - 1),
+        ("retention_s", 0, limits.RETENTION_S_MAX),
+        ("start_by", 0, limits.STORED_MS_BELOW - 1),
+        ("loop_until", 0, limits.STORED_MS_BELOW - 1),
+        ("args_chunks", 1, limits.CHUNKS_MAX),
+        ("context_chunks", 1, limits.CHUNKS_MAX),
+    ],
+)
+def test_numbers_of_assignment_have_bounds(name, least, most):
+    sent = assignment_to_wire(ASSIGNMENT)
+
+    read = {
+        value: assignment_from_wire({**sent, name: value}) is not None
+        for value in (least - 1, least, most, most + 1)
+    }
+
+    assert list(read.values()) == [False, True, True, False]

@@ -10,6 +10,7 @@ import pytest
 from tests.kit.records import a_work, an_id
 from workpool_aws.adapters.items.capacity import Meter, Units, item_size
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.metered import MeteredStore
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
@@ -294,3 +295,16 @@ def test_store_has_meter_of_its_own_and_pages_of_megabyte():
 
     assert len(store.query(KeyRange(collection=Collection.WORK, pool="p")).rows) == 3
     assert make_store().meter.snapshot().requests == 0
+
+
+def test_metered_store_counts_reads_by_size():
+    meter = Meter()
+    store = MeteredStore(make_store(), meter)
+    store.write(Put(make_work(1, args="x" * 5_000)))
+    read = []
+    for ref in (StatusRef("p"), WorkRef("p", work_id(1))):
+        before = meter.snapshot().read_units
+        store.get(ref)
+        read.append(meter.snapshot().read_units - before)
+
+    assert read == [1, 2]

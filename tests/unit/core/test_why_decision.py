@@ -192,6 +192,12 @@ def test_open_callback_has_its_next_check() -> None:
     assert codes(unknown) == codes(known) == ["succeeded", "callback_sent"]
     assert unknown.next_look is None
     assert known.next_look is not None
+    since = {
+        each.since and each.since.timestamp()
+        for why in (unknown, known)
+        for each in why.reasons[1:]
+    }
+    assert since == {NOW / 1000}
     assert "has tried 2 of 12 times" in known.reasons[1].text
 
 

@@ -418,3 +418,20 @@ def test_adding_after_done_is_error_and_adds_nothing():
         pool.add(partial(ran.append, 1))
     assert isinstance(TaskPoolClosed("x"), RuntimeError)
     assert (ran, pool.stats().queued, pool.is_closed) == ([], 0, True)
+
+
+def test_idle_timeout_is_that_of_thread_at_rest(monkeypatch):
+    listened, rested = [], threading.Event()
+
+    class Bell(LateBell):
+        def acquire(self, timeout=-1):
+            listened.append(timeout)
+            rested.set()
+            return super().acquire(timeout=timeout)
+
+    bell = partial(WorkerThread, bell=Bell([]))
+    monkeypatch.setattr("workpool_aws.executor.crew.WorkerThread", bell)
+    with TaskPool(max_workers=1, idle_timeout=30) as pool:
+        pool.add(int)
+        assert rested.wait(WAIT_S)
+    assert set(listened) - {-1} == {30}

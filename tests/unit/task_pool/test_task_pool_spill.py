@@ -234,3 +234,8 @@ def test_tasks_in_local_cloud_see_it_and_spill_to_its_workers():
         cloud.run_until_idle()
         assert [one.outcome for one in cloud.invocations(caller)] == ["success"]
     assert sorted(done) == [(0, "by the task"), (1, "left over"), (2, "left over")]
+
+
+def test_durable_task_refuses_what_cannot_be_called():
+    with pytest.raises(UsageError, match=r"^function must be a callable, a coroutine function, or"):
+        DurableTask(ARN, "upload", {})

@@ -374,3 +374,27 @@ def test_limit_that_was_over_once_counts_anew_though_task_never_ended(stopwatch)
     gate.open.set()
     pool.done()
     assert ran == [1]
+
+
+def test_thread_at_rest_does_not_count_as_running_when_time_is_over(stopwatch):
+    gate, both = Gate(), threading.Barrier(2)
+    pool = TaskPool(max_workers=2, runtime_limit=10, reserve=0, idle_timeout=None)
+    pool.add(both.wait, both.wait)
+    pool.drain()
+    pool.add(gate)
+    gate.wait_begun()
+    stopwatch.ms += 11_000
+    assert [type(error) for error in failures_of(pool.drain)] == [TaskStillRunning]
+    pool.add(int)  # time counts anew
+    gate.open.set()
+    pool.done()
+
+
+@pytest.mark.parametrize(("left_ms", "ran"), [(1_001, [1]), (1_000, [])])
+def test_last_second_of_invocation_starts_nothing(left_ms, ran):
+    done = []
+    with TaskPool(max_workers=1, on_error=lambda _: None) as pool:
+        pool.follow(LambdaContext(left_ms))
+        pool.add(partial(done.append, 1))
+        pool.drain()
+        assert done == ran

@@ -370,3 +370,12 @@ def test_comparison_sees_both_ends() -> None:
     assert ours(discriminated, {"a": {"kind": "a secret"}}) == (
         "a: Input tag found using 'kind' does not match any of the expected tags: 'cat', 'dog'"
     )
+
+
+def test_text_that_is_none_is_named_as_unreadable() -> None:
+    @pool.action
+    def greet(name: str) -> str:
+        return name
+
+    with pytest.raises(UsageError, match="name: it cannot be read as JSON"):
+        greet({"name": "\ud800"}, None)

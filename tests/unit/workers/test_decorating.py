@@ -264,3 +264,19 @@ def test_wrapper_may_add_parameters_that_have_defaults_or_take_whatever_comes() 
     assert Workpool("jobs").action(optional).function is optional
     with pytest.raises(UsageError, match=r"^function must be "):
         Workpool("jobs").action(required)
+
+
+def test_decorator_below_may_name_parameters_itself() -> None:
+    def shouted(function: Callable[[str], str]) -> Callable[[str], str]:
+        @functools.wraps(function)
+        def wrapper(name: str) -> str:
+            return function(name).upper()
+
+        return wrapper
+
+    @pool.action
+    @shouted
+    def greet(name: str) -> str:
+        return name
+
+    assert greet({"name": "Ada"}, None) == "ADA"
