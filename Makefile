@@ -30,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo dev test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo dev test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,9 @@ bench-cold: $(STAMP) ## Measure the CPU of cold starts beside bare handlers (ARG
 
 bench-throughput: $(STAMP) ## Measure starts a second, lag and filled slots, with the CPU of the loop (ARGS="..." goes to benchmarks.throughput)
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+bench-sqs: $(STAMP) $(MINISTACK_STAMP) ## Run a pool beside an SQS queue with a Lambda event source on an emulated AWS, for some minutes (ARGS="--limit 4")
+	$(BIN)/python -m benchmarks.sqs $(ARGS)
 
 bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (ARGS="..." goes to benchmarks.task_pool)
 	$(BIN)/python -m benchmarks.task_pool $(ARGS)
