@@ -286,6 +286,7 @@ def test_job_that_is_not_deployed_is_refused_with_those_that_are(cloud: LocalClo
     [
         ("send_emial", "did you mean send_email?"),
         ("send-email", "did you mean send_email?"),
+        ("SEND_Email", "did you mean send_email?"),
         ("mail.send", "a job: send_email"),
         ("billing", None),
         ("send", None),

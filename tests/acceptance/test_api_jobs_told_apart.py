@@ -142,6 +142,31 @@ def test_handlers_and_functions_of_many_jobs_are_no_job(cloud: LocalCloud, two: 
             two.pool.list(None, fn=bad)
 
 
+@pytest.mark.parametrize("by_job", [None, 1, "yes", [True]])
+def test_flag_of_statistics_is_refused(cloud: LocalCloud, by_job: Any) -> None:
+    for call in (cloud.workpool().stats, cloud.workpool().log_stats):
+        with pytest.raises(UsageError, match=r"^by_job must be True or False; got "):
+            call(None, by_job=by_job)
+
+
+def test_job_that_is_deployed_again_is_one_job(cloud: LocalCloud) -> None:
+    """As after a reload of its module: another object of the same name, in another function."""
+    pool = cloud.workpool()
+
+    def deploy(answer: int) -> Any:
+        job = pool.action(name="crawl")(lambda url: answer)
+        cloud.function(job, name=f"version-{answer}")
+        job.enqueue(None, url="https://example.com")
+        cloud.run_until_idle()
+        return job
+
+    jobs = [deploy(1), deploy(2)]
+
+    for fn in (*jobs, "crawl"):
+        assert len(cloud.enqueued(fn)) == len(pool.list(None, fn=fn).items) == 2
+    assert repr(jobs[0].with_options(retry=True)) == "<job crawl>"
+
+
 def test_statistics_of_each_job(cloud: LocalCloud, two: Two) -> None:
     two.good.enqueue_batch(None, [{"to": "a@example.com"}] * 3)
     two.bad.enqueue(None, url="https://example.com")

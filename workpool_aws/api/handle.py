@@ -65,6 +65,9 @@ class JobHandle(Generic[A, R]):
         """The name of the pool whose decorator made the job."""
         return self._desk.pool
 
+    def __repr__(self) -> str:
+        return f"<job {self.job.name}>"
+
     def with_options(self, **options: Unpack[RetryableOptions]) -> JobHandle[A, R]:
         """Return a handle with these options over those of the job.
 

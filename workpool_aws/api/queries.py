@@ -15,7 +15,7 @@ from workpool_aws.core.views.listing import (
     Page,
     check_listing,
 )
-from workpool_aws.core.views.stats import Stats, check_window, stats_event
+from workpool_aws.core.views.stats import Stats, check_by_job, check_window, stats_event
 from workpool_aws.core.views.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.pool import configure
@@ -411,7 +411,9 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return take_stats(self._ports, self.name, window_ms=check_window(window), by_job=by_job)
+        return take_stats(
+            self._ports, self.name, window_ms=check_window(window), by_job=check_by_job(by_job)
+        )
 
     def log_stats(
         self, ctx: LambdaContext | None, window: timedelta = _WINDOW, *, by_job: bool = False

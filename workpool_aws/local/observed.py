@@ -185,8 +185,8 @@ class ObservedCloud:
         functions = self._open.functions
         names: tuple[str, ...]
         if isinstance(fn, str):
-            named = self._function_of(functions.jobs().get(fn, fn))
-            names = () if named is None else (named,)
+            named = self._function_of(fn)
+            names = functions.names_of_job(fn) or (() if named is None else (named,))
         else:
             names = functions.names_of_handler(fn)
         if not names:

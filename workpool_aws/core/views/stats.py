@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.model.loop import MinuteTally
 
-__all__ = ["MinuteStats", "Queued", "Stats", "check_window", "stats_event", "stats_of"]
+__all__ = [
+    "MinuteStats",
+    "Queued",
+    "Stats",
+    "check_by_job",
+    "check_window",
+    "stats_event",
+    "stats_of",
+]
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _WINDOW_MIN: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MIN)
@@ -112,6 +120,13 @@ def check_window(window: object) -> int:
     if not isinstance(window, timedelta) or not _WINDOW_MIN <= window <= _WINDOW_MAX:
         raise UsageError("window", window, f"a timedelta from a minute to {_WINDOW_MAX.days} days")
     return window // _MILLISECOND
+
+
+def check_by_job(by_job: object) -> bool:
+    """Returns the flag. Raises UsageError for anything but True or False."""
+    if not isinstance(by_job, bool):
+        raise UsageError("by_job", by_job, "True or False")
+    return by_job
 
 
 def stats_of(

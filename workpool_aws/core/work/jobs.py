@@ -39,7 +39,11 @@ def target_of_name(name: str, known: Mapping[str, str], *, field: str) -> str | 
     """
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, n=1, cutoff=_NEAR)
+    # Without capitals, by which alone nobody would want two jobs to differ.
+    folded = {job.casefold(): job for job in sorted(known)}
+    near = [
+        folded[found] for found in get_close_matches(name.casefold(), folded, n=1, cutoff=_NEAR)
+    ]
     may_be_function = FUNCTION_NAME.fullmatch(name) is not None
     functions = {arn["name"] for each in known.values() if (arn := FUNCTION_ARN.fullmatch(each))}
     if may_be_function and (not near or name in functions):

@@ -150,6 +150,10 @@ class Functions:
             for job in jobs_of(function.handler)
         }
 
+    def names_of_job(self, job: str) -> tuple[str, ...]:
+        """Return the names of the functions that run this job, in order of their registration."""
+        return tuple(name for name, each in self._by_name.items() if job in jobs_of(each.handler))
+
     def names_of_handler(self, handler: object) -> tuple[str, ...]:
         """Return the names of the functions that run this handler, in order of their registration.
 
