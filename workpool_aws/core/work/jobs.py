@@ -39,7 +39,7 @@ def target_of_name(name: str, known: Mapping[str, str], *, field: str) -> str | 
     """
     if name in known:
         return known[name]
-    # Without capitals, by which alone nobody would want two jobs to differ.
+    # Compared without capitals: a name that differs in them alone is a slip.
     folded = {job.casefold(): job for job in sorted(known)}
     near = [
         folded[found] for found in get_close_matches(name.casefold(), folded, n=1, cutoff=_NEAR)
