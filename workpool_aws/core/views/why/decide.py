@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
+    from workpool_aws.core.views.why.loop import LoopLook
     from workpool_aws.model.ids import WorkId
 
 __all__ = ["why_of"]
@@ -99,28 +100,9 @@ class _Question:
                 assert_never(self.work.state)
 
     def _pending(self) -> Why:
-        work, records, now = self.work, self.records, self.now
-        look = loop_look(records, due_at=work.due_at, now=now)
-        off = self._calling_off()
-        chosen = chosen_reason(work, records)
-        found = off or chosen
-        if found is not None:
-            # A full or paused pool does not hold a start back that has its slot.
-            expiry = [] if off is not None else expiry_reasons(work, now)
-            reasons = [found, *([] if look.idles else [look.reason]), *expiry]
-        else:
-            admission = admission_reason(work, records, self.holders, now=now)
-            deployment = deployment_reason(records)
-            keeps = [each for each in (admission, deployment) if each is not None]
-            # A loop rests in a full or paused pool, which is no reason of its own.
-            loop = [] if keeps and look.idles else [look.reason]
-            reasons = [
-                *place_reasons(work, records),
-                *due_reasons(work, now),
-                *keeps,
-                *loop,
-                *expiry_reasons(work, now),
-            ]
+        work, now = self.work, self.now
+        look = loop_look(self.records, due_at=work.due_at, now=now)
+        reasons = self._keeping(look)
         unseen = any(each.code in _UNSEEN for each in reasons)
         return Why(
             work_id=work.id,
@@ -129,6 +111,30 @@ class _Question:
             since=instant(work.due_at if work.due_at <= now else waits_since(work)),
             next_look=None if unseen else self._look_at(reasons, look.at),
         )
+
+    def _keeping(self, look: LoopLook) -> list[WhyReason]:
+        """Returns the reasons that keep a pending work item, in the order of the loop."""
+        work, records, now = self.work, self.records, self.now
+        no_loop = [] if look.idles else [look.reason]
+        off = self._calling_off()
+        if off is not None:
+            return [off, *no_loop]
+        chosen = chosen_reason(work, records)
+        if chosen is not None:
+            # A full or paused pool does not hold a start back that has its slot.
+            return [chosen, *no_loop, *expiry_reasons(work, now)]
+        admission = admission_reason(work, records, self.holders, now=now)
+        deployment = deployment_reason(records)
+        keeps = [each for each in (admission, deployment) if each is not None]
+        # A loop rests in a full or paused pool, which is no reason of its own.
+        loop = no_loop if keeps else [look.reason]
+        return [
+            *place_reasons(work, records),
+            *due_reasons(work, now),
+            *keeps,
+            *loop,
+            *expiry_reasons(work, now),
+        ]
 
     def _calling_off(self) -> WhyReason | None:
         """Returns the reason for which a pending work item never starts; `None` means that it may."""
