@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypedDict, TypeVar, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import (
@@ -39,10 +40,12 @@ __all__ = [
     "EnqueueOptions",
     "FindJob",
     "IdSequence",
+    "LogLevel",
     "PoolOptions",
     "RetryableOptions",
     "encode_args",
     "read_due",
+    "read_log_level",
     "read_parallelism",
     "read_pool_options",
     "read_spec",
@@ -64,6 +67,8 @@ _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 _SEQUENCES_KEPT: Final = 64
 _MANAGED: Final = ":$LATEST.PUBLISHED"
 """The qualifier of functions on Lambda Managed Instances."""
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class FindJob(Protocol):
@@ -212,6 +217,17 @@ def read_pool_options(
         retry_actions_by_default=retry_actions_by_default,
         retention_s=retention_s,
     )
+
+
+def read_log_level(level: object) -> int | None:
+    """The level by the logging module; `None` stays `None`.
+
+    Raises UsageError for a name that is none.
+    """
+    names = get_args(LogLevel)
+    if level is not None and level not in names:
+        raise UsageError("log_level", level, f"None or one of {', '.join(names)}")
+    return None if level is None else logging.getLevelNamesMapping()[str(level)]
 
 
 def read_parallelism(value: object) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
 from workpool_aws.api.decorators import JobDecorator, MutationDecorator
@@ -25,6 +24,7 @@ from workpool_aws.api.on_complete import (
 from workpool_aws.api.options import (
     IdSequence,
     read_due,
+    read_log_level,
     read_parallelism,
     read_pool_options,
     read_spec,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from workpool_aws.api.options import LogLevel
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config
@@ -65,8 +66,6 @@ __all__ = ["Workpool"]
 
 R = TypeVar("R")
 
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
 
 class _NotGiven(int):
     """A default, distinguishable from the same number given explicitly."""
@@ -75,7 +74,6 @@ class _NotGiven(int):
 _PARALLELISM: Final = _NotGiven(limits.PARALLELISM_DEFAULT)
 _RETRY: Final = RetryPolicy()
 _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
-_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Workpool(PoolSchedules, PoolTransactions):
@@ -135,13 +133,11 @@ class Workpool(PoolSchedules, PoolTransactions):
             retry_actions_by_default=retry_actions_by_default,
             status_ttl=status_ttl,
         )
-        if log_level is not None and log_level not in _LOG_LEVELS:
-            raise UsageError("log_level", log_level, f"None or one of {', '.join(_LOG_LEVELS)}")
+        level = read_log_level(log_level)
         if session is not None and (
             isinstance(session, type | ModuleType) or not callable(getattr(session, "client", None))
         ):
             raise UsageError("session", session, "a boto3.Session, or None (boto3's own choice)")
-        level = None if log_level is None else logging.getLevelNamesMapping()[log_level]
         super().__init__(table, name, Connection(session=session, ports=ports, log_level=level))
         self._limit_is_explicit = max_parallelism is not _PARALLELISM
         self._ids = IdSequence()
