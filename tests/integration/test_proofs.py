@@ -15,7 +15,8 @@ from workpool_aws import NotFound
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of, claim_write
 from workpool_aws.flow.report.claim import claim
-from workpool_aws.flow.report.complete import Reporter, complete
+from workpool_aws.flow.report.complete import complete
+from workpool_aws.flow.report.follow_up import Reporter
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import DuplicateRefused, ReportUnproven
 from workpool_aws.model.ids import EpochMs

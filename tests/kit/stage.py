@@ -15,7 +15,8 @@ from tests.kit.stores import Apply, Died
 from tests.kit.world import TABLE, World
 from workpool_aws.flow.loop.iterate import run_loop
 from workpool_aws.flow.report.claim import claim
-from workpool_aws.flow.report.complete import Reporter, complete
+from workpool_aws.flow.report.complete import complete
+from workpool_aws.flow.report.follow_up import Reporter
 from workpool_aws.flow.watchdog.watch import watch
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import (

@@ -172,15 +172,15 @@ _KICKS: Final = (
     one_edit(
         "kick: on completion",
         "WP-24",
-        "flow.report.complete:_Completion._kick",
+        "flow.report.follow_up:FollowUp.kick",
         "kick(ports, a.pool, KickReason.COMPLETE)",
         "pass",
     ),
     one_edit(
         "kick: on a report without effect",
         "WP-24",
-        "flow.report.complete:_Completion._ignore",
-        "    self._kick()",
+        "flow.report.follow_up:FollowUp.ignore",
+        "    self.kick()",
         "    pass",
     ),
     one_edit(
@@ -287,21 +287,21 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: the report says that it is owed",
         "WP-8",
-        "flow.report.complete:_Completion._follow_up",
+        "flow.report.follow_up:FollowUp.after_end",
         "callback=self._call_back(finished)",
         "callback=(self._call_back(finished), None)[1]",
     ),
     one_edit(
         "callback: the report says that it was sent",
         "WP-8",
-        "flow.report.complete:_Completion._call_back",
+        "flow.report.follow_up:FollowUp._call_back",
         "{CallbackState.PENDING, CallbackState.SENT}",
         "{CallbackState.PENDING}",
     ),
     one_edit(
         "callback: a second report sends it",
         "WP-8",
-        "flow.report.complete:_Completion._call_back",
+        "flow.report.follow_up:FollowUp._call_back",
         "deliver(self.ports, finished) if finished.callback is CallbackState.PENDING else finished.callback",
         "finished.callback",
     ),

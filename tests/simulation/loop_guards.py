@@ -348,14 +348,14 @@ _ENTRIES: Final = (
     one_edit(
         "a foreign failure is kept as a suspicion",
         "WP-20",
-        "flow.report.complete:_Completion._suspect",
-        'None if self.by == "recovery" else decide_suspicion(self.a, current, self.report)',
+        "flow.report.follow_up:FollowUp.suspect",
+        'None if self.by == "recovery" else decide_suspicion(self.a, current, report)',
         "None",
     ),
     one_edit(
         "recovery suspects nothing",
         "WP-14",
-        "flow.report.complete:_Completion._suspect",
+        "flow.report.follow_up:FollowUp.suspect",
         'if self.by == "recovery"',
         "if False",
     ),
@@ -543,7 +543,7 @@ _REST: Final = (
     one_edit(
         "promise: clocks differ",
         "WP-20",
-        "flow.report.complete:_Completion._kick",
+        "flow.report.follow_up:FollowUp.kick",
         "ports.clock.now() + limits.SKEW_MS < a.loop_until",
         "ports.clock.now() - 4_000 < a.loop_until",
     ),

@@ -142,7 +142,7 @@ _STARTS: Final = (
     _quiet(
         "callback: a second report sends nothing",
         "WP-8",
-        "flow.report.complete:_Completion._call_back",
+        "flow.report.follow_up:FollowUp._call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
         f"{_COMPLETING}test_second_report_does_not_call_back_again",

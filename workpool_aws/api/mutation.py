@@ -24,7 +24,6 @@ from workpool_aws.errors import (
 )
 from workpool_aws.flow.report.complete import (
     MutationEnd,
-    Reporter,
     has_ended,
     mutation_end,
     mutation_missed,
@@ -35,6 +34,7 @@ from workpool_aws.model.messages import ReportKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.flow.report.follow_up import Reporter
     from workpool_aws.model.messages import Assignment, Report
     from workpool_aws.model.writes import Put, Update
     from workpool_aws.ports import Ports

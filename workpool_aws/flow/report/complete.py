@@ -13,9 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
-from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce, start_permit
 from workpool_aws.core.report.claim import ended_unstarted, is_unmade, make_write
 from workpool_aws.core.report.complete import (
@@ -31,42 +29,34 @@ from workpool_aws.core.report.complete import (
     decide_put_back,
     decide_report,
     decide_snooze,
-    decide_suspicion,
     must_cancel,
     never_delivered,
     snoozed_too_often,
     what_stands,
 )
 from workpool_aws.core.report.mutate import unclaimed_end
-from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.callback.deliver import deliver
-from workpool_aws.flow.chunks import let_expire, write_with
-from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.report.notices import make_notice, prove_notice, write_notice
-from workpool_aws.flow.visibility import make_pointer, prove_work_in_time, tell_schedule
+from workpool_aws.flow.chunks import write_with
+from workpool_aws.flow.report.follow_up import FollowUp, Reporter
+from workpool_aws.flow.report.notices import make_notice, prove_notice
+from workpool_aws.flow.visibility import make_pointer, prove_work_in_time
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, WorkItem
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
     from workpool_aws.model.record import Record
-    from workpool_aws.model.spec import Outcome
 
 __all__ = [
     "MutationEnd",
-    "Reporter",
     "complete",
     "has_ended",
     "mutation_end",
     "mutation_missed",
 ]
-
-Reporter = Literal["worker", "destination", "recovery", "loop"]
-"""The reporter of a start's outcome."""
 
 
 def complete(
@@ -149,6 +139,10 @@ class _Completion:
     judged: Judged | None = None
     """The stored work item that the reporter judged. `None` means that it judged none."""
     refused: bool = False
+
+    @property
+    def _after(self) -> FollowUp:
+        return FollowUp(self.ports, self.a, self.by)
 
     def by_stored_item(self) -> bool:
         """Reads the work item first, and takes the policy from it."""
@@ -250,7 +244,7 @@ class _Completion:
             )
         )
         outcome = counted_outcome(a, decision.outcome, decision.attempts_made)
-        self._follow_up(finished, outcome, decision.expiries)
+        self._after.after_end(finished, outcome, decision.expiries)
 
     def pass_over(self, current: WorkItem | Unreadable | None) -> Literal[False]:
         """Changes no work item, since it is in another state than this report expects."""
@@ -265,45 +259,13 @@ class _Completion:
         ):
             outcome = counted_outcome(self.a, current.outcome, current.attempts_made)
             # The stored end, not that of this report: the stored one may owe a callback [WP-10].
-            self._follow_up(current, outcome, overdue_expiries(current))
+            self._after.after_end(current, outcome, overdue_expiries(current))
         else:
-            self._suspect(current)
+            self._after.suspect(self.report, current)
             if ended_unstarted(current, self.a):
-                write_notice(self.ports, make_notice(self.ports, self.a, NoticeKind.CHECK))
-            self._ignore(ignored)
+                self._after.ask_for_check()
+            self._after.ignore(ignored)
         return False
-
-    def _follow_up(
-        self,
-        finished: Record | Unreadable | None,
-        outcome: Outcome | None,
-        expiries: tuple[Update, ...],
-    ) -> None:
-        # Before the notice: until that is settled, the ledger's entry causes another check of this
-        # work item.
-        let_expire(self.ports.store, expiries)
-        if isinstance(finished, WorkItem):
-            tell_schedule(self.ports, finished)
-        callback = self._call_back(finished)
-        notice = make_notice(
-            self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback
-        )
-        write_notice(self.ports, notice)
-        self._kick()
-
-    def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
-        """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
-
-        `None` means neither.
-        """
-        if not isinstance(finished, WorkItem) or finished.callback is None:
-            return None
-        state = (
-            deliver(self.ports, finished)
-            if finished.callback is CallbackState.PENDING
-            else finished.callback
-        )
-        return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
 
     def _try_again(self, decision: Retry) -> bool:
         if not self._move_back(decision, NoticeKind.RETRY, judged=self.judged):
@@ -318,7 +280,7 @@ class _Completion:
                 error_type=self.report.error_type,
             )
         )
-        self._kick()
+        self._after.kick()
         return True
 
     def start_again(self, current: WorkItem) -> bool:
@@ -339,7 +301,7 @@ class _Completion:
         moved = self._move_back(decision, NoticeKind.PUT_BACK, judged=None)
         if moved:
             self.ports.telemetry.emit(self._event_of(decision))
-            self._kick()
+            self._after.kick()
         return moved
 
     def _event_of(self, decision: Requeue | Postpone) -> events.Event:
@@ -382,7 +344,7 @@ class _Completion:
             if must_cancel(current, a):
                 self._cancel(judged)
             else:
-                self._ignore(what_stands(current, a))
+                self._after.ignore(what_stands(current, a))
             return False
         prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
         prove_notice(ports, notice, written)
@@ -403,51 +365,6 @@ class _Completion:
 
     def _next_permit(self) -> str:
         return start_permit(self.ports.entropy.token())
-
-    def _suspect(self, current: WorkItem | Unreadable | None) -> None:
-        """Keeps a failure that does not count yet, and puts a notice for a check.
-
-        Recovery then uses the claim's deadline. A report of recovery is never a suspicion, since
-        the state that it judged is gone [WP-14].
-        """
-        write = None if self.by == "recovery" else decide_suspicion(self.a, current, self.report)
-        if write is None:
-            return
-        try:
-            self.ports.store.write(write)
-        except ConditionFailed:
-            return  # its claimer, or recovery, was faster
-        write_notice(self.ports, make_notice(self.ports, self.a, NoticeKind.CHECK))
-
-    def _ignore(self, ignored: Ignored) -> None:
-        a = self.a
-        if ignored.unproven:
-            self.ports.telemetry.emit(
-                events.ReportUnproven(pool=a.pool, work_id=a.work_id, job=a.label, by=self.by)
-            )
-            return
-        reason = f"{self.by}: {ignored.reason}"
-        self.ports.telemetry.emit(
-            events.ReportIgnored(
-                pool=a.pool, work_id=a.work_id, job=a.label, start=a.start, reason=reason
-            )
-        )
-        # The first reporter may have died before its kick.
-        self._kick()
-
-    def _kick(self) -> None:
-        ports, a = self.ports, self.a
-        if self.by in {"recovery", "loop"}:
-            return  # the loop runs this, and makes another pass anyway
-        if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
-            return  # the loop promised to run until then
-        try:
-            kick(ports, a.pool, KickReason.COMPLETE)
-        except StoreUnavailable as error:
-            # It is recorded, and the watchdog finds a notice that no loop settled.
-            ports.telemetry.emit(
-                events.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error))
-            )
 
 
 def _work(record: Record | Unreadable | None) -> WorkItem | Unreadable | None:

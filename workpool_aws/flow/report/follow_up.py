@@ -1,0 +1,135 @@
+"""Takes the steps after the commit point of a report. Each may be lost, and may be repeated.
+
+| step | lost? |
+|---|---|
+| chunks' time to live, schedule, callback, notice of an end | next report, or recovery |
+| notice for a check | recovery |
+| kick | watchdog |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from workpool_aws.core import limits
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.report.complete import Ignored, decide_suspicion
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.callback.deliver import deliver
+from workpool_aws.flow.chunks import let_expire
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.report.notices import make_notice, write_notice
+from workpool_aws.flow.visibility import tell_schedule
+from workpool_aws.model import events
+from workpool_aws.model.loop import NoticeKind
+from workpool_aws.model.work import CallbackState, WorkItem
+from workpool_aws.ports import ConditionFailed, Ports
+
+if TYPE_CHECKING:
+    from workpool_aws.model.messages import Assignment, Report
+    from workpool_aws.model.record import Record
+    from workpool_aws.model.refs import Unreadable
+    from workpool_aws.model.spec import Outcome
+    from workpool_aws.model.writes import Update
+
+__all__ = ["FollowUp", "Reporter"]
+
+Reporter = Literal["worker", "destination", "recovery", "loop"]
+"""The reporter of a start's outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """The steps that follow a report of this start."""
+
+    ports: Ports
+    a: Assignment
+    by: Reporter
+
+    def after_end(
+        self,
+        finished: Record | Unreadable | None,
+        outcome: Outcome | None,
+        expiries: tuple[Update, ...],
+    ) -> None:
+        """Calls back, and has the loop free the slot.
+
+        `finished`: the work item as it ended; `outcome`: as the notice counts it.
+        """
+        # Before the notice: until that is settled, the ledger's entry causes another check of this
+        # work item.
+        let_expire(self.ports.store, expiries)
+        if isinstance(finished, WorkItem):
+            tell_schedule(self.ports, finished)
+        callback = self._call_back(finished)
+        notice = make_notice(
+            self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback
+        )
+        write_notice(self.ports, notice)
+        self.kick()
+
+    def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
+        """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
+
+        `None` means neither.
+        """
+        if not isinstance(finished, WorkItem) or finished.callback is None:
+            return None
+        state = (
+            deliver(self.ports, finished)
+            if finished.callback is CallbackState.PENDING
+            else finished.callback
+        )
+        return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
+
+    def suspect(self, report: Report, current: WorkItem | Unreadable | None) -> None:
+        """Keeps a failure that does not count yet, and puts a notice for a check.
+
+        Recovery then uses the claim's deadline. A report of recovery is never a suspicion, since
+        the state that it judged is gone [WP-14].
+        """
+        write = None if self.by == "recovery" else decide_suspicion(self.a, current, report)
+        if write is None:
+            return
+        try:
+            self.ports.store.write(write)
+        except ConditionFailed:
+            return  # its claimer, or recovery, was faster
+        self.ask_for_check()
+
+    def ask_for_check(self) -> None:
+        """Has the loop read the work item of this start again."""
+        write_notice(self.ports, make_notice(self.ports, self.a, NoticeKind.CHECK))
+
+    def ignore(self, ignored: Ignored) -> None:
+        """Logs a report that changes nothing."""
+        a = self.a
+        if ignored.unproven:
+            self.ports.telemetry.emit(
+                events.ReportUnproven(pool=a.pool, work_id=a.work_id, job=a.label, by=self.by)
+            )
+            return
+        reason = f"{self.by}: {ignored.reason}"
+        self.ports.telemetry.emit(
+            events.ReportIgnored(
+                pool=a.pool, work_id=a.work_id, job=a.label, start=a.start, reason=reason
+            )
+        )
+        # The first reporter may have died before its kick.
+        self.kick()
+
+    def kick(self) -> None:
+        """Starts a loop that would not see the notice soon."""
+        ports, a = self.ports, self.a
+        if self.by in {"recovery", "loop"}:
+            return  # the loop runs this, and makes another pass anyway
+        if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
+            return  # the loop promised to run until then
+        try:
+            kick(ports, a.pool, KickReason.COMPLETE)
+        except StoreUnavailable as error:
+            # It is recorded, and the watchdog finds a notice that no loop settled.
+            ports.telemetry.emit(
+                events.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error))
+            )
