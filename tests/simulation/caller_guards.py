@@ -386,7 +386,7 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: acknowledged after the handler",
         "WP-8",
-        "api.on_complete:CallbackHandler.__call__",
+        "api.on_complete:CallbackHandler._handle",
         "    self.function(completed)\n",
         "    acknowledge(self._connect(ticket.table), ticket) if ticket is not None else None\n    self.function(completed)\n",
     ),

@@ -397,10 +397,10 @@ class Workpool(PoolSchedules, PoolTransactions):
     ) -> list[WorkId]:
         tx = self._transaction_in(ctx)
         caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
-        ports = self._ports
         if job is not None:
             options = job.job.merged(options, kind)
         spec = self._checked_spec(kind, caller, target, options)
+        ports = self._ports
         earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
