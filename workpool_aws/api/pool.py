@@ -395,7 +395,7 @@ class Workpool(PoolSchedules, PoolTransactions):
         args: Sequence[str],
         options: Mapping[str, object],
     ) -> list[WorkId]:
-        tx = self._transaction_in(ctx)
+        ports, tx = self._ports, self._transaction_in(ctx)
         caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
         if job is not None:
             options = job.job.merged(options, kind)
@@ -407,9 +407,8 @@ class Workpool(PoolSchedules, PoolTransactions):
         self._register_once(ports, caller)
         now = ports.clock.now()
         due = earliest.counted_from(now)
-        random_bits = ports.entropy.bits(75)
         with self._lock:
-            ids = self._ids.take(len(args), due, random_bits=random_bits)
+            ids = self._ids.take(len(args), due, random_bits=ports.entropy.bits(75))
         works = works_of(
             spec,
             args,
