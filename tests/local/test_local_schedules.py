@@ -7,8 +7,8 @@ import pytest
 from workpool_aws.local.kernel.chance import SeededChooser
 from workpool_aws.local.kernel.virtual import START, VirtualKernel
 from workpool_aws.local.services.schedules import (
+    EmulatedSchedule,
     Precision,
-    Schedule,
     Schedules,
     WatchdogMinute,
     read_at,
@@ -25,8 +25,8 @@ def kernel() -> Iterator[VirtualKernel]:
     kernel.close()
 
 
-def order(name: str, after_ms: int, payload: str = "{}") -> Schedule:
-    return Schedule(
+def order(name: str, after_ms: int, payload: str = "{}") -> EmulatedSchedule:
+    return EmulatedSchedule(
         group="g", name=name, at=EpochMs(START + after_ms), target="loop", payload=payload
     )
 

@@ -234,8 +234,8 @@ _PASSES: Final = (
     _quiet(
         "progress: a drain",
         "WP-13",
-        "core.loop.plan:plan_pass",
-        "inputs.bulk_cancel is not None or ",
+        "core.loop.plan:Findings.ends_something",
+        "self.inputs.bulk_cancel is not None or ",
         "",
         f"{_PACING}test_drain_alone_is_progress_and_keeps_loop_up",
     ),
@@ -351,9 +351,9 @@ _READS: Final = (
     _quiet(
         "read: works to cancel up to a bound",
         "WP-20",
-        "core.loop.gather:gather",
-        "if len(ended) >= limits.BULK_CANCEL_ROWS:",
-        "if len(ended) < 0:",
+        "core.loop.gather:_Seen.takes_work",
+        "len(ended) < limits.BULK_CANCEL_ROWS",
+        "True",
         f"{_COLLECTING}test_works_to_cancel_are_read_part_at_time",
     ),
     _quiet(

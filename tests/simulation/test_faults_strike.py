@@ -23,7 +23,7 @@ from workpool_aws.local.faults.faults import (
 from workpool_aws.local.faults.seeded import SeededFaults
 from workpool_aws.local.kernel.chance import ReplayChooser
 from workpool_aws.local.kernel.virtual import START, VirtualKernel
-from workpool_aws.local.services.schedules import Schedule, Schedules
+from workpool_aws.local.services.schedules import EmulatedSchedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.writes import Put
@@ -265,7 +265,7 @@ def test_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) -> N
         lambda _, payload: sent.append(payload),
         scene.faults,
     )
-    first = Schedule(
+    first = EmulatedSchedule(
         group="g", name="pool", at=EpochMs(START + 60_000), target="loop", payload="first"
     )
     schedules.put(first)

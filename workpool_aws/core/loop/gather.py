@@ -50,15 +50,8 @@ def gather(
                 return seen.as_read(time_of(row.sort), cut=True)
         elif look is Look.LATER:
             return seen.as_read(EpochMs(max(time_of(row.sort), work.due_at)))
-        elif look is Look.DUE:
-            seen.due[work.id] = _led_to(seen.due.get(work.id), row, work)
-            if len(seen.due) > free:
-                break
-        else:
-            ended = seen.off if look is Look.CALLED_OFF else seen.expired
-            ended.setdefault(work.id, Found(row.sort, work))
-            if len(ended) >= limits.BULK_CANCEL_ROWS:
-                break
+        elif not seen.takes_work(row, work, look, free=free):
+            break
     return seen.as_read(None)
 
 
@@ -86,6 +79,15 @@ class _Seen:
             return False
         self.ticks.append(tick)
         return True
+
+    def takes_work(self, row: Row, work: WorkItem, look: Look, *, free: int) -> bool:
+        """Adds a work item that is due. False means that there are enough of its kind."""
+        if look is Look.DUE:
+            self.due[work.id] = _led_to(self.due.get(work.id), row, work)
+            return len(self.due) <= free
+        ended = self.off if look is Look.CALLED_OFF else self.expired
+        ended.setdefault(work.id, Found(row.sort, work))
+        return len(ended) < limits.BULK_CANCEL_ROWS
 
     def as_read(self, next_due: EpochMs | None, *, cut: bool = False) -> WorkRead:
         """Returns them as the result of a read."""

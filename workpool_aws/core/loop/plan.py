@@ -92,6 +92,12 @@ class Findings:
         dropped = len(self.settled.entries) - len(self.checked.entries)
         return len(self.settled.gone) + dropped + len(self.choice.chosen)
 
+    def ends_something(self) -> bool:
+        """True if work items are canceled or expire, or a schedule is looked at."""
+        choice = self.choice
+        at_once = choice.bulk_canceled or choice.expired or choice.ticks
+        return self.inputs.bulk_cancel is not None or bool(at_once)
+
     def ledger_after(self) -> Ledger:
         """Returns the ledger to commit, but for its tally and the fence."""
         before = self.memory.ledger
@@ -145,7 +151,6 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     starts = found.starts(promise)
     cancels = tuple(Cancel(work) for work in choice.bulk_canceled)
     expired = tuple(EndExpired(work) for work in choice.expired)
-    ending = inputs.bulk_cancel is not None or bool(cancels or expired or choice.ticks)
     return PassPlan(
         ledger=ledger,
         changes_ledger=slots_moved or callbacks_moved or ledger.epoch != before.epoch,
@@ -164,7 +169,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         lags_ms=tuple(inputs.now - one.work.due_at for one in choice.chosen),
         moved=found.moved,
         promise_until=promise if starts else None,
-        progress=found.moved > 0 or callbacks_moved or ending,
+        progress=found.moved > 0 or callbacks_moved or found.ends_something(),
     )
 
 

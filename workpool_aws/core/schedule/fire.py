@@ -65,96 +65,115 @@ def decide_fire(
     is_due = item.next_at is not None and item.next_at <= now
     if not is_due and (item.waiting is None or not over):
         return None
-    chosen = (
-        _caught_up(item, item.next_at, now)
-        if item.next_at is not None and item.next_at <= now
-        else _Chosen((), 0, item.next_at)
-    )
-    chosen = _without_overlap(item, chosen, last, now)
-    works = tuple(occurrence_of(item, at, due, now=now, epoch=epoch) for at, due in chosen.taken)
-    return Fire(
-        update=_moved_on(item, chosen, works, last),
-        works=works,
-        tick_at=chosen.following,
-        missed=chosen.missed,
-        skipped=chosen.skipped,
-    )
+    return _Occurrences(item, last, now).fire(epoch)
 
 
-def _caught_up(item: ScheduleItem, first: EpochMs, now: EpochMs) -> _Chosen:
-    """Returns the due occurrences that are in time, and late ones as `catch_up` asks for."""
-    due = due_until(item.timing, first, now)
-    if not due.complete:
-        # So many that the last ones are not known yet: none of these is among them.
-        return _Chosen((), len(due.times), due.following)
-    late = [at for at in due.times if at < now - limits.GRACE_MS]
-    in_time = due.times[len(late) :]
-    match item.catch_up:
-        case CatchUp.NONE:
-            kept: Sequence[EpochMs] = ()
-        case CatchUp.LATEST:
-            kept = () if in_time else late[-1:]
-        case CatchUp.ALL | CatchUp.SPREAD:
-            kept = late[-limits.CATCH_UP_MAX :]
-        case _:
-            assert_never(item.catch_up)
-    missed = len(late) - len(kept)
-    if item.catch_up is CatchUp.SPREAD and len(kept) > 1:
-        # In one transaction, since the places of the others follow from the number of all.
-        step = item.spread_ms // len(kept)
-        spread = tuple((at, EpochMs(now + n * step)) for n, at in enumerate(kept))
-        return _Chosen(spread, missed, in_time[0] if in_time else due.following)
-    taken = [*kept, *in_time]
-    now_taken = taken[: limits.OCCURRENCES_A_FIRE]
-    left = taken[limits.OCCURRENCES_A_FIRE :]
-    pairs = tuple((at, EpochMs(at + _jitter_ms(item, at))) for at in now_taken)
-    return _Chosen(pairs, missed, left[0] if left else due.following)
+@dataclass(frozen=True, slots=True)
+class _Occurrences:
+    """The occurrences of a schedule that have fallen due, and the work item of the latest."""
 
+    item: ScheduleItem
+    last: WorkItem | None
+    now: EpochMs
 
-def _without_overlap(
-    item: ScheduleItem, chosen: _Chosen, last: WorkItem | None, now: EpochMs
-) -> _Chosen:
-    """Returns at most one occurrence for a schedule whose work items may not run together."""
-    if item.overlap is Overlap.ALLOW:
-        return chosen
-    # A catch-up enqueues one at most: the latest.
-    missed = chosen.missed + max(0, len(chosen.taken) - 1)
-    latest = chosen.taken[-1:]
-    if item.waiting is not None:
-        waited = ((item.waiting, EpochMs(max(now, item.waiting))),)
-        latest = (*waited, *latest)
-    free = last is None or last.state is State.FINISHED
-    taken, rest = (latest[:1], latest[1:]) if free else ((), latest)
-    # One that is pending has not begun to use what this occurrence would.
-    runs = last is not None and last.state is State.RUNNING
-    waiting = None
-    if item.overlap is Overlap.QUEUE_ONE and rest and not free and (runs or item.waiting):
-        waiting, rest = rest[0][0], rest[1:]
-    return replace(chosen, taken=taken, missed=missed, skipped=len(rest), waiting=waiting)
-
-
-def _moved_on(
-    item: ScheduleItem, chosen: _Chosen, works: Sequence[WorkItem], last: WorkItem | None
-) -> Update:
-    changes: dict[str, object] = {"next_at": chosen.following, "waiting": chosen.waiting}
-    if chosen.missed:
-        changes["missed"] = item.missed + chosen.missed
-    if chosen.skipped:
-        changes["skipped"] = item.skipped + chosen.skipped
-    if works:
-        changes["last_due"], changes["last_work"] = chosen.taken[-1][0], works[-1].id
-        if item.last_due is not None:
-            run = run_of(item.last_due, last)
-            changes["past"] = (*item.past, run)[-limits.SCHEDULE_PAST_KEPT :]
-    as_read = All(
-        (
-            Is("next_at", item.next_at),
-            Is("version", item.version),
-            Is("paused", value=False),
-            Is("waiting", item.waiting),
+    def fire(self, epoch: int) -> Fire:
+        """Returns what becomes of them."""
+        item, now = self.item, self.now
+        chosen = _Chosen((), 0, item.next_at)
+        if item.next_at is not None and item.next_at <= now:
+            chosen = self._caught_up(item.next_at)
+        if item.overlap is not Overlap.ALLOW:
+            chosen = self._without_overlap(chosen)
+        works = tuple(
+            occurrence_of(item, at, due, now=now, epoch=epoch) for at, due in chosen.taken
         )
-    )
-    return Update(ref=ScheduleRef(item.pool, item.name), set=changes, condition=as_read)
+        return Fire(
+            update=self._moved_on(chosen, works),
+            works=works,
+            tick_at=chosen.following,
+            missed=chosen.missed,
+            skipped=chosen.skipped,
+        )
+
+    def _caught_up(self, first: EpochMs) -> _Chosen:
+        """Returns the due occurrences that are in time, and late ones as `catch_up` asks for."""
+        item = self.item
+        due = due_until(item.timing, first, self.now)
+        if not due.complete:
+            # So many that the last ones are not known yet: none of these is among them.
+            return _Chosen((), len(due.times), due.following)
+        late = [at for at in due.times if at < self.now - limits.GRACE_MS]
+        in_time = due.times[len(late) :]
+        kept = self._kept(late, in_time)
+        missed = len(late) - len(kept)
+        if item.catch_up is CatchUp.SPREAD and len(kept) > 1:
+            # In one transaction, since the places of the others follow from the number of all.
+            step = item.spread_ms // len(kept)
+            spread = tuple((at, EpochMs(self.now + n * step)) for n, at in enumerate(kept))
+            return _Chosen(spread, missed, in_time[0] if in_time else due.following)
+        taken = [*kept, *in_time]
+        now_taken = taken[: limits.OCCURRENCES_A_FIRE]
+        left = taken[limits.OCCURRENCES_A_FIRE :]
+        pairs = tuple((at, EpochMs(at + self._jitter_ms(at))) for at in now_taken)
+        return _Chosen(pairs, missed, left[0] if left else due.following)
+
+    def _kept(self, late: Sequence[EpochMs], in_time: Sequence[EpochMs]) -> Sequence[EpochMs]:
+        match self.item.catch_up:
+            case CatchUp.NONE:
+                return ()
+            case CatchUp.LATEST:
+                return () if in_time else late[-1:]
+            case CatchUp.ALL | CatchUp.SPREAD:
+                return late[-limits.CATCH_UP_MAX :]
+            case _:
+                assert_never(self.item.catch_up)
+
+    def _jitter_ms(self, at: EpochMs) -> int:
+        """Returns the delay of an occurrence, which is always the same for it."""
+        item = self.item
+        if not item.jitter_ms:
+            return 0
+        return int.from_bytes(_digest(item, at)[10:18], "big") % (item.jitter_ms + 1)
+
+    def _without_overlap(self, chosen: _Chosen) -> _Chosen:
+        """Returns at most one occurrence, since the work items may not run together."""
+        item, last = self.item, self.last
+        # A catch-up enqueues one at most: the latest.
+        missed = chosen.missed + max(0, len(chosen.taken) - 1)
+        latest = chosen.taken[-1:]
+        if item.waiting is not None:
+            waited = ((item.waiting, EpochMs(max(self.now, item.waiting))),)
+            latest = (*waited, *latest)
+        free = last is None or last.state is State.FINISHED
+        taken, rest = (latest[:1], latest[1:]) if free else ((), latest)
+        # One that is pending has not begun to use what this occurrence would.
+        runs = last is not None and last.state is State.RUNNING
+        waiting = None
+        if item.overlap is Overlap.QUEUE_ONE and rest and not free and (runs or item.waiting):
+            waiting, rest = rest[0][0], rest[1:]
+        return replace(chosen, taken=taken, missed=missed, skipped=len(rest), waiting=waiting)
+
+    def _moved_on(self, chosen: _Chosen, works: Sequence[WorkItem]) -> Update:
+        item = self.item
+        changes: dict[str, object] = {"next_at": chosen.following, "waiting": chosen.waiting}
+        if chosen.missed:
+            changes["missed"] = item.missed + chosen.missed
+        if chosen.skipped:
+            changes["skipped"] = item.skipped + chosen.skipped
+        if works:
+            changes["last_due"], changes["last_work"] = chosen.taken[-1][0], works[-1].id
+            if item.last_due is not None:
+                run = run_of(item.last_due, self.last)
+                changes["past"] = (*item.past, run)[-limits.SCHEDULE_PAST_KEPT :]
+        as_read = All(
+            (
+                Is("next_at", item.next_at),
+                Is("version", item.version),
+                Is("paused", value=False),
+                Is("waiting", item.waiting),
+            )
+        )
+        return Update(ref=ScheduleRef(item.pool, item.name), set=changes, condition=as_read)
 
 
 def run_of(due: EpochMs, work: WorkItem | None) -> PastRun:
@@ -180,13 +199,6 @@ def occurrence_of(
         enqueued_at=now,
         epoch=epoch,
     )
-
-
-def _jitter_ms(item: ScheduleItem, at: EpochMs) -> int:
-    """Returns the delay of an occurrence, which is always the same for it."""
-    if not item.jitter_ms:
-        return 0
-    return int.from_bytes(_digest(item, at)[10:18], "big") % (item.jitter_ms + 1)
 
 
 def _digest(item: ScheduleItem, at: EpochMs) -> bytes:

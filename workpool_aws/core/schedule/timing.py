@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.schedule import Timing
 
-__all__ = ["ALIASES", "Due", "due_until", "first_after", "spelled", "words_of", "zone_of"]
+__all__ = ["ALIASES", "DueTimes", "due_until", "first_after", "spelled", "words_of", "zone_of"]
 
 ALIASES: Final = {
     "@yearly": "0 0 1 1 *",
@@ -40,7 +40,7 @@ _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_0
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueTimes:
     """The occurrences up to a time.
 
     `following`: the one after them; `None` means that none follows. `complete`: no further one is
@@ -111,7 +111,7 @@ def first_after(timing: Timing, after: EpochMs) -> EpochMs | None:
     return next(_occurrences(timing, after), None)
 
 
-def due_until(timing: Timing, first: EpochMs, now: EpochMs) -> Due:
+def due_until(timing: Timing, first: EpochMs, now: EpochMs) -> DueTimes:
     """Returns the occurrences from `first`, which is one, up to `now`, at most a step of them."""
     times: list[EpochMs] = []
     later = None
@@ -120,7 +120,7 @@ def due_until(timing: Timing, first: EpochMs, now: EpochMs) -> Due:
             later = at
             break
         times.append(at)
-    return Due(tuple(times), later, complete=later is None or later > now)
+    return DueTimes(tuple(times), later, complete=later is None or later > now)
 
 
 def _from(timing: Timing, first: EpochMs) -> Iterator[EpochMs]:

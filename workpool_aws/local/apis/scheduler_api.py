@@ -8,7 +8,7 @@ from typing import Final
 
 from workpool_aws.local.apis.http import Reply, Request, ServiceError, json_reply
 from workpool_aws.local.services.functions import ACCOUNT, REGION
-from workpool_aws.local.services.schedules import Schedule, Schedules, read_at
+from workpool_aws.local.services.schedules import EmulatedSchedule, Schedules, read_at
 
 __all__ = ["SchedulerApi"]
 
@@ -81,7 +81,9 @@ class SchedulerApi:
         shown = {key: value for key, value in fields.items() if key != "ClientToken"}
         arn, payload = target["Arn"], str(target.get("Input") or "{}")
         self._schedules.put(
-            Schedule(group=group, name=name, at=at, target=arn, payload=payload, request=shown)
+            EmulatedSchedule(
+                group=group, name=name, at=at, target=arn, payload=payload, request=shown
+            )
         )
         return json_reply(HTTPStatus.OK, {"ScheduleArn": _arn(group, name)})
 

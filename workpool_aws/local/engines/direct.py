@@ -11,7 +11,7 @@ from workpool_aws.adapters.wire.assignment import worker_event
 from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, answered_as
-from workpool_aws.local.services.schedules import Schedule, Schedules
+from workpool_aws.local.services.schedules import EmulatedSchedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.record import Record, Ref
@@ -197,7 +197,7 @@ class DirectTimer:
         """See Timer."""
         wake = LoopRequest(table=self._table, pool=pool, generation=None)
         earliest = EpochMs(max(at, self._kernel.now() + SCHEDULE_AHEAD_MS_MIN))
-        schedule = Schedule(
+        schedule = EmulatedSchedule(
             group=self._group,
             name=schedule_name(self._table, pool),
             at=EpochMs(-(-earliest // 1000) * 1000),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.chance import Chooser
     from workpool_aws.local.kernel.kernel import Alarm, Kernel
 
-__all__ = ["WATCHDOG_MS", "Precision", "Schedule", "Schedules", "WatchdogMinute", "read_at"]
+__all__ = ["WATCHDOG_MS", "EmulatedSchedule", "Precision", "Schedules", "WatchdogMinute", "read_at"]
 
 Precision = Literal["exact", "aws"]
 """When a schedule fires: at its time, or at any moment of the minute that begins then."""
@@ -41,7 +41,7 @@ def read_at(expression: str) -> EpochMs | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class EmulatedSchedule:
     """One order: send `payload` to a function at a time, once."""
 
     group: str
@@ -72,19 +72,19 @@ class Schedules:
         self._precision = precision
         self._send = send
         self._faults = faults or NoFaults()
-        self._standing: dict[tuple[str, str], tuple[Schedule, Alarm]] = {}
+        self._standing: dict[tuple[str, str], tuple[EmulatedSchedule, Alarm]] = {}
 
-    def find(self, group: str, name: str) -> Schedule | None:
+    def find(self, group: str, name: str) -> EmulatedSchedule | None:
         """Return the schedule of this name that has not fired; `None` means there is none."""
         standing = self._standing.get((group, name))
         return None if standing is None else standing[0]
 
     @property
-    def standing(self) -> tuple[Schedule, ...]:
+    def standing(self) -> tuple[EmulatedSchedule, ...]:
         """Those that have not fired."""
         return tuple(schedule for schedule, _ in self._standing.values())
 
-    def put(self, schedule: Schedule) -> None:
+    def put(self, schedule: EmulatedSchedule) -> None:
         """Set it, in place of one of its name."""
         with self._kernel.lock():
             self._cancel(schedule.group, schedule.name)
@@ -109,7 +109,7 @@ class Schedules:
         if self._faults.fires_deleted(name):
             self._kernel.at(alarm.at, lambda: self._send(schedule.target, schedule.payload))
 
-    def _fire(self, schedule: Schedule, delays_ms: Sequence[int]) -> None:
+    def _fire(self, schedule: EmulatedSchedule, delays_ms: Sequence[int]) -> None:
         del self._standing[schedule.group, schedule.name]
         for delay_ms in delays_ms[1:]:
             at = EpochMs(self._kernel.now() + delay_ms - delays_ms[0])
