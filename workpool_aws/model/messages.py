@@ -45,6 +45,8 @@ class Assignment:
     in the work item's own item, or that there is none."""
     callback_outcomes: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can owe one."""
+    awaited: bool = False
+    """As `Spec.awaited`: the end of the work item is told to its schedule."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

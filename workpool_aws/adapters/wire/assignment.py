@@ -39,6 +39,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "args_chunks": assignment.args_chunks,
         "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_outcomes],
+        **({"awaited": True} if assignment.awaited else {}),
         **({} if assignment.job is None else {"job": assignment.job}),
         **({} if assignment.label in {None, assignment.job} else {"label": assignment.label}),
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
@@ -83,6 +84,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
                 "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
             ),
             callback_outcomes=tuple(Outcome(one) for one in fields.texts("callback_for")),
+            awaited=fields.get("awaited") is True,
             job=job,
             label=job or fields.label("label"),
             nonce=nonce,

@@ -45,6 +45,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         args_chunks=chunk_count(work.spec.args),
         context_chunks=chunk_count(work.spec.context),
         callback_outcomes=work.spec.callback_outcomes,
+        awaited=work.spec.awaited,
         job=work.spec.job,
         label=work.spec.label,
         proof=work.proof,

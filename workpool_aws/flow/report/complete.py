@@ -222,7 +222,7 @@ class _Completion:
         finished: Record | Unreadable | None
         try:
             finished = write_with(store, decision.write, decision.beside).record
-            if finished is None:
+            if finished is None and (a.callback_outcomes or a.awaited):
                 # A transaction does not answer with the work item, and what follows needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
