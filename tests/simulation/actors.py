@@ -437,7 +437,9 @@ class Actors:
         dead = sorted(
             each.id
             for each in self._judge.works.values()
-            if each.outcome is Outcome.FAILED and each.redrive_of is None
+            if each.outcome is Outcome.FAILED
+            and each.redrive_of is None
+            and each.spec.schedule is None
         )
         if not dead:
             return

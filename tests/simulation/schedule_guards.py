@@ -36,8 +36,8 @@ SCHEDULE_GUARDS: Final = (
     _guard(
         "change: what is near stays",
         "WP-18",
-        "core.schedule.change:defined",
-        "(near and not old.paused)",
+        "core.schedule.change:_stays",
+        "old.next_at <= now + limits.EDIT_MARGIN_MS",
         "False",
         f"{_ACCEPTANCE}test_change_leaves_what_is_due_within_two_minutes",
     ),

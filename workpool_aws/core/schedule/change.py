@@ -44,7 +44,8 @@ def defined(
     The old one itself, if it is as asked for. `born`: of a new one.
     """
     spec = replace(asked.spec, schedule=name, awaited=asked.overlap is Overlap.QUEUE_ONE)
-    timing = _anchored(asked.timing, None if old is None else old.timing, now)
+    stays = _stays(old, now)
+    timing = _anchored(asked.timing, None if old is None else old.timing, stays or now)
     item = ScheduleItem(pool=pool, name=name, spec=spec, timing=timing, born=born)
     if old is not None:
         item = replace(old, spec=replace(spec, origin=old.spec.origin), timing=timing)
@@ -61,21 +62,27 @@ def defined(
     if old is None:
         return replace(item, next_at=first_after(timing, now))
     item = replace(item, spec=spec, version=old.version + 1)
-    near = old.next_at is not None and old.next_at <= now + limits.EDIT_MARGIN_MS
-    if timing == old.timing or (near and not old.paused):
+    if timing == old.timing or stays is not None:
         return item
     return replace(item, next_at=first_after(timing, _since(old, now)))
 
 
-def _anchored(timing: Timing, old: Timing | None, now: EpochMs) -> Timing:
+def _stays(old: ScheduleItem | None, now: EpochMs) -> EpochMs | None:
+    """Returns the next occurrence that a change leaves as it is; `None` means that it leaves none."""
+    if old is None or old.paused or old.next_at is None:
+        return None
+    return old.next_at if old.next_at <= now + limits.EDIT_MARGIN_MS else None
+
+
+def _anchored(timing: Timing, old: Timing | None, anchor: EpochMs) -> Timing:
     """Returns the timing with the time from which its intervals are counted.
 
-    That is the start that was given, or that of the old timing with the same interval, or now.
+    That is the start that was given, or that of the old timing with the same interval, or `anchor`.
     """
     if timing.anchor or timing.every_ms is None:
         return timing
     kept = old is not None and old.every_ms == timing.every_ms
-    return replace(timing, anchor=old.anchor if old is not None and kept else now)
+    return replace(timing, anchor=old.anchor if old is not None and kept else anchor)
 
 
 def _since(item: ScheduleItem, now: EpochMs) -> EpochMs:
