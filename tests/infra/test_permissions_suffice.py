@@ -42,6 +42,7 @@ KINDS = {
     "#receipt#": "receipt",
     "#control": "control",
     "#reports": "reports",
+    "#schedules": "schedules",
 }
 ROLES = {
     "workpool-loop": "PoolsLoopRole",
