@@ -42,7 +42,6 @@ KINDS = {
     "#receipt#": "receipt",
     "#control": "control",
     "#reports": "reports",
-    "#schedules": "schedules",
 }
 ROLES = {
     "workpool-loop": "PoolsLoopRole",
