@@ -317,3 +317,39 @@ def test_transaction_belongs_to_its_block_and_thread(pool: Workpool, accounts: A
     assert len(errors) == 1
     assert [item_of(accounts, key) for key in (ANN, BOB)] == [ANN, None]
     pool.kick(None, tx)
+
+
+@both_engines
+def test_prepared_items_enqueue_by_transaction_of_user(
+    cloud: LocalCloud, pool: Workpool, accounts: Any, send: str
+) -> None:
+    mail = pool.transact_items(None, send, {"to": "ann"}, retry=True)
+    big = pool.transact_items(None, send, {"to": "x" * 9_000})
+    put = {"Put": {"TableName": "accounts", "Item": {"id": {"S": "ann"}}}}
+    boto3.client("dynamodb").transact_write_items(TransactItems=[put, *mail.items, *big.items])
+    plain = pool.transact_items(None, send, {"to": "bob"})
+    accounts.meta.client.transact_write_items(TransactItems=list(plain.plain))
+    for each in (mail, big, plain):
+        pool.kick(None, each)
+    cloud.run_until_idle()
+
+    assert item_of(accounts, ANN) == ANN
+    assert [pool.result(None, each.ids[0]).return_value for each in (mail, plain)] == ["ann", "bob"]
+    assert pool.status(None, big.ids[0]).outcome == "success"
+    assert pool.resolve(None, mail)
+
+
+@both_engines
+def test_prepared_items_that_were_given_up_can_never_land(
+    cloud: LocalCloud, pool: Workpool, accounts: Any, send: str
+) -> None:
+    mail = pool.transact_items(None, send, {"to": "ann"})
+    put = {"Put": {"TableName": "accounts", "Item": {"id": {"S": "ann"}}}}
+
+    assert not pool.resolve(None, mail)
+    client = boto3.client("dynamodb")
+    with pytest.raises(client.exceptions.TransactionCanceledException):
+        client.transact_write_items(TransactItems=[put, *mail.items])
+
+    assert item_of(accounts, ANN) is None
+    assert pool.status(None, mail.ids[0]).state == "unknown"

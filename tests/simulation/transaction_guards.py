@@ -51,7 +51,7 @@ TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
     _guard(
         "transaction: the epoch is read before the commit",
         "WP-13",
-        f"{_FLOW}_Commit._plan",
+        f"{_FLOW}_Commit.plan",
         "epoch_of(ports, pool)",
         "0",
         "integration/test_transaction_doubts.py::test_commit_after_cancel_all_carries_its_epoch",

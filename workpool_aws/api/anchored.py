@@ -9,12 +9,13 @@ from workpool_aws import invocation
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.core import limits
 from workpool_aws.errors import TransactionCanceled, TransactionConflict
-from workpool_aws.flow.work.transaction import Applied, ConditionsFailed
+from workpool_aws.flow.work.transaction import Applied, ConditionsFailed, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from workpool_aws.core.work.transaction import TransactionPlan
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
     from workpool_aws.model.writes import Put, Update
@@ -59,6 +60,10 @@ class AnchoredTransaction(Transaction):
         else:
             self._settle(sent)
         return None
+
+    def plan_only(self) -> TransactionPlan:
+        """Return the request, which the caller sends."""
+        return prepare(self._ports, self._draft(()))
 
     def follow_up(self) -> None:
         """Have the loops see what it enqueued. Raises NotKicked: the watchdog does."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
 from workpool_aws import invocation
+from workpool_aws.api.anchored import AnchoredTransaction
 from workpool_aws.api.caller import checked_id, read_caller
+from workpool_aws.api.job import encode_one, job_at
+from workpool_aws.api.options import RetryableOptions, spelled_out
+from workpool_aws.api.prepared import Prepared, prepared
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.work.transaction import CancelOrder, pause_ms
-from workpool_aws.errors import TransactionCanceled, UsageError
+from workpool_aws.errors import NotKicked, StoreUnavailable, TransactionCanceled, UsageError
 from workpool_aws.flow.work import cancel
+from workpool_aws.flow.work import transaction as flow
 from workpool_aws.model.ids import WorkId
+from workpool_aws.model.spec import Kind
 from workpool_aws.text import Words, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.work.cancel import CancelAnswer
     from workpool_aws.ports import Ports
 
@@ -127,19 +134,112 @@ class PoolTransactions:
             else:
                 return value
 
-    def kick(self, ctx: LambdaContext | None, transaction: Transaction) -> None:
-        """Have the loop see the work items of an applied transaction, after a `NotKicked`.
+    @spelled_out(RetryableOptions)
+    def transact_items(
+        self,
+        ctx: LambdaContext | None,
+        target: str | JobHandle[..., Any],
+        args: Mapping[str, object],
+        **options: Unpack[RetryableOptions],
+    ) -> Prepared:
+        """Return an enqueue as items for a `TransactWriteItems` of your own.
 
-        Repeating it does no harm.
+        Nothing is stored yet. The work item exists exactly if your transaction is applied. Send it
+        within minutes, then call `kick`, which acknowledges the enqueue. Without it, or if your
+        call gets no answer, the watchdog finds the work item within a minute, or within an hour if
+        it was sent late. `resolve` decides an unanswered call for ever.
+
+            >>> import boto3
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     client, pool = boto3.client("dynamodb"), cloud.workpool("email")
+            ...     _ = client.create_table(
+            ...         TableName="orders",
+            ...         BillingMode="PAY_PER_REQUEST",
+            ...         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            ...         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            ...     )
+            ...     mail = pool.transact_items(None, "send-email", {"order": "o-1"})
+            ...     order = {"Put": {"TableName": "orders", "Item": {"id": {"S": "o-1"}}}}
+            ...     _ = client.transact_write_items(TransactItems=[order, *mail.items])
+            ...     pool.kick(None, mail)
+            ...     pool.status(None, mail.ids[0]).state
+            'pending'
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            target: As for `enqueue_action`. A decorated function is enqueued by its own kind.
+            args: As for `enqueue_action`.
+            options: As for `enqueue_action`.
 
         Raises:
-            UsageError: The transaction is not applied.
+            UsageError: A value is not allowed.
+            StoreUnavailable: DynamoDB did not answer. Nothing was stored.
+        """
+        found = job_at(target)
+        kind = Kind.ACTION if found is None else found.job.kind
+        with AnchoredTransaction(self._ports, self.name, read_caller(ctx)) as tx:
+            self._submit(kind, tx, target, encode_one(args, target), options)
+        return prepared(tx.plan_only(), self.table)
+
+    def kick(self, ctx: LambdaContext | None, transaction: Transaction | Prepared) -> None:
+        """Have the loop see the work items of an applied transaction.
+
+        Needed after your own transaction with `transact_items`, and after a `NotKicked`. Repeating
+        it does no harm.
+
+        Raises:
+            UsageError: The transaction is not applied, as far as this process knows.
             NotKicked: DynamoDB did not answer.
         """
         read_caller(ctx)
-        if not isinstance(transaction, Transaction):
-            raise UsageError("transaction", kind_of(transaction), "a Transaction")
-        transaction.kick()
+        if isinstance(transaction, Prepared):
+            self._follow_up(flow.landed_by_now(self._ports, transaction.plan))
+        elif isinstance(transaction, Transaction):
+            transaction.kick()
+        else:
+            raise UsageError("transaction", kind_of(transaction), "a Transaction, or a Prepared")
+
+    def resolve(self, ctx: LambdaContext | None, transaction: Transaction | Prepared) -> bool:
+        """Decide for ever if a transaction is applied, after a call that got no answer.
+
+        True means that it is applied, and False that it never will be. See `Transaction.resolve`.
+
+        Raises:
+            UsageError: As `Transaction.resolve`.
+            NotKicked: It is applied, and the loop may not know.
+            StoreUnavailable: DynamoDB did not answer; the doubt remains.
+        """
+        read_caller(ctx)
+        if isinstance(transaction, Transaction):
+            return transaction.resolve()
+        if not isinstance(transaction, Prepared):
+            raise UsageError("transaction", kind_of(transaction), "a Transaction, or a Prepared")
+        plan = transaction.plan
+        if plan.tombstone is None or self._ports.clock.now() > plan.proven_until:
+            got = Words("one whose proof may be gone")
+            raise UsageError("transaction", got, "one prepared more recently")
+        if not flow.fence(self._ports, plan.tombstone):
+            return False
+        self._follow_up(flow.Applied(plan, None))
+        return True
+
+    def _follow_up(self, applied: flow.Applied) -> None:
+        try:
+            flow.follow_up(self._ports, applied)
+        except StoreUnavailable as error:
+            raise NotKicked(f"applied, but the loop could not be notified: {error}") from error
+
+    @abstractmethod
+    def _submit(
+        self,
+        kind: Kind,
+        ctx: LambdaContext | Transaction | None,
+        target: object,
+        args: Sequence[str],
+        options: Mapping[str, object],
+    ) -> list[WorkId]:
+        """Check and store work items with encoded arguments."""
 
     @overload
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer: ...

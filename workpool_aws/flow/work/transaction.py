@@ -38,7 +38,7 @@ from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put
 from workpool_aws.flow.work.enqueue import report_enqueued
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.writes import Put
+from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import (
     ConditionFailed,
     Ports,
@@ -50,7 +50,6 @@ from workpool_aws.ports import (
 if TYPE_CHECKING:
     from workpool_aws.model.loop import Notice
     from workpool_aws.model.work import WorkItem
-    from workpool_aws.model.writes import Written
 
 __all__ = [
     "Applied",
@@ -63,6 +62,8 @@ __all__ = [
     "commit",
     "fence",
     "follow_up",
+    "landed_by_now",
+    "prepare",
 ]
 
 
@@ -125,6 +126,21 @@ def commit(ports: Ports, draft: Draft, *, until: EpochMs) -> Sent:
     return _Commit(ports, draft, until).run()
 
 
+def prepare(ports: Ports, draft: Draft) -> TransactionPlan:
+    """Returns the request of a transaction that its caller sends.
+
+    Raises StoreUnavailable: the epoch of the pool could not be read.
+    """
+    return _Commit(ports, draft, ports.clock.now()).plan()
+
+
+def landed_by_now(ports: Ports, plan: TransactionPlan) -> Applied:
+    """Returns a transaction that its caller sent, and that was applied at the present time or before."""
+    # Without the answer's Date this process's clock is the witness, however far off it may be.
+    latest = EpochMs(ports.clock.now() + limits.SKEW_MS)
+    return Applied(plan, Written(latest, None))
+
+
 @dataclass(frozen=True, slots=True)
 class _Doubtful:
     """A request may have landed, or may still land. `met` is a later refusal of the same one."""
@@ -145,7 +161,7 @@ class _Commit:
     def run(self) -> Sent:
         """Plans and sends until an answer decides, and plans again where a cancel came too late."""
         for _ in range(limits.TRANSACTION_TRIES):
-            plan = self._plan()
+            plan = self.plan()
             for each in plan.cancels:
                 if each.order.require_pending and each.answer is not CancelAnswer.CANCELED:
                     return NotPending(each)
@@ -157,7 +173,8 @@ class _Commit:
             # Only work items to be canceled have changed, and they are judged again.
         return Busy()
 
-    def _plan(self) -> TransactionPlan:
+    def plan(self) -> TransactionPlan:
+        """Reads what the request depends on, and returns the request."""
         ports, draft = self.ports, self.draft
         cancels = tuple(self._judged(order) for order in draft.cancels)
         # Read before the commit: what commits after a `cancel_all` was answered carries its epoch.
