@@ -196,7 +196,7 @@ def test_pattern_is_not_kept_busy_by_text_that_nearly_fits(name: str) -> None:
     "pattern", [r"([0-9a-z]{1,12}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", r"(a+)+b", r"a*a*a*a*b"]
 )
 def test_pattern_that_runs_away_would_be_ended(pattern: str) -> None:
-    with pytest.raises(RunsAway), bounded(CPU_S / 10):
+    with pytest.raises(RunsAway), bounded(CPU_S / 100):
         keep_busy(re.compile(pattern))
 
 
