@@ -20,6 +20,8 @@ _MOVES: Final = {
     "enqueue": Move.ENQUEUE,
     "redrive": Move.ENQUEUE,
     "start": Move.START,
+    "start by worker": Move.START,
+    "start for worker": Move.START,
     "claim": Move.CLAIM,
     "finish": Move.FINISH,
     "end as canceled": Move.FINISH,
@@ -38,7 +40,8 @@ SELDOM: Final = frozenset(
         "redrive": ("absent",),  # two random ids would have to be the same
         "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
         "start": ("cancel_requested",),
-        "claim": ("starts", "proof"),
+        "start for worker": ("state", "starts", "cancel_requested", "permit"),
+        "claim": ("state", "starts", "proof", "claim"),
         "finish": ("starts", "proof", "claim"),
         "retry": ("proof",),
         "put back": ("starts", "proof", "claim"),
