@@ -176,6 +176,23 @@ def test_transaction_is_refused_when_what_it_looked_at_has_changed(
     assert outcome(BOB, bool, BOB) == refused  # it was absent when it was read
 
 
+@both_engines
+def test_transaction_is_refused_when_item_that_it_read_is_gone(
+    pool: Workpool, accounts: Any
+) -> None:
+    accounts.put_item(Item=ANN)
+
+    def body(tx: Transaction) -> None:
+        tx.get("accounts", ANN)
+        tx.put("accounts", BOB)
+        accounts.delete_item(Key=ANN)
+
+    refused = refusal_of(pool, body)
+
+    assert (refused.stale, [each.action for each in refused.failed]) == (True, ["get"])
+    assert item_of(accounts, BOB) is None
+
+
 def test_read_joins_write_of_same_item(pool: Workpool, accounts: Any) -> None:
     accounts.put_item(Item={**ANN, "balance": 5})
 
@@ -256,6 +273,8 @@ def test_block_that_raises_or_does_nothing_sends_no_request(
         (Decimal("1E-200"), "item.a"),
         ({1: 2}, "item.a"),
         (object(), "item.a"),
+        (["x", "\ud800"], "item.a[1]"),
+        ({"\udfff": 1}, "item.a"),
     ],
 )
 def test_value_that_dynamodb_does_not_take_is_refused_with_its_path(
