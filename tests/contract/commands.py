@@ -14,9 +14,10 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
-from workpool_aws.adapters.items import forms, job_tallies
+from workpool_aws.adapters.items import forms, job_tallies, schedule
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
+from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
@@ -35,6 +36,7 @@ from workpool_aws.model.payload import Part
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
 from workpool_aws.model.work import AttemptEnd, PastAttempt, Pointer, WorkItem
 from workpool_aws.model.writes import (
@@ -171,6 +173,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
         since=_small(chance), jobs=(JobTally(job="mail.send", succeeded=_small(chance)),)
     ),
     id(job_tallies.LABEL): lambda _: "mail.send",
+    id(schedule.PAST): _some(lambda chance: PastRun(_small(chance), None, Outcome.FAILED)),
     id(forms.ENTRIES): _entries,
     id(forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
@@ -197,6 +200,7 @@ _KEYS: Final[Mapping[str, Draw]] = {
     "at": _id,
     "work_id": _id,
     "token": lambda chance: chance.choice(["t1", "t2"]),
+    "name": lambda chance: chance.choice(["hourly", "nightly"]),
     "part": lambda chance: chance.choice([Part.ARGS, Part.RESULT]),
     "number": lambda chance: chance.choice([0, 11]),
 }
@@ -257,7 +261,11 @@ def _record(chance: Random, kind: type[Record]) -> Record:
         for name, at in stored.items()
         if at.required or chance.random() < _LIKELY.get(name, 0.15)
     }
-    if kind is WorkItem:
+    if kind is ScheduleItem:
+        # It has its arguments and its context in its item, and one of two timings.
+        made |= {"args_chunks": None, "context_chunks": None}
+        made |= {"cron": None, "every_ms": limits.EVERY_MS_MIN, "timezone": "UTC"}
+    if kind in (WorkItem, ScheduleItem):
         # Arguments lie in the item or in chunks, never in both.
         made["args"] = "{}" if made["args_chunks"] is None else None
     if kind in (Pointer, Notice):
