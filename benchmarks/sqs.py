@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,8 +47,9 @@ class Load:
     gap_s: float = 0.0
 
 
+WARM_UP: Final = Load("warm-up", lambda limit: 3 * limit)
+"""Before each load, since the emulator ends a process that has been idle for 20 s."""
 LOADS: Final = (
-    Load("warm-up", lambda limit: 2 * limit),
     Load("burst", lambda limit: 5 * limit + 60),
     Load("trickle", lambda _: 20, gap_s=0.5),
     Load("isolated", lambda _: 5, gap_s=3.0),
@@ -189,6 +190,15 @@ def run_load(
     return _figures(emulated.ran(key), limit)
 
 
+def run_warm(
+    emulated: Emulated, send: Callable[[Sequence[dict[str, object]]], None], load: Load, limit: int
+) -> Ran | None:
+    """Run a load in processes that have run before, and return its figures as `run_load` does."""
+    warm_up = replace(WARM_UP, name=f"warm-up for {load.name}")
+    run_load(emulated, send, warm_up, limit)
+    return run_load(emulated, send, load, limit)
+
+
 def _figures(notes: Sequence[dict[str, Any]], limit: int) -> Ran:
     lags = [1000 * (note["began_at"] - note["sent_at"]) for note in notes]
     first, last = min(note["began_at"] for note in notes), max(note["ended_at"] for note in notes)
@@ -223,10 +233,8 @@ def _line(name: str, ran: Ran | None) -> str:
 
 def compare(emulated: Emulated, load: Load, limit: int) -> None:
     """Run a load on both, and print the figures of each and their ratios."""
-    pool = run_load(emulated, emulated.to_pool, load, limit)
-    queue = run_load(emulated, emulated.to_queue, load, limit)
-    if load.name == "warm-up":
-        return
+    pool = run_warm(emulated, emulated.to_pool, load, limit)
+    queue = run_warm(emulated, emulated.to_queue, load, limit)
     say = partial(print, flush=True)
     say(_line(f"{load.name}, limit {limit}: pool", pool))
     say(_line(f"{load.name}, limit {limit}: SQS", queue))
