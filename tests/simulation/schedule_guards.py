@@ -60,7 +60,7 @@ SCHEDULE_GUARDS: Final = (
     _guard(
         "tick: the next one is in the same transaction",
         "WP-26",
-        "flow.schedule.fire:_transact",
+        "flow.schedule.fire:_Firing._transact",
         "if tick is not None:",
         "if False:",
         f"{_ACCEPTANCE}test_schedule_enqueues_each_hour[memory]",

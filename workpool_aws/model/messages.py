@@ -46,7 +46,7 @@ class Assignment:
     callback_outcomes: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can owe one."""
     awaited: bool = False
-    """As `Spec.awaited`: the end of the work item is told to its schedule."""
+    """As `Spec.awaited`: its schedule learns of the end of the work item."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

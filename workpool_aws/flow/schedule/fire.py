@@ -7,7 +7,7 @@ next tick. A crash before it leaves the tick, and one after it leaves a tick tha
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -75,88 +75,94 @@ def _look(ports: Ports, tick: Tick, epoch: int) -> bool:
     )
     now = ports.clock.now()
     fire = decide_fire(item, last, now=now, epoch=epoch)
-    return fire is None or _carry_out(ports, item, fire, seen_from=time_of(tick.at), now=now)
+    return fire is None or _Firing(ports, item, time_of(tick.at), now).carry_out(fire)
 
 
-def _carry_out(
-    ports: Ports, item: ScheduleItem, fire: Fire, *, seen_from: EpochMs, now: EpochMs
-) -> bool:
-    """Writes the transaction. False means that the schedule, or an occurrence, is not as read.
+@dataclass(frozen=True, slots=True)
+class _Firing:
+    """The fire of a schedule, judged at `now`. `seen_from`: time from which the next pass reads."""
 
-    An occurrence that is there already is left out of a second try. `seen_from`: time from which
-    the next pass reads.
-    """
-    try:
-        _transact(ports, item, fire, seen_from=seen_from, now=now)
-    except TransactionFailed as met:
-        there = met.failed[1 : 1 + len(fire.works)]
-        if met.failed[0] or not any(there):
+    ports: Ports
+    item: ScheduleItem
+    seen_from: EpochMs
+    now: EpochMs
+
+    def carry_out(self, fire: Fire) -> bool:
+        """Writes the transaction. False means that the schedule, or an occurrence, is not as read.
+
+        An occurrence that is there already is left out of a second try.
+        """
+        try:
+            self._transact(fire)
+        except TransactionFailed as met:
+            there = met.failed[1 : 1 + len(fire.works)]
+            if met.failed[0] or not any(there):
+                return False
+            works = tuple(
+                work for work, is_there in zip(fire.works, there, strict=True) if not is_there
+            )
+            with suppress(TransactionFailed):
+                self._transact(replace(fire, works=works))
+                return True
             return False
-        works = tuple(
-            work for work, is_there in zip(fire.works, there, strict=True) if not is_there
+        return True
+
+    def _transact(self, fire: Fire) -> None:
+        ports, item, now = self.ports, self.item, self.now
+        in_sight = max(self.seen_from, now - limits.SKEW_MS)
+        pointers = [
+            make_pointer(item.pool, work.id, now, random_bits=ports.entropy.bits(75))
+            for work in fire.works
+            if work.due_at < in_sight
+        ]
+        tick = (
+            None
+            if fire.tick_at is None
+            else make_tick(ports, item.pool, item.name, EpochMs(max(fire.tick_at, now)))
         )
-        with suppress(TransactionFailed):
-            _transact(ports, item, replace(fire, works=works), seen_from=seen_from, now=now)
-            return True
-        return False
-    return True
+        actions: list[Action] = [fire.update]
+        actions += [
+            Put(replace(work, permit=start_permit(ports.entropy.token())), IsAbsent())
+            for work in fire.works
+        ]
+        actions += [Put(pointer) for pointer in pointers]
+        if tick is not None:
+            actions.append(Put(tick))
+        written = ports.store.transact(actions)
+        self._prove(written, fire, pointers, tick)
+        self._report(fire)
 
+    def _prove(
+        self, written: Written, fire: Fire, pointers: Sequence[Pointer], tick: Tick | None
+    ) -> None:
+        """Applies the late rule to everything that the loop must find."""
+        ports = self.ports
+        if tick is not None:
+            prove_tick_in_time(ports, written, tick.pool, tick.name, time_of(tick.at))
+        for pointer in pointers:
+            prove_work_in_time(ports, written, pointer.pool, pointer.work_id, time_of(pointer.at))
+        pointed = {pointer.work_id for pointer in pointers}
+        for work in fire.works:
+            if work.id not in pointed:
+                prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
 
-def _transact(
-    ports: Ports, item: ScheduleItem, fire: Fire, *, seen_from: EpochMs, now: EpochMs
-) -> None:
-    late = [work for work in fire.works if work.due_at < max(seen_from, now - limits.SKEW_MS)]
-    pointers = [
-        make_pointer(item.pool, work.id, now, random_bits=ports.entropy.bits(75)) for work in late
-    ]
-    tick = (
-        None
-        if fire.tick_at is None
-        else make_tick(ports, item.pool, item.name, EpochMs(max(fire.tick_at, now)))
-    )
-    actions: list[Action] = [fire.update]
-    actions += [
-        Put(replace(work, permit=start_permit(ports.entropy.token())), IsAbsent())
-        for work in fire.works
-    ]
-    actions += [Put(pointer) for pointer in pointers]
-    if tick is not None:
-        actions.append(Put(tick))
-    written = ports.store.transact(actions)
-    _prove(ports, written, fire, pointers, tick)
-    _report(ports, item, fire, now)
-
-
-def _prove(
-    ports: Ports, written: Written, fire: Fire, pointers: Sequence[Pointer], tick: Tick | None
-) -> None:
-    """Applies the late rule to everything that the loop must find."""
-    if tick is not None:
-        prove_tick_in_time(ports, written, tick.pool, tick.name, time_of(tick.at))
-    for pointer in pointers:
-        prove_work_in_time(ports, written, pointer.pool, pointer.work_id, time_of(pointer.at))
-    pointed = {pointer.work_id for pointer in pointers}
-    for work in fire.works:
-        if work.id not in pointed:
-            prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
-
-
-def _report(ports: Ports, item: ScheduleItem, fire: Fire, now: EpochMs) -> None:
-    for work in fire.works:
-        enqueued = events.Enqueued(
-            pool=work.pool,
-            work_id=work.id,
-            target=work.spec.target,
-            kind=work.spec.kind,
-            delay_ms=max(0, work.due_at - now),
+    def _report(self, fire: Fire) -> None:
+        item, now = self.item, self.now
+        for work in fire.works:
+            enqueued = events.Enqueued(
+                pool=work.pool,
+                work_id=work.id,
+                target=work.spec.target,
+                kind=work.spec.kind,
+                delay_ms=max(0, work.due_at - now),
+            )
+            self.ports.telemetry.emit(enqueued)
+        fired = events.ScheduleFired(
+            pool=item.pool,
+            schedule=item.name,
+            enqueued=len(fire.works),
+            missed=fire.missed,
+            skipped=fire.skipped,
+            lag_ms=max(0, now - (item.next_at or now)),
         )
-        ports.telemetry.emit(enqueued)
-    fired = events.ScheduleFired(
-        pool=item.pool,
-        schedule=item.name,
-        enqueued=len(fire.works),
-        missed=fire.missed,
-        skipped=fire.skipped,
-        lag_ms=max(0, now - (item.next_at or now)),
-    )
-    ports.telemetry.emit(fired)
+        self.ports.telemetry.emit(fired)
