@@ -300,11 +300,16 @@ def test_store_has_meter_of_its_own_and_pages_of_megabyte():
 def test_metered_store_counts_reads_by_size():
     meter = Meter()
     store = MeteredStore(make_store(), meter)
-    store.write(Put(make_work(1, args="x" * 5_000)))
+    store.write(Put(make_work(1, args="x" * 9_000)))
     read = []
-    for ref in (StatusRef("p"), WorkRef("p", work_id(1))):
+    for ask in (
+        lambda: store.get(StatusRef("p")),
+        lambda: store.get(WorkRef("p", work_id(1))),
+        lambda: store.query(KeyRange(collection=Collection.WORK, pool="p")),
+        lambda: store.query(KeyRange(collection=Collection.DEAD, pool="p")),
+    ):
         before = meter.snapshot().read_units
-        store.get(ref)
+        ask()
         read.append(meter.snapshot().read_units - before)
 
-    assert read == [1, 2]
+    assert read == [1, 3, 3, 1]
