@@ -12,7 +12,12 @@ FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/app.py"))
 
 
 def test_there_are_examples() -> None:
-    assert [folder.name for folder in FOLDERS] == ["email", "undecorated"]
+    assert [folder.name for folder in FOLDERS] == [
+        "bank_transfer",
+        "email",
+        "order_outbox",
+        "undecorated",
+    ]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
