@@ -45,8 +45,8 @@ SCHEDULE_GUARDS: Final = (
         "change: what fell due before it landed is counted",
         "WP-18",
         "core.schedule.change:dropped_by",
-        "not decided_at < first <= landed_at",
-        "True",
+        "if not dropped:",
+        "if True:",
         f"{_DECISION}test_what_fell_due_before_change_landed_is_counted",
     ),
     _guard(

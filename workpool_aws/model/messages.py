@@ -46,7 +46,7 @@ class Assignment:
     callback_outcomes: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can owe one."""
     awaited: bool = False
-    """As `Spec.awaited`: its schedule learns of the end of the work item."""
+    """As `Spec.awaited`: the process that ends the work item has the loop look at its schedule."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

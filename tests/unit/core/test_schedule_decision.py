@@ -120,6 +120,9 @@ def test_what_fell_due_before_change_landed_is_counted() -> None:
 
     assert late is not None
     assert late.add == {"missed": 2}
+    stopped = dropped_by(ITEM, paused(ITEM, at(2.5)), decided_at=at(2.5), landed_at=at(3.5))
+    assert stopped is not None
+    assert stopped.add == {"missed": 1}
     assert dropped_by(ITEM, changed, decided_at=NOW, landed_at=at(0.5)) is None
     assert dropped_by(ITEM, replace(ITEM, version=2), decided_at=NOW, landed_at=at(5)) is None
     assert Is("next_at", at(1)) in getattr(as_read(ITEM), "parts", ())

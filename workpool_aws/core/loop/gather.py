@@ -32,15 +32,15 @@ def gather(
     """Returns the due work items of these rows, in order of key, each row with its work item.
 
     Takes no further row once it has one more than `free`, the first that is due later, or as many
-    to cancel or to expire as one pass ends. `lookahead`: number of rows of later time that may be over before
-    it gives up; `None` means any number.
+    to cancel or to expire, or ticks, as one pass serves. `lookahead`: number of rows of later time
+    that may be over before it gives up; `None` means any number.
     """
     seen = _Seen()
     for row, found in rows:
         seen.note_pointer(row, found)
         if isinstance(found, Tick):
             if not seen.takes_tick(found, now):
-                return seen.as_read(None if time_of(row.sort) <= now else time_of(row.sort))
+                return seen.as_read(time_of(row.sort))
             continue
         work = found if isinstance(found, WorkItem) else None
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)

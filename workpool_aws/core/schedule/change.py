@@ -136,9 +136,12 @@ def dropped_by(
     """
     changed = new.next_at != old.next_at or new.paused
     first = old.next_at
-    if old.paused or not changed or first is None or not decided_at < first <= landed_at:
+    if old.paused or not changed or first is None or first > landed_at:
         return None
-    dropped = len(due_until(old.timing, first, landed_at).times)
+    # Those that were due at the decision are in it already.
+    dropped = sum(at > decided_at for at in due_until(old.timing, first, landed_at).times)
+    if not dropped:
+        return None
     return Update(
         ref=ScheduleRef(old.pool, old.name),
         add={"missed": dropped},
