@@ -84,7 +84,7 @@ def test_every_alarm_has_its_page() -> None:
 
 
 def test_queries_ask_for_what_is_written() -> None:
-    known = {*get_args(Metric), "StartLagMax", "Pool", "WARNING", "ERROR"}
+    known = {*get_args(Metric), "StartLagMax", "Pool", "Job", "WARNING", "ERROR"}
     asked = {
         word
         for lines in QUERIES.values()
