@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_running_work, an_id
-from tests.kit.stage import Stage
+from tests.kit.stage import FAILED, SUCCESS, Stage
 from tests.kit.world import TABLE
-from workpool_aws import Workpool
+from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.records import key_of
@@ -102,6 +102,23 @@ def test_damaged_status_is_written_anew_and_its_pool_goes_on(item: Mapping[str, 
 
     assert stage.work(work_id).state is State.FINISHED
     assert stage.status().state is LoopState.IDLE
+
+
+def test_retry_on_its_way_is_found_again_when_ledger_is_made_anew() -> None:
+    """[WP-3] Its pointer went when its event was sent, and the event is lost."""
+    stage = Stage(report=FAILED)
+    retry = RetryPolicy(max_attempts=2, jitter=False)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=retry)
+    run_worker = stage.invoker.on_start
+    stage.invoker.on_start = lambda a: run_worker(a) if a.start == 1 else None
+    stage.run(5_000)
+    assert stage.pointers() == []
+    inject(stage, LedgerRef(POOL), {**encode(stage.ledger()), "en": 7})
+    stage.report = SUCCESS
+    stage.invoker.on_start = run_worker
+    stage.run(600_000, watchdog=True)
+
+    assert stage.work(work_id).outcome is Outcome.SUCCESS
 
 
 @pytest.mark.parametrize("change", LEDGERS, ids=str)

@@ -16,11 +16,12 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.repair import rebuilt_from
 from workpool_aws.flow.pool.kick import is_current
 from workpool_aws.flow.reading import pages
+from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import SHARDS_MAX
 from workpool_aws.model.loop import Ledger
 from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, Unreadable, readable
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Either, Is, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
@@ -66,13 +67,18 @@ def rebuild(
     """Returns the ledger, rebuilt from the work items that run or owe a callback.
 
     `None` means that another invocation is the holder. Every start that the damaged ledger had is
-    in a work item, unless it was committed and not written yet: that work item is pending, and is
+    in a work item, unless it was committed and not made yet: that work item is pending, and is
     chosen again. Raises StoreUnavailable: the damaged ledger stays.
     """
     config = readable(ports.store.get(ConfigRef(pool)))
     seen = list(islice(_latest_works(ports, pool), limits.REBUILD_ROWS_MAX))
     epoch = 0 if config is None else config.epoch
-    ledger = rebuilt_from(pool, seen, now=ports.clock.now(), epoch=epoch)
+    now = ports.clock.now()
+    for work in seen:
+        if work.state is State.PENDING and work.starts > 0:
+            # Its pointer went when its event was sent to its worker, perhaps [WP-3].
+            put_pointer(ports, pool, work.id, max(now, work.due_at))
+    ledger = rebuilt_from(pool, seen, now=now, epoch=epoch)
     ledger = replace(ledger, holder=token, generation=generation)
     # The first such put of a generation makes the holder. No other put of this generation succeeds
     # after it.
