@@ -218,7 +218,8 @@ def test_options_of_call_win_over_those_of_its_handle_and_job(cloud: LocalCloud)
     assert asked(pool.enqueue_action(None, charge, {"cents": 1})) == (2, later)
     assert asked(pool.enqueue_action(None, charge, {"cents": 1}, retry=None)) == (2, later)
     assert asked(pool.enqueue_action(None, single, {"cents": 1})) == (None, soon)
-    assert asked(pool.enqueue_mutation(None, charge, {"cents": 1})) == (None, later)
+    # The default policy of mutations, not that of the action.
+    assert asked(pool.enqueue_mutation(None, charge, {"cents": 1})) == (5, later)
     assert asked(pool.enqueue_action(None, fn, {"cents": 1})) == (None, timedelta(0))
 
 
