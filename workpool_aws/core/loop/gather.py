@@ -42,15 +42,16 @@ def gather(
             if not seen.takes_tick(found, now):
                 return seen.as_read(time_of(row.sort))
             continue
-        work = found if isinstance(found, WorkItem) else None
-        look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
-        if work is None or look is Look.SKIP:
+        look = Look.SKIP
+        if isinstance(found, WorkItem):
+            look = classify(row.sort, found, taken=taken, now=now)
+        if not isinstance(found, WorkItem) or look is Look.SKIP:
             seen.ahead += time_of(row.sort) > now
             if time_of(row.sort) > now and seen.ahead == lookahead:
                 return seen.as_read(time_of(row.sort), cut=True)
         elif look is Look.LATER:
-            return seen.as_read(EpochMs(max(time_of(row.sort), work.due_at)))
-        elif not seen.takes_work(row, work, look, free=free):
+            return seen.as_read(EpochMs(max(time_of(row.sort), found.due_at)))
+        elif not seen.takes_work(row, found, look, free=free):
             break
     return seen.as_read(None)
 

@@ -215,9 +215,13 @@ class _Commit:
                 if doubt is None and isinstance(error, StoreDenied):
                     raise
                 doubt, unanswered = error, unanswered + 1
-            if unanswered == limits.TRANSACTION_UNANSWERED_MAX or ports.clock.now() > self.until:
+            if self._gives_up(unanswered):
                 break
         return Busy() if doubt is None else _Doubtful(plan, doubt)
+
+    def _gives_up(self, unanswered: int) -> bool:
+        too_often = unanswered == limits.TRANSACTION_UNANSWERED_MAX
+        return too_often or self.ports.clock.now() > self.until
 
     def _resolved(self, sent: Applied | ConditionsFailed | Busy | _Doubtful) -> Sent:
         if not isinstance(sent, _Doubtful):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.items import capacity
@@ -139,6 +139,16 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Value]:
     return plain
 
 
+_NOUNS: Final[Mapping[PartitionKind, str]] = {
+    PartitionKind.REGISTRY: "registration",
+    PartitionKind.REPORTS: "minutereport",
+    PartitionKind.PAYLOAD: "chunk",
+    PartitionKind.RECEIPT: "receipt",
+    PartitionKind.SCHEDULES: "schedule",
+}
+"""Kinds of items whose partitions are named otherwise. The others have the partition's name."""
+
+
 def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
     record = None if item is None else decode(item_from_wire(item))
     if record is not None and not isinstance(record, Unreadable):
@@ -147,23 +157,10 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
         place = place_of(str(key.get("pk", {}).get("S")))
     except ValueError:
         return "other"
-    match place.partition_kind:
-        case PartitionKind.CONTROL:
-            return str(key.get("sk", {}).get("S"))
-        case PartitionKind.REGISTRY:
-            return "registration"
-        case PartitionKind.REPORTS:
-            return "minutereport"
-        case PartitionKind.PAYLOAD:
-            return "chunk"
-        case PartitionKind.RECEIPT:
-            return "receipt"
-        case PartitionKind.SCHEDULES:
-            return "schedule"
-        case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.DEPLOYMENT:
-            return str(place.partition_kind.value)
-        case _:
-            assert_never(place.partition_kind)
+    kind = place.partition_kind
+    if kind is PartitionKind.CONTROL:
+        return str(key.get("sk", {}).get("S"))
+    return _NOUNS.get(kind, kind.value)
 
 
 def _collection_name(fields: Mapping[str, Any]) -> str:
