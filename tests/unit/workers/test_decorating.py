@@ -280,3 +280,9 @@ def test_decorator_below_may_name_parameters_itself() -> None:
         return name
 
     assert greet({"name": "Ada"}, None) == "ADA"
+
+
+def test_result_that_is_no_json_comes_back_from_direct_call_as_it_is() -> None:
+    thing = object()
+
+    assert pool.action(lambda: thing)({}, None) is thing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -233,3 +234,27 @@ def test_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) 
         return str(caught.value)
 
     assert "no answer about" in str(run(world, look))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("unsaid", {}), ("none", {"retry": None}), ("true", {"retry": True})],
+)
+def test_each_use_of_unknown_default_is_logged(
+    world: World, name: str, options: dict[str, Any]
+) -> None:
+    run(world, lambda work: work.pool.enqueue_action(None, "next", {}, **options), pool=name)
+
+    assert world.telemetry.of(OptionsUnknown) == [OptionsUnknown(pool=name)]
+
+
+def test_handle_is_known_by_what_it_shows(world: World) -> None:
+    def looked_at(work: Work) -> tuple[str, bool]:
+        other: Any = replace(work, _ports=None, _remaining_ms=int)
+        return repr(work), work == other
+
+    shown, is_same = run(world, looked_at)
+
+    assert is_same
+    assert "_ports" not in shown
+    assert "_remaining_ms" not in shown
