@@ -110,6 +110,16 @@ def deploy(server: MiniStack, *, release: int = 1) -> Deployed:
     )
 
 
+def deploy_project(server: MiniStack, folder: Path, stack: str) -> dict[str, str]:
+    """Deploy a stack of a project as its reader does, and return its outputs."""
+    outputs = server.folder / f"{stack}.json"
+    words = ["deploy", stack, "--app", f"{CDK_PYTHON} deploy.py", "-c", "workpool:bundle-for=host"]
+    folders = ["--output", str(server.folder / stack), "--outputs-file", str(outputs)]
+    _cdk(server, *words, *folders, "--require-approval", "never", cwd=folder)
+    said: dict[str, dict[str, str]] = json.loads(outputs.read_text(encoding="utf-8"))
+    return said[stack]
+
+
 def destroy(server: MiniStack) -> None:
     """Remove the stack."""
     _cdk(server, "destroy", STACK, *_app(server, 1), "--force")
@@ -129,7 +139,7 @@ def _app(server: MiniStack, release: int) -> list[str]:
     ]
 
 
-def _cdk(server: MiniStack, *words: str) -> None:
+def _cdk(server: MiniStack, *words: str, cwd: Path = INFRA) -> None:
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(server.folder),
@@ -143,7 +153,7 @@ def _cdk(server: MiniStack, *words: str) -> None:
     try:
         done = subprocess.run(
             [str(CLI), *words, "--no-notices", "--ci"],
-            cwd=INFRA,  # for the settings in its cdk.json
+            cwd=cwd,  # for the settings in its cdk.json
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
