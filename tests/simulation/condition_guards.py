@@ -58,7 +58,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "configure": ("WP-13", ("version",)),
     "put Config": ("WP-13", ("absent",)),
     "fire": ("WP-18", ("next_at", "version", "paused", "waiting")),
-    "put ScheduleItem": ("WP-18", ("version", "next_at", "waiting")),
+    "put ScheduleItem": ("WP-18", ("absent", "version", "next_at", "waiting")),
     "count a dropped occurrence": ("WP-18", ("born",)),
     "put Deployment": ("WP-13", ("version",)),
 }

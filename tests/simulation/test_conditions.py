@@ -174,6 +174,7 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "redeliver the callback": (redeliver_write(DEAD), DEAD),
     "mark as redriven": (redriven().mark, ENDED),
     "fire": (FIRE.update, SCHEDULE),
+    "make a schedule": (Put(SCHEDULE, IsAbsent()), None),
     "put ScheduleItem": (Put(replace(SCHEDULE, version=2), as_read(SCHEDULE)), SCHEDULE),
     "count a dropped occurrence": (DROPPED, SCHEDULE),
     "redrive": (Put(redriven().work, IsAbsent()), None),
