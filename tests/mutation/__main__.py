@@ -42,7 +42,8 @@ __all__ = ["EDGES", "chosen", "main", "modules_in"]
 
 EDGES: Final = (
     "adapters", "api", "cli", "compose.py", "core/payload.py", "core/views", "core/work/enqueue.py",
-    "core/work/redrive.py", "errors.py", "executor", "handlers", "invocation.py", "settings.py", "task_pool",
+    "core/work/redrive.py", "dashboard", "dev", "errors.py", "executor", "handlers", "insights",
+    "invocation.py", "settings.py", "task_pool",
 )  # fmt: skip
 """Where the simulation does not look: it has a mutant for each guard of the protocol, and none for
 these."""

@@ -33,6 +33,7 @@ SUITES: Final = (
     "tests/integration",
     "tests/acceptance",
     "tests/cli",
+    "tests/dashboard",
     "tests/local",
 )
 """The tests that judge edits. The others simulate at length, need servers, or read files."""

@@ -108,6 +108,10 @@ def test_due_work_item_has_reasons(
     assert (why.verdict, codes(why)) == (verdict, expected or ["paused", "loop_overdue"])
 
 
+def test_work_item_is_due_from_its_due_time_on() -> None:
+    assert codes(ask(a_work(due_at=NOW), status=RESTING)) == ["loop_resting"]
+
+
 @pytest.mark.parametrize(
     ("status", "next_look"),
     [
