@@ -17,6 +17,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError, HTTPClientError
 
 from workpool_aws import (
     NotKicked,
@@ -127,7 +128,7 @@ class Bank:
                 }
                 for name, amount in ((rich, -90), (poor, 90))
             ]
-            with contextlib.suppress(client.exceptions.TransactionCanceledException):
+            with contextlib.suppress(ClientError, HTTPClientError):
                 client.transact_write_items(TransactItems=moves)
 
     def _pay(self, tx: Transaction, mark: str, amount: int) -> None:
