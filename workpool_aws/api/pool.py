@@ -395,7 +395,7 @@ class Workpool(PoolSchedules, PoolTransactions):
         args: Sequence[str],
         options: Mapping[str, object],
     ) -> list[WorkId]:
-        ports, tx = self._ports, self._transaction_in(ctx)
+        tx = self._transaction_in(ctx)
         caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
         if job is not None:
             options = job.job.merged(options, kind)
