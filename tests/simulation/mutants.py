@@ -47,7 +47,6 @@ _QUICK: Final = frozenset(
         "cursor never past the unchosen",
         "deep read",
         "done records by start number",
-        "finish: state",
         "items: set aside where they cannot be read",
         "kick: a lease that ran out",
         "kick: on a change of limits",
