@@ -9,15 +9,18 @@ from workpool_aws.core.views.listing import JobFilter, check_function
 from workpool_aws.flow.work.jobs import deployed_jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workpool_aws.ports import Ports
 
 __all__ = ["read_filter"]
 
 
-def read_filter(ports: Ports, fn: object) -> JobFilter | None:
+def read_filter(connect: Callable[[], Ports], fn: object) -> JobFilter | None:
     """Returns the filter of a decorated function, a job's name, or a function's name or ARN.
 
-    `None` means all. A job that is not deployed any more still has its work items.
+    `None` means all. A job that is not deployed any more still has its work items. `connect`: called
+    once `fn` is known to be one.
 
     Raises:
         UsageError: It is none of these.
@@ -26,7 +29,7 @@ def read_filter(ports: Ports, fn: object) -> JobFilter | None:
         return None
     job = job_at(fn)
     name = check_function(fn) if job is None else job.job.name
-    known = deployed_jobs(ports, name)
+    known = deployed_jobs(connect(), name)
     if job is None and name not in known:
         return JobFilter(job=name, function=name, whole=True)
     arn = known.get(name)

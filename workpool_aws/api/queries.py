@@ -267,7 +267,7 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        wanted = read_filter(self._ports, fn)
+        wanted = read_filter(lambda: self._ports, fn)
         listing = check_listing(state=state, fn=wanted, order=order, limit=limit, after=after)
         return list_works(self._ports, self.name, listing)
 
@@ -323,7 +323,7 @@ class PoolQueries:
                 redrives the others.
         """
         caller = read_caller(ctx)
-        found = _dead_letters(self._ports, self.name, fn)
+        found = self._dead_letters(fn)
         return redrive_each(self._ports, self.name, found, origin=caller.origin)
 
     def count_dead_letters(
@@ -338,7 +338,7 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return len(_dead_letters(self._ports, self.name, fn))
+        return len(self._dead_letters(fn))
 
     def is_known(self, ctx: LambdaContext | None) -> bool:
         """True for a pool that had work once, or was given a limit.
@@ -429,16 +429,17 @@ class PoolQueries:
         for job, figures in stats.jobs.items():
             emit(job_stats_event(self.name, job, figures, window_ms=window_ms))
 
+    def _dead_letters(self, fn: object) -> list[WorkId]:
+        wanted = read_filter(lambda: self._ports, fn)
+        return dead_letters(
+            self._ports, self.name, lambda work: wanted is None or wanted.admits(work.spec)
+        )
+
     def _load(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
         return load_works(self._ports, self.name, ids)
 
     def _load_shown(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
         return status.as_shown(self._ports, self.name, self._load(ids))
-
-
-def _dead_letters(ports: Ports, pool: str, fn: object) -> list[WorkId]:
-    wanted = read_filter(ports, fn)
-    return dead_letters(ports, pool, lambda work: wanted is None or wanted.admits(work.spec))
 
 
 def _checked_ids(ids: object) -> list[str]:
