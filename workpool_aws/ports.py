@@ -5,7 +5,7 @@ Every call may take time, fail, or be the last act of its process. Adapters impl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -339,5 +339,5 @@ class Ports:
     jobs: Callable[[str], Mapping[str, str]] = lambda _name: {}
     """Returns the ARN of each deployed job by its name, as it was some minutes ago, or some seconds
     ago if the given name is not among them. Raises StoreUnavailable. Defaults to no jobs."""
-    inspector: Inspector = NoInspector()  # noqa: RUF009 - it has no state
+    inspector: Inspector = field(default_factory=NoInspector)
     """Reads configurations of AWS, for `doctor`. Defaults to one that refuses."""

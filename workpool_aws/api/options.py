@@ -167,7 +167,6 @@ def spelled_out(options: type[EnqueueOptions]) -> Callable[[Method], Method]:
         given = [
             each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD
         ]
-        hints: Mapping[str, object] = options.__annotations__
         named = [
             inspect.Parameter(
                 name,
@@ -175,7 +174,7 @@ def spelled_out(options: type[EnqueueOptions]) -> Callable[[Method], Method]:
                 default=None,
                 annotation=getattr(hint, "__forward_arg__", hint),
             )
-            for name, hint in hints.items()
+            for name, hint in options.__annotations__.items()
         ]
         vars(method)["__signature__"] = signature.replace(parameters=[*given, *named])
         return method

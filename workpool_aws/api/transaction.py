@@ -346,8 +346,7 @@ class Transaction:
             read = earlier
             if read is None:
                 item = next(found)
-                attributes = None if item is None else item.attributes
-                read = GuestRead(place, attributes, version)
+                read = GuestRead(place, None if item is None else item.attributes, version)
                 if check:
                     self._guests.note_read(read)
             items.append(read.item)

@@ -222,8 +222,7 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
                 _show_raised(ports, assignment, error)
         else:
             report = report_returned(returned, claim=token)
-        after_body = invocation.after_body.get()
-        if after_body is not None:
+        if (after_body := invocation.after_body.get()) is not None:
             after_body()
         return report
 

@@ -38,6 +38,10 @@ __all__ = [
     "packed",
 ]
 
+_TOP_BITS: Final = 0b1100_0000
+_GOES_ON: Final = 0b1000_0000
+"""Of a byte that goes on with a character of UTF-8."""
+
 
 _INLINE_BYTES_MAX: Final = MappingProxyType(
     {
@@ -93,7 +97,7 @@ def _cut(whole: bytes) -> list[str]:
     low = 0
     while low < len(whole):
         high = low + limits.CHUNK_BYTES
-        while high < len(whole) and whole[high] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8: the byte goes on with a character
+        while high < len(whole) and whole[high] & _TOP_BITS == _GOES_ON:
             high -= 1
         pieces.append(whole[low:high].decode())
         low = high

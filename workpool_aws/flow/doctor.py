@@ -92,8 +92,7 @@ class _Examination:
 
     def _of_pool(self, pool: str) -> Iterator[Finding]:
         """Yields findings of a pool, as the watchdog would have found them some ticks ago."""
-        ports = self.ports
-        now = ports.clock.now()
+        ports, now = self.ports, self.ports.clock.now()
         then = EpochMs(now - limits.WHY_WATCHDOG_LATE_MS)
         reason = needs_a_kick(ports.store, ports.telemetry, pool, then, ever=True)
         if reason is not None:

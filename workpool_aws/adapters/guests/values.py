@@ -102,9 +102,7 @@ def _collection(value: object, path: str, depth: int) -> Typed:
         case set() | frozenset():
             return _set(value, path)
         case list() | tuple():
-            elements = [
-                to_typed(each, f"{path}[{index}]", depth + 1) for index, each in enumerate(value)
-            ]
+            elements = [to_typed(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)]
             return {"L": elements}
         case _:
             raise UsageError(path, kind_of(value), _ALLOWED)

@@ -104,13 +104,12 @@ def ticket_from_wire(value: object) -> CallbackTicket | None:
     try:
         if fields.integer("version") != VERSION or not fields.flag("callback"):
             return None
+        most = limits.RETENTION_S_MAX
         return CallbackTicket(
             table=fields.table("table"),
             pool=fields.pool("pool"),
             work_id=fields.work_id("work_id"),
-            retention_s=fields.optional_integer(
-                "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
-            ),
+            retention_s=fields.optional_integer("retention_s", at_least=0, at_most=most),
             job=fields.job("job"),
             nonce=fields.nonce("nonce"),
         )

@@ -94,8 +94,7 @@ class DemoTally:
         self._seen = max(self._seen, len(events))
         if len(self._done) == self._items and self._all_done_s is None:
             self._all_done_s = seconds
-        ended = self._ended
-        running = sum(attempt > ended.get(each, 0) for each, attempt in self._started.items())
+        running = sum(attempt > self._ended.get(each, 0) for each, attempt in self._started.items())
         return Progress(
             items=self._items,
             enqueued=self._enqueued,

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, Self, TextIO
 
@@ -97,14 +97,7 @@ class Item:
 
 def run(options: argparse.Namespace) -> int:
     """`workpool demo`."""
-    wanted = DemoOptions(
-        items=options.items,
-        parallelism=options.parallelism,
-        fail_rate=options.fail_rate,
-        seed=options.seed,
-        engine=options.engine,
-        clock=options.clock,
-    )
+    wanted = DemoOptions(**{each.name: getattr(options, each.name) for each in fields(DemoOptions)})
     items = items_of(wanted, service_names())
     with view_for(sys.stderr if options.json else sys.stdout) as view:
         view.begin(plan_of(wanted, items))

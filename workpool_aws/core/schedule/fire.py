@@ -84,9 +84,8 @@ class _Occurrences:
             chosen = self._caught_up(item.next_at)
         if item.overlap is not Overlap.ALLOW:
             chosen = self._without_overlap(chosen)
-        works = tuple(
-            occurrence_of(item, at, due, now=now, epoch=epoch) for at, due in chosen.taken
-        )
+        pairs = chosen.taken
+        works = tuple(occurrence_of(item, at, due, now=now, epoch=epoch) for at, due in pairs)
         return Fire(
             update=self._moved_on(chosen, works),
             works=works,

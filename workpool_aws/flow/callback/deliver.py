@@ -147,8 +147,7 @@ def _record_delivery(
     try:
         marked: Record | Unreadable | None = ports.store.write(write).record
     except ConditionFailed as met:
-        # A quick handler has acknowledged before, or the SDK repeated this very write after a lost
-        # answer.
+        # A quick handler has acknowledged before, or the SDK repeated this write of its own.
         marked, state = met.current, None
     except StoreUnavailable:
         return CallbackState.PENDING

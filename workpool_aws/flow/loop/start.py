@@ -80,8 +80,7 @@ def _send_made(write: _StartWrite, function: FunctionLimits) -> Begun:
         loop_until=start.loop_until,
         target_claims=function.claims,
     )
-    # A start that is not put back for certain is left to recovery, after its deadline. A second
-    # invoke could run it twice.
+    # Left to recovery if it is not put back for certain: a second invoke could run it twice.
     with suppress(StoreUnavailable):
         _Sender(ports, running, assignment, running.started_at or EpochMs(0)).send()
     return Begun(start.key, running.deadline, sent=True)
@@ -105,9 +104,8 @@ def _send_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Star
     answered = False
     with suppress(StoreUnavailable):
         answered = _Sender(ports, start.work, assignment, now).send()
-    if not answered:
-        return Begun(start.key, None, sent=False)
-    return Begun(start.key, EpochMs(start_by + function.timeout_ms), sent=True)
+    until = EpochMs(start_by + function.timeout_ms) if answered else None
+    return Begun(start.key, until, sent=answered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,9 +333,8 @@ class _Completion:
 
         False means that it is not pending. If a cancel was requested, it ends as canceled.
         """
-        ports, a = self.ports, self.a
-        random_bits = ports.entropy.bits(75)
-        pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=random_bits)
+        ports, a, bits = self.ports, self.a, self.ports.entropy.bits(75)
+        pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=bits)
         notice = make_notice(ports, a, kind, pointer=pointer.at)
         try:
             written = ports.store.transact([decision.write, Put(pointer), Put(notice)])

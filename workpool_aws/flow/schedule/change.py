@@ -135,8 +135,7 @@ def _change(
     by: str,
 ) -> ScheduleItem | None:
     for _ in range(_TRIES):
-        now = ports.clock.now()
-        found = ports.store.get(ScheduleRef(pool, name))
+        now, found = ports.clock.now(), ports.store.get(ScheduleRef(pool, name))
         old = readable(found)
         new = decide(old, now)
         if new is None or new == old:

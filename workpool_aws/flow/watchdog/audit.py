@@ -124,9 +124,8 @@ class _Audit:
         for item in overdue:
             put_tick(self.ports, self.pool, item.name, self.now)
             late_ms = self.now - (item.next_at or self.now)
-            self.ports.telemetry.emit(
-                events.ScheduleRepaired(pool=self.pool, schedule=item.name, late_ms=late_ms)
-            )
+            late = events.ScheduleRepaired(pool=self.pool, schedule=item.name, late_ms=late_ms)
+            self.ports.telemetry.emit(late)
         return bool(overdue)
 
     def _starts_all_due(self) -> bool:

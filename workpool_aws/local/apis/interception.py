@@ -73,9 +73,8 @@ def intercepted(
         "botocore.session": _read_services_once,
     }
     with ExitStack() as undo:
-        hook = _ImportHook(
-            undo, {name: patch for name, patch in patches.items() if name not in sys.modules}
-        )
+        later = {name: patch for name, patch in patches.items() if name not in sys.modules}
+        hook = _ImportHook(undo, later)
         sys.meta_path.insert(0, hook)
         undo.callback(sys.meta_path.remove, hook)
         for name in patches.keys() - hook.awaited.keys():

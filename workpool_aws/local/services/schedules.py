@@ -143,9 +143,8 @@ class WatchdogMinute:
         first, last = now // WATCHDOG_MS + 1, to // WATCHDOG_MS
         if first > last:
             return
-        acting = [
-            table for table in self._tables() if self._would_act(table, EpochMs(last * WATCHDOG_MS))
-        ]
+        end = EpochMs(last * WATCHDOG_MS)
+        acting = [table for table in self._tables() if self._would_act(table, end)]
         if not acting:
             return
         while first < last:
