@@ -324,7 +324,7 @@ class PoolQueries:
         """
         caller = read_caller(ctx)
         found = self._dead_letters(fn)
-        return redrive_each(self._ports, self.name, found, origin=caller.origin)
+        return redrive_each(self._ports, self.name, [*found], origin=caller.origin)
 
     def count_dead_letters(
         self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
@@ -429,7 +429,7 @@ class PoolQueries:
         for job, figures in stats.jobs.items():
             emit(job_stats_event(self.name, job, figures, window_ms=window_ms))
 
-    def _dead_letters(self, fn: object) -> list[WorkId]:
+    def _dead_letters(self, fn: object) -> Sequence[WorkId]:
         wanted = read_filter(lambda: self._ports, fn)
         return dead_letters(
             self._ports, self.name, lambda work: wanted is None or wanted.admits(work.spec)

@@ -405,7 +405,7 @@ def test_target_that_can_be_no_function_is_refused(junk):
     for act in (lambda: pool.list(None, fn=junk), lambda: pool.redrive_all(None, fn=junk)):
         with pytest.raises(
             UsageError,
-            match=r"^fn must be None \(any\), the ARN of a Lambda function, version or alias, or a function name",
+            match=r"^fn must be None \(any\), a decorated function, the name of a job, or the name or ARN",
         ):
             act()
 
