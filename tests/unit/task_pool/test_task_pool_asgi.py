@@ -252,7 +252,7 @@ def test_answer_without_body_keeps_its_start():
 
 
 def test_pool_that_is_none_is_refused():
-    with pytest.raises(UsageError, match="pool"):
+    with pytest.raises(UsageError, match=r"^pool must be a TaskPool or a callable"):
         TaskPoolMiddleware(lambda *_: None, pool="pool")
 
 
