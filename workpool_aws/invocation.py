@@ -21,8 +21,8 @@ after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
 """Called after the user's function returned or raised, before the report. It may take time, or end
 the invocation."""
 
-anchored: Final[ContextVar[bool]] = ContextVar("workpool_anchored", default=False)
-"""True while user code runs whose effects belong into the transaction that it was given."""
+anchored: Final[ContextVar[object | None]] = ContextVar("workpool_anchored", default=None)
+"""The transaction that user code was given and that all its effects belong into, while it runs."""
 
 before_body: Final[ContextVar[Callable[[object], None] | None]] = ContextVar(
     "workpool_before_body", default=None

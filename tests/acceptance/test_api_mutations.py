@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -229,3 +231,109 @@ def test_mutation_is_performed_in_tests(cloud: LocalCloud, accounts: Any) -> Non
 
     assert perform(worker, amount=5, attempt=2) == 2
     assert balances(accounts) == [95, 105]
+
+
+DOORS: dict[str, Callable[[Workpool, str, Transaction], object]] = {
+    "cancel": lambda pool, other, earlier: pool.cancel(None, other),
+    "cancel_all": lambda pool, other, earlier: pool.cancel_all(None),
+    "configure": lambda pool, other, earlier: pool.configure(None, paused=False),
+    "enqueue_action": lambda pool, other, earlier: pool.enqueue_action(None, "step", {}),
+    "enqueue_action_batch": lambda pool, other, earlier: pool.enqueue_action_batch(
+        None, "step", [{}]
+    ),
+    "enqueue_mutation": lambda pool, other, earlier: pool.enqueue_mutation(None, "step", {}),
+    "enqueue_mutation_batch": lambda pool, other, earlier: pool.enqueue_mutation_batch(
+        None, "step", [{}]
+    ),
+    "enqueue_query": lambda pool, other, earlier: pool.enqueue_query(None, "step", {}),
+    "enqueue_query_batch": lambda pool, other, earlier: pool.enqueue_query_batch(
+        None, "step", [{}]
+    ),
+    "kick": lambda pool, other, earlier: pool.kick(None, earlier),
+    "pause_schedule": lambda pool, other, earlier: pool.pause_schedule(None, "s"),
+    "redrive": lambda pool, other, earlier: pool.redrive(None, other),
+    "redrive_all": lambda pool, other, earlier: pool.redrive_all(None),
+    "resolve": lambda pool, other, earlier: pool.resolve(None, earlier),
+    "resume_schedule": lambda pool, other, earlier: pool.resume_schedule(None, "s"),
+    "run_now": lambda pool, other, earlier: pool.run_now(None, "s"),
+    "run_transaction": lambda pool, other, earlier: pool.run_transaction(lambda tx: None),
+    "schedule": lambda pool, other, earlier: pool.schedule(None, "t", "step", {}, cron="@daily"),
+    "sync_schedules": lambda pool, other, earlier: pool.sync_schedules(None, [], owner="o"),
+    "transact_items": lambda pool, other, earlier: pool.transact_items(None, "step", {}),
+    "transaction": lambda pool, other, earlier: pool.transaction(None),
+    "unschedule": lambda pool, other, earlier: pool.unschedule(None, "s"),
+}
+"""Every public method of a pool that writes, as it would be called beside a transaction."""
+
+HARMLESS = {
+    *("action", "handler", "mutation", "name", "on_complete", "query", "table"),
+    *("config", "count_dead_letters", "is_known", "jobs", "list", "log_stats", "pools", "result"),
+    *("schedules", "show", "stats", "status", "status_batch", "why", "why_batch"),
+}
+"""The others: they read, decorate, or log."""
+
+
+def test_every_public_method_of_a_pool_is_known_as_writing_or_harmless() -> None:
+    public = {name for name in dir(Workpool) if not name.startswith("_")}
+    assert public == HARMLESS | DOORS.keys()
+
+
+def refusals(pool: Workpool, other: str, earlier: Transaction) -> set[str]:
+    """Knock at every door, and return the names of those that refuse."""
+    refused = set()
+    for name, door in DOORS.items():
+        try:
+            door(pool, other, earlier)
+        except UsageError as error:
+            if "anything else would repeat" in str(error):
+                refused.add(name)
+    return refused
+
+
+def test_function_with_transaction_can_write_through_it_alone(
+    cloud: LocalCloud, accounts: Any
+) -> None:
+    pool, ran, refused = cloud.workpool(), [], []
+    cloud.function(lambda event, context: ran.append(event["first"]), name="step")
+    pool.schedule(None, "s", "step", {}, cron="@yearly")
+    other = pool.enqueue_action(None, "step", {"first": 1}, run_after=timedelta(hours=1))
+    earlier = pool.transaction(None)
+
+    @pool.mutation(retry=False)
+    def knock(tx: Transaction) -> None:
+        assert pool.status(None, other).state == "pending"
+        with pytest.raises(UsageError, match="would repeat"), earlier:
+            pass
+        refused.append(refusals(pool, other, earlier))
+
+    @pool.on_complete
+    def tell(event: OnCompleteEvent, tx: Transaction) -> None:
+        refused.append(refusals(pool, other, earlier))
+
+    cloud.function(knock)
+    cloud.function(tell)
+    work_id = knock.with_options(on_complete=tell).enqueue(None)
+    cloud.run_until_idle()
+
+    assert pool.status(None, work_id).outcome == "success"
+    assert refused == [{*DOORS}] * 2
+    assert ran == [1]
+    assert [each.name for each in pool.schedules(None)] == ["s"]
+
+
+def test_function_that_a_mutation_invokes_may_write(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    inner = cloud.function(lambda event, context: pool.enqueue_action(context, "step", {}))
+    cloud.function(lambda event, context: None, name="step")
+
+    @pool.mutation(retry=False)
+    def outer(tx: Transaction) -> str:
+        del tx
+        answer = boto3.client("lambda").invoke(FunctionName=inner, Payload=b"{}")
+        return str(json.loads(answer["Payload"].read()))
+
+    cloud.function(outer)
+    work_id = outer.enqueue(None)
+    cloud.run_until_idle()
+
+    assert pool.status(None, str(pool.result(None, work_id).return_value)).outcome == "success"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -372,3 +373,23 @@ def test_prepared_items_that_were_given_up_can_never_land(
 
     assert item_of(accounts, ANN) is None
     assert pool.status(None, mail.ids[0]).state == "unknown"
+
+
+def test_forked_child_cannot_use_transaction_of_its_parent(pool: Workpool, send: str) -> None:
+    told, tell = os.pipe()
+    with pool.transaction(None) as tx:
+        child = os.fork()
+        if child == 0:  # pragma: no cover - the child's own end
+            try:
+                tx.check_open()
+                os.write(tell, b"accepted")
+            except UsageError as refused:
+                os.write(tell, str(refused).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        work_id = pool.enqueue_action(tx, send, {"to": "ann"})
+    with os.fdopen(told, "rb") as answer:
+        os.close(tell)
+        assert b"one of another thread or process" in answer.read()
+    assert pool.status(None, work_id).state == "pending"

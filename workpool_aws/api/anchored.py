@@ -90,12 +90,12 @@ def run_anchored(
     """
     for attempt in range(1, limits.TRANSACTION_TRIES + 1):
         tx = begin()
-        inside = invocation.anchored.set(True)
-        try:
-            with tx:
+        with tx:
+            inside = invocation.anchored.set(tx)
+            try:
                 value = body(tx)
-        finally:
-            invocation.anchored.reset(inside)
+            finally:
+                invocation.anchored.reset(inside)
         anchor = anchor_of(value)
         if anchor is None:
             return value, tx, None

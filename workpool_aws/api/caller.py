@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from workpool_aws import invocation
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import FUNCTION_ARN
 from workpool_aws.settings import read_settings
 from workpool_aws.text import kind_of
 
-__all__ = ["Caller", "LambdaContext", "checked_id", "read_caller"]
+__all__ = ["Caller", "LambdaContext", "checked_id", "read_caller", "read_writer", "refuse_beside"]
 
 _OUTSIDE: Final = "a caller outside Lambda"
 _TRACE_ROOT: Final = re.compile(r"Root=([0-9a-f-]+)")
@@ -75,6 +76,29 @@ def read_caller(ctx: object) -> Caller:
         return Caller(function_arn=arn, request_id=request_id)
     place = {name: parts[name] for name in ("partition", "region", "account")}
     return Caller(function_arn=arn, request_id=request_id, **place)
+
+
+def read_writer(ctx: object) -> Caller:
+    """The caller behind a context, of a call that writes.
+
+    Raises UsageError as `read_caller`, and inside a function that was given a transaction.
+    """
+    refuse_beside(ctx)
+    return read_caller(ctx)
+
+
+def refuse_beside(given: object) -> None:
+    """Raise UsageError inside a function that was given a transaction, for anything but that one.
+
+    Such a function may run several times, and only its transaction is applied once.
+    """
+    own = invocation.anchored.get()
+    if own is not None and given is not own:
+        allowed = (
+            "the transaction that the function was given, in a call that takes one: "
+            "anything else would repeat"
+        )
+        raise UsageError("ctx", kind_of(given), allowed)
 
 
 def checked_id(field: str, work_id: object) -> str:

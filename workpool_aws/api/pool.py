@@ -8,7 +8,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from workpool_aws.api.caller import Caller, LambdaContext, read_caller
+from workpool_aws.api.caller import Caller, LambdaContext, read_caller, read_writer
 from workpool_aws.api.decorators import JobDecorator, MutationDecorator
 from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
@@ -183,7 +183,7 @@ class Workpool(PoolSchedules, PoolTransactions):
             StoreUnavailable: DynamoDB did not answer. The change may or may not hold; repeating it
                 does no harm.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         if max_parallelism is not None:
             read_parallelism(max_parallelism)
         if paused is not None and not isinstance(paused, bool):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from workpool_aws.api.caller import checked_id, read_caller
+from workpool_aws.api.caller import checked_id, read_caller, read_writer
 from workpool_aws.api.job_filter import read_filter
 from workpool_aws.core.views.job_stats import job_stats_event
 from workpool_aws.core.views.listing import (
@@ -215,7 +215,7 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the
                 call does no harm.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         cancel_all.cancel_all(self._ports, self.name, by=caller.name)
 
     def list(
@@ -304,7 +304,7 @@ class PoolQueries:
                 repeating the call does no harm. For a work item that both failed and has a dead
                 callback, `status` shows which of the two was redriven.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         return redrive(self._ports, self.name, checked_id("work_id", work_id), origin=caller.origin)
 
     def redrive_all(
@@ -322,7 +322,7 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call
                 redrives the others.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         found = self._dead_letters(fn)
         return redrive_each(self._ports, self.name, [*found], origin=caller.origin)
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from workpool_aws.api.caller import read_caller
+from workpool_aws.api.caller import read_caller, read_writer
 from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.options import RetryableOptions
@@ -89,7 +89,7 @@ class PoolSchedules(PoolEnqueues):
             StoreUnavailable: DynamoDB did not answer. The schedule may or may not be stored;
                 repeating the call is safe.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         checked = read_schedule_name(name)
         asked = self._definition(ctx, fn, args, options, owner=None)
         ports = self._ports
@@ -108,7 +108,7 @@ class PoolSchedules(PoolEnqueues):
             UsageError: A value is not allowed.
             StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
         """
-        caller, checked = read_caller(ctx), read_schedule_name(name)
+        caller, checked = read_writer(ctx), read_schedule_name(name)
         if not isinstance(cancel_pending, bool):
             raise UsageError("cancel_pending", cancel_pending, "True or False")
         ports = self._ports
@@ -142,12 +142,12 @@ class PoolSchedules(PoolEnqueues):
             UsageError: A value is not allowed.
             StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
         """
-        caller, checked = read_caller(ctx), read_schedule_name(name)
+        caller, checked = read_writer(ctx), read_schedule_name(name)
         return self._found(name, change.pause(self._ports, self.name, checked, by=caller.name))
 
     def resume_schedule(self, ctx: LambdaContext | None, name: str) -> Schedule:
         """Resume a schedule with the first occurrence after now. Raises as `pause_schedule`."""
-        caller, checked = read_caller(ctx), read_schedule_name(name)
+        caller, checked = read_writer(ctx), read_schedule_name(name)
         return self._found(name, change.resume(self._ports, self.name, checked, by=caller.name))
 
     def run_now(self, ctx: LambdaContext | None, name: str) -> WorkId:
@@ -155,7 +155,7 @@ class PoolSchedules(PoolEnqueues):
 
         It ignores `overlap`, and the next occurrence stays as it is. Raises as `pause_schedule`.
         """
-        caller, checked = read_caller(ctx), read_schedule_name(name)
+        caller, checked = read_writer(ctx), read_schedule_name(name)
         ports = self._ports
         item = change.load_schedule(ports, self.name, checked)
         if item is None:
@@ -198,7 +198,7 @@ class PoolSchedules(PoolEnqueues):
             StoreUnavailable: DynamoDB did not answer. Some may be as asked for; repeating the call
                 is safe.
         """
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         asked: dict[str, Definition] = {}
         for each in definitions:
             given = dict(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Self, assert_never
@@ -11,6 +12,7 @@ from workpool_aws.adapters.guests.draft import GuestDraft, check_guest_table, gu
 from workpool_aws.adapters.guests.expressions import guard_of, update_text
 from workpool_aws.adapters.guests.reads import GuestRead, ReadItem
 from workpool_aws.adapters.guests.values import to_typed_map
+from workpool_aws.api.caller import refuse_beside
 from workpool_aws.core import limits
 from workpool_aws.core.work.transaction import CancelOrder, Draft
 from workpool_aws.errors import (
@@ -88,7 +90,7 @@ class Transaction:
         self._remaining_ms = remaining_ms
         self._receipt = receipt
         self._phase = _Phase.NEW
-        self._thread = 0
+        self._owner = (0, 0)
         self._guests = GuestDraft(ports.table)
         self._works: list[WorkItem] = []
         self._cancels: dict[tuple[str, str], CancelOrder] = {}
@@ -98,8 +100,9 @@ class Transaction:
         """Open the block. Raises UsageError for a transaction that was opened before."""
         if self._phase is not _Phase.NEW:
             raise UsageError("transaction", Words("one that was opened before"), "a new one")
+        refuse_beside(self)
         self._phase = _Phase.OPEN
-        self._thread = threading.get_ident()
+        self._owner = _here()
         return self
 
     def __exit__(
@@ -309,10 +312,10 @@ class Transaction:
         """Raise UsageError unless this thread may add to it."""
         if self._phase is not _Phase.OPEN:
             raise UsageError("transaction", Words(_PHASE_WORDS[self._phase]), "an open one")
-        if threading.get_ident() != self._thread:
-            raise UsageError(
-                "transaction", Words("one of another thread"), "one that this thread entered"
-            )
+        if _here() != self._owner:
+            got = Words("one of another thread or process")
+            raise UsageError("transaction", got, "one that this thread entered")
+        refuse_beside(self)
 
     def _add(
         self,
@@ -445,6 +448,11 @@ class Transaction:
         if not failed:
             raise TransactionConflict("a work item of the transaction could not be stored")
         raise TransactionCanceled(failed, stale=stale)
+
+
+def _here() -> tuple[int, int]:
+    # A forked child has a copy of the transaction, and the same thread id as its parent.
+    return os.getpid(), threading.get_ident()
 
 
 def _size_of(work: WorkItem) -> int:

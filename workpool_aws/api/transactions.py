@@ -5,9 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
-from workpool_aws import invocation
 from workpool_aws.api.anchored import AnchoredTransaction
-from workpool_aws.api.caller import checked_id, read_caller
+from workpool_aws.api.caller import checked_id, read_caller, read_writer, refuse_beside
 from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.options import RetryableOptions, spelled_out
 from workpool_aws.api.prepared import Prepared, prepared
@@ -93,7 +92,7 @@ class PoolTransactions:
         """
         if not isinstance(receipt, bool):
             raise UsageError("receipt", receipt, "True or False")
-        caller = read_caller(ctx)
+        caller = read_writer(ctx)
         remaining_ms = timer_of(ctx) if hasattr(ctx, _TIMER) else None
         return Transaction(
             self._ports, self.name, caller, remaining_ms=remaining_ms, receipt=receipt
@@ -178,7 +177,7 @@ class PoolTransactions:
         """
         found = job_at(target)
         kind = Kind.ACTION if found is None else found.job.kind
-        with AnchoredTransaction(self._ports, self.name, read_caller(ctx)) as tx:
+        with AnchoredTransaction(self._ports, self.name, read_writer(ctx)) as tx:
             self._submit(kind, tx, target, encode_one(args, target), options)
         return prepared(tx.plan_only(), self.table)
 
@@ -192,7 +191,7 @@ class PoolTransactions:
             UsageError: The transaction is not applied, as far as this process knows.
             NotKicked: DynamoDB did not answer.
         """
-        read_caller(ctx)
+        read_writer(ctx)
         if isinstance(transaction, Prepared):
             self._follow_up(flow.landed_by_now(self._ports, transaction.plan))
         elif isinstance(transaction, Transaction):
@@ -210,7 +209,7 @@ class PoolTransactions:
             NotKicked: It is applied, and the loop may not know.
             StoreUnavailable: DynamoDB did not answer; the doubt remains.
         """
-        read_caller(ctx)
+        read_writer(ctx)
         if isinstance(transaction, Transaction):
             return transaction.resolve()
         if not isinstance(transaction, Prepared):
@@ -299,9 +298,7 @@ class PoolTransactions:
         Raises UsageError for a transaction of another table, or one that is not open.
         """
         if not isinstance(ctx, Transaction):
-            if invocation.anchored.get():
-                allowed = "the transaction that the function was given: anything else would repeat"
-                raise UsageError("ctx", kind_of(ctx), allowed)
+            refuse_beside(ctx)
             return None
         ctx.check_open()
         if ctx.table != self.table:

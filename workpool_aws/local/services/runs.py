@@ -234,6 +234,8 @@ class Runs:
 
     def _answer_of(self, run: _Run) -> Answer:
         function, request_id = run.this.resolved.function, run.this.request_id
+        # A function that another one invokes knows nothing of its caller's transaction.
+        invocation.anchored.set(None)
         invocation.sleeper.set(lambda seconds: self._kernel.sleep(round(seconds * 1000)))
         invocation.refused.set(run.refuse)
         invocation.before_body.set(lambda worker: self._fail_as_planned(run, worker))
