@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.kit.functions import echo
-from workpool_aws import NotFound, Result, UsageError, Workpool
+from workpool_aws import NotFound, Result, Transaction, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import Collection, KeyRange, TickRef
 
@@ -115,6 +115,95 @@ def test_what_was_missed_in_pause_of_pool_is_caught_up_as_asked(
 
     assert at_once == (1 if catch_up == "spread" else enqueued)
     assert (len(started(cloud, fn)), shown.missed) == (enqueued, missed)
+
+
+@pytest.mark.parametrize("timing", [{"every": MINUTE}, {"cron": "* * * * *"}])
+def test_last_ninety_are_caught_up_however_many_were_missed(cloud: LocalCloud, timing: Any) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "often", fn, {}, catch_up="all", **timing)
+    pool.configure(None, paused=True)
+    cloud.advance(1_005.5 * MINUTE)
+    pool.configure(None, paused=False)
+    cloud.advance(SECONDS)
+
+    # Three are in time.
+    assert len(started(cloud, fn)) == 93
+    assert pool.schedules(None)[0].missed == 1_005 - 93
+
+
+@pytest.mark.parametrize("catch_up", ["all", "spread"])
+@pytest.mark.parametrize("overlap", ["skip", "queue_one"])
+def test_catch_up_without_overlap_enqueues_one(
+    cloud: LocalCloud, overlap: Any, catch_up: Any
+) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    spread = MINUTE if catch_up == "spread" else None
+    pool.schedule(
+        None, "often", fn, {}, every=MINUTE, catch_up=catch_up, spread=spread, overlap=overlap
+    )
+    pool.configure(None, paused=True)
+    cloud.advance(100.5 * MINUTE)
+    pool.configure(None, paused=False)
+    cloud.advance(SECONDS)
+    (shown,) = pool.schedules(None)
+
+    assert (len(started(cloud, fn)), shown.missed, shown.skipped) == (1, 99, 0)
+
+
+def test_pause_and_edit_count_all_that_fell_due_in_down_time(cloud: LocalCloud) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "paused", fn, {}, every=MINUTE)
+    pool.schedule(None, "edited", fn, {}, every=HOUR)
+    pool.configure(None, paused=True)
+    cloud.advance(3 * DAY + MINUTE / 2)
+    pool.pause_schedule(None, "paused")
+    pool.schedule(None, "edited", fn, {}, every=timedelta(seconds=1))
+    pool.configure(None, paused=False)
+    cloud.advance(3 * SECONDS)
+    edited, paused = pool.schedules(None)
+
+    assert (paused.missed, edited.missed) == (3 * 24 * 60, 3 * 24)
+    assert 13 <= len(started(cloud, fn)) <= 15
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip"])
+def test_occurrence_that_waits_is_counted_by_change_of_overlap(
+    cloud: LocalCloud, overlap: Any
+) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    slow = cloud.function(echo, takes=150 * timedelta(seconds=1), timeout=5 * MINUTE)
+    pool.schedule(None, "often", slow, {}, every=MINUTE, overlap="queue_one")
+    cloud.advance(2.5 * MINUTE)
+    before = pool.schedules(None)[0]
+    after = pool.schedule(None, "often", slow, {}, every=MINUTE, overlap=overlap)
+
+    assert before.waiting is not None
+    assert (before.skipped, after.skipped, after.waiting) == (0, 1, None)
+
+
+def test_decorated_function_keeps_its_kind_and_retries_in_schedule(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+
+    def look() -> None:
+        raise ConnectionError
+
+    def move(tx: Transaction) -> None:
+        raise ConnectionError
+
+    for job in (pool.query(look), pool.mutation(move)):
+        cloud.function(job, name=job.job.name)
+        pool.schedule(None, job.job.name, job, {}, cron="@hourly")
+    cloud.advance(2 * HOUR - MINUTE)
+    looked, moved = (pool.show(None, each.last_work_id or "") for each in pool.schedules(None))
+
+    assert (looked.status.kind, moved.status.kind) == ("query", "mutation")
+    assert (len(looked.status.attempts), len(moved.status.attempts)) == (5, 5)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ class PoolSchedules(PoolEnqueues):
         Args:
             ctx: The handler's Lambda context. `None` means a caller outside Lambda.
             name: 1 to 64 letters, digits, `_`, `-` and `.`, unique in the pool.
-            fn: As the target of `enqueue_action`.
+            fn: As the target of `enqueue_action`. A decorated function is enqueued by its own kind.
             args: A JSON object of at most 4 KB.
             options: See `TimingOptions` and `RetryableOptions`.
 
@@ -231,10 +231,11 @@ class PoolSchedules(PoolEnqueues):
         }
         others = {key: each for key, each in options.items() if key not in timing}
         encoded = encode_one(args, fn)[0]
-        job = job_at(fn)
-        if job is not None:
-            others = job.job.merged(others, Kind.ACTION)
-        spec = self._checked_spec(Kind.ACTION, read_caller(ctx), fn, others)
+        found, kind = job_at(fn), Kind.ACTION
+        if found is not None:
+            kind = found.job.kind
+            others = found.job.merged(others, kind)
+        spec = self._checked_spec(kind, read_caller(ctx), fn, others)
         return read_definition(timing, spec, encoded, owner=owner)
 
     def _found(self, name: str, item: ScheduleItem | None) -> Schedule:

@@ -236,7 +236,7 @@ GRACE_MS: Final = 180_000
 """An occurrence that is found later is missed: a far wake may be a minute late, and the watchdog a
 minute and a half."""
 OCCURRENCES_A_STEP: Final = 1_000
-"""Occurrences that one look at a schedule counts, some 30 ms of a cron expression."""
+"""Occurrences that one look at a schedule lists, some 30 ms of a cron expression."""
 CATCH_UP_MAX: Final = 90
 """Missed occurrences, the latest ones, that are enqueued all the same."""
 OCCURRENCES_A_FIRE: Final = 45

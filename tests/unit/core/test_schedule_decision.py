@@ -11,7 +11,7 @@ import pytest
 from tests.kit.records import NOW, a_running_work, a_work
 from workpool_aws.core.schedule.change import as_read, dropped_by, paused, resumed
 from workpool_aws.core.schedule.fire import decide_fire
-from workpool_aws.core.schedule.timing import due_until, first_after, spelled
+from workpool_aws.core.schedule.timing import count_until, due_until, first_after, spelled
 from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.schedule import CatchUp, Overlap, ScheduleItem, Timing
 from workpool_aws.model.writes import All, Is
@@ -69,7 +69,7 @@ def test_same_occurrence_has_same_id_and_another_birth_another() -> None:
         (CatchUp.NONE, 10, [7, 8, 9, 10], 6),
         (CatchUp.ALL, 10, list(range(1, 11)), 0),
         (CatchUp.ALL, 200, list(range(107, 152)), 106),
-        (CatchUp.LATEST, 1_500, [], 1_000),
+        (CatchUp.LATEST, 1_500, [1_497, 1_498, 1_499, 1_500], 1_496),
     ],
 )
 def test_late_occurrences_are_caught_up_within_bounds(
@@ -80,6 +80,26 @@ def test_late_occurrences_are_caught_up_within_bounds(
 
     assert [work.due_at for work in fire.works] == [at(n) for n in due]
     assert fire.missed == missed
+
+
+def test_so_many_of_expression_are_counted_that_last_ones_stay() -> None:
+    """[WP-18] A step of them is looked at, and any of its last ones may be worth a catch-up."""
+    item = replace(ITEM, timing=Timing(cron="* * * * *"), catch_up=CatchUp.ALL)
+    first, second = fired(item, 1_005), fired(replace(item, next_at=at(911)), 1_005)
+
+    assert (first.works, first.missed, first.tick_at) == ((), 910, at(911))
+    assert (second.missed, second.works[0].due_at) == (1, at(912))
+
+
+def test_interval_is_counted_without_steps_also_where_first_is_not_on_it() -> None:
+    """[WP-18]"""
+    timing = Timing(every_ms=MINUTE, anchor=NOW, ends_at=at(2_000))
+    found = due_until(timing, at(0.5), at(3_000))
+
+    assert count_until(timing, at(0.5), at(3_000)) == 2_001
+    assert (found.earlier, found.times[0], found.times[-1]) == (1_001, at(1_001), at(2_000))
+    assert (found.following, found.complete) == (None, True)
+    assert count_until(timing, at(5), at(4)) == 0
 
 
 def test_latest_missed_one_is_enqueued_where_none_is_in_time() -> None:

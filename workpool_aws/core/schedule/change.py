@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.schedule.timing import due_until, first_after
+from workpool_aws.core.schedule.timing import count_until, first_after
 from workpool_aws.model.refs import ScheduleRef
 from workpool_aws.model.schedule import CatchUp, Overlap, ScheduleItem, Timing
 from workpool_aws.model.writes import All, Condition, Is, Update
@@ -62,16 +62,29 @@ def defined(
     if old is None:
         return replace(item, next_at=first_after(timing, now))
     item = replace(item, spec=spec, version=old.version + 1)
+    if old.waiting is not None and asked.overlap is not Overlap.QUEUE_ONE:
+        # Its place is gone with the queue.
+        item = replace(item, waiting=None, skipped=old.skipped + 1)
     if timing == old.timing or stays is not None:
         return item
-    return replace(item, next_at=first_after(timing, _since(old, now)))
+    # The new timing says nothing about the time before it.
+    missed = old.missed + _due_and_left(old, now)
+    return replace(item, missed=missed, next_at=first_after(timing, _since(old, now)))
 
 
 def _stays(old: ScheduleItem | None, now: EpochMs) -> EpochMs | None:
     """Returns the next occurrence that a change leaves as it is; `None` means that it leaves none."""
     if old is None or old.paused or old.next_at is None:
         return None
-    return old.next_at if old.next_at <= now + limits.EDIT_MARGIN_MS else None
+    near = now - limits.GRACE_MS <= old.next_at <= now + limits.EDIT_MARGIN_MS
+    return old.next_at if near else None
+
+
+def _due_and_left(item: ScheduleItem, by: EpochMs) -> int:
+    """Returns the number of occurrences that are due by a time and neither enqueued nor counted."""
+    if item.paused or item.next_at is None:
+        return 0
+    return count_until(item.timing, item.next_at, by)
 
 
 def _anchored(timing: Timing, old: Timing | None, anchor: EpochMs) -> Timing:
@@ -93,17 +106,12 @@ def paused(item: ScheduleItem, now: EpochMs) -> ScheduleItem:
     """Returns the paused schedule. Occurrences that are due and not enqueued count as missed."""
     if item.paused:
         return item
-    due = (
-        ()
-        if item.next_at is None or item.next_at > now
-        else due_until(item.timing, item.next_at, now).times
-    )
     return replace(
         item,
         paused=True,
         version=item.version + 1,
         waiting=None,
-        missed=item.missed + len(due),
+        missed=item.missed + _due_and_left(item, now),
         skipped=item.skipped + (item.waiting is not None),
     )
 
@@ -135,12 +143,9 @@ def dropped_by(
     `None` means that the change dropped none. `landed_at`: the latest time by the server's clock.
     """
     changed = new.next_at != old.next_at or new.paused
-    first = old.next_at
-    if old.paused or not changed or first is None or first > landed_at:
-        return None
     # Those that were due at the decision are in it already.
-    dropped = sum(at > decided_at for at in due_until(old.timing, first, landed_at).times)
-    if not dropped:
+    dropped = _due_and_left(old, landed_at) - _due_and_left(old, decided_at)
+    if not changed or dropped <= 0:
         return None
     return Update(
         ref=ScheduleRef(old.pool, old.name),

@@ -98,21 +98,25 @@ class _Occurrences:
         """Returns the due occurrences that are in time, and late ones as `catch_up` asks for."""
         item = self.item
         due = due_until(item.timing, first, self.now)
-        if not due.complete:
-            # So many that the last ones are not known yet: none of these is among them.
-            return _Chosen((), len(due.times), due.following)
         late = [at for at in due.times if at < self.now - limits.GRACE_MS]
+        if not due.complete:
+            # So many that the last ones are not known yet. The next look judges those of these
+            # that may be among them.
+            over = min(len(late), len(due.times) - limits.CATCH_UP_MAX)
+            return _Chosen((), over, due.times[over])
         in_time = due.times[len(late) :]
         kept = self._kept(late, in_time)
-        missed = len(late) - len(kept)
-        if item.catch_up is CatchUp.SPREAD and len(kept) > 1:
+        missed = due.earlier + len(late) - len(kept)
+        overlaps = item.overlap is Overlap.ALLOW
+        if item.catch_up is CatchUp.SPREAD and overlaps and len(kept) > 1:
             # In one transaction, since the places of the others follow from the number of all.
             step = item.spread_ms // len(kept)
             spread = tuple((at, EpochMs(self.now + n * step)) for n, at in enumerate(kept))
             return _Chosen(spread, missed, in_time[0] if in_time else due.following)
         taken = [*kept, *in_time]
-        now_taken = taken[: limits.OCCURRENCES_A_FIRE]
-        left = taken[limits.OCCURRENCES_A_FIRE :]
+        # Only the latest is enqueued of those that may not overlap: all are judged together.
+        most = limits.OCCURRENCES_A_FIRE if overlaps else len(taken)
+        now_taken, left = taken[:most], taken[most:]
         pairs = tuple((at, EpochMs(at + self._jitter_ms(at))) for at in now_taken)
         return _Chosen(pairs, missed, left[0] if left else due.following)
 
