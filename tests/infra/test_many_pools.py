@@ -12,6 +12,8 @@ from workpool_cdk import ConfigurationError
 from workpool_cdk.dashboard import METRICS_MAX, WIDGET_METRICS_MAX
 
 MANY = 340
+NAMED = 120
+"""As many as the policies of one role can name for `grant_manage`."""
 INLINE_POLICY_MAX = 10_240
 MANAGED_POLICY_MAX = 6_144
 MANAGED_POLICIES_MAX = 9
@@ -23,9 +25,9 @@ def many() -> Deployed:
     deployed = Deployed({f"pool-{n:03}": {} for n in range(MANY)}, monitoring="full")
     deployed.pool.add_action(deployed.function("SendEmail"))
     deployed.pool.add_action(deployed.function("Some"), pools=[f"pool-{n:03}" for n in range(100)])
-    half = [f"pool-{n:03}" for n in range(170)]
-    deployed.pool.grant_enqueue(deployed.function("Api"), pools=half)
-    deployed.pool.grant_manage(deployed.function("Admin"), pools=half)
+    named = [f"pool-{n:03}" for n in range(NAMED)]
+    deployed.pool.grant_enqueue(deployed.function("Api"), pools=named)
+    deployed.pool.grant_manage(deployed.function("Admin"), pools=named)
     return deployed
 
 

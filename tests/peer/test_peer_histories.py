@@ -415,6 +415,11 @@ def a_lower_limit_starts_and_stops_nothing(h: History) -> int:
     return above
 
 
+def was_made_to_be_ended(change: WorkChange) -> bool:
+    """True of a start that its worker never made, so that recovery made and ended it at once."""
+    return change.before.started_at == change.before.deadline == change.at
+
+
 def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
     recovered = [
         EntryKey(event.work_id, event.start)
@@ -431,7 +436,7 @@ def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
         ]
         over = [each for each in told if each.after.state is not State.RUNNING]
         assert len(over) == 1
-        assert over[0].at > (over[0].before.deadline or 0)
+        assert over[0].at > (over[0].before.deadline or 0) or was_made_to_be_ended(over[0])
         assert recovered.count(key) == 1
     return len(recovered)
 
@@ -466,6 +471,7 @@ def recovery_leaves_what_reported_alone(h: History) -> int:
         if each.before.state is State.RUNNING
         and each.after.state is not State.RUNNING
         and each.at <= (each.before.deadline or 0)
+        and not was_made_to_be_ended(each)
     ]
     assert recovered.isdisjoint(reported)
     return len(reported) if recovered else 0
