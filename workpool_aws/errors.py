@@ -6,7 +6,7 @@ The caller made a mistake, and nothing was written:
   * UsageError (also a ValueError)       a value is not allowed: "FIELD must be ALLOWED; got VALUE"
     * PayloadTooLarge                    arguments, context or result are above the limit
     * UnknownOption (also a TypeError)   a keyword argument that the call does not have
-  * NotFound                             no work item of this id is known
+  * NotFound                             no work item of this id, or schedule, is known
   * TaskPoolClosed (also a RuntimeError) the pool is done, and nothing of this call was added
 
   * TransactionCanceled                  a condition of a transaction does not hold
@@ -145,10 +145,11 @@ class UnknownOption(UsageError, TypeError):
 class NotFound(WorkpoolError):
     """No work item of this id is known: it was never enqueued, or its retention is over.
 
-    Or part of its payload is missing.
+    Or part of its payload is missing. Calls for a schedule raise it where there is none of that
+    name.
 
     Attributes:
-        work_id: The id that was asked for.
+        work_id: The id that was asked for. Empty for a schedule.
     """
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
@@ -158,6 +159,13 @@ class NotFound(WorkpoolError):
         )
         super().__init__(unknown if missing is None else f"work item {shown(work_id)}: {missing}")
         self.work_id = work_id
+
+    @classmethod
+    def of_schedule(cls, name: str, pool: str) -> NotFound:
+        """Returns the error for a schedule that a pool does not have."""
+        error = cls("")
+        error.args = (f"no schedule {shown(name)} is known in pool {shown(pool)}",)
+        return error
 
 
 class StoreUnavailable(WorkpoolError):

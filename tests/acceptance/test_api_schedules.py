@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.kit.functions import echo
-from workpool_aws import NotFound, Result, Transaction, UsageError, Workpool
+from workpool_aws import NotFound, Result, Transaction, UnknownOption, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import Collection, KeyRange, TickRef
 
@@ -363,6 +363,10 @@ def test_schedule_of_occurrence_can_be_seen(cloud: LocalCloud) -> None:
         ("cron", {"cron": "0," * 5_000 + "0 * * * *"}),
         ("cron", {"cron": "15W * * * *"}),
         ("cron", {"cron": "@reboot"}),
+        ("cron", {"cron": "*/61 * * * *"}),
+        ("timezone", {"cron": "@daily", "timezone": "localtime"}),
+        ("timezone", {"cron": "@daily", "timezone": "Factory"}),
+        ("tz", {"cron": "@daily", "tz": "UTC"}),
         ("cron", {"cron": None}),
         ("cron", {"cron": "@daily", "every": HOUR}),
         ("every", {"every": timedelta(milliseconds=999)}),
@@ -398,3 +402,46 @@ def test_name_and_size_of_schedule_are_bounded(cloud: LocalCloud) -> None:
         pool.schedule(None, "a#b", "fn", {}, cron="@daily")
     with pytest.raises(UsageError, match=r"^args must be at most 4096 bytes"):
         pool.schedule(None, "job", "fn", {"x": "y" * 5_000}, cron="@daily")
+
+
+@pytest.mark.parametrize(
+    ("field", "definitions"),
+    [
+        ("definitions", None),
+        ("definitions", 5),
+        ("definitions", "ab"),
+        ("definitions", {"name": "a"}),
+        (r"definitions\[0\]", [5]),
+        (r"definitions\[1\]", [{"name": "a", "fn": "fn", "cron": "@daily"}, {1: 2}]),
+        ("bogus", [{"name": "a", "fn": "fn", "cron": "@daily", "bogus": 1}]),
+    ],
+)
+def test_declaration_that_is_not_allowed_is_refused(
+    cloud: LocalCloud, field: str, definitions: Any
+) -> None:
+    pool = cloud.workpool()
+    with pytest.raises(UsageError, match=f"^{field} must be "):
+        pool.sync_schedules(None, definitions, owner="stack")
+    with pytest.raises(UsageError, match=r"^owner must be a str of 1 to 64"):
+        pool.sync_schedules(None, [], owner="a b")
+    assert pool.schedules(None) == []
+
+
+def test_unknown_option_is_refused_with_options_of_schedules(cloud: LocalCloud) -> None:
+    pool: Any = cloud.workpool()
+    with pytest.raises(UnknownOption, match=r"cron, .* \(did you mean timezone\?\)"):
+        pool.schedule(None, "job", "fn", {}, cron="@daily", time_zone="UTC")
+
+
+def test_unknown_schedule_is_named(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    for call in (pool.run_now, pool.pause_schedule, pool.resume_schedule):
+        with pytest.raises(NotFound, match=r"^no schedule 'weekly' is known in pool 'default'$"):
+            call(None, "weekly")
+
+
+def test_expression_ends_with_calendar(cloud: LocalCloud) -> None:
+    late = datetime(9997, 12, 31, tzinfo=UTC)
+    made = cloud.workpool().schedule(None, "job", "fn", {}, cron="0 0 29 2 *", start=late)
+
+    assert made.next_due is None

@@ -1,6 +1,7 @@
 """Acts of the dashboard: their guards, which every one of them has, and their effects."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from urllib.parse import urlencode
 
@@ -142,7 +143,13 @@ def test_work_item_is_enqueued_again_with_other_arguments(scene: Scene) -> None:
     client, pool = scene.client(), scene.pool
     done = scene.cloud.function(pool.on_complete(lambda event: None), name="done")
     old = pool.enqueue_action(
-        None, "bad", {"n": 7}, retry=RetryPolicy(max_attempts=3), on_complete=done, context="c"
+        None,
+        "bad",
+        {"n": 7},
+        retry=RetryPolicy(max_attempts=3),
+        on_complete=done,
+        context="c",
+        expires_after=timedelta(hours=1),
     )
     url = f"/pools/email/works/{old}/again"
 
@@ -153,7 +160,8 @@ def test_work_item_is_enqueued_again_with_other_arguments(scene: Scene) -> None:
     assert '{"n":7}' in unescape(form)
     assert "Enqueued." in page.text
     assert [each.args.value for each in shown] == [{"n": 7}, {"n": 8}]
-    for part in ("target", "retry", "claimed", "on_complete", "on_complete_exclude", "context"):
+    callback = ("on_complete", "on_complete_exclude", "context")
+    for part in ("target", "retry", "claimed", "expires_after", *callback):
         assert getattr(shown[0], part) == getattr(shown[1], part)
 
 
@@ -250,7 +258,7 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/works/nonsense/again", "args=[", 400, "args must be a JSON object"),
         ("/pools/email/works/nonsense/again", "", 400, "args must be a JSON object"),
         ("/pools/email/schedules/report", "verb=stop", 400, "verb must be pause, resume or run"),
-        ("/pools/email/schedules/none", "verb=run", 404, "none"),
+        ("/pools/email/schedules/none", "verb=run", 404, "no schedule 'none' is known in pool"),
         ("/pools/none/pause", "", 404, "No pool none is known"),
         ("/pools/a%20b/pause", "", 400, "name must be"),
         ("/pools/email/works/nonsense/redrive", "", 404, "nonsense"),

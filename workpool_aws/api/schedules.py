@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -13,7 +14,7 @@ from workpool_aws.api.options import RetryableOptions
 from workpool_aws.api.timing import TimingOptions, read_definition, read_schedule_name
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
-from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.errors import NotFound, UnknownOption, UsageError
 from workpool_aws.flow.schedule import change
 from workpool_aws.flow.views.schedules import all_schedules, as_views
 from workpool_aws.flow.work import enqueue
@@ -21,10 +22,9 @@ from workpool_aws.flow.work.cancel import cancel
 from workpool_aws.model.ids import WorkId, make_id
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Kind
+from workpool_aws.text import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from workpool_aws.api.caller import Caller, LambdaContext
     from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.schedule.change import Definition
@@ -51,6 +51,9 @@ class ScheduleDefinition(ScheduleOptions, total=False):
     name: str
     fn: Any
     args: Mapping[str, object]
+
+
+_OPTIONS: Final = tuple(each for each in ScheduleOptions.__annotations__ if each not in _TIMES)
 
 
 class PoolSchedules(PoolEnqueues):
@@ -143,12 +146,12 @@ class PoolSchedules(PoolEnqueues):
             StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
         """
         caller, checked = read_writer(ctx), read_schedule_name(name)
-        return self._found(name, change.pause(self._ports, self.name, checked, by=caller.name))
+        return self._found(checked, change.pause(self._ports, self.name, checked, by=caller.name))
 
     def resume_schedule(self, ctx: LambdaContext | None, name: str) -> Schedule:
         """Resume a schedule with the first occurrence after now. Raises as `pause_schedule`."""
         caller, checked = read_writer(ctx), read_schedule_name(name)
-        return self._found(name, change.resume(self._ports, self.name, checked, by=caller.name))
+        return self._found(checked, change.resume(self._ports, self.name, checked, by=caller.name))
 
     def run_now(self, ctx: LambdaContext | None, name: str) -> WorkId:
         """Enqueue a work item as the schedule does, due now, besides its occurrences.
@@ -159,7 +162,7 @@ class PoolSchedules(PoolEnqueues):
         ports = self._ports
         item = change.load_schedule(ports, self.name, checked)
         if item is None:
-            raise NotFound(f"no schedule {name!r} in pool {self.name!r}")
+            raise NotFound.of_schedule(checked, self.name)
         self._register_once(ports, caller)
         now = ports.clock.now()
         spec = replace(item.spec, awaited=False, origin=caller.origin)
@@ -198,20 +201,17 @@ class PoolSchedules(PoolEnqueues):
             StoreUnavailable: DynamoDB did not answer. Some may be as asked for; repeating the call
                 is safe.
         """
-        caller = read_writer(ctx)
+        caller, by_whom = read_writer(ctx), read_schedule_name(owner, field="owner")
         asked: dict[str, Definition] = {}
-        for each in definitions:
-            given = dict(each)
+        for given in _read_definitions(definitions):
             name = read_schedule_name(given.pop("name", None))
             if name in asked:
                 raise UsageError("name", name, "given once")
             fn, args = given.pop("fn", None), given.pop("args", {})
-            asked[name] = self._definition(ctx, fn, args, given, owner=read_schedule_name(owner))
+            asked[name] = self._definition(ctx, fn, args, given, owner=by_whom)
         ports = self._ports
         self._register_once(ports, caller)
-        items = change.sync(
-            ports, self.name, asked, owner=read_schedule_name(owner), by=caller.name
-        )
+        items = change.sync(ports, self.name, asked, owner=by_whom, by=caller.name)
         return as_views(ports, items)
 
     def _definition(
@@ -223,6 +223,9 @@ class PoolSchedules(PoolEnqueues):
         *,
         owner: str | None,
     ) -> Definition:
+        for field, value in options.items():
+            if field not in ScheduleOptions.__optional_keys__:
+                raise UnknownOption(field, value, _OPTIONS)
         for field in _TIMES:
             if options.get(field) is not None:
                 raise UsageError(field, options[field], "None, since the schedule says when")
@@ -240,7 +243,7 @@ class PoolSchedules(PoolEnqueues):
 
     def _found(self, name: str, item: ScheduleItem | None) -> Schedule:
         if item is None:
-            raise NotFound(f"no schedule {name!r} in pool {self.name!r}")
+            raise NotFound.of_schedule(name, self.name)
         return as_views(self._ports, [item])[0]
 
     @abstractmethod
@@ -256,3 +259,16 @@ class PoolSchedules(PoolEnqueues):
     @abstractmethod
     def _epoch_in(self, store: Store) -> int:
         """Return the epoch of the pool, as far as this object knows."""
+
+
+def _read_definitions(definitions: object) -> list[dict[str, Any]]:
+    """Returns the arguments of each schedule by name, for the caller to take apart."""
+    if isinstance(definitions, str | bytes | Mapping) or not isinstance(definitions, Iterable):
+        raise UsageError("definitions", kind_of(definitions), "a list of mappings")
+    read = []
+    for index, each in enumerate(definitions):
+        if not isinstance(each, Mapping) or not all(isinstance(key, str) for key in each):
+            allowed = "the arguments of schedule by name"
+            raise UsageError(f"definitions[{index}]", kind_of(each), allowed)
+        read.append(dict(each))
+    return read

@@ -49,7 +49,8 @@ class TimingOptions(TypedDict, total=False):
     start:
         Timezone-aware time before which nothing is due. `None` means now.
     end:
-        Timezone-aware time after which nothing is due. `None` means never.
+        Timezone-aware time after which nothing is due. One in the past is allowed, and nothing is
+        due. `None` means never.
     jitter:
         Longest delay of an occurrence, at most 366 days. Each occurrence has its own. `None` means
         none.
@@ -76,12 +77,12 @@ class TimingOptions(TypedDict, total=False):
     overlap: OverlapName
 
 
-def read_schedule_name(name: object) -> str:
-    """Returns the name of a schedule. Raises UsageError for what cannot be one."""
+def read_schedule_name(name: object, *, field: str = "name") -> str:
+    """Returns the name of a schedule, or of an owner. Raises UsageError for what cannot be one."""
     if not isinstance(name, str) or SCHEDULE.fullmatch(name) is None:
         longest = limits.SCHEDULE_NAME_LENGTH_MAX
         raise UsageError(
-            "name",
+            field,
             name,
             f"a str of 1 to {longest} letters, digits, '_', '-' and '.', "
             "beginning with a letter or digit",

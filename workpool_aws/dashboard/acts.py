@@ -174,7 +174,10 @@ class Acts:
         except (ValueError, RecursionError) as error:
             raise UsageError("args", text, "a JSON object") from error
         details = pool.show(None, path["work_id"], context=True)
-        options: dict[str, Any] = {"retry": details.retry or False}
+        options: dict[str, Any] = {
+            "retry": details.retry or False,
+            "expires_after": details.expires_after,
+        }
         if details.on_complete is not None:
             options["on_complete"] = details.on_complete
             options["on_complete_exclude"] = details.on_complete_exclude

@@ -7,6 +7,7 @@ or hour the expression is an interval of real time.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,6 +46,10 @@ ALIASES: Final = {
     "@hourly": "0 * * * *",
 }
 _FIELDS: Final = 5
+_STEP: Final = re.compile("/([0-9]+)")
+_STEPS_MAX: Final = (60, 24, 31, 12, 7)
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "factory"})
+"""Files among the time zones that mean another time on each machine, or none."""
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -74,6 +79,9 @@ def spelled(cron: str) -> str:
     fields = text.split()
     if len(fields) != _FIELDS:
         raise ValueError("five fields expected: minute, hour, day of month, month, day of week")
+    for field, most in zip(fields, _STEPS_MAX, strict=True):
+        if any(int(step) > most for step in _STEP.findall(field)):
+            raise ValueError(f"a step of at most {most} expected, not {field}")
     expression = " ".join(fields)
     try:
         next(_simulated(expression, datetime(2026, 1, 1, tzinfo=UTC)))
@@ -96,6 +104,8 @@ def zone_of(name: str) -> tzinfo:
 def _zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo
 
+    if name.lower() in _NO_ZONES:
+        raise KeyError(name)
     return ZoneInfo(name)
 
 
@@ -190,5 +200,7 @@ def _simulated(expression: str, after: datetime) -> Iterator[datetime]:
     """Yields the occurrences after a time. Raises ValueError for what is no expression."""
     try:
         yield from CronSim(expression, after)
-    except (CronSimError, AssertionError, OverflowError) as error:
+    except OverflowError:
+        return  # the calendar ends
+    except (CronSimError, AssertionError) as error:
         raise ValueError(str(error) or "not a cron expression") from None
