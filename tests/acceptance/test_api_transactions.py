@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -299,6 +299,9 @@ MISUSES: dict[str, Callable[..., object]] = {
     "transaction": lambda tx, pool: [tx.put("accounts", {"id": str(n)}) for n in range(101)],
     "work_id": lambda tx, pool: pool.cancel(tx, pool.enqueue_action(tx, "send", {})),
     "ctx": lambda tx, pool: Workpool("other").enqueue_action(tx, "send", {}),
+    "check": lambda tx, pool: tx.get("accounts", ANN, check="no"),
+    "version": lambda tx, pool: tx.get("accounts", ANN, version=5),
+    "places[0]": lambda tx, pool: tx.get_all([1]),
     "places": lambda tx, pool: tx.get_all([("accounts", {"id": str(n)}) for n in range(101)]),
 }
 
@@ -393,3 +396,76 @@ def test_forked_child_cannot_use_transaction_of_its_parent(pool: Workpool, send:
         os.close(tell)
         assert b"one of another thread or process" in answer.read()
     assert pool.status(None, work_id).state == "pending"
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda tx: tx.get_all([("accounts", ANN)] * 2)[0]["balance"],
+        lambda tx: tx.get_all([("accounts", ANN)] * 2)[1]["balance"],
+        lambda tx: [tx.get("accounts", ANN), tx.get("accounts", ANN, version="balance")],
+        lambda tx: [tx.get("accounts", ANN, check=False), tx.get("accounts", ANN)["balance"]],
+    ],
+)
+def test_every_way_to_look_at_an_attribute_is_checked(
+    pool: Workpool, accounts: Any, look: Callable[[Transaction], object]
+) -> None:
+    accounts.put_item(Item={**ANN, "balance": 100})
+
+    def spend(tx: Transaction) -> None:
+        look(tx)
+        accounts.put_item(Item={**ANN, "balance": 50})
+        tx.update("accounts", ANN, set={"balance": 90})
+
+    assert refusal_of(pool, spend).stale
+    assert item_of(accounts, ANN) == {**ANN, "balance": 50}
+
+
+def test_second_version_of_one_item_is_refused(pool: Workpool, accounts: Any) -> None:
+    accounts.put_item(Item={**ANN, "v": 1, "w": 1})
+    with pool.transaction(None) as tx:
+        tx.get("accounts", ANN, version="v")
+        tx.get("accounts", ANN, version="v")
+        with pytest.raises(UsageError, match="version must be 'v', as in the read before; got 'w'"):
+            tx.get("accounts", ANN, version="w")
+
+
+async def _awaited(tx: Transaction) -> None:
+    raise AssertionError
+
+
+def _yielding(tx: Transaction) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("fn", [_awaited, _yielding, partial(_awaited)])
+def test_function_of_which_a_call_runs_nothing_is_no_transaction(
+    pool: Workpool, fn: Callable[..., object]
+) -> None:
+    with pytest.raises(UsageError, match="runs none of it") as refused:
+        pool.run_transaction(fn)
+    assert refused.value.field == "fn"
+
+
+def test_wide_item_is_checked_by_its_version_and_refused_as_a_whole(
+    pool: Workpool, accounts: Any
+) -> None:
+    accounts.put_item(Item={**ANN, "v": 1, **{f"a{n}": n for n in range(200)}})
+
+    def copy(tx: Transaction) -> None:
+        tx.put("accounts", {**(tx.get("accounts", ANN) or {}), "a0": -1})
+
+    with pytest.raises(UsageError, match=r"300 operators .* version="):
+        commit(pool, copy)
+    commit(pool, lambda tx: [tx.get("accounts", ANN, version="v"), tx.put("accounts", BOB)])
+
+    assert (item_of(accounts, ANN) or {})["a0"] == 0
+    assert item_of(accounts, BOB) == BOB
+
+
+@both_engines
+def test_snapshot_has_up_to_a_hundred_items(pool: Workpool, accounts: Any) -> None:
+    accounts.put_item(Item={"id": "99"})
+    with pool.transaction(None) as tx:
+        found = tx.get_all([("accounts", {"id": str(n)}) for n in range(100)], check=False)
+    assert [each is None for each in found] == [True] * 99 + [False]

@@ -7,8 +7,13 @@ import threading
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Self, assert_never
 
-from workpool_aws.adapters.guests.actions import GuestAction
-from workpool_aws.adapters.guests.draft import GuestDraft, check_guest_table, guest_place
+from workpool_aws.adapters.guests.actions import GuestAction, place_id
+from workpool_aws.adapters.guests.draft import (
+    GuestDraft,
+    check_guest_table,
+    guest_place,
+    read_places,
+)
 from workpool_aws.adapters.guests.expressions import guard_of, update_text
 from workpool_aws.adapters.guests.reads import GuestRead, ReadItem
 from workpool_aws.adapters.guests.values import to_typed_map
@@ -225,20 +230,24 @@ class Transaction:
             table: The table's name or ARN.
             key: The item's key.
             check: False leaves out the check at the commit.
-            version: An attribute that changes with each write of the item. It counts as looked at.
-                `None` means that there is none.
+            version: An attribute that changes with each write of the item. It counts as looked at,
+                also where the item was read before. `None` means that there is none.
 
         Raises:
             UsageError: A value is not allowed.
             StoreUnavailable: DynamoDB did not answer.
         """
+        if version is not None and (not isinstance(version, str) or not version):
+            raise UsageError(
+                "version", version, "the name of an attribute, or None (no further one)"
+            )
         return self._read([(table, key)], check=check, version=version)[0]
 
     def get_all(
         self, places: Iterable[tuple[str, Mapping[str, Any]]], *, check: bool = True
     ) -> list[ReadItem | None]:
         """Read up to 100 items of yours as one snapshot, in the order of `places`. See `get`."""
-        wanted = list(places)
+        wanted = read_places(places)
         if len(wanted) > limits.TRANSACTION_READS_MAX:
             allowed = f"at most {limits.TRANSACTION_READS_MAX} items"
             raise UsageError("places", Words(f"{len(wanted)} items"), allowed)
@@ -299,7 +308,8 @@ class Transaction:
         """Add a cancel that the commit makes."""
         self.check_open()
         if order.work_id in self.ids:
-            raise UsageError("work_id", order.work_id, "that of a work item enqueued before")
+            got = Words(f"{order.work_id}, which this transaction enqueues")
+            raise UsageError("work_id", got, "that of a work item enqueued before the transaction")
         self._cancels[order.pool, order.work_id] = order
 
     def kick(self) -> None:
@@ -340,20 +350,21 @@ class Transaction:
         self, wanted: Sequence[tuple[object, object]], *, check: bool, version: str | None
     ) -> list[ReadItem | None]:
         self.check_open()
+        if not isinstance(check, bool):
+            raise UsageError("check", check, "True or False")
         places = [guest_place(table, key, own_table=self.table) for table, key in wanted]
-        known = [self._guests.read(place) for place in places]
-        missing = [place for place, read in zip(places, known, strict=True) if read is None]
-        found = iter(self._ports.store.read_guests(missing) if missing else ())
-        items: list[ReadItem | None] = []
-        for place, earlier in zip(places, known, strict=True):
-            read = earlier
-            if read is None:
-                item = next(found)
-                read = GuestRead(place, None if item is None else item.attributes, version)
-                if check:
-                    self._guests.note_read(read)
-            items.append(read.item)
-        return items
+        missing = {place_id(each): each for each in places if self._guests.read(each) is None}
+        items = self._ports.store.read_guests([*missing.values()]) if missing else ()
+        found = {
+            place: GuestRead(each, None if item is None else item.attributes)
+            for (place, each), item in zip(missing.items(), items, strict=True)
+        }
+        reads = [self._guests.read(each) or found[place_id(each)] for each in places]
+        if check:
+            for read in reads:
+                read.watch(version)
+                self._guests.note_read(read)
+        return [read.item for read in reads]
 
     def _commit(self) -> None:
         self.check_open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
 from workpool_aws.api.anchored import AnchoredTransaction
@@ -34,6 +35,7 @@ __all__ = ["PoolTransactions"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_LAZY: Final = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
 _TIMER: Final = "get_remaining_time_in_millis"
 
 
@@ -117,6 +119,9 @@ class PoolTransactions:
         """
         if not callable(fn):
             raise UsageError("fn", kind_of(fn), "a function whose first parameter is a Transaction")
+        if any(is_lazy(fn) for is_lazy in _LAZY):
+            allowed = "a plain function (calling a coroutine or generator function runs none of it)"
+            raise UsageError("fn", fn, allowed)
         named: dict[str, Any] = dict(kwargs)
         ctx: LambdaContext | None = named.pop("ctx", None)
         run: Callable[..., R] = fn

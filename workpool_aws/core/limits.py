@@ -204,6 +204,10 @@ TRANSACTION_ITEMS_MAX: Final = 100
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
 TRANSACTION_READS_MAX: Final = 100
 """Items of one `get_all`."""
+EXPRESSION_BYTES_MAX: Final = 4 * 1024
+"""Of a condition or an update of a user's item, with the check of what was read: DynamoDB's."""
+EXPRESSION_OPERATORS_MAX: Final = 300
+"""Operators and functions of one expression: DynamoDB's."""
 TRANSACTION_TRIES: Final = 8
 """Requests of one transaction, and runs of a function whose reads have changed."""
 TRANSACTION_MS_MAX: Final = 10_000

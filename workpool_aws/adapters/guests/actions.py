@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workpool_aws.adapters.guests.expressions import guard_of
+from workpool_aws.adapters.guests.expressions import check_size, guard_of
 from workpool_aws.adapters.guests.values import bytes_of
 from workpool_aws.model.actions import Guest, GuestPlace, GuestVerb
 
@@ -68,12 +68,13 @@ class GuestAction:
         else:
             request["Key"] = self.key
         if self.expression is not None:
-            request["UpdateExpression"] = self.expression
+            request["UpdateExpression"] = check_size("expression", self.expression)
         if conditions:
-            request["ConditionExpression"] = (
+            request["ConditionExpression"] = check_size(
+                "condition",
                 conditions[0]
                 if len(conditions) == 1
-                else " AND ".join(f"({each})" for each in conditions)
+                else " AND ".join(f"({each})" for each in conditions),
             )
         if into.names:
             request["ExpressionAttributeNames"] = into.names

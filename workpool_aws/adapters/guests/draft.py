@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.guests.actions import GuestAction, place_id, read_action
@@ -14,12 +15,12 @@ from workpool_aws.model.names import TABLE, TABLE_ARN
 from workpool_aws.text import NOTHING, Words, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from workpool_aws.adapters.guests.reads import GuestRead
     from workpool_aws.model.actions import Guest
 
-__all__ = ["GuestDraft", "check_guest_table", "guest_place"]
+__all__ = ["GuestDraft", "check_guest_table", "guest_place", "read_places"]
 
 _WORDS: Final = {
     GuestVerb.PUT: "put",
@@ -37,6 +38,20 @@ def guest_place(table: object, key: object, *, own_table: str) -> GuestPlace:
         raise UsageError("key", NOTHING, "the key of an item")
     _refuse_own(name, typed, "key", own_table=own_table)
     return GuestPlace(table=name, key=typed)
+
+
+def read_places(places: object) -> list[tuple[object, object]]:
+    """Returns pairs of a table and a key. Raises UsageError for anything else."""
+    if not isinstance(places, Iterable) or isinstance(places, str | bytes | Mapping):
+        raise UsageError("places", kind_of(places), "pairs of a table and a key")
+    found: list[tuple[object, object]] = []
+    for index, each in enumerate(places):
+        match each:
+            case [table, key]:
+                found.append((table, key))
+            case _:
+                raise UsageError(f"places[{index}]", kind_of(each), "a table and a key")
+    return found
 
 
 def check_guest_table(table: object) -> str:

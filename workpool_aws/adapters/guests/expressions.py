@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.adapters.guests.values import to_typed
+from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.text import NOTHING, Words, kind_of
 
 if TYPE_CHECKING:
     from workpool_aws.adapters.guests.values import Typed
 
-__all__ = ["Guard", "Placeholders", "guard_of", "update_text"]
+__all__ = ["Guard", "Placeholders", "check_size", "guard_of", "update_text"]
 
 _OWN: Final = re.compile(r"[#:]wp", re.IGNORECASE)
 _BUILT: Final = re.compile(r"[#:][nv]\d+")
+_NOTHING_IN: Final = re.compile(r"\bIN \(\)")
+_OPERATOR: Final = re.compile(
+    r"[<>=]+|[+-]|\b(?:AND|OR|NOT|BETWEEN|IN)\b|\b\w+(?=\()", re.IGNORECASE
+)
+"""An operator or a function, as DynamoDB counts them."""
 _CONDITION: Final = "an Attr condition of boto3, or an expression as text"
 
 
@@ -87,6 +93,8 @@ def _condition_text(condition: object, into: Placeholders) -> str | None:
     if not isinstance(condition, ConditionBase):
         raise UsageError("condition", kind_of(condition), _CONDITION)
     built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=False)
+    if _NOTHING_IN.search(built.condition_expression):
+        raise UsageError("condition", Words("one with is_in([])"), "one with a value in each is_in")
     names, values = built.attribute_name_placeholders, built.attribute_value_placeholders
 
     def own(found: re.Match[str]) -> str:
@@ -151,6 +159,19 @@ def _given_names(given: object) -> list[str]:
         if not isinstance(name, str):
             raise UsageError("remove", kind_of(name), "names of attributes")
     return names
+
+
+def check_size(field: str, text: str) -> str:
+    """Returns an expression that DynamoDB takes. Raises UsageError for a longer one."""
+    size, operators = len(text.encode()), len(_OPERATOR.findall(text))
+    if size > limits.EXPRESSION_BYTES_MAX or operators > limits.EXPRESSION_OPERATORS_MAX:
+        allowed = (
+            f"at most {limits.EXPRESSION_BYTES_MAX} bytes and "
+            f"{limits.EXPRESSION_OPERATORS_MAX} operators of an expression; of a wide item look at "
+            "few attributes, or read it with version= or check=False"
+        )
+        raise UsageError(field, Words(f"{size} bytes with {operators} operators"), allowed)
+    return text
 
 
 def _checked(text: str, field: str) -> str:

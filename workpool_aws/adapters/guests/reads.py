@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workpool_aws.adapters.guests.values import from_typed
+from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
     from workpool_aws.adapters.guests.expressions import Placeholders
@@ -71,6 +72,17 @@ class GuestRead:
 
     def __post_init__(self) -> None:
         self.item = None if self.found is None else ReadItem(from_typed(self.found))
+
+    def watch(self, version: str | None) -> None:
+        """Has an attribute count as looked at. `None` adds none.
+
+        Raises UsageError for a second one, since one that changes with each write is enough.
+        """
+        if version is None:
+            return
+        if self.version not in {None, version}:
+            raise UsageError("version", version, f"{self.version!r}, as in the read before")
+        self.version = version
 
     @property
     def watched(self) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from workpool_aws.local.apis.dynamodb_tokens import dynamodb_error
 from workpool_aws.local.apis.http import Reply
 from workpool_aws.local.apis.interception import is_aws, replaced
 from workpool_aws.local.engines.moto_speed import spared
@@ -20,6 +21,8 @@ __all__ = ["EXTRA", "MotoBackends"]
 
 EXTRA: Final = "workpool-aws[local]"
 
+_SNAPSHOT_MAX: Final = 100
+"""Items of one TransactGetItems."""
 _Answer = tuple[int, Mapping[str, Any], str | bytes]
 
 
@@ -55,6 +58,7 @@ class MotoBackends:
                 return
             try:
                 from moto import mock_aws
+                from moto.dynamodb import responses
             except ImportError as error:
                 raise LocalCloudError(
                     f"engine 'moto', and boto3 in any LocalCloud, need moto: install {EXTRA}"
@@ -62,6 +66,8 @@ class MotoBackends:
             self._replace_hook()
             self._undo.enter_context(mock_aws())
             self._undo.enter_context(spared())
+            # moto's own is the bound that AWS had until 2022.
+            self._undo.enter_context(replaced(responses, "TRANSACTION_MAX_ITEMS", _SNAPSHOT_MAX))
             self._started = True
 
     def stop(self) -> None:
@@ -77,7 +83,7 @@ class MotoBackends:
         """
         self.start()
         with self._serving:
-            answer = self._ask(prepared) if self._ask is not None else None
+            answer = self._asked(prepared)
         if answer is None:
             return None
         status, headers, body = answer
@@ -86,6 +92,18 @@ class MotoBackends:
             body.encode() if isinstance(body, str) else body,
             {name: str(value) for name, value in headers.items()},
         )
+
+    def _asked(self, prepared: AWSPreparedRequest) -> _Answer | None:
+        if self._ask is None:
+            return None
+        try:
+            return self._ask(prepared)
+        except ValueError as error:
+            # moto's parser of conditions answers so, where DynamoDB says what it is.
+            if "dynamodb" not in (prepared.url or ""):
+                raise
+            reply = dynamodb_error("ValidationException", f"Invalid ConditionExpression: {error}")
+            return reply.status, reply.headers, reply.body
 
     def _replace_hook(self) -> None:
         if self._ask is not None:
