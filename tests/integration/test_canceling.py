@@ -25,8 +25,8 @@ from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage, late
 from tests.kit.stores import Fault, first, lost_after, lost_before, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.complete import decide_canceled
 from workpool_aws.local import LocalCloud

@@ -31,8 +31,9 @@ from tests.kit.stores import (
 )
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.effects import Begun, Start
-from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify, start_write
+from workpool_aws.core.loop.start import assignment_for, start_write
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.visibility import make_pointer

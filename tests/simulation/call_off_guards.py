@@ -40,7 +40,7 @@ _EPOCHS: Final = (
     one_edit(
         "classify: called off",
         "WP-13",
-        "core.loop.start:classify",
+        "core.loop.classify:classify",
         "if is_bulk_canceled(work, taken.config):",
         "if False:",
     ),

@@ -12,7 +12,7 @@ EXPIRY_GUARDS: Final = (
     one_edit(
         "classify: expired",
         "WP-25",
-        "core.loop.start:classify",
+        "core.loop.classify:classify",
         "Look.EXPIRED if has_expired(work, now) else Look.DUE",
         "Look.DUE",
     ),

@@ -395,7 +395,7 @@ _DOORS: Final = (
     _quiet(
         "classify: no key before its time",
         "WP-23",
-        "core.loop.start:classify",
+        "core.loop.classify:classify",
         "max(work.due_at, time_of(row_key))",
         "work.due_at",
         f"{_DAMAGE}test_work_items_due_long_before_their_keys_wait_for_these_and_keep_no_loop_up",

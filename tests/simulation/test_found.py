@@ -9,8 +9,8 @@ from tests.kit.world import World
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
 from workpool_aws.core import limits
+from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.settle import deep_low
-from workpool_aws.core.loop.start import Taken
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
 from workpool_aws.flow.loop.choose import read_works
 from workpool_aws.flow.reading import work_range

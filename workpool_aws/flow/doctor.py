@@ -14,7 +14,7 @@ from workpool_aws.core.doctor import (
     not_examined,
     stuck,
 )
-from workpool_aws.core.loop.start import Taken
+from workpool_aws.core.loop.classify import Taken
 from workpool_aws.flow.loop.choose import due_in
 from workpool_aws.flow.reading import registered_pools, work_range
 from workpool_aws.flow.shards import ledger_of, marks_of

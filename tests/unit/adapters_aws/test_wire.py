@@ -18,13 +18,14 @@ from workpool_aws.adapters.sealed import seal, unseal
 from workpool_aws.adapters.wire.assignment import (
     assignment_from_wire,
     assignment_to_wire,
+    retry_from_wire,
+    retry_to_wire,
     worker_event,
 )
 from workpool_aws.adapters.wire.callback import callback_event
 from workpool_aws.adapters.wire.destination import read_destination
 from workpool_aws.adapters.wire.loop import request_from_wire, request_to_wire
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome, read_carried
-from workpool_aws.adapters.wire.retry import retry_from_wire, retry_to_wire
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.core.proof import digest_of

@@ -9,7 +9,7 @@ import pytest
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.bulk_cancel import BulkCancel, after_read, bulk_cancel_to_make
-from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_settled, shown
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Ledger, ShardCursors

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment
 from tests.unit.core.test_complete_decision import stored_after
 from workpool_aws.core.loop.choose import Found, WorkRead
-from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify
+from workpool_aws.core.loop.start import assignment_for
 from workpool_aws.core.report.complete import Finish, Retry, decide_report
 from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.model.ids import EpochMs

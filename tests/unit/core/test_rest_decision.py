@@ -6,8 +6,8 @@ import pytest
 
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.rest import Rest, decide_rest
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState
 from workpool_aws.model.work import State

@@ -12,9 +12,9 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
 from workpool_aws.core.loop.choose import WorkRead
+from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.recover import Checked
-from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.loop.choose import read_due, read_works
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
 from workpool_aws.flow.reading import pages, read_notices, work_range

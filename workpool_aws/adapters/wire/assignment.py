@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
-from workpool_aws.adapters.wire.retry import retry_from_wire, retry_to_wire
 from workpool_aws.core import limits
 from workpool_aws.core.proof import digest_of
 from workpool_aws.core.splice import one_object
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind, Outcome
 
-__all__ = ["assignment_from_wire", "assignment_to_wire", "worker_event"]
+__all__ = [
+    "assignment_from_wire",
+    "assignment_to_wire",
+    "retry_from_wire",
+    "retry_to_wire",
+    "worker_event",
+]
 
-
+_MICROSECOND: Final = timedelta(microseconds=1)
 _WORKER_STARTS: Final = 2
 """Version of an assignment whose start the worker makes. A worker of 0.1, which could not, refuses
 it before user code runs."""
@@ -113,3 +120,29 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
+
+
+def retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
+    """Returns a policy as messages carry it, with whole microseconds."""
+    return {
+        "max_attempts": policy.max_attempts,
+        "initial_backoff_us": policy.initial_backoff // _MICROSECOND,
+        "base": policy.base,
+        "max_backoff_us": None
+        if policy.max_backoff is None
+        else policy.max_backoff // _MICROSECOND,
+        "jitter": policy.jitter,
+    }
+
+
+def retry_from_wire(value: object) -> RetryPolicy:
+    """Reads a policy. Raises ValueError or OverflowError for one that no program could have sent."""
+    fields = Fields(value)
+    max_backoff_us = fields.optional_integer("max_backoff_us", at_least=0)
+    return RetryPolicy(
+        max_attempts=fields.integer("max_attempts"),
+        initial_backoff=timedelta(microseconds=fields.integer("initial_backoff_us")),
+        base=fields.number("base"),
+        max_backoff=None if max_backoff_us is None else timedelta(microseconds=max_backoff_us),
+        jitter=fields.flag("jitter"),
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import Found, WorkRead
-from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import PointerRef, Row, Unreadable
 from workpool_aws.model.schedule import Tick

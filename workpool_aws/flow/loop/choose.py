@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, read_from
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.gather import gather
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.flow.reading import resolved, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey

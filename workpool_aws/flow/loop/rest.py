@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import newly_owed, next_at
+from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
-from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.loop.choose import live_in, read_works
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop

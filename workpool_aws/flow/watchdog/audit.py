@@ -13,8 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.settle import deep_low
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.watchdog.watch import may_start
 from workpool_aws.flow.reading import pages, schedules_of
 from workpool_aws.flow.shards import ledger_of

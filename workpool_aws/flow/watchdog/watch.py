@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.settle import deep_low, settle
-from workpool_aws.core.loop.start import Taken
 from workpool_aws.core.pool.kick import KickReason, loop_is_overdue
 from workpool_aws.core.watchdog.watch import (
     audit_due,

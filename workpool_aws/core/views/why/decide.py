@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.views.instants import instant, stamp
 from workpool_aws.core.views.why.answer import Why, reason
 from workpool_aws.core.views.why.loop import deployment_reason, loop_look
