@@ -16,6 +16,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from workpool_aws import (
+    StoreUnavailable,
     Transaction,
     TransactionCanceled,
     UsageError,
@@ -469,3 +470,34 @@ def test_snapshot_has_up_to_a_hundred_items(pool: Workpool, accounts: Any) -> No
     with pool.transaction(None) as tx:
         found = tx.get_all([("accounts", {"id": str(n)}) for n in range(100)], check=False)
     assert [each is None for each in found] == [True] * 99 + [False]
+
+
+REFUSED_BY_DYNAMODB: dict[str, Callable[[Transaction], object]] = {
+    "malformed condition": lambda tx: tx.put("accounts", ANN, condition="(((("),
+    "empty is_in": lambda tx: tx.put("accounts", ANN, condition=Attr("a").is_in([])),
+    "unknown placeholder": lambda tx: tx.update("accounts", ANN, "SET b = :b"),
+    "another key": lambda tx: tx.get("accounts", {"name": "ann"}),
+}
+
+
+@both_engines
+@pytest.mark.parametrize("name", REFUSED_BY_DYNAMODB)
+def test_request_that_dynamodb_refuses_is_a_usage_error_of_its_table(
+    pool: Workpool, accounts: Any, name: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        commit(pool, REFUSED_BY_DYNAMODB[name])
+
+    assert pool.table not in str(refused.value)
+    assert accounts.scan()["Items"] == []
+
+
+@both_engines
+def test_missing_table_of_a_user_is_named(pool: Workpool, accounts: Any) -> None:
+    with pytest.raises(StoreUnavailable, match=r"^table 'nope' does not exist"):
+        commit(pool, lambda tx: tx.get("nope", ANN))
+    with pytest.raises(
+        StoreUnavailable, match=r"^one of the tables 'nope', .* does not exist"
+    ) as error:
+        commit(pool, lambda tx: tx.put("nope", ANN))
+    assert not error.value.maybe_applied

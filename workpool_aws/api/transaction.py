@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from workpool_aws.adapters.guests.expressions import Guard
     from workpool_aws.api.caller import Caller
     from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.model.actions import GuestPlace
     from workpool_aws.model.work import WorkItem
     from workpool_aws.model.writes import Put, Update
     from workpool_aws.ports import Ports
@@ -353,18 +354,22 @@ class Transaction:
         if not isinstance(check, bool):
             raise UsageError("check", check, "True or False")
         places = [guest_place(table, key, own_table=self.table) for table, key in wanted]
-        missing = {place_id(each): each for each in places if self._guests.read(each) is None}
-        items = self._ports.store.read_guests([*missing.values()]) if missing else ()
-        found = {
-            place: GuestRead(each, None if item is None else item.attributes)
-            for (place, each), item in zip(missing.items(), items, strict=True)
-        }
+        found = self._first_reads(places)
         reads = [self._guests.read(each) or found[place_id(each)] for each in places]
         if check:
             for read in reads:
                 read.watch(version)
                 self._guests.note_read(read)
         return [read.item for read in reads]
+
+    def _first_reads(self, places: Iterable[GuestPlace]) -> dict[tuple[str, str], GuestRead]:
+        """Read the places that were not read before, each once."""
+        missing = {place_id(each): each for each in places if self._guests.read(each) is None}
+        items = self._ports.store.read_guests([*missing.values()]) if missing else ()
+        return {
+            place: GuestRead(each, None if item is None else item.attributes)
+            for (place, each), item in zip(missing.items(), items, strict=True)
+        }
 
     def _commit(self) -> None:
         self.check_open()

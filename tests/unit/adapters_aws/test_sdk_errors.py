@@ -19,7 +19,7 @@ from moto import mock_aws
 from workpool_aws import Workpool
 from workpool_aws.adapters.aws import clients as aws
 from workpool_aws.adapters.aws.clients import aws_ports, session_of
-from workpool_aws.adapters.dynamodb.answers import translated
+from workpool_aws.adapters.dynamodb.answers import TryAgain, translated
 from workpool_aws.errors import StoreUnavailable, UsageError, WorkpoolError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import LoopRequest
@@ -435,3 +435,29 @@ def test_foreign_table_is_recognized(keys, session):
                 act()
             assert isinstance(caught.value, UsageError), caught.value
             assert "it is no workpool table" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        ("TransactionConflict", True),
+        ("ThrottlingError", True),
+        ("ProvisionedThroughputExceeded", True),
+        ("ValidationError", False),
+        ("ItemCollectionSizeLimitExceeded", False),
+        ("AccessDenied", False),
+        ("OfAYearToCome", False),
+    ],
+)
+def test_only_known_reasons_of_a_canceled_transaction_are_worth_another_try(code, again):
+    reasons = [{"Code": "None"}, {"Code": code, "Message": "because"}]
+    error = botocore.exceptions.ClientError(
+        {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons},
+        "TransactWriteItems",
+    )
+    told = translated(error, "jobs", guests={1: "orders"})
+    if again:
+        assert told is TryAgain.CONFLICT
+    else:
+        assert isinstance(told, UsageError)
+        assert f"table 'orders': {code}: because" in str(told)

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["TryAgain", "server_time", "translated", "was_repeated"]
 
 _CONDITION: Final = "ConditionalCheckFailed"
-_INVALID: Final = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+_IN_THE_WAY: Final = frozenset(
+    {"None", "TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
+)
+"""Reasons of a canceled transaction that another try may not meet. Any other one refuses it."""
 _MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _EXPIRED: Final = frozenset(
@@ -59,6 +62,9 @@ _FOREIGN: Final = re.compile(
 """The words in which DynamoDB says that a table has other keys than the request."""
 _MESSAGE_MAX: Final = 500
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
+
+
+_NO_GUESTS: Final[Mapping[int, str]] = {}
 
 
 class TryAgain(Enum):
@@ -101,11 +107,11 @@ def was_repeated(error: Exception) -> bool:
 
 
 def translated(
-    error: Exception, table: str, *, guests: frozenset[int] = frozenset()
+    error: Exception, table: str, *, guests: Mapping[int, str] = _NO_GUESTS
 ) -> Exception | TryAgain:
     """Return the flow's error for one of boto3: the error to raise in its place, or `TryAgain`.
 
-    `guests`: the places of those actions of a transaction that are on items of other tables.
+    `guests`: tables of those actions that are on items of other tables, by place.
     """
     if isinstance(error, ParamValidationError):
         return UsageError(
@@ -134,15 +140,14 @@ def translated(
             f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes"
         )
     if code in _MALFORMED:
-        return _refused(table, message, own=not guests)
-    failure = StoreDenied if code in _DENIED else StoreUnavailable
-    return failure(
-        _sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name)
-    )
+        return _refused(table, message, guests)
+    if guests and code in _MISSING_TABLE:
+        return _guest_missing(code, table, guests, error.operation_name)
+    return _failure(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name)
 
 
-def _refused(table: str, message: str, *, own: bool) -> UsageError:
-    if own and _FOREIGN.search(message):
+def _refused(table: str, message: str, guests: Mapping[int, str]) -> UsageError:
+    if not guests and _FOREIGN.search(message):
         return UsageError(
             "table",
             table,
@@ -150,16 +155,31 @@ def _refused(table: str, message: str, *, own: bool) -> UsageError:
         )
     return UsageError(
         "request",
-        Words(f"one that was refused for table {table!r}: {message}"),
+        Words(f"one that was refused for {_tables(table, guests)}: {message}"),
         "one that DynamoDB takes",
     )
+
+
+def _guest_missing(code: str, table: str, guests: Mapping[int, str], operation: str) -> StoreDenied:
+    # DynamoDB does not say which one. Transactions may have actions on the pool's own table, too.
+    own = {-1: table} if operation == "TransactWriteItems" else {}
+    return StoreDenied(
+        f"{_tables(table, {**guests, **own})} does not exist in this account and region: "
+        f"look at both ({operation}: {code})"
+    )
+
+
+def _tables(table: str, guests: Mapping[int, str]) -> str:
+    """Returns the tables that a request is about, those of users if there are any."""
+    named = [repr(each) for each in sorted({*guests.values()})] or [repr(table)]
+    return f"table {named[0]}" if len(named) == 1 else f"one of the tables {', '.join(named)}"
 
 
 def _cancelled(
     reasons: list[Mapping[str, Any]],
     table: str,
     message: str,
-    guests: frozenset[int],
+    guests: Mapping[int, str],
     *,
     repeated: bool,
 ) -> Exception | TryAgain:
@@ -174,15 +194,30 @@ def _cancelled(
             elif failed[place] and reason.get("Item"):
                 met[place] = GuestItem(reason["Item"])
         return TransactionFailed(tuple(standing), failed, guests=met, repeated=repeated)
-    if not _INVALID.isdisjoint(codes):
-        texts = [message, *(str(reason.get("Message", "")) for reason in reasons)]
-        return _refused(table, "; ".join(filter(None, texts)), own=not guests)
+    refusing = _refusing(reasons)
+    if refusing:
+        return _refused(table, "; ".join(filter(None, [message, *refusing])), guests)
     return TryAgain.CONFLICT
+
+
+def _refusing(reasons: list[Mapping[str, Any]]) -> list[str]:
+    """Returns the reasons for which another try is refused as well."""
+    texts = {
+        f"{reason['Code']}: {reason.get('Message') or 'no message'}"
+        for reason in reasons
+        if str(reason.get("Code", "None")) not in _IN_THE_WAY
+    }
+    return sorted(texts)
 
 
 def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:
     item = response.get("Item")
     return decode(item_from_wire(item)) if item else None
+
+
+def _failure(code: str, message: str, table: str, operation: str) -> StoreUnavailable:
+    failure = StoreDenied if code in _DENIED else StoreUnavailable
+    return failure(_sentence(code, message, table, operation))
 
 
 def _sentence(code: str, message: str, table: str, operation: str) -> str:

@@ -161,7 +161,9 @@ class DynamoStore:
         own = [key_of(_ref(write)) for write in writes if not isinstance(write, Guest)]
         capacity.check_transaction(own, guests=len(writes) - len(own))
         items = [self._action(write) for write in writes]
-        guests = frozenset(place for place, write in enumerate(writes) if isinstance(write, Guest))
+        guests = {
+            place: write.table for place, write in enumerate(writes) if isinstance(write, Guest)
+        }
         # The same token in every try: a try that went through unseen is then recognised, not
         # applied again.
         given = self._entropy.token() if token is None else token
@@ -177,7 +179,7 @@ class DynamoStore:
     def read_guests(self, places: Sequence[GuestPlace]) -> tuple[GuestItem | None, ...]:
         """Return items of other tables, as one snapshot."""
         wanted: list[Any] = [{"TableName": each.table, "Key": each.key} for each in places]
-        every = frozenset(range(len(wanted)))
+        every = {place: each.table for place, each in enumerate(places)}
         if len(wanted) == 1:
             found = self._send(
                 lambda: self._client().get_item(**wanted[0], ConsistentRead=True), guests=every
@@ -286,11 +288,11 @@ class DynamoStore:
         return request
 
     def _send(
-        self, call: Callable[[], A], *, guests: frozenset[int] = frozenset(), once: bool = False
+        self, call: Callable[[], A], *, guests: Mapping[int, str] | None = None, once: bool = False
     ) -> A:
         """Makes a request.
 
-        `guests`: the places of actions on other tables. `once`: a conflict raises TransactionBusy.
+        `guests`: tables of actions on other tables, by place. `once`: a conflict raises TransactionBusy.
         """
         for attempt in range(_TRIES):
             self._pause(attempt)
@@ -299,7 +301,7 @@ class DynamoStore:
             except WorkpoolError:
                 raise  # by the making of the client
             except SDK_ERRORS as error:
-                meaning = translated(error, self._table, guests=guests)
+                meaning = translated(error, self._table, guests=guests or {})
                 if once and meaning is TryAgain.CONFLICT:
                     raise TransactionBusy(repeated=was_repeated(error)) from error
                 if once and meaning is TryAgain.IN_PROGRESS:

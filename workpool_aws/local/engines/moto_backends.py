@@ -22,7 +22,7 @@ __all__ = ["EXTRA", "MotoBackends"]
 EXTRA: Final = "workpool-aws[local]"
 
 _SNAPSHOT_MAX: Final = 100
-"""Items of one TransactGetItems."""
+"""Items of one TransactGetItems. moto's own bound is the one that AWS had until 2022."""
 _Answer = tuple[int, Mapping[str, Any], str | bytes]
 
 
@@ -66,7 +66,6 @@ class MotoBackends:
             self._replace_hook()
             self._undo.enter_context(mock_aws())
             self._undo.enter_context(spared())
-            # moto's own is the bound that AWS had until 2022.
             self._undo.enter_context(replaced(responses, "TRANSACTION_MAX_ITEMS", _SNAPSHOT_MAX))
             self._started = True
 
