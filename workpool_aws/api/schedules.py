@@ -223,12 +223,7 @@ class PoolSchedules(PoolEnqueues):
         *,
         owner: str | None,
     ) -> Definition:
-        for field, value in options.items():
-            if field not in ScheduleOptions.__optional_keys__:
-                raise UnknownOption(field, value, _OPTIONS)
-        for field in _TIMES:
-            if options.get(field) is not None:
-                raise UsageError(field, options[field], "None, since the schedule says when")
+        _check_names(options)
         timing = {
             key: each for key, each in options.items() if key in TimingOptions.__annotations__
         }
@@ -259,6 +254,15 @@ class PoolSchedules(PoolEnqueues):
     @abstractmethod
     def _epoch_in(self, store: Store) -> int:
         """Return the epoch of the pool, as far as this object knows."""
+
+
+def _check_names(options: Mapping[str, object]) -> None:
+    """Raises UsageError for an option that schedules do not have, and for a time of one enqueue."""
+    for field, value in options.items():
+        if field not in ScheduleOptions.__optional_keys__:
+            raise UnknownOption(field, value, _OPTIONS)
+        if field in _TIMES and value is not None:
+            raise UsageError(field, value, "None, since the schedule says when")
 
 
 def _read_definitions(definitions: object) -> list[dict[str, Any]]:

@@ -98,16 +98,12 @@ def read_definition(
     _check_size("args", stored.args)
     _check_size("context", stored.context)
     catch_up = _read_choice(options, "catch_up", CatchUp.LATEST)
-    spread_ms = _read_span("spread", options.get("spread"))
-    if (catch_up is CatchUp.SPREAD) is not (spread_ms > 0):
-        allowed = "a timedelta above 0 with catch_up='spread', and None otherwise"
-        raise UsageError("spread", options.get("spread"), allowed)
     return Definition(
         spec=stored,
         timing=_read_timing(options),
         jitter_ms=_read_span("jitter", options.get("jitter")),
         catch_up=catch_up,
-        spread_ms=spread_ms,
+        spread_ms=_read_spread(options.get("spread"), catch_up),
         overlap=_read_choice(options, "overlap", Overlap.ALLOW),
         owner=owner,
     )
@@ -168,6 +164,14 @@ def _read_span(field: str, value: object) -> int:
     if not isinstance(value, timedelta) or not timedelta(0) < value <= _LONGEST:
         raise UsageError(field, value, f"a timedelta above 0, at most {_LONGEST.days} days")
     return -(-value // _MILLISECOND)
+
+
+def _read_spread(value: object, catch_up: CatchUp) -> int:
+    spread_ms = _read_span("spread", value)
+    if (catch_up is CatchUp.SPREAD) is not (spread_ms > 0):
+        allowed = "a timedelta above 0 with catch_up='spread', and None otherwise"
+        raise UsageError("spread", value, allowed)
+    return spread_ms
 
 
 def _read_choice(options: Mapping[str, object], field: str, default: Choice) -> Choice:

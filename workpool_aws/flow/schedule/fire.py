@@ -68,11 +68,9 @@ def _look(ports: Ports, tick: Tick, epoch: int) -> bool:
     item = readable(found)
     if item is None:
         return True  # removed; or damaged, and the hourly audit looks again once it is repaired
-    last = (
-        None
-        if item.last_work is None
-        else readable(ports.store.get(WorkRef(item.pool, item.last_work)))
-    )
+    last = None
+    if item.last_work is not None:
+        last = readable(ports.store.get(WorkRef(item.pool, item.last_work)))
     now = ports.clock.now()
     fire = decide_fire(item, last, now=now, epoch=epoch)
     return fire is None or _Firing(ports, item, time_of(tick.at), now).carry_out(fire)
