@@ -90,7 +90,8 @@ class PoolTransactions:
                 resolved.
 
         Raises:
-            UsageError: `ctx` is no context.
+            UsageError: `ctx` is no context, or the caller is a function that was given a
+                transaction: a mutation, or a callback with effect.
         """
         if not isinstance(receipt, bool):
             raise UsageError("receipt", receipt, "True or False")
@@ -114,7 +115,8 @@ class PoolTransactions:
         Raises:
             TransactionCanceled: A condition does not hold, or what it read changed in every run.
                 Nothing was applied.
-            UsageError, TransactionConflict, NotKicked, StoreUnavailable: As `transaction`.
+            UsageError: `fn` is no plain function, as a coroutine function; or as `transaction`.
+            TransactionConflict, NotKicked, StoreUnavailable: As `transaction`.
             Exception: The function raised it. Nothing was applied.
         """
         if not callable(fn):

@@ -161,9 +161,7 @@ class DynamoStore:
         own = [key_of(_ref(write)) for write in writes if not isinstance(write, Guest)]
         capacity.check_transaction(own, guests=len(writes) - len(own))
         items = [self._action(write) for write in writes]
-        guests = {
-            place: write.table for place, write in enumerate(writes) if isinstance(write, Guest)
-        }
+        guests = {at: each.table for at, each in enumerate(writes) if isinstance(each, Guest)}
         # The same token in every try: a try that went through unseen is then recognised, not
         # applied again.
         given = self._entropy.token() if token is None else token
