@@ -101,7 +101,7 @@ def test_recorded_run_is_repeated_byte_for_byte() -> None:
 
 
 choices = st.lists(st.integers(0, 3), max_size=120)
-UNCLAIMED_TWICE = small_scenario(
+EVENT_TWICE = small_scenario(
     one_submission(0, 0), rates=dict.fromkeys((Fault.EVENT_TWICE, Fault.EVENT_LATE), 1.0), budget=2
 )
 
@@ -109,18 +109,18 @@ UNCLAIMED_TWICE = small_scenario(
 @settings(ONE_LIST, max_examples=40, phases=[Phase.generate])
 @given(choices)
 def test_promises_hold_for_any_list_of_choices(answers: list[int]) -> None:
-    run = simulate(UNCLAIMED_TWICE, ReplayChooser(answers))
+    run = simulate(EVENT_TWICE, ReplayChooser(answers))
 
     assert run.violation is None, run.report()
 
 
 def test_hypothesis_makes_failure_small() -> None:
-    """Without the claim a doubled event runs the work twice: all that is needed is that one event is doubled."""
+    """If a refused start ran, a doubled event would run the work item twice: one doubled event is all that is needed."""
 
     def fails(answers: list[int]) -> bool:
-        return simulate(UNCLAIMED_TWICE, ReplayChooser(answers)).violation is not None
+        return simulate(EVENT_TWICE, ReplayChooser(answers)).violation is not None
 
-    with without("claim: claim"):
+    with without("claim: refused does not run"):
         smallest = find(choices, fails, settings=ONE_LIST)
 
     assert sum(answer != 0 for answer in smallest) <= 2
