@@ -230,8 +230,10 @@ class TransactionCanceled(WorkpoolError):
     """
 
     def __init__(self, failed: tuple[FailedAction, ...], *, stale: bool) -> None:
+        # A key by the names of its attributes: its values may be secret.
         names = ", ".join(
-            f"{each.action} of {_shown_key(each.key)} in {each.table!r}" for each in failed
+            f"{each.action} of the item by {', '.join(sorted(each.key))} in {each.table!r}"
+            for each in failed
         )
         reason = "what it read has changed" if stale else "a condition does not hold"
         super().__init__(as_line(f"{reason}: {names}; nothing was applied", limit=_MESSAGE_MAX))
@@ -247,11 +249,6 @@ class TransactionConflict(WorkpoolError):
 
     def __init__(self, message: str = "other writes of the same items were in the way") -> None:
         super().__init__(f"{message}; nothing was applied")
-
-
-def _shown_key(key: Mapping[str, Any]) -> str:
-    """Returns the names of a key's attributes. Its values may be secret."""
-    return f"the item by {', '.join(sorted(key))}"
 
 
 class TaskPoolClosed(WorkpoolError, RuntimeError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Final
 
@@ -32,182 +33,206 @@ def add_commands(add: Adder) -> None:
 
     `add` makes the parser of a command from its name, its help and its function.
     """
-    _add_work_commands(add)
-    _add_why(add)
-    _add_pool_commands(add)
-    _add_table_commands(add)
-    _add_dev(add)
-    _add_schedule_commands(add)
+    group = _Groups(add)
+    group.works()
+    group.why()
+    group.pools()
+    group.table()
+    group.dev()
+    group.schedules()
 
 
-def _add_work_commands(add: Adder) -> None:
-    ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
-    ls.add_argument(
-        "--state", type=one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
-    )
-    ls.add_argument(
-        "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
-    )
-    _with_job(ls, "only work items of this job or function")
-    ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
-    ls.add_argument(
-        "--limit",
-        type=whole(1, limits.LIST_MAX),
-        default=50,
-        metavar="N",
-        help="at most so many (50)",
-    )
-    ls.add_argument("--after", metavar="C", help="go on after a page that said so")
-    _with_target(ls)
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The commands by their subjects."""
 
-    show = add("show", "everything about one work item", lazily("workpool_aws.cli.works:run_show"))
-    show.add_argument("id", metavar="ID")
-    show.add_argument("--args", action="store_true", help="with its arguments, which may be secret")
-    show.add_argument("--result", action="store_true", help="with what it returned")
-    _with_target(show)
+    add: Adder
 
-    cancel = add(
-        "cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel")
-    )
-    cancel.add_argument("ids", metavar="ID", nargs="*")
-    cancel.add_argument(
-        "--all", action="store_true", help="everything that the pool has, due or not"
-    )
-    _with_yes(cancel)
+    def works(self) -> None:
+        """Add the commands about work items."""
+        ls = self.add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
+        ls.add_argument(
+            "--state", type=one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
+        )
+        ls.add_argument(
+            "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
+        )
+        _with_job(ls, "only work items of this job or function")
+        ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
+        ls.add_argument(
+            "--limit",
+            type=whole(1, limits.LIST_MAX),
+            default=50,
+            metavar="N",
+            help="at most so many (50)",
+        )
+        ls.add_argument("--after", metavar="C", help="go on after a page that said so")
+        _with_target(ls)
 
-    redrive = add(
-        "redrive",
-        "enqueue work items again that failed for good, and deliver dead callbacks again",
-        lazily("workpool_aws.cli.works:run_redrive"),
-    )
-    redrive.add_argument("ids", metavar="ID", nargs="*")
-    redrive.add_argument("--all", action="store_true", help="every dead letter")
-    _with_job(redrive, "with --all: only those of this job or function")
-    _with_yes(redrive)
+        show = self.add(
+            "show", "everything about one work item", lazily("workpool_aws.cli.works:run_show")
+        )
+        show.add_argument("id", metavar="ID")
+        show.add_argument(
+            "--args", action="store_true", help="with its arguments, which may be secret"
+        )
+        show.add_argument("--result", action="store_true", help="with what it returned")
+        _with_target(show)
 
+        cancel = self.add(
+            "cancel",
+            "keep work items from starting again",
+            lazily("workpool_aws.cli.works:run_cancel"),
+        )
+        cancel.add_argument("ids", metavar="ID", nargs="*")
+        cancel.add_argument(
+            "--all", action="store_true", help="everything that the pool has, due or not"
+        )
+        _with_yes(cancel)
 
-def _add_why(add: Adder) -> None:
-    why = add(
-        "why",
-        "why a work item does not run, and what would change it",
-        lazily("workpool_aws.cli.why:run_why"),
-    )
-    why.add_argument("id", metavar="ID")
-    _with_target(why)
+        redrive = self.add(
+            "redrive",
+            "enqueue work items again that failed for good, and deliver dead callbacks again",
+            lazily("workpool_aws.cli.works:run_redrive"),
+        )
+        redrive.add_argument("ids", metavar="ID", nargs="*")
+        redrive.add_argument("--all", action="store_true", help="every dead letter")
+        _with_job(redrive, "with --all: only those of this job or function")
+        _with_yes(redrive)
 
+    def why(self) -> None:
+        """Add `why`."""
+        why = self.add(
+            "why",
+            "why a work item does not run, and what would change it",
+            lazily("workpool_aws.cli.why:run_why"),
+        )
+        why.add_argument("id", metavar="ID")
+        _with_target(why)
 
-def _add_pool_commands(add: Adder) -> None:
-    pools = add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools"))
-    _with_table(pools.add_argument_group("which table"))
-    jobs = add(
-        "jobs",
-        "list the jobs of a table's deployment",
-        lazily("workpool_aws.cli.pools:run_jobs"),
-    )
-    _with_table(jobs.add_argument_group("which table"))
+    def pools(self) -> None:
+        """Add the commands about pools."""
+        pools = self.add(
+            "pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools")
+        )
+        _with_table(pools.add_argument_group("which table"))
+        jobs = self.add(
+            "jobs",
+            "list the jobs of a table's deployment",
+            lazily("workpool_aws.cli.pools:run_jobs"),
+        )
+        _with_table(jobs.add_argument_group("which table"))
 
-    pause = add(
-        "pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause")
-    )
-    pause.add_argument(
-        "--new", action="store_true", help="also where the table does not know the pool yet"
-    )
-    _with_target(pause)
+        pause = self.add(
+            "pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause")
+        )
+        pause.add_argument(
+            "--new", action="store_true", help="also where the table does not know the pool yet"
+        )
+        _with_target(pause)
 
-    _with_target(
-        add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume"))
-    )
+        _with_target(
+            self.add(
+                "resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume")
+            )
+        )
 
-    limit = add(
-        "limit",
-        "show or set the number of work items that may run at a time",
-        lazily("workpool_aws.cli.pools:run_limit"),
-    )
-    slots = whole(0, limits.PARALLELISM_MAX)
-    limit.add_argument(
-        "limit", type=slots, nargs="?", metavar="N", help="at most so many; none: show"
-    )
-    limit.add_argument(
-        "--new", action="store_true", help="also where the table does not know the pool yet"
-    )
-    limit.add_argument(
-        "--reset", action="store_true", help="drop what overrides the programs' own limit"
-    )
-    _with_target(limit)
+        limit = self.add(
+            "limit",
+            "show or set the number of work items that may run at a time",
+            lazily("workpool_aws.cli.pools:run_limit"),
+        )
+        slots = whole(0, limits.PARALLELISM_MAX)
+        limit.add_argument(
+            "limit", type=slots, nargs="?", metavar="N", help="at most so many; none: show"
+        )
+        limit.add_argument(
+            "--new", action="store_true", help="also where the table does not know the pool yet"
+        )
+        limit.add_argument(
+            "--reset", action="store_true", help="drop what overrides the programs' own limit"
+        )
+        _with_target(limit)
 
-    stats = add(
-        "stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats")
-    )
-    minutes = whole(1, _WINDOW_MIN_MAX)
-    stats.add_argument(
-        "--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)"
-    )
-    stats.add_argument("--by-job", action="store_true", help="the figures of each job, too")
-    _with_target(stats)
+        stats = self.add(
+            "stats",
+            "backlog, rates and lags of the pool",
+            lazily("workpool_aws.cli.pools:run_stats"),
+        )
+        minutes = whole(1, _WINDOW_MIN_MAX)
+        stats.add_argument(
+            "--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)"
+        )
+        stats.add_argument("--by-job", action="store_true", help="the figures of each job, too")
+        _with_target(stats)
 
+    def dev(self) -> None:
+        """Add `dev`."""
+        dev = self.add(
+            "dev",
+            "run your jobs on this machine with the dashboard, no AWS account needed",
+            lazily("workpool_aws.cli.dev:run_dev"),
+        )
+        dev.add_argument(
+            "handlers", metavar="MODULE:HANDLER", nargs="*", help="functions to deploy (the demo's)"
+        )
+        dev.add_argument(
+            "--port", type=whole(0, 65_535), default=8766, metavar="N", help="the port (8766)"
+        )
+        dev.add_argument(
+            "--speed",
+            type=whole(1, 1_000),
+            default=1,
+            metavar="N",
+            help="run time N times faster (1)",
+        )
+        dev.add_argument("--no-reload", action="store_true", help="do not begin again on a change")
 
-def _add_dev(add: Adder) -> None:
-    dev = add(
-        "dev",
-        "run your jobs on this machine with the dashboard, no AWS account needed",
-        lazily("workpool_aws.cli.dev:run_dev"),
-    )
-    dev.add_argument(
-        "handlers", metavar="MODULE:HANDLER", nargs="*", help="functions to deploy (the demo's)"
-    )
-    dev.add_argument(
-        "--port", type=whole(0, 65_535), default=8766, metavar="N", help="the port (8766)"
-    )
-    dev.add_argument(
-        "--speed", type=whole(1, 1_000), default=1, metavar="N", help="run time N times faster (1)"
-    )
-    dev.add_argument("--no-reload", action="store_true", help="do not begin again on a change")
+    def table(self) -> None:
+        """Add the commands about a whole table."""
+        doctor = self.add(
+            "doctor",
+            "examine a table, its functions and its pools; exit code 1 if anything is found",
+            lazily("workpool_aws.cli.doctor:run_doctor"),
+        )
+        _with_table(doctor.add_argument_group("which table"))
 
+        dashboard = self.add(
+            "dashboard",
+            "show all pools of a table in a browser, and act on them",
+            lazily("workpool_aws.cli.dashboard:run_dashboard"),
+        )
+        dashboard.add_argument("--read-only", action="store_true", help="refuse every act")
+        dashboard.add_argument(
+            "--host", default="127.0.0.1", metavar="H", help="the address to serve at (127.0.0.1)"
+        )
+        dashboard.add_argument(
+            "--port", type=whole(0, 65_535), default=8765, metavar="N", help="the port (8765)"
+        )
+        dashboard.add_argument(
+            "--name",
+            action="append",
+            metavar="N",
+            help="with --host: a name by which browsers may address it; repeatable",
+        )
+        _with_table(dashboard.add_argument_group("which table"))
 
-def _add_table_commands(add: Adder) -> None:
-    doctor = add(
-        "doctor",
-        "examine a table, its functions and its pools; exit code 1 if anything is found",
-        lazily("workpool_aws.cli.doctor:run_doctor"),
-    )
-    _with_table(doctor.add_argument_group("which table"))
-
-    dashboard = add(
-        "dashboard",
-        "show all pools of a table in a browser, and act on them",
-        lazily("workpool_aws.cli.dashboard:run_dashboard"),
-    )
-    dashboard.add_argument("--read-only", action="store_true", help="refuse every act")
-    dashboard.add_argument(
-        "--host", default="127.0.0.1", metavar="H", help="the address to serve at (127.0.0.1)"
-    )
-    dashboard.add_argument(
-        "--port", type=whole(0, 65_535), default=8765, metavar="N", help="the port (8765)"
-    )
-    dashboard.add_argument(
-        "--name",
-        action="append",
-        metavar="N",
-        help="with --host: a name by which browsers may address it; repeatable",
-    )
-    _with_table(dashboard.add_argument_group("which table"))
-
-
-def _add_schedule_commands(add: Adder) -> None:
-    found = add(
-        "schedules",
-        "list the schedules of a pool",
-        lazily("workpool_aws.cli.schedules:run_schedules"),
-    )
-    _with_target(found)
-    change = add(
-        "schedule",
-        "pause or resume a schedule, or run its function now",
-        lazily("workpool_aws.cli.schedules:run_schedule"),
-    )
-    change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
-    change.add_argument("name", metavar="NAME", help="the name of the schedule")
-    _with_target(change)
+    def schedules(self) -> None:
+        """Add the commands about schedules."""
+        found = self.add(
+            "schedules",
+            "list the schedules of a pool",
+            lazily("workpool_aws.cli.schedules:run_schedules"),
+        )
+        _with_target(found)
+        change = self.add(
+            "schedule",
+            "pause or resume a schedule, or run its function now",
+            lazily("workpool_aws.cli.schedules:run_schedule"),
+        )
+        change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
+        change.add_argument("name", metavar="NAME", help="the name of the schedule")
+        _with_target(change)
 
 
 def _with_yes(parser: argparse.ArgumentParser) -> None:

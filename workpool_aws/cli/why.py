@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.cli.codes import UNFIT
@@ -22,45 +23,54 @@ def run_why(options: argparse.Namespace) -> int:
     target = target_of(options)
     why = target.pool.why(None, options.id)
     if target.output.as_json:
-        target.output.json(_as_json(why))
+        target.output.json(_Answer(why).as_json())
     else:
-        target.output.fields(_fields(why))
+        target.output.fields(_Answer(why).fields())
     return UNFIT if why.verdict == "unknown" else 0
 
 
-def _fields(why: Why) -> list[tuple[str, str]]:
-    return [
-        ("id", why.work_id),
-        ("verdict", why.verdict),
-        ("since", moment(why.since)),
-        ("next look", moment(why.next_look)),
-        *(
-            pair
-            for number, reason in enumerate(why.reasons, start=1)
-            for pair in (
-                (f"reason {number}", f"{reason.text} [{reason.code}]"),
-                ("  changes by", reason.change),
-            )
-        ),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer of `why`, as the command shows it."""
 
+    why: Why
 
-def _as_json(why: Why) -> JsonValue:
-    return {
-        "work_id": why.work_id,
-        "verdict": why.verdict,
-        "since": iso(why.since),
-        "next_look": iso(why.next_look),
-        "reasons": [
-            {
-                "code": reason.code,
-                "text": reason.text,
-                "change": reason.change,
-                "since": iso(reason.since),
-                "until": iso(reason.until),
-                "blocks": reason.blocks,
-                "work_ids": [*reason.work_ids],
-            }
-            for reason in why.reasons
-        ],
-    }
+    def fields(self) -> list[tuple[str, str]]:
+        """For people."""
+        why = self.why
+        return [
+            ("id", why.work_id),
+            ("verdict", why.verdict),
+            ("since", moment(why.since)),
+            ("next look", moment(why.next_look)),
+            *(
+                pair
+                for number, reason in enumerate(why.reasons, start=1)
+                for pair in (
+                    (f"reason {number}", f"{reason.text} [{reason.code}]"),
+                    ("  changes by", reason.change),
+                )
+            ),
+        ]
+
+    def as_json(self) -> JsonValue:
+        """For programs."""
+        why = self.why
+        return {
+            "work_id": why.work_id,
+            "verdict": why.verdict,
+            "since": iso(why.since),
+            "next_look": iso(why.next_look),
+            "reasons": [
+                {
+                    "code": reason.code,
+                    "text": reason.text,
+                    "change": reason.change,
+                    "since": iso(reason.since),
+                    "until": iso(reason.until),
+                    "blocks": reason.blocks,
+                    "work_ids": [*reason.work_ids],
+                }
+                for reason in why.reasons
+            ],
+        }

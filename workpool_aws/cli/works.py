@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.codes import DECLINED, UNFIT
@@ -104,7 +105,7 @@ def run_cancel(options: argparse.Namespace) -> int:
         raise UsageError("ID", Words("both") if options.all else NOTHING, "given, or else --all")
     target = target_of(options)
     if options.all:
-        return _cancel_all(target, yes=options.yes)
+        return _All(target, options.yes).cancel()
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
     question = f"Cancel {many(len(options.ids), 'work')} ({states}) in {target}?"
@@ -125,7 +126,7 @@ def run_redrive(options: argparse.Namespace) -> int:
         raise UsageError("--job", options.fn, "given together with --all, or left out")
     target = target_of(options)
     if options.all:
-        return _redrive_all(target, options.fn, yes=options.yes)
+        return _All(target, options.yes).redrive(options.fn)
     if not confirmed(f"Redrive {many(len(options.ids), 'work')} in {target}?", yes=options.yes):
         return DECLINED
     answers: dict[str, JsonValue] = {}
@@ -141,47 +142,57 @@ def run_redrive(options: argparse.Namespace) -> int:
     return UNFIT if unfit else 0
 
 
-def _cancel_all(target: Target, *, yes: bool) -> int:
-    stats = target.pool.stats(None)
-    least = "at least " if stats.at_least else ""
-    waiting = f"{least}{stats.pending} due and {stats.scheduled} later"
-    if not confirmed(
-        f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?",
-        yes=yes,
-    ):
-        return DECLINED
-    target.pool.cancel_all(None)
-    if target.output.as_json:
-        target.output.json(
-            {
-                "pending": stats.pending,
-                "scheduled": stats.scheduled,
-                "at_least": stats.at_least,
-                "running": stats.running,
-            }
-        )
-    else:
-        target.output.line(
-            f"canceled: {waiting}; asked: {stats.running} running. "
-            "The loop goes through them one by one."
-        )
-    return 0
+@dataclass(frozen=True, slots=True)
+class _All:
+    """The acts of `--all` on the pool, after a question."""
 
+    target: Target
+    yes: bool
 
-def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
-    count = target.pool.count_dead_letters(None, fn)
-    if count and not confirmed(
-        f"Redrive {many(count, 'work')} that failed for good, "
-        f"or whose callback is dead, in {target}?",
-        yes=yes,
-    ):
-        return DECLINED
-    made = target.pool.redrive_all(None, fn) if count else 0
-    if target.output.as_json:
-        target.output.json({"redriven": made})
-    else:
-        target.output.line(f"{many(made, 'work')} redriven")
-    return 0
+    def cancel(self) -> int:
+        """Cancel all that waits, and ask the running ones to stop."""
+        target = self.target
+        stats = target.pool.stats(None)
+        least = "at least " if stats.at_least else ""
+        waiting = f"{least}{stats.pending} due and {stats.scheduled} later"
+        if not confirmed(
+            f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?",
+            yes=self.yes,
+        ):
+            return DECLINED
+        target.pool.cancel_all(None)
+        if target.output.as_json:
+            target.output.json(
+                {
+                    "pending": stats.pending,
+                    "scheduled": stats.scheduled,
+                    "at_least": stats.at_least,
+                    "running": stats.running,
+                }
+            )
+        else:
+            target.output.line(
+                f"canceled: {waiting}; asked: {stats.running} running. "
+                "The loop goes through them one by one."
+            )
+        return 0
+
+    def redrive(self, fn: str | None) -> int:
+        """Redrive every dead letter, or those of one job or function."""
+        target = self.target
+        count = target.pool.count_dead_letters(None, fn)
+        if count and not confirmed(
+            f"Redrive {many(count, 'work')} that failed for good, "
+            f"or whose callback is dead, in {target}?",
+            yes=self.yes,
+        ):
+            return DECLINED
+        made = target.pool.redrive_all(None, fn) if count else 0
+        if target.output.as_json:
+            target.output.json({"redriven": made})
+        else:
+            target.output.line(f"{many(made, 'work')} redriven")
+        return 0
 
 
 def _answer(target: Target, answers: dict[str, JsonValue]) -> None:

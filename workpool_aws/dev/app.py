@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -76,9 +77,7 @@ class _Bench:
             request, "bench.html", now=workshop.now, jobs=workshop.jobs(), shares=_SHARES
         )
 
-    def endpoint(
-        self, act: Callable[[Workshop, Mapping[str, str]], str]
-    ) -> Callable[[Request], object]:
+    def endpoint(self, act: Callable[[_Act], str]) -> Callable[[Request], object]:
         """Returns the endpoint of an act, which refuses requests of other sites."""
 
         async def run(request: Request) -> Response:
@@ -87,41 +86,11 @@ class _Bench:
             form = parse_qs(
                 (await request.body()).decode("utf-8", "replace"), keep_blank_values=True
             )
-            path = await run_in_threadpool(
-                act, self._workshop, {name: texts[0] for name, texts in form.items()}
-            )
+            given = {name: texts[0] for name, texts in form.items()}
+            path = await run_in_threadpool(act, _Act(self._workshop, given))
             return RedirectResponse(path, status_code=303)
 
         return run
-
-
-def _enqueue(workshop: Workshop, form: Mapping[str, str]) -> str:
-    texts = {
-        name.removeprefix("arg-"): text for name, text in form.items() if name.startswith("arg-")
-    }
-    job = form.get("job", "")
-    work_id = workshop.enqueue(job, texts)
-    return f"/pools/{workshop.pool_of(job)}/works/{work_id}"
-
-
-def _skip(workshop: Workshop, form: Mapping[str, str]) -> str:
-    workshop.skip(_number(form, "minutes"))
-    return "/bench?done=skipped"
-
-
-def _fail(workshop: Workshop, form: Mapping[str, str]) -> str:
-    times = _number(form, "times")
-    workshop.fail_next(form.get("job", ""), times)
-    return f"/bench?done=failing&count={times}"
-
-
-def _misbehave(workshop: Workshop, form: Mapping[str, str]) -> str:
-    duplicated, lost = form.get("duplicated", ""), form.get("lost", "")
-    for name, share in (("duplicated", duplicated), ("lost", lost)):
-        if share not in _SHARES:
-            raise UsageError(name, share, f"one of {', '.join(_SHARES)}")
-    workshop.misbehave(duplicated=_SHARES[duplicated], lost=_SHARES[lost])
-    return "/bench?done=misbehaving"
 
 
 def _number(form: Mapping[str, str], name: str) -> int:
@@ -131,10 +100,49 @@ def _number(form: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-BENCH_ACTS: Final[Mapping[str, Callable[[Workshop, Mapping[str, str]], str]]] = {
-    "enqueue": _enqueue,
-    "skip": _skip,
-    "fail": _fail,
-    "misbehave": _misbehave,
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An act on the workshop by a form. Each returns the path of the page that shows its effect."""
+
+    workshop: Workshop
+    form: Mapping[str, str]
+
+    def enqueue(self) -> str:
+        """Enqueue a job with the texts of its fields."""
+        texts = {
+            name.removeprefix("arg-"): text
+            for name, text in self.form.items()
+            if name.startswith("arg-")
+        }
+        job = self.form.get("job", "")
+        work_id = self.workshop.enqueue(job, texts)
+        return f"/pools/{self.workshop.pool_of(job)}/works/{work_id}"
+
+    def skip(self) -> str:
+        """Let time pass."""
+        self.workshop.skip(_number(self.form, "minutes"))
+        return "/bench?done=skipped"
+
+    def fail(self) -> str:
+        """Let the next attempts of a job fail."""
+        times = _number(self.form, "times")
+        self.workshop.fail_next(self.form.get("job", ""), times)
+        return f"/bench?done=failing&count={times}"
+
+    def misbehave(self) -> str:
+        """Let Lambda duplicate or lose a share of the events."""
+        duplicated, lost = self.form.get("duplicated", ""), self.form.get("lost", "")
+        for name, share in (("duplicated", duplicated), ("lost", lost)):
+            if share not in _SHARES:
+                raise UsageError(name, share, f"one of {', '.join(_SHARES)}")
+        self.workshop.misbehave(duplicated=_SHARES[duplicated], lost=_SHARES[lost])
+        return "/bench?done=misbehaving"
+
+
+BENCH_ACTS: Final[Mapping[str, Callable[[_Act], str]]] = {
+    "enqueue": _Act.enqueue,
+    "skip": _Act.skip,
+    "fail": _Act.fail,
+    "misbehave": _Act.misbehave,
 }
 """The acts of the bench, by their addresses below it."""

@@ -158,7 +158,11 @@ class DynamoStore:
 
         With a token, one request; raises TransactionBusy for a conflict.
         """
-        own = [key_of(_ref(write)) for write in writes if not isinstance(write, Guest)]
+        own = [
+            key_of(ref_of(write.record) if isinstance(write, Put) else write.ref)
+            for write in writes
+            if not isinstance(write, Guest)
+        ]
         capacity.check_transaction(own, guests=len(writes) - len(own))
         items = [self._action(write) for write in writes]
         guests = {at: each.table for at, each in enumerate(writes) if isinstance(each, Guest)}
@@ -319,10 +323,6 @@ class DynamoStore:
             self._clock.sleep(
                 int(_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + self._entropy.fraction()))
             )
-
-
-def _ref(write: Put | Update | Check | Delete) -> Ref[Record]:
-    return ref_of(write.record) if isinstance(write, Put) else write.ref
 
 
 def _guest_action(guest: Guest) -> TransactWriteItemTypeDef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import (
     Clamped,
     Context,
@@ -42,25 +43,9 @@ def to_typed_map(item: object, path: str) -> dict[str, Typed]:
     return {_name(name, path): to_typed(value, f"{path}.{name}") for name, value in item.items()}
 
 
-def to_typed(value: object, path: str, depth: int = 1) -> Typed:
+def to_typed(value: object, path: str) -> Typed:
     """Returns one value. Raises UsageError, which names its path."""
-    if depth > limits.GUEST_DEPTH_MAX:
-        raise UsageError(path, Words("a deeper one"), f"at most {limits.GUEST_DEPTH_MAX} levels")
-    if type(value).__name__ == "Binary":  # boto3's, which need not be loaded for that
-        value = getattr(value, "value", value)
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": _text(value, path)}
-        case int() | Decimal():
-            return {"N": _number(value, path)}
-        case bytes() | bytearray():
-            return {"B": bytes(value)}
-        case _:
-            return _collection(value, path, depth)
+    return _Place(path, 1).typed(value)
 
 
 def from_typed(item: Mapping[str, Typed]) -> dict[str, Any]:
@@ -91,23 +76,6 @@ def bytes_of(typed: Typed) -> int:
             return 1
 
 
-def _collection(value: object, path: str, depth: int) -> Typed:
-    match value:
-        case Mapping():
-            members = {
-                _name(name, path): to_typed(each, f"{path}.{name}", depth + 1)
-                for name, each in value.items()
-            }
-            return {"M": members}
-        case set() | frozenset():
-            return _set(value, path)
-        case list() | tuple():
-            elements = [to_typed(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)]
-            return {"L": elements}
-        case _:
-            raise UsageError(path, kind_of(value), _ALLOWED)
-
-
 def _name(name: object, path: str) -> str:
     if not isinstance(name, str):
         raise UsageError(path, Words(f"a key of type {type(name).__name__}"), "a dict of str keys")
@@ -121,21 +89,76 @@ def _text(value: str, path: str) -> str:
     return text
 
 
-def _number(value: int | Decimal, path: str) -> str:
-    try:
-        number = _NUMBERS.create_decimal(value)
-    except (DecimalException, ValueError):
-        raise UsageError(path, kind_of(value), _NUMBER_ALLOWED) from None
-    if not number.is_finite():
-        raise UsageError(path, Words(str(number)), _NUMBER_ALLOWED)
-    return str(number)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The place of a value in an item."""
 
+    path: str
+    depth: int
+    """The place of an attribute's own value is 1 deep."""
 
-def _set(value: set[Any] | frozenset[Any], path: str) -> Typed:
-    typed = [to_typed(each, f"{path}{{}}") for each in value]
-    kinds = {kind for each in typed for kind in each}
-    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
-        got = "an empty set" if not value else f"a set of {len(kinds)} kinds, or of one not allowed"
-        raise UsageError(path, Words(got), "a set of at least one str, or number, or bytes")
-    (kind,) = kinds
-    return {f"{kind}S": sorted(each[kind] for each in typed)}
+    def typed(self, value: object) -> Typed:
+        """Returns the value here. Raises UsageError, which names its path."""
+        if self.depth > limits.GUEST_DEPTH_MAX:
+            allowed = f"at most {limits.GUEST_DEPTH_MAX} levels"
+            raise UsageError(self.path, Words("a deeper one"), allowed)
+        if type(value).__name__ == "Binary":  # boto3's, which need not be loaded for that
+            value = getattr(value, "value", value)
+        return self._scalar(value)
+
+    def _scalar(self, value: object) -> Typed:
+        match value:
+            case None:
+                return {"NULL": True}
+            case bool():
+                return {"BOOL": value}
+            case str():
+                return {"S": _text(value, self.path)}
+            case int() | Decimal():
+                return {"N": self._number(value)}
+            case bytes() | bytearray():
+                return {"B": bytes(value)}
+            case _:
+                return self._collection(value)
+
+    def _collection(self, value: object) -> Typed:
+        match value:
+            case Mapping():
+                members = {
+                    _name(name, self.path): self._inner(f".{name}").typed(each)
+                    for name, each in value.items()
+                }
+                return {"M": members}
+            case set() | frozenset():
+                return self._set(value)
+            case list() | tuple():
+                return {"L": [self._inner(f"[{n}]").typed(each) for n, each in enumerate(value)]}
+            case _:
+                raise UsageError(self.path, kind_of(value), _ALLOWED)
+
+    def _inner(self, step: str) -> _Place:
+        return _Place(f"{self.path}{step}", self.depth + 1)
+
+    def _number(self, value: int | Decimal) -> str:
+        try:
+            number = _NUMBERS.create_decimal(value)
+        except (DecimalException, ValueError):
+            raise UsageError(self.path, kind_of(value), _NUMBER_ALLOWED) from None
+        if not number.is_finite():
+            raise UsageError(self.path, Words(str(number)), _NUMBER_ALLOWED)
+        return str(number)
+
+    def _set(self, value: set[Any] | frozenset[Any]) -> Typed:
+        typed = [to_typed(each, f"{self.path}{{}}") for each in value]
+        kinds = {kind for each in typed for kind in each}
+        if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+            got = (
+                "an empty set"
+                if not value
+                else f"a set of {len(kinds)} kinds, or of one not allowed"
+            )
+            raise UsageError(
+                self.path, Words(got), "a set of at least one str, or number, or bytes"
+            )
+        (kind,) = kinds
+        return {f"{kind}S": sorted(each[kind] for each in typed)}

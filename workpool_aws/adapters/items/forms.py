@@ -458,13 +458,13 @@ class _Attempt:
             error=parts[5] or None,
         )
 
-
-def _write_history(attempts: tuple[PastAttempt, ...]) -> Value:
-    texts = [_Attempt.encode(attempt) for attempt in attempts]
-    size = sum(len(text.encode()) for text in texts)
-    if size > limits.ATTEMPTS_BYTES_MAX or len(texts) > limits.ATTEMPTS_KEPT:
-        raise ValueError("more than is kept of attempts")
-    return texts
+    @classmethod
+    def encode_all(cls, attempts: tuple[PastAttempt, ...]) -> Value:
+        texts = [cls.encode(attempt) for attempt in attempts]
+        size = sum(len(text.encode()) for text in texts)
+        if size > limits.ATTEMPTS_BYTES_MAX or len(texts) > limits.ATTEMPTS_KEPT:
+            raise ValueError("more than is kept of attempts")
+        return texts
 
 
 _ATTEMPTS: Final = list_of(
@@ -472,7 +472,7 @@ _ATTEMPTS: Final = list_of(
     "a list of attempts",
     at_most=limits.ATTEMPTS_KEPT,
 )
-HISTORY: Final = replace(_ATTEMPTS, encode=_write_history)
+HISTORY: Final = replace(_ATTEMPTS, encode=_Attempt.encode_all)
 RETRY: Final = FieldCodec("a retry policy", _Policy.encode, _Policy.decode)
 OUTCOMES: Final = FieldCodec("initials of outcomes", _Outcomes.encode, _Outcomes.decode)
 OWED: Final = list_of(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
-    from workpool_aws.model.refs import KeyRange, Unreadable
+    from workpool_aws.model.refs import KeyRange
     from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
 __all__ = ["deadlines_of", "due_in", "live_in", "read_due", "read_works"]
@@ -93,18 +93,15 @@ def live_in(
     for.
     """
     return any(
-        row.sort != key_range.high and _is_live(row.sort, work, taken, now)
+        row.sort != key_range.high
+        and (
+            isinstance(work, Tick)
+            or (
+                isinstance(work, WorkItem)
+                and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
+            )
+        )
         for row, work in resolved(store, telemetry, key_range)
-    )
-
-
-def _is_live(
-    key: str, found: WorkItem | Tick | Unreadable | None, taken: Taken, now: EpochMs
-) -> bool:
-    if isinstance(found, Tick):
-        return True
-    return (
-        isinstance(found, WorkItem) and classify(key, found, taken=taken, now=now) is not Look.SKIP
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -58,13 +59,13 @@ class LambdaApi:
         if (invoked := _INVOKE.fullmatch(request.path)) is not None:
             return self._invoke(self._resolve(invoked[1], request), request)
         if (asked := _CONFIGURATION.fullmatch(request.path)) is not None:
-            return _configuration(self._resolve(asked[1], request))
+            return _Description(self._resolve(asked[1], request)).configuration()
         if (asked := _RECURSION.fullmatch(request.path)) is not None:
             self._resolve(asked[1], request)
             return json_reply(HTTPStatus.OK, {"RecursiveLoop": "Allow"})
         named = _EVENT_CONFIG.fullmatch(request.path)
         resolved = self._resolve(named[1] if named is not None else "", request)
-        return _event_config(resolved)
+        return _Description(resolved).event_config()
 
     def _resolve(self, name: str, request: Request) -> Resolved:
         qualifier = request.query.get("Qualifier")
@@ -111,33 +112,42 @@ def _checked(request: Request, bytes_max: int) -> str:
     return text
 
 
-def _configuration(resolved: Resolved) -> Reply:
-    function = resolved.function
-    variables = {DECORATED: "1"} if function.decorated else {}
-    return json_reply(
-        HTTPStatus.OK,
-        {
-            "FunctionName": function.name,
-            "FunctionArn": resolved.invoked_arn,
-            "Version": resolved.version,
-            "Timeout": -(-function.timeout_ms // 1000),
-            "MemorySize": 128,
-            "State": "Active",
-            "Environment": {"Variables": variables},
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """Lambda's answers about the settings of a function."""
 
+    resolved: Resolved
 
-def _event_config(resolved: Resolved) -> Reply:
-    function = resolved.function
-    leads_to = {"OnSuccess": function.on_success, "OnFailure": function.on_failure}
-    destinations = {name: {"Destination": arn} for name, arn in leads_to.items() if arn is not None}
-    return json_reply(
-        HTTPStatus.OK,
-        {
-            "FunctionArn": resolved.invoked_arn,
-            "MaximumRetryAttempts": function.retries,
-            "MaximumEventAgeInSeconds": function.event_age_ms // 1000,
-            "DestinationConfig": destinations,
-        },
-    )
+    def configuration(self) -> Reply:
+        """Answers GetFunctionConfiguration."""
+        function = self.resolved.function
+        variables = {DECORATED: "1"} if function.decorated else {}
+        return json_reply(
+            HTTPStatus.OK,
+            {
+                "FunctionName": function.name,
+                "FunctionArn": self.resolved.invoked_arn,
+                "Version": self.resolved.version,
+                "Timeout": -(-function.timeout_ms // 1000),
+                "MemorySize": 128,
+                "State": "Active",
+                "Environment": {"Variables": variables},
+            },
+        )
+
+    def event_config(self) -> Reply:
+        """Answers GetFunctionEventInvokeConfig."""
+        function = self.resolved.function
+        leads_to = {"OnSuccess": function.on_success, "OnFailure": function.on_failure}
+        destinations = {
+            name: {"Destination": arn} for name, arn in leads_to.items() if arn is not None
+        }
+        return json_reply(
+            HTTPStatus.OK,
+            {
+                "FunctionArn": self.resolved.invoked_arn,
+                "MaximumRetryAttempts": function.retries,
+                "MaximumEventAgeInSeconds": function.event_age_ms // 1000,
+                "DestinationConfig": destinations,
+            },
+        )

@@ -89,15 +89,12 @@ def _action(each: Mapping[str, dict[str, Any]], table: str) -> Action | None:
         return Guest(table=str(body["TableName"]), verb=GuestVerb(verb), request=request)
     if verb != GuestVerb.PUT or body.get("ConditionExpression") != _ABSENT:
         return None
-    record = decode(item_from_wire(_bytes_in(body["Item"])))
-    return None if isinstance(record, Unreadable) else Put(record, IsAbsent())
-
-
-def _bytes_in(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {
+    item = {
         name: {"B": base64.b64decode(typed["B"])} if "B" in typed else typed
-        for name, typed in item.items()
+        for name, typed in body["Item"].items()
     }
+    record = decode(item_from_wire(item))
+    return None if isinstance(record, Unreadable) else Put(record, IsAbsent())
 
 
 def _canceled(met: TransactionFailed) -> Reply:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,7 @@ def marshal(value: object) -> str:
     Raises:
         Exception: it cannot be encoded, or code of its own raised.
     """
-    return _encoded(value, set())
+    return _Encoder(set()).text(value)
 
 
 def text_of(value: bytes) -> str:
@@ -41,27 +42,63 @@ def text_of(value: bytes) -> str:
     return value.decode(errors="replace")
 
 
-def _encoded(value: object, inside: set[int]) -> str:
-    scalar = _scalar(value)
-    if scalar is not None:
-        return scalar
-    if id(value) in inside:
-        raise ValueError("Circular reference detected")
-    inside.add(id(value))
-    as_dict = getattr(value, "_asdict", None)
-    if callable(as_dict):
-        fields = as_dict()
-        if not isinstance(fields, dict):
-            raise TypeError(f"_asdict() must return a dict, not {type(fields).__name__}")
-        text = _object(fields, inside)
-    elif isinstance(value, list | tuple):
-        text = _array(value, inside)
-    elif isinstance(value, dict):
-        text = _object(value, inside)
-    else:
-        raise TypeError(f"Object of type {value.__class__.__name__} is not JSON serializable")
-    inside.discard(id(value))
-    return text
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """Encodes values inside of others; those by their identities, to notice a circle."""
+
+    inside: set[int]
+
+    def text(self, value: object) -> str:
+        """JSON text of a value inside of these."""
+        inside = self.inside
+        scalar = _scalar(value)
+        if scalar is not None:
+            return scalar
+        if id(value) in inside:
+            raise ValueError("Circular reference detected")
+        inside.add(id(value))
+        as_dict = getattr(value, "_asdict", None)
+        if callable(as_dict):
+            fields = as_dict()
+            if not isinstance(fields, dict):
+                raise TypeError(f"_asdict() must return a dict, not {type(fields).__name__}")
+            text = self._object(fields)
+        elif isinstance(value, list | tuple):
+            text = self._array(value)
+        elif isinstance(value, dict):
+            text = self._object(value)
+        else:
+            raise TypeError(f"Object of type {value.__class__.__name__} is not JSON serializable")
+        inside.discard(id(value))
+        return text
+
+    def _array(self, values: list[object] | tuple[object, ...]) -> str:
+        parts: list[str] = []
+        for value in values:
+            parts.append(self.text(value))  # noqa: PERF401 - a comprehension would need a frame more for each level
+        return f"[{', '.join(parts)}]"
+
+    def _object(self, fields: dict[object, object]) -> str:
+        parts: list[str] = []
+        for name, value in fields.items():
+            parts.append(f"{_text(self._key(name))}: {self.text(value)}")
+        return f"{{{', '.join(parts)}}}"
+
+    @staticmethod
+    def _key(name: object) -> str:
+        match name:
+            case str():
+                return name
+            case bytes():
+                return name.decode()
+            case float():
+                return _number(name)
+            case None | bool() | int():
+                return _scalar(name) or ""
+            case _:
+                raise TypeError(
+                    f"keys must be str, int, float, bool or None, not {name.__class__.__name__}"
+                )
 
 
 def _scalar(value: object) -> str | None:
@@ -86,36 +123,6 @@ def _scalar(value: object) -> str | None:
             return "NaN" if value.is_nan() else str(value)
         case _:
             return None
-
-
-def _array(values: list[object] | tuple[object, ...], inside: set[int]) -> str:
-    parts: list[str] = []
-    for value in values:
-        parts.append(_encoded(value, inside))  # noqa: PERF401 - a comprehension would need a frame more for each level
-    return f"[{', '.join(parts)}]"
-
-
-def _object(fields: dict[object, object], inside: set[int]) -> str:
-    parts: list[str] = []
-    for name, value in fields.items():
-        parts.append(f"{_text(_key(name))}: {_encoded(value, inside)}")
-    return f"{{{', '.join(parts)}}}"
-
-
-def _key(name: object) -> str:
-    match name:
-        case str():
-            return name
-        case bytes():
-            return name.decode()
-        case float():
-            return _number(name)
-        case None | bool() | int():
-            return _scalar(name) or ""
-        case _:
-            raise TypeError(
-                f"keys must be str, int, float, bool or None, not {name.__class__.__name__}"
-            )
 
 
 def _number(value: float) -> str:

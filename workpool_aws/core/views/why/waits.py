@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
@@ -115,89 +116,101 @@ def admission_reason(
     The loop's own admission decides. A limit that is likely to have changed by the due time does
     not count before it.
     """
-    if isinstance(records.config, Unreadable):
-        return reason(
-            "config_damaged",
-            "The config item of the pool is damaged, so nothing starts.",
-            "Set the limit again: `workpool limit N`, or `configure`.",
-            blocks=True,
-        )
-    refusal = _refusal(work, records, now)
-    if refusal is None:
-        return None
-    match refusal.reason:
-        case Reason.PAUSED:
-            return None if records.config is None else _paused(records.config)
-        case Reason.SLOTS_TAKEN:
-            return None if work.due_at > now else _slots_taken(work, records, holders)
-        case Reason.CANCELING:
-            return (
-                None
-                if work.due_at > now
-                else reason(
-                    "canceling",
-                    "A cancel_all is under way. Nothing starts until the loop has canceled all "
-                    "older work items that are due.",
-                    "The end of the bulk cancel, about a thousand work items a second.",
-                    since=None if records.config is None else records.config.epoch_at,
-                )
+    return _Admission(work, records, now).reason(holders)
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """The loop's admission of one work item."""
+
+    work: WorkItem
+    records: PoolRecords
+    now: EpochMs
+
+    def reason(self, holders: Mapping[WorkId, WorkItem]) -> WhyReason | None:
+        """Returns the limit that refuses it; `holders` are some of the work items that hold slots."""
+        if isinstance(self.records.config, Unreadable):
+            return reason(
+                "config_damaged",
+                "The config item of the pool is damaged, so nothing starts.",
+                "Set the limit again: `workpool limit N`, or `configure`.",
+                blocks=True,
             )
-        case _:
-            assert_never(refusal.reason)
+        refusal = self.refusal()
+        if refusal is None:
+            return None
+        match refusal.reason:
+            case Reason.PAUSED:
+                return None if self.records.config is None else self._paused(self.records.config)
+            case Reason.SLOTS_TAKEN:
+                return None if self.work.due_at > self.now else self._slots_taken(holders)
+            case Reason.CANCELING:
+                return (
+                    None
+                    if self.work.due_at > self.now
+                    else reason(
+                        "canceling",
+                        "A cancel_all is under way. Nothing starts until the loop has canceled all "
+                        "older work items that are due.",
+                        "The end of the bulk cancel, about a thousand work items a second.",
+                        since=None if self.records.config is None else self.records.config.epoch_at,
+                    )
+                )
+            case _:
+                assert_never(refusal.reason)
 
+    def refusal(self) -> Refusal | None:
+        """Returns the loop's refusal; `None` means that it admits the work item."""
+        config, ledger = readable(self.records.config), readable(self.records.ledger)
+        canceling = None if ledger is None else bulk_cancel_to_make(None, config, ledger)
+        entries = 0 if ledger is None else len(ledger.entries)
+        room = headroom_of(config, in_flight=entries, bulk_cancel=canceling, now=self.now)
+        after = room.admit(self.work)
+        return after if isinstance(after, Refusal) else None
 
-def _refusal(work: WorkItem, records: PoolRecords, now: EpochMs) -> Refusal | None:
-    config, ledger = readable(records.config), readable(records.ledger)
-    canceling = None if ledger is None else bulk_cancel_to_make(None, config, ledger)
-    entries = 0 if ledger is None else len(ledger.entries)
-    room = headroom_of(config, in_flight=entries, bulk_cancel=canceling, now=now)
-    after = room.admit(work)
-    return after if isinstance(after, Refusal) else None
-
-
-def _paused(config: Config) -> WhyReason:
-    by, at = config.override_by, config.override_at
-    if config.override_paused:
-        act = "The pool is paused"
-        change = "Resume it: `workpool resume`, or `configure(paused=False)`."
-    elif config.override_parallelism == 0:
-        act = "An override sets the limit of the pool to 0"
-        change = "Raise it: `workpool limit N`, or drop it: `workpool limit --reset`."
-    else:
-        deployed = config.deployed_parallelism is not None
-        by = (
-            "the deployment"
-            if deployed
-            else None
-            if config.base_by == DEFAULT_AUTHOR
-            else config.base_by
+    @staticmethod
+    def _paused(config: Config) -> WhyReason:
+        by, at = config.override_by, config.override_at
+        if config.override_paused:
+            act = "The pool is paused"
+            change = "Resume it: `workpool resume`, or `configure(paused=False)`."
+        elif config.override_parallelism == 0:
+            act = "An override sets the limit of the pool to 0"
+            change = "Raise it: `workpool limit N`, or drop it: `workpool limit --reset`."
+        else:
+            deployed = config.deployed_parallelism is not None
+            by = (
+                "the deployment"
+                if deployed
+                else None
+                if config.base_by == DEFAULT_AUTHOR
+                else config.base_by
+            )
+            at = config.deployed_at if deployed else config.base_at
+            act = "The limit of the pool is 0"
+            change = "Raise it where it is set, or override it: `workpool limit N`."
+        author = f", set by {by}" if by else ""
+        when = "" if at is None else f" since {stamp(at)}"
+        return reason(
+            "paused", f"{act}{when}{author}. Nothing starts.", change, since=at, blocks=True
         )
-        at = config.deployed_at if deployed else config.base_at
-        act = "The limit of the pool is 0"
-        change = "Raise it where it is set, or override it: `workpool limit N`."
-    author = f", set by {by}" if by else ""
-    when = "" if at is None else f" since {stamp(at)}"
-    return reason("paused", f"{act}{when}{author}. Nothing starts.", change, since=at, blocks=True)
 
-
-def _slots_taken(
-    work: WorkItem, records: PoolRecords, holders: Mapping[WorkId, WorkItem]
-) -> WhyReason:
-    ledger = readable(records.ledger)
-    entries = {} if ledger is None else ledger.entries
-    names = Counter(label_of(each.spec) for each in holders.values())
-    listed = ", ".join(f"{count} of {name}" for name, count in names.most_common())
-    some = "" if len(holders) == len(entries) else f" {len(holders)} of them are looked at:"
-    by = f":{some} {listed}" if listed else ""
-    limit = limit_of(readable(records.config))
-    return reason(
-        "slots_taken",
-        f"{len(entries)} of {limit} slots are taken{by}.",
-        "The end of a running work item, or a higher limit: `workpool limit N`. Work items that "
-        "were due earlier come first.",
-        since=work.due_at,
-        work_ids=tuple(holders),
-    )
+    def _slots_taken(self, holders: Mapping[WorkId, WorkItem]) -> WhyReason:
+        ledger = readable(self.records.ledger)
+        entries = {} if ledger is None else ledger.entries
+        names = Counter(label_of(each.spec) for each in holders.values())
+        listed = ", ".join(f"{count} of {name}" for name, count in names.most_common())
+        some = "" if len(holders) == len(entries) else f" {len(holders)} of them are looked at:"
+        by = f":{some} {listed}" if listed else ""
+        limit = limit_of(readable(self.records.config))
+        return reason(
+            "slots_taken",
+            f"{len(entries)} of {limit} slots are taken{by}.",
+            "The end of a running work item, or a higher limit: `workpool limit N`. Work items that "
+            "were due earlier come first.",
+            since=self.work.due_at,
+            work_ids=tuple(holders),
+        )
 
 
 def slot_holders(work: WorkItem, records: PoolRecords, now: EpochMs) -> tuple[EntryKey, ...]:
@@ -211,7 +224,7 @@ def slot_holders(work: WorkItem, records: PoolRecords, now: EpochMs) -> tuple[En
         return ()
     if EntryKey(work.id, work.starts + 1) in ledger.entries:
         return ()
-    refusal = _refusal(work, records, now)
+    refusal = _Admission(work, records, now).refusal()
     if refusal is None or refusal.reason is not Reason.SLOTS_TAKEN:
         return ()
     by_deadline = sorted(ledger.entries, key=lambda key: (ledger.entries[key].deadline, key))
