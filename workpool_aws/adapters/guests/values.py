@@ -66,10 +66,8 @@ def bytes_of(typed: Typed) -> int:
             return 3 + sum(1 + bytes_of(each) for each in value)
         case "SS" | "NS" | "BS":
             return sum(map(len, value))
-        case "S":
-            return len(value.encode())
-        case "B":
-            return len(value)
+        case "S" | "B":
+            return len(value.encode() if kind == "S" else value)
         case "N":
             return len(value) // 2 + 2
         case _:

@@ -223,7 +223,11 @@ class MemoryStore:
 
         Raises ConditionFailed or ValueError; in both cases nothing was written.
         """
-        kind, verb = _named(write)
+        kind, verb = (
+            (type(write.record), "put")
+            if isinstance(write, Put)
+            else (record_type(write.ref), "update")
+        )
         with self._lock:
             step = self._worked_out(write)
             label = f"{step_name(kind)}.{verb}"
@@ -427,16 +431,6 @@ class MemoryStore:
 
 def _ref(write: Put | Update | Check | Delete) -> Ref[Record]:
     return ref_of(write.record) if isinstance(write, Put) else write.ref
-
-
-def _named(write: Write) -> tuple[type[Record], str]:
-    match write:
-        case Put():
-            return type(write.record), "put"
-        case Update():
-            return record_type(write.ref), "update"
-        case _:
-            assert_never(write)
 
 
 def _refused(writes: Sequence[Action], steps: Sequence[_Step]) -> TransactionFailed:

@@ -97,8 +97,16 @@ class JobFilter:
         if self.function is None:
             return False
         if self.whole:
-            return _names_function(self.function, spec.target)
+            return self._names(self.function, spec.target)
         return spec.job is None and same_function(self.function, spec.target)
+
+    @staticmethod
+    def _names(function: str, target: str) -> bool:
+        """True if `function` names the target: by the same ARN, or by its name, qualified or not."""
+        if function == target:
+            return True
+        name = target.rpartition(":function:")[2]
+        return function in {name, name.partition(":")[0]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,16 +194,6 @@ def _last_in(after: object, prefix: str) -> str:
             "after", after, "None, or the `next` of a page of the same state and order"
         )
     return text.removeprefix(prefix)
-
-
-def _names_function(fn: str, target: str) -> bool:
-    """True if `fn` names the target: by the same ARN, or by its name, qualified or not."""
-    if fn == target:
-        return True
-    if fn.startswith("arn:"):
-        return False
-    name = target.rpartition(":function:")[2]
-    return name == fn or name.partition(":")[0] == fn
 
 
 def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:

@@ -198,13 +198,9 @@ class _Completion:
             nonce=self._callback_nonce(),
             permit=self._next_permit(),
         )
-        match decision:
-            case Retry():
-                return self._try_again(decision)
-            case Finish():
-                return self.finish(decision)
-            case _:
-                assert_never(decision)
+        if isinstance(decision, Retry):
+            return self._try_again(decision)
+        return self.finish(decision)
 
     def success(self) -> Finish:
         """Returns the end by a success."""

@@ -60,9 +60,8 @@ class MotoBackends:
                 from moto import mock_aws
                 from moto.dynamodb import responses
             except ImportError as error:
-                raise LocalCloudError(
-                    f"engine 'moto', and boto3 in any LocalCloud, need moto: install {EXTRA}"
-                ) from error
+                needs = f"engine 'moto', and boto3 in any LocalCloud, need moto: install {EXTRA}"
+                raise LocalCloudError(needs) from error
             self._replace_hook()
             self._undo.enter_context(mock_aws())
             self._undo.enter_context(spared())
