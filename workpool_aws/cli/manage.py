@@ -37,6 +37,8 @@ def add_commands(add: Adder) -> None:
     group.works()
     group.why()
     group.pools()
+    group.limits()
+    group.stats()
     group.table()
     group.dev()
     group.schedules()
@@ -123,6 +125,8 @@ class _Groups:
         )
         _with_table(jobs.add_argument_group("which table"))
 
+    def limits(self) -> None:
+        """Add the commands about the limit of a pool."""
         pause = self.add(
             "pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause")
         )
@@ -154,6 +158,8 @@ class _Groups:
         )
         _with_target(limit)
 
+    def stats(self) -> None:
+        """Add `stats`."""
         stats = self.add(
             "stats",
             "backlog, rates and lags of the pool",

@@ -39,6 +39,15 @@ class JobField:
     default: str
     """The default as Python shows it; "" for a required argument."""
 
+    def value_of(self, text: str) -> object:
+        """Returns the argument that a text of the form means: JSON, or else the text itself."""
+        if self.annotation == "str":
+            return text
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
 
 def handlers_of(names: Iterable[str]) -> list[Callable[..., object]]:
     """Returns the handlers that each `module:name` stands for, in order.
@@ -103,7 +112,7 @@ class Workshop:
         """
         worker = self._job(job)
         given = {
-            field.name: _value_of(texts.get(field.name, ""), field)
+            field.name: field.value_of(texts.get(field.name, ""))
             for field in _fields_of(worker)
             if field.required or texts.get(field.name, "") != ""
         }
@@ -145,12 +154,3 @@ def _fields_of(worker: Worker[Any, Any, Any]) -> list[JobField]:
         for each in parameters
         if each.annotation not in (Work, Transaction)
     ]
-
-
-def _value_of(text: str, field: JobField) -> object:
-    if field.annotation == "str":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

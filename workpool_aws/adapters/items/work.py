@@ -130,19 +130,16 @@ def spec_of(values: Mapping[str, Any]) -> Spec:
     if args is None or None not in (values["args"], values["args_chunks"]):
         place = "missing" if args is None else "here and in chunks"
         raise ValueError(f"{SPEC_FIELDS['args'].attribute} (args): {place}")
+    callback = None
+    if values["callback_target"] is not None:
+        callback = CallbackSpec(
+            target=values["callback_target"],
+            context=payload_of(values["context"], values["context_chunks"]),
+            outcomes=values["callback_outcomes"],
+            job=values["callback_job"],
+        )
     return Spec(
         args=args,
-        callback=_callback_of(values),
+        callback=callback,
         **{name: values[name] for name in _SPEC_PLAIN},
-    )
-
-
-def _callback_of(values: Mapping[str, Any]) -> CallbackSpec | None:
-    if values["callback_target"] is None:
-        return None
-    return CallbackSpec(
-        target=values["callback_target"],
-        context=payload_of(values["context"], values["context_chunks"]),
-        outcomes=values["callback_outcomes"],
-        job=values["callback_job"],
     )
