@@ -43,9 +43,9 @@ SELDOM: Final = frozenset(
         "start for worker": ("state", "starts", "cancel_requested", "permit"),
         "claim": ("state", "starts", "proof", "claim"),
         "finish": ("starts", "proof", "claim"),
-        "retry": ("proof",),
+        "retry": ("starts", "proof"),
         "put back": ("starts", "proof", "claim"),
-        "snooze": ("starts", "proof", "claim", "claim or deadline"),
+        "snooze": ("state", "starts", "proof", "claim", "claim or deadline"),
         "suspect": ("state", "starts", "proof", "claim"),
         "end as canceled": (
             "state",
@@ -65,6 +65,10 @@ SELDOM: Final = frozenset(
             "claim",
             "cancel_requested",
         ),
+        # two callers that change one schedule at an instant
+        "put ScheduleItem": ("absent", "version", "next_at", "waiting"),
+        "fire": ("waiting",),
+        "count a dropped occurrence": ("born",),
         "callback delivered": ("callback_nonce",),
         "callback pending": ("callback_nonce",),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
