@@ -101,7 +101,7 @@ EVERYWHERE = (
 )
 REFUSED: dict[str, tuple[Call, ...]] = {
     # Which items an operation is allowed for is not judged here (docs/testing.md): the watchdog may
-    # delete some, the enqueuer update some.
+    # delete some, the enqueuer update some, the manager query and delete schedules.
     "Enqueuer": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
     "Reader": (
         *EVERYWHERE,
@@ -112,7 +112,7 @@ REFUSED: dict[str, tuple[Call, ...]] = {
         invoke_the_completion,
         invoke_the_loop,
     ),
-    "Manager": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
+    "Manager": (*EVERYWHERE, invoke_a_job, invoke_the_completion),
     "loop": EVERYWHERE,
     "completion": (*EVERYWHERE, query, delete_item, invoke_a_job),
     "watchdog": (*EVERYWHERE, invoke_a_job),
