@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -439,13 +439,19 @@ def _yielding(tx: Transaction) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("fn", [_awaited, _yielding, partial(_awaited)])
+def _half_run(tx: Transaction) -> Awaitable[None]:
+    tx.put("accounts", {"id": "half"})
+    return _awaited(tx)
+
+
+@pytest.mark.parametrize("fn", [_awaited, _yielding, partial(_awaited), _half_run])
 def test_function_of_which_a_call_runs_nothing_is_no_transaction(
-    pool: Workpool, fn: Callable[..., object]
+    pool: Workpool, accounts: Any, fn: Callable[..., object]
 ) -> None:
     with pytest.raises(UsageError, match="runs none of it") as refused:
         pool.run_transaction(fn)
     assert refused.value.field == "fn"
+    assert "Item" not in accounts.get_item(Key={"id": "half"})
 
 
 def test_wide_item_is_checked_by_its_version_and_refused_as_a_whole(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgen, iscoroutine, isgenerator
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
 from workpool_aws.api.anchored import AnchoredTransaction
@@ -35,7 +35,8 @@ __all__ = ["PoolTransactions"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LAZY: Final = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
+_LAZY: Final = (iscoroutine, isgenerator, isasyncgen)
+_EAGER: Final = "a plain function (a call that returns a coroutine or generator runs none of it)"
 _TIMER: Final = "get_remaining_time_in_millis"
 
 
@@ -115,15 +116,13 @@ class PoolTransactions:
         Raises:
             TransactionCanceled: A condition does not hold, or what it read changed in every run.
                 Nothing was applied.
-            UsageError: `fn` is no plain function, as a coroutine function; or as `transaction`.
+            UsageError: `fn` is no function, or returned a coroutine or generator, whose body has
+                not run. Nothing was applied. Or as `transaction`.
             TransactionConflict, NotKicked, StoreUnavailable: As `transaction`.
             Exception: The function raised it. Nothing was applied.
         """
         if not callable(fn):
             raise UsageError("fn", kind_of(fn), "a function whose first parameter is a Transaction")
-        if any(is_lazy(fn) for is_lazy in _LAZY):
-            allowed = "a plain function (calling a coroutine or generator function runs none of it)"
-            raise UsageError("fn", fn, allowed)
         named: dict[str, Any] = dict(kwargs)
         ctx: LambdaContext | None = named.pop("ctx", None)
         run: Callable[..., R] = fn
@@ -132,6 +131,11 @@ class PoolTransactions:
             try:
                 with self.transaction(ctx) as tx:
                     value = run(tx, *args, **named)
+                    # Raised inside the block, so that what the function did before is not applied.
+                    if any(is_lazy(value) for is_lazy in _LAZY):
+                        if iscoroutine(value):
+                            value.close()  # else Python warns that it was never awaited
+                        raise UsageError("fn", fn, _EAGER)
             except TransactionCanceled as canceled:
                 if not canceled.stale or attempt == limits.TRANSACTION_TRIES:
                     raise
