@@ -14,9 +14,11 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
-from workpool_aws.adapters.items import forms, job_tallies, schedule
+from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, schedule
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
+from workpool_aws.adapters.items.spec import OUTCOMES, RETRY
+from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
@@ -159,14 +161,14 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.RETENTION): lambda chance: 1 + chance.randrange(3),
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
-    id(forms.HISTORY): _some(_attempt),
-    id(forms.RETRY): lambda chance: RetryPolicy(
+    id(HISTORY): _some(_attempt),
+    id(RETRY): lambda chance: RetryPolicy(
         2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))
     ),
-    id(forms.OUTCOMES): lambda chance: chance.choice(
+    id(OUTCOMES): lambda chance: chance.choice(
         [(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]
     ),
-    id(forms.TALLY): lambda chance: MinuteTally(
+    id(ledger_forms.TALLY): lambda chance: MinuteTally(
         since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])
     ),
     id(job_tallies.JOB_TALLIES): lambda chance: JobTallies(
@@ -174,18 +176,18 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     ),
     id(job_tallies.LABEL): lambda _: "mail.send",
     id(schedule.PAST): _some(lambda chance: PastRun(_small(chance), None, Outcome.FAILED)),
-    id(forms.ENTRIES): _entries,
-    id(forms.OWED): _some(
+    id(ledger_forms.ENTRIES): _entries,
+    id(ledger_forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
     ),
     id(forms.TEXTS): _some(lambda chance: chance.choice(TEXTS)),
-    id(forms.DEPLOYED_JOBS): _some(
+    id(ledger_forms.DEPLOYED_JOBS): _some(
         lambda chance: DeployedJob(
             "mail.send", "arn:aws:lambda:eu-west-1:123456789012:function:send"
         )
     ),
-    id(forms.DEPLOYED_LIMITS): _some(lambda chance: DeployedLimit(POOL, 5)),
-    id(forms.SHARD_MARKS): _some(
+    id(ledger_forms.DEPLOYED_LIMITS): _some(lambda chance: DeployedLimit(POOL, 5)),
+    id(ledger_forms.SHARD_MARKS): _some(
         lambda chance: ShardCursors("", _id(chance), _small(chance)), least=1
     ),
 }

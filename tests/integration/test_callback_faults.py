@@ -16,7 +16,8 @@ from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.report.claim import assignment_of
-from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Notice

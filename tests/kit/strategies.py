@@ -13,10 +13,12 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from workpool_aws.adapters.items import forms, job_tallies
+from workpool_aws.adapters.items import forms, job_tallies, ledger_forms
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.adapters.items.schedule import PAST
+from workpool_aws.adapters.items.spec import OUTCOMES, RETRY
+from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, schedule, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
@@ -109,28 +111,30 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.SECONDS): counts,
     id(forms.FLAG): st.just(True),
     id(forms.ULID): ulids,
-    id(forms.HISTORY): st.lists(attempts, max_size=3).map(tuple),
+    id(HISTORY): st.lists(attempts, max_size=3).map(tuple),
     id(PAST): st.lists(past_runs, max_size=3).map(tuple),
-    id(forms.RETRY): policies,
-    id(forms.OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
-    id(forms.OWED): st.lists(
+    id(RETRY): policies,
+    id(OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
+    id(ledger_forms.OWED): st.lists(
         st.builds(PendingCallback, ulids, times, st.integers(0, 999), st.integers(0, 999)),
         max_size=4,
     ).map(tuple),
-    id(forms.ENTRIES): st.dictionaries(
+    id(ledger_forms.ENTRIES): st.dictionaries(
         st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5
     ),
     id(forms.TEXTS): st.lists(texts, max_size=3).map(tuple),
-    id(forms.DEPLOYED_LIMITS): st.lists(
+    id(ledger_forms.DEPLOYED_LIMITS): st.lists(
         st.builds(DeployedLimit, pools, parallelism), max_size=3
     ).map(tuple),
-    id(forms.DEPLOYED_JOBS): st.lists(st.builds(DeployedJob, jobs, arns), max_size=3).map(tuple),
-    id(forms.SHARD_MARKS): st.lists(
+    id(ledger_forms.DEPLOYED_JOBS): st.lists(st.builds(DeployedJob, jobs, arns), max_size=3).map(
+        tuple
+    ),
+    id(ledger_forms.SHARD_MARKS): st.lists(
         st.builds(ShardCursors, st.just("") | ulids, st.just("") | ulids, times),
         min_size=1,
         max_size=4,
     ).map(tuple),
-    id(forms.TALLY): tallies,
+    id(ledger_forms.TALLY): tallies,
     id(job_tallies.JOB_TALLIES): st.builds(
         JobTallies,
         since=times,

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from tests.simulation.judge import Execution, Judge
 from tests.simulation.scenario import Act, Mode, Scenario, Told, scenario_of
 from tests.simulation.world import Run, simulate
-from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs, WorkId

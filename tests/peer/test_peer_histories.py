@@ -11,7 +11,7 @@ from tests.peer.history import SEEDS, SKEW_MS, Change, History, WorkChange, hist
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.pool.kick import KickReason
-from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model import events
 from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, LoopStatus, NoticeKind

@@ -56,7 +56,6 @@ from workpool_aws.adapters.wire.assignment import assignment_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.api.on_complete import OnCompleteEvent
 from workpool_aws.api.worker import Worker
-from workpool_aws.core.views.status import OutcomeName
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.engines.memory import MemoryEngine
 from workpool_aws.local.kernel.kernel import Kernel, Killed
@@ -67,7 +66,7 @@ from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Chunked, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.model.spec import Outcome
+from workpool_aws.model.spec import Outcome, OutcomeName
 
 __all__ = ["DECORATED", "Actors"]
 

@@ -18,7 +18,7 @@ from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
 from tests.simulation.recurring import ScheduleJudge
-from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
     Config,

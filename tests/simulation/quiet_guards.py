@@ -142,7 +142,7 @@ _STARTS: Final = (
     _quiet(
         "callback: a second report sends nothing",
         "WP-8",
-        "flow.report.follow_up:FollowUp._call_back",
+        "flow.report.complete:_Completion._call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
         f"{_COMPLETING}test_second_report_does_not_call_back_again",
@@ -150,7 +150,7 @@ _STARTS: Final = (
     _quiet(
         "a suspicion is of failures only",
         "WP-5",
-        "core.report.complete:decide_suspicion",
+        "core.report.suspect:decide_suspicion",
         "report.kind is not ReportKind.FAILED or ",
         "",
         "unit/core/test_complete_decision.py::test_suspicion_takes_strangers_failure_of_claimed_running_start",

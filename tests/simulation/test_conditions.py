@@ -31,12 +31,13 @@ from workpool_aws.core.report.complete import (
     decide_put_back,
     decide_report,
     decide_snooze,
-    decide_suspicion,
 )
+from workpool_aws.core.report.suspect import decide_suspicion
 from workpool_aws.core.schedule.change import as_read, dropped_by
 from workpool_aws.core.schedule.fire import decide_fire
 from workpool_aws.core.work.bulk_cancel import is_older
-from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.core.work.redrive import Redrive, decide_redrive
 from workpool_aws.model.ids import EpochMs

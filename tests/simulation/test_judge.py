@@ -8,7 +8,7 @@ import pytest
 from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id, changed
 from tests.simulation.forger import MARK
 from tests.simulation.judge import Judge
-from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
 from workpool_aws.model.messages import Assignment

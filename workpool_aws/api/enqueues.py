@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Unpack
 
 from workpool_aws.api.job import encode_batch, encode_one
 from workpool_aws.api.options import RetryableOptions, spelled_out
-from workpool_aws.api.queries import PoolQueries
+from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.model.spec import Kind
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["PoolEnqueues"]
 
 
-class PoolEnqueues(PoolQueries):
-    """Enqueues work items by kind, one or many. The base of `Workpool`."""
+class PoolEnqueues(PoolBase):
+    """Enqueues work items by kind, one or many. A part of `Workpool`."""
 
     @spelled_out(RetryableOptions)
     def enqueue_action(
@@ -153,14 +152,3 @@ class PoolEnqueues(PoolQueries):
     ) -> list[WorkId]:
         """`enqueue_mutation` for each of many arguments, on the terms of `enqueue_action_batch`."""
         return self._submit(Kind.MUTATION, ctx, target, encode_batch(args, target), options)
-
-    @abstractmethod
-    def _submit(
-        self,
-        kind: Kind,
-        ctx: LambdaContext | Transaction | None,
-        target: object,
-        args: Sequence[str],
-        options: Mapping[str, object],
-    ) -> list[WorkId]:
-        """Check and store work items with encoded arguments."""

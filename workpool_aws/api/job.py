@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller
-from workpool_aws.api.options import encode_args, read_due, read_spec
+from workpool_aws.api.spec import encode_args, read_due, read_spec
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.errors import UsageError
@@ -19,7 +19,7 @@ from workpool_aws.model.spec import Kind
 from workpool_aws.text import kind_of
 
 if TYPE_CHECKING:
-    from workpool_aws.api.options import PoolOptions
+    from workpool_aws.api.pool_options import PoolOptions
 
 __all__ = [
     "Job",
@@ -110,7 +110,8 @@ def read_job(
         raise UsageError(
             "run_at", options["run_at"], "given with each enqueue, not for all of them"
         )
-    read_spec(kind, own, options, pool=pool, caller=Caller(), find=_as_named)
+    # The deployment is not known yet.
+    read_spec(kind, own, options, pool=pool, caller=Caller(), find=lambda name, **_: name)
     read_due(options, now=EpochMs(0))
     return Job(name=own, kind=kind, options=dict(options))
 
@@ -149,9 +150,3 @@ def encode_batch(args: object, target: object) -> list[str]:
 def _encoder_of(target: object) -> Callable[[object, str], str]:
     found = job_at(target)
     return encode_args if found is None else found.encode
-
-
-def _as_named(name: str, *, field: str, decorated: bool) -> str:
-    """Returns the name itself, where the deployment is not known yet."""
-    del field, decorated
-    return name

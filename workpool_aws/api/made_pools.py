@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
 if TYPE_CHECKING:
-    from workpool_aws.api.options import PoolOptions
+    from workpool_aws.api.pool_options import PoolOptions
     from workpool_aws.ports import Store
 
 __all__ = ["MadePools"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from workpool_aws.api.caller import Caller, LambdaContext, read_caller, read_writer
-from workpool_aws.api.decorators import JobDecorator, MutationDecorator
+from workpool_aws.api.caller import Caller, LambdaContext, read_caller
+from workpool_aws.api.changes import PoolChanges
+from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
+from workpool_aws.api.id_sequence import IdSequence
 from workpool_aws.api.job import job_at, read_job
 from workpool_aws.api.made_pools import MadePools
 from workpool_aws.api.mutation import MutationWorker
@@ -21,22 +22,18 @@ from workpool_aws.api.on_complete import (
     EffectHandler,
     OnCompleteEvent,
 )
-from workpool_aws.api.options import (
-    IdSequence,
-    read_due,
-    read_log_level,
-    read_parallelism,
-    read_pool_options,
-    read_spec,
-)
+from workpool_aws.api.pool_decorators import PoolDecorators
+from workpool_aws.api.pool_options import read_log_level, read_pool_options
+from workpool_aws.api.pool_settings import PoolSettings
+from workpool_aws.api.queries import PoolQueries
 from workpool_aws.api.schedules import PoolSchedules
+from workpool_aws.api.spec import read_due, read_spec
 from workpool_aws.api.transactions import PoolTransactions
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
 from workpool_aws.core import limits
 from workpool_aws.core.proof import start_permit
-from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.core.work.enqueue import works_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.pool import configure, kick
@@ -47,17 +44,15 @@ from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind
-from workpool_aws.text import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import boto3
 
-    from workpool_aws.api.options import LogLevel
+    from workpool_aws.api.pool_options import LogLevel
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
-    from workpool_aws.model.loop import Config
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.spec import Spec
     from workpool_aws.ports import Ports, Store
@@ -76,7 +71,15 @@ _RETRY: Final = RetryPolicy()
 _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 
 
-class Workpool(PoolSchedules, PoolTransactions):
+class Workpool(
+    PoolEnqueues,
+    PoolQueries,
+    PoolChanges,
+    PoolSchedules,
+    PoolTransactions,
+    PoolSettings,
+    PoolDecorators,
+):
     """One pool of a table: enqueues and reads work items, and decorates their functions.
 
     Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the
@@ -125,7 +128,7 @@ class Workpool(PoolSchedules, PoolTransactions):
         session: boto3.Session | None = None,
         ports: Ports | None = None,
     ) -> None:
-        self._options = read_pool_options(
+        options = read_pool_options(
             table=table,
             name=name,
             max_parallelism=max_parallelism,
@@ -138,121 +141,14 @@ class Workpool(PoolSchedules, PoolTransactions):
             isinstance(session, type | ModuleType) or not callable(getattr(session, "client", None))
         ):
             raise UsageError("session", session, "a boto3.Session, or None (boto3's own choice)")
-        super().__init__(table, name, Connection(session=session, ports=ports, log_level=level))
+        super().__init__(options, Connection(session=session, ports=ports, log_level=level))
         self._limit_is_explicit = max_parallelism is not _PARALLELISM
         self._ids = IdSequence()
         self._lock = ForkSafeLock()
         self._registered_in: Store | None = None
         self._epoch_seen: tuple[Store, int] | None = None
         self._retry_is_known = True
-        _made.add(self, self._options, None if ports is None else ports.store)
-
-    def configure(
-        self,
-        ctx: LambdaContext | None,
-        *,
-        max_parallelism: int | None = None,
-        paused: bool | None = None,
-        reset: bool = False,
-    ) -> PoolConfig:
-        """Override the limit that programs and the deployment set.
-
-        When this returns, no new start exceeds the limit.
-
-        Running work items are unaffected.
-
-            >>> from workpool_aws.local import LocalCloud
-            >>> with LocalCloud() as cloud:
-            ...     pool = cloud.workpool("email", max_parallelism=10)
-            ...     pool.configure(None, max_parallelism=2).max_parallelism
-            ...     pool.configure(None, paused=True).paused
-            ...     pool.configure(None, reset=True).max_parallelism
-            2
-            True
-            10
-
-        Args:
-            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
-            max_parallelism: 0 to 500. `None` leaves the limit as it is.
-            paused: `True` starts nothing, and goes on accepting. `False` resumes. `None` leaves it
-                as it is.
-            reset: Drops the whole override first.
-
-        Raises:
-            UsageError: A value is not allowed, or no change was given. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer. The change may or may not hold; repeating it
-                does no harm.
-        """
-        caller = read_writer(ctx)
-        if max_parallelism is not None:
-            read_parallelism(max_parallelism)
-        if paused is not None and not isinstance(paused, bool):
-            raise UsageError("paused", paused, "True, False, or None (as it is)")
-        if not isinstance(reset, bool):
-            raise UsageError("reset", reset, "True or False")
-        if max_parallelism is None and paused is None and not reset:
-            raise UsageError("max_parallelism", NOTHING, "given, or else paused or reset")
-        changed = configure.override(
-            self._ports,
-            self.name,
-            max_parallelism=max_parallelism,
-            paused=paused,
-            reset=reset,
-            by=caller.name,
-        )
-        return self._config_of(changed)
-
-    def config(self, ctx: LambdaContext | None) -> PoolConfig:
-        """The limit in force and its source.
-
-        In a pool without a stored limit, the base is that of this object.
-
-        Raises:
-            UsageError: `ctx` is no context.
-            StoreUnavailable: DynamoDB did not answer.
-        """
-        read_caller(ctx)
-        return self._config_of(configure.load(self._ports, self.name))
-
-    @property
-    def action(self) -> JobDecorator:
-        """Make a function a worker, the Lambda handler that runs it for a pool and reports.
-
-        The worker also enqueues itself, in this pool: see `JobHandle`. Its job has the function's
-        name, or the `name` that is given. The options of `RetryableOptions`, except `run_at`, are
-        defaults of its enqueues.
-
-        Pydantic validates the arguments by the function's signature. A parameter annotated `Work`
-        receives the handle of the attempt. The plain function stays at `.function`.
-
-        Table and pool of a report come from the event, so one function may serve many pools. An
-        event without an assignment is validated, run and answered directly.
-
-            >>> from workpool_aws import Workpool
-            >>> pool = Workpool("my-table")
-            >>> @pool.action
-            ... def send_email(to: str, template: str = "welcome") -> dict[str, str]:
-            ...     return {"to": to, "template": template}
-            >>> send_email.function("a@example.com")
-            {'to': 'a@example.com', 'template': 'welcome'}
-            >>> @pool.action(name="sms.send", retry=True)
-            ... def send_sms(to: str) -> None: ...
-            >>> send_sms.job.name
-            'sms.send'
-
-        Raises:
-            UsageError: The function is async, a generator or a class, or has parameters that cannot
-                be given by name. Or the name or an option is not allowed.
-        """
-        return JobDecorator(partial(self._make_worker, Kind.ACTION))
-
-    @property
-    def query(self) -> JobDecorator:
-        """As `action`, for a function that only reads.
-
-        Its job's enqueues are queries, which are retried by default.
-        """
-        return JobDecorator(partial(self._make_worker, Kind.QUERY))
+        _made.add(self, options, None if ports is None else ports.store)
 
     @overload
     def on_complete(self, function: Callable[[OnCompleteEvent], R], /) -> CallbackHandler[R]: ...
@@ -334,42 +230,6 @@ class Workpool(PoolSchedules, PoolTransactions):
             UsageError: One is no decorated function, or two have one name.
         """
         return JobFunction(handlers, connect=self._connect)
-
-    @property
-    def mutation(self) -> MutationDecorator:
-        """As `action`, for a function whose whole effect is one transaction [WP-15].
-
-        A parameter annotated `Transaction` receives it. The commit is at the same time the success
-        of the work item, so the effect happens once, however often the function runs. The function
-        must have no other effect. It runs again in place while what it read has changed, and by the
-        retry policy when it raises. Its job's enqueues are mutations.
-
-            >>> import boto3
-            >>> from workpool_aws import Transaction
-            >>> from workpool_aws.local import LocalCloud
-            >>> with LocalCloud() as cloud:
-            ...     accounts = boto3.resource("dynamodb").create_table(
-            ...         TableName="accounts",
-            ...         BillingMode="PAY_PER_REQUEST",
-            ...         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            ...         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            ...     )
-            ...     pool = cloud.workpool()
-            ...
-            ...     @pool.mutation
-            ...     def pay_in(tx: Transaction, account: str, cents: int) -> None:
-            ...         tx.update("accounts", {"id": account}, add={"cents": cents})
-            ...
-            ...     pay_in_arn = cloud.function(pay_in)
-            ...     work_id = pay_in.enqueue(None, account="ann", cents=250)
-            ...     cloud.run_until_idle()
-            ...     int(accounts.get_item(Key={"id": "ann"})["Item"]["cents"])
-            250
-
-        Raises:
-            UsageError: As `action`.
-        """
-        return MutationDecorator(partial(self._make_worker, Kind.MUTATION))
 
     def _make_worker(
         self,
@@ -461,9 +321,6 @@ class Workpool(PoolSchedules, PoolTransactions):
             by=caller.name,
         )
         self._registered_in = ports.store
-
-    def _config_of(self, config: Config | None) -> PoolConfig:
-        return config_of(config, max_parallelism_default=self._options.max_parallelism)
 
     def _make_work(self, ports: Ports, assignment: Assignment, context: object) -> Work:
         pool = self._pool_of(ports, assignment.pool, assignment.retention_s)

@@ -1,13 +1,14 @@
-"""`PoolQueries`, the half of `Workpool` that reads and changes enqueued work items."""
+"""`PoolQueries`, the part of `Workpool` that reads enqueued work items."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from workpool_aws.api.caller import checked_id, read_caller, read_writer
+from workpool_aws.api.caller import checked_id, read_caller
 from workpool_aws.api.job_filter import read_filter
+from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.core.views.job_stats import job_stats_event
 from workpool_aws.core.views.listing import (
     ListOrder,
@@ -19,14 +20,11 @@ from workpool_aws.core.views.stats import Stats, check_by_job, check_window, sta
 from workpool_aws.core.views.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.pool import configure
-from workpool_aws.flow.reading import load_works
 from workpool_aws.flow.views import status
 from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
 from workpool_aws.flow.views.why import load_whys
-from workpool_aws.flow.work import bulk_cancel as cancel_all
-from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
 from workpool_aws.model.payload import Part
 
 if TYPE_CHECKING:
@@ -34,36 +32,15 @@ if TYPE_CHECKING:
     from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.views.details import PoolSummary, WorkDetails
     from workpool_aws.core.views.why.answer import Why
-    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.work import WorkItem
-    from workpool_aws.ports import Ports
 
 __all__ = ["PoolQueries"]
 
 _WINDOW: Final = timedelta(minutes=5)
 
 
-class PoolQueries:
-    """Reads and changes the work items that a pool already has. The base of `Workpool`."""
-
-    def __init__(self, table: str, name: str, connect: Callable[[str], Ports]) -> None:
-        self._table = table
-        self._name = name
-        self._connect = connect
-
-    @property
-    def table(self) -> str:
-        """The DynamoDB table."""
-        return self._table
-
-    @property
-    def name(self) -> str:
-        """The pool's name within its table."""
-        return self._name
-
-    @property
-    def _ports(self) -> Ports:
-        return self._connect(self._table)
+class PoolQueries(PoolBase):
+    """Reads the work items that a pool already has. A part of `Workpool`."""
 
     def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
         """The state of a work item, by a strong read of every write acknowledged before.
@@ -199,25 +176,6 @@ class PoolQueries:
         read_caller(ctx)
         return load_whys(self._ports, self.name, _checked_ids(ids))
 
-    def cancel_all(self, ctx: LambdaContext | None) -> None:
-        """Cancel everything that was enqueued in this pool before this call.
-
-        When it returns, none of it starts any more.
-
-        The call makes three small writes, whatever the backlog. The loop then cancels the work
-        items one by one, about a thousand a second, each with its callback as after `cancel`. Until
-        the loop reaches it, a work item is `pending` with `cancel_requested`. Running work items
-        get a request, as by `cancel`, and one that was about to start may still run. Work items
-        enqueued after the call are not affected; those enqueued during the call may be.
-
-        Raises:
-            UsageError: `ctx` is no context. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the
-                call does no harm.
-        """
-        caller = read_writer(ctx)
-        cancel_all.cancel_all(self._ports, self.name, by=caller.name)
-
     def list(
         self,
         ctx: LambdaContext | None,
@@ -270,75 +228,6 @@ class PoolQueries:
         wanted = read_filter(lambda: self._ports, fn)
         listing = check_listing(state=state, fn=wanted, order=order, limit=limit, after=after)
         return list_works(self._ports, self.name, listing)
-
-    def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
-        """Enqueue a failed work item again: same function, arguments and policy, due now.
-
-        The failed work item keeps its outcome and leaves the dead letters; it and the new one name
-        each other. This happens once. A second call makes nothing, and returns the id of the work
-        item that the first call made.
-
-        A work item with a dead callback does not run again. Its callback is delivered again, with
-        all its tries, and the call returns its own id. If the work item failed for good as well, it
-        stays among the dead letters for that, and a further call makes a new work item.
-
-            >>> from workpool_aws.local import LocalCloud
-            >>> def fragile(event, context):
-            ...     raise ConnectionError("no route")
-            >>> with LocalCloud() as cloud:
-            ...     pool = cloud.workpool()
-            ...     failed = pool.enqueue_action(None, cloud.function(fragile), {})
-            ...     cloud.run_until_idle()
-            ...     again = pool.redrive(None, failed)
-            ...     (
-            ...         again == pool.redrive(None, failed),
-            ...         pool.show(None, again).status.redrive_of == failed,
-            ...     )
-            (True, True)
-
-        Raises:
-            NotFound: No work item of this id is known; it may be past its retention.
-            UsageError: The work item neither failed for good nor has a dead callback. Nothing was
-                made.
-            StoreUnavailable: DynamoDB did not answer. The work item may or may not be redriven;
-                repeating the call does no harm. For a work item that both failed and has a dead
-                callback, `status` shows which of the two was redriven.
-        """
-        caller = read_writer(ctx)
-        return redrive(self._ports, self.name, checked_id("work_id", work_id), origin=caller.origin)
-
-    def redrive_all(
-        self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
-    ) -> int:
-        """Redrive every dead letter, or those of one job or function, each as `redrive` does.
-
-        Returns their number. `fn` is as in `list`.
-
-        A work item that dies during the call, or died a moment before, may be left for the next
-        call. So is a failure whose callback was dead as well.
-
-        Raises:
-            UsageError: `ctx` is no context, or `fn` no job, name or ARN. Nothing was made.
-            StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call
-                redrives the others.
-        """
-        caller = read_writer(ctx)
-        found = self._dead_letters(fn)
-        return redrive_each(self._ports, self.name, [*found], origin=caller.origin)
-
-    def count_dead_letters(
-        self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
-    ) -> int:
-        """The number of dead letters that `redrive_all` would redrive now.
-
-        Reads each dead letter, from an index that may lag behind by a second or so.
-
-        Raises:
-            UsageError: `ctx` is no context, or `fn` no job, name or ARN.
-            StoreUnavailable: DynamoDB did not answer.
-        """
-        read_caller(ctx)
-        return len(self._dead_letters(fn))
 
     def is_known(self, ctx: LambdaContext | None) -> bool:
         """True for a pool that had work once, or was given a limit.
@@ -428,15 +317,6 @@ class PoolQueries:
         emit(stats_event(self.name, stats, window_ms=window_ms))
         for job, figures in stats.jobs.items():
             emit(job_stats_event(self.name, job, figures, window_ms=window_ms))
-
-    def _dead_letters(self, fn: object) -> Sequence[WorkId]:
-        wanted = read_filter(lambda: self._ports, fn)
-        return dead_letters(
-            self._ports, self.name, lambda work: wanted is None or wanted.admits(work.spec)
-        )
-
-    def _load(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
-        return load_works(self._ports, self.name, ids)
 
     def _load_shown(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
         return status.as_shown(self._ports, self.name, self._load(ids))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from workpool_aws.api.caller import read_caller, read_writer
-from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.options import RetryableOptions
+from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.api.timing import TimingOptions, read_definition, read_schedule_name
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
@@ -25,13 +24,11 @@ from workpool_aws.model.spec import Kind
 from workpool_aws.text import kind_of
 
 if TYPE_CHECKING:
-    from workpool_aws.api.caller import Caller, LambdaContext
+    from workpool_aws.api.caller import LambdaContext
     from workpool_aws.api.handle import JobHandle
     from workpool_aws.core.schedule.change import Definition
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.model.schedule import ScheduleItem
-    from workpool_aws.model.spec import Spec
-    from workpool_aws.ports import Ports, Store
 
 __all__ = ["PoolSchedules", "ScheduleDefinition", "ScheduleOptions"]
 
@@ -56,8 +53,8 @@ class ScheduleDefinition(ScheduleOptions, total=False):
 _OPTIONS: Final = tuple(each for each in ScheduleOptions.__annotations__ if each not in _TIMES)
 
 
-class PoolSchedules(PoolEnqueues):
-    """Makes, changes and shows schedules. A base of `Workpool`."""
+class PoolSchedules(PoolBase):
+    """Makes, changes and shows schedules. A part of `Workpool`."""
 
     def schedule(
         self,
@@ -240,20 +237,6 @@ class PoolSchedules(PoolEnqueues):
         if item is None:
             raise NotFound.of_schedule(name, self.name)
         return as_views(self._ports, [item])[0]
-
-    @abstractmethod
-    def _checked_spec(
-        self, kind: Kind, caller: Caller, target: object, options: Mapping[str, object]
-    ) -> Spec:
-        """Check the target and options of an enqueue."""
-
-    @abstractmethod
-    def _register_once(self, ports: Ports, caller: Caller) -> None:
-        """Register the pool and its base, once a process."""
-
-    @abstractmethod
-    def _epoch_in(self, store: Store) -> int:
-        """Return the epoch of the pool, as far as this object knows."""
 
 
 def _check_names(options: Mapping[str, object]) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.adapters.guests.expressions import Guard
     from workpool_aws.api.caller import Caller
-    from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.core.work.end import CancelAnswer
     from workpool_aws.model.actions import GuestPlace
     from workpool_aws.model.work import WorkItem
     from workpool_aws.model.writes import Put, Update
@@ -380,7 +380,8 @@ class Transaction:
         self._settle(self._send(draft))
 
     def _draft(self, anchor: tuple[Update | Put, ...]) -> Draft:
-        size = self._guests.size_bytes + sum(map(_size_of, self._works))
+        payloads = [each for work in self._works for each in (work.spec.args, work.spec.context)]
+        size = self._guests.size_bytes + sum(len(inline_text(each) or "") for each in payloads)
         if size > limits.TRANSACTION_BYTES_MAX:
             allowed = f"at most {limits.TRANSACTION_BYTES_MAX} bytes"
             raise UsageError("transaction", Words(f"one of {size} bytes"), allowed)
@@ -469,7 +470,3 @@ class Transaction:
 def _here() -> tuple[int, int]:
     # A forked child has a copy of the transaction, and the same thread id as its parent.
     return os.getpid(), threading.get_ident()
-
-
-def _size_of(work: WorkItem) -> int:
-    return sum(len(inline_text(each) or "") for each in (work.spec.args, work.spec.context))

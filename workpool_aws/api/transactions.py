@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from inspect import isasyncgen, iscoroutine, isgenerator
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
@@ -10,6 +9,7 @@ from workpool_aws.api.anchored import AnchoredTransaction
 from workpool_aws.api.caller import checked_id, read_caller, read_writer, refuse_beside
 from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.options import RetryableOptions, spelled_out
+from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.api.prepared import Prepared, prepared
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import timer_of
@@ -23,12 +23,11 @@ from workpool_aws.model.spec import Kind
 from workpool_aws.text import Words, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.api.handle import JobHandle
-    from workpool_aws.core.work.cancel import CancelAnswer
-    from workpool_aws.ports import Ports
+    from workpool_aws.core.work.end import CancelAnswer
 
 __all__ = ["PoolTransactions"]
 
@@ -40,23 +39,8 @@ _EAGER: Final = "a plain function (a call that returns a coroutine or generator 
 _TIMER: Final = "get_remaining_time_in_millis"
 
 
-class PoolTransactions:
-    """Commits enqueues and cancels together with actions on users' tables. A base of `Workpool`."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """The pool's name within its table."""
-
-    @property
-    @abstractmethod
-    def table(self) -> str:
-        """The DynamoDB table."""
-
-    @property
-    @abstractmethod
-    def _ports(self) -> Ports:
-        """The ports of the table."""
+class PoolTransactions(PoolBase):
+    """Commits enqueues and cancels together with actions on users' tables. A part of `Workpool`."""
 
     def transaction(self, ctx: LambdaContext | None, *, receipt: bool = True) -> Transaction:
         """Open a transaction: all that its block asks for is applied together, or none of it.
@@ -239,17 +223,6 @@ class PoolTransactions:
             flow.follow_up(self._ports, applied)
         except StoreUnavailable as error:
             raise NotKicked(f"applied, but the loop could not be notified: {error}") from error
-
-    @abstractmethod
-    def _submit(
-        self,
-        kind: Kind,
-        ctx: LambdaContext | Transaction | None,
-        target: object,
-        args: Sequence[str],
-        options: Mapping[str, object],
-    ) -> list[WorkId]:
-        """Check and store work items with encoded arguments."""
 
     @overload
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.model.names import label_of
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
     from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["CallbackSpec", "Kind", "Outcome", "Spec"]
+__all__ = ["CallbackSpec", "Kind", "Outcome", "OutcomeName", "Spec"]
+
+OutcomeName = Literal["success", "failed", "canceled"]
+"""The values of `Outcome`, as type checkers see them in public values."""
 
 
 class Kind(StrEnum):

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
-from workpool_aws.api.options import RETRY_ALLOWED, encode_args, read_target
+from workpool_aws.api.spec import RETRY_ALLOWED, encode_args
+from workpool_aws.api.targets import read_target
 from workpool_aws.core.callback.targets import is_decorated
 from workpool_aws.errors import TaskNotStarted, UsageError
 from workpool_aws.executor.records import Task, name_of

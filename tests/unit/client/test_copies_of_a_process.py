@@ -18,7 +18,7 @@ import pytest
 from workpool_aws import incarnation
 from workpool_aws.adapters.aws.clients import aws_ports
 from workpool_aws.adapters.system import SystemEntropy
-from workpool_aws.api.options import IdSequence
+from workpool_aws.api.id_sequence import IdSequence
 from workpool_aws.incarnation import ForkSafeLock, PerIncarnation
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, make_ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workpool_aws.api.options import IdSequence
+from workpool_aws.api.id_sequence import IdSequence
 from workpool_aws.model.ids import EpochMs
 
 DUE = EpochMs(1_800_000_000_000)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment
 from tests.unit.core.test_complete_decision import stored_after
-from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
 from workpool_aws.core.loop.recover import lost_report
 from workpool_aws.core.report.complete import (
@@ -198,11 +198,11 @@ def test_history_keeps_five_entries_and_stays_small_for_any_error(
         work = replace(
             work, history=change["history"], attempts_made=work.attempts_made + (report is FAILED)
         )
-        stored = forms.HISTORY.encode(work.history)
+        stored = HISTORY.encode(work.history)
         assert isinstance(stored, list)
         assert len(stored) <= limits.ATTEMPTS_KEPT
         assert sum(len(text.encode()) for text in stored) <= limits.ATTEMPTS_BYTES_MAX
-        read = forms.HISTORY.decode(stored)
+        read = HISTORY.decode(stored)
         assert read == tuple(
             replace(each, error_type=(each.error_type or "").replace(":", ".") or None)
             for each in work.history
@@ -238,4 +238,4 @@ def test_error_that_was_cut_is_marked_and_older_ones_are_shorter() -> None:
 def test_damaged_history_is_refused(damaged: object) -> None:
     """[WP-12]"""
     with pytest.raises(ValueError):  # noqa: PT011 - one meaning
-        forms.HISTORY.decode(damaged)
+        HISTORY.decode(damaged)

@@ -41,7 +41,8 @@ from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import settle
 from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
 from workpool_aws.core.watchdog.watch import callback_is_overdue
-from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Entry,

@@ -13,7 +13,8 @@ from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, overdue_expiries, packed
 from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
-from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.payload import Chunk, Chunked, Inline, Part
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef

@@ -26,11 +26,11 @@ from workpool_aws.core.report.complete import (
     counted_outcome,
     decide_put_back,
     decide_report,
-    decide_suspicion,
     must_cancel,
     never_delivered,
     what_stands,
 )
+from workpool_aws.core.report.suspect import decide_suspicion
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import inline_text

@@ -16,9 +16,10 @@ from workpool_aws.core.report.complete import (
     decide_put_back,
     decide_report,
     decide_snooze,
-    decide_suspicion,
 )
-from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.report.suspect import decide_suspicion
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.work import State, WorkItem

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from workpool_aws.adapters.items import forms, job_tallies, keys
+from workpool_aws.adapters.items import forms, job_tallies, keys, ledger_forms
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
@@ -218,7 +218,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         ref=MinuteReportRef,
         key=keys.ByMinute(PartitionKind.REPORTS),
         fields={
-            "tally": Field("ta", forms.TALLY),
+            "tally": Field("ta", ledger_forms.TALLY),
             "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
         },
@@ -246,11 +246,11 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "holder": Field("h", forms.TEXT),
             "generation": Field("g", forms.GENERATION),
             "version": Field("v", forms.GENERATION),
-            "entries": Field("en", forms.ENTRIES),
-            "shards": Field("sh", forms.SHARD_MARKS),
-            "callbacks": Field("cb", forms.OWED, absent=()),
+            "entries": Field("en", ledger_forms.ENTRIES),
+            "shards": Field("sh", ledger_forms.SHARD_MARKS),
+            "callbacks": Field("cb", ledger_forms.OWED, absent=()),
             "committed_by": Field("by", forms.TEXT, absent=None),
-            "tally": Field("ta", forms.TALLY, absent=None),
+            "tally": Field("ta", ledger_forms.TALLY, absent=None),
             "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
             "epoch": Field("ep", forms.COUNT, absent=0),
         },
@@ -292,8 +292,8 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "schedule_group": Field("grp", forms.TEXT, absent=None),
             "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
             "acknowledging": Field("ack", forms.TEXTS, absent=()),
-            "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
-            "jobs": Field("jobs", forms.DEPLOYED_JOBS, absent=()),
+            "limits": Field("lim", ledger_forms.DEPLOYED_LIMITS, absent=()),
+            "jobs": Field("jobs", ledger_forms.DEPLOYED_JOBS, absent=()),
             "version": Field("v", forms.GENERATION, absent=0),
             "replaced": Field("rep", forms.TEXTS, absent=()),
             "replaced_at": Field("ra", forms.MOMENT, absent=None),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.field import Field
-from workpool_aws.adapters.items.work import SPEC_FIELDS, flatten_spec, spec_of
+from workpool_aws.adapters.items.spec import SPEC_FIELDS, flatten_spec, spec_of
 from workpool_aws.core import limits
 from workpool_aws.core.schedule.timing import spelled, zone_of
 from workpool_aws.model.ids import EpochMs

@@ -5,40 +5,101 @@ Conditions and updates name these fields. A new one is a row here.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.attributes import DEAD_KEY, TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
+from workpool_aws.adapters.items.forms import (
+    FieldCodec,
+    list_of,
+    matched,
+    read_text,
+    read_whole,
+    read_work_moment,
+    write_base36,
+)
+from workpool_aws.adapters.items.spec import OF_PAYLOADS, SPEC_FIELDS, flatten_spec, spec_of
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.payload import Part, payload_of, stored_fields
-from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
-from workpool_aws.model.work import CallbackState, State, WorkItem
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, CallbackState, PastAttempt, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SPEC_FIELDS", "WORK_FIELDS", "flatten_spec", "flatten_work", "spec_of", "work_of"]
+    from workpool_aws.adapters.items.forms import Value
 
-SPEC_FIELDS: Final[Mapping[str, Field]] = {
-    "target": Field("fn", forms.TEXT),
-    "args": Field("a", forms.TEXT, absent=None),
-    "args_chunks": Field("ac", forms.CHUNKS, absent=None),
-    "kind": Field("k", forms.choice(Kind)),
-    "retry": Field("rp", forms.RETRY, absent=None),
-    "claimed": Field("cl", forms.FLAG, absent=False),
-    "retention_s": Field("keep", forms.RETENTION, absent=None),
-    "job": Field("j", forms.TEXT, absent=None),
-    "schedule": Field("sc", forms.TEXT, absent=None),
-    "awaited": Field("aw", forms.FLAG, absent=False),
-    "expires_after_ms": Field("xa", forms.EXPIRY, absent=None),
-    "origin": Field("ln", forms.TEXT, absent=None),
-    "callback_target": Field("oc", forms.TEXT, absent=None),
-    "context": Field("cx", forms.TEXT, absent=None),
-    "context_chunks": Field("cc", forms.CHUNKS, absent=None),
-    "callback_outcomes": Field("cf", forms.OUTCOMES, absent=()),
-    "callback_job": Field("oj", forms.TEXT, absent=None),
-}
-"""The fields of what was asked for."""
+__all__ = ["HISTORY", "WORK_FIELDS", "flatten_work", "work_of"]
+
+
+class _Attempt:
+    """`number:started:took:end:error type:error`, times in base 36."""
+
+    _PARTS: Final = 6
+    _LETTERS: Final = {
+        AttemptEnd.SUCCESS: "s",
+        AttemptEnd.FAILED: "f",
+        AttemptEnd.CANCELED: "c",
+        AttemptEnd.SNOOZED: "z",
+        AttemptEnd.NEVER_DELIVERED: "n",
+    }
+    _ENDS: Final = {letter: end for end, letter in _LETTERS.items()}
+    _NUMBER: Final = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
+
+    @classmethod
+    def encode(cls, attempt: PastAttempt) -> str:
+        started = write_base36(attempt.started_at)
+        took = write_base36(attempt.ended_at - attempt.started_at)
+        # A class's name has no colon, and the text comes last.
+        error_type = (attempt.error_type or "").replace(":", ".")
+        head = f"{attempt.number}:{started}:{took}:{cls._LETTERS[attempt.outcome]}"
+        text = f"{head}:{error_type}:{read_text(attempt.error or '')}"
+        cls.decode(text)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> PastAttempt:
+        text = read_text(value)
+        parts = text.split(":", cls._PARTS - 1)
+        if (
+            len(parts) != cls._PARTS
+            or len(text) > limits.ATTEMPTS_BYTES_MAX
+            or parts[3] not in cls._ENDS
+        ):
+            raise ValueError("not of the expected form")
+        number, started, took = (
+            int(matched(cls._NUMBER, part).group(), base)
+            for part, base in zip(parts, (10, 36, 36), strict=False)
+        )
+        return PastAttempt(
+            # the attempt after as many as can be read
+            number=read_whole(number, below=limits.STORED_STARTS_BELOW + 1),
+            started_at=EpochMs(read_work_moment(started)),
+            ended_at=EpochMs(read_work_moment(started + took)),
+            outcome=cls._ENDS[parts[3]],
+            error_type=parts[4] or None,
+            error=parts[5] or None,
+        )
+
+    @classmethod
+    def encode_all(cls, attempts: tuple[PastAttempt, ...]) -> Value:
+        texts = [cls.encode(attempt) for attempt in attempts]
+        size = sum(len(text.encode()) for text in texts)
+        if size > limits.ATTEMPTS_BYTES_MAX or len(texts) > limits.ATTEMPTS_KEPT:
+            raise ValueError("more than is kept of attempts")
+        return texts
+
+
+_ATTEMPTS: Final = list_of(
+    FieldCodec("an attempt", _Attempt.encode, _Attempt.decode),
+    "a list of attempts",
+    at_most=limits.ATTEMPTS_KEPT,
+)
+HISTORY: Final = replace(_ATTEMPTS, encode=_Attempt.encode_all)
 
 _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "state": Field("s", forms.choice(State)),
@@ -48,7 +109,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "starts": Field("st", forms.STARTS),
     "undelivered": Field("un", forms.STARTS),
     "snoozes": Field("sn", forms.STARTS, absent=0),
-    "history": Field("h", forms.HISTORY, absent=()),
+    "history": Field("h", HISTORY, absent=()),
     "refused_since": Field("ref", forms.WORK_MOMENT, absent=None),
     "started_by": Field("by", forms.TEXT, absent=None),
     "started_at": Field("at", forms.WORK_MOMENT, absent=None),
@@ -76,13 +137,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
 
 WORK_FIELDS: Final[Mapping[str, Field]] = {**SPEC_FIELDS, **_OWN_FIELDS}
 
-_OF_PAYLOADS: Final = frozenset(name for part in Part for name in stored_fields(part, None))
-_OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes", "callback_job"})
-_SPEC_PLAIN: Final = tuple(
-    name for name in SPEC_FIELDS if name not in _OF_PAYLOADS and name not in _OF_CALLBACK
-)
-"""Fields that are attributes of the spec itself."""
-_OWN_PLAIN: Final = tuple(name for name in _OWN_FIELDS if name not in _OF_PAYLOADS)
+_OWN_PLAIN: Final = tuple(name for name in _OWN_FIELDS if name not in OF_PAYLOADS)
 """Fields that are attributes of the work item itself."""
 
 
@@ -95,18 +150,6 @@ def flatten_work(work: WorkItem) -> Mapping[str, object]:
     }
 
 
-def flatten_spec(spec: Spec) -> Mapping[str, object]:
-    """Returns the values of a spec's fields."""
-    return {
-        **{name: getattr(spec, name) for name in _SPEC_PLAIN},
-        **stored_fields(Part.ARGS, spec.args),
-        "callback_target": spec.callback_target,
-        **stored_fields(Part.CONTEXT, spec.context),
-        "callback_outcomes": spec.callback_outcomes,
-        "callback_job": spec.callback_job,
-    }
-
-
 def work_of(values: Mapping[str, Any]) -> WorkItem:
     """Returns the work item of these names and values. Raises ValueError as `spec_of` does."""
     return WorkItem(
@@ -115,31 +158,4 @@ def work_of(values: Mapping[str, Any]) -> WorkItem:
         spec=spec_of(values),
         result=payload_of(values["result"], values["result_chunks"]),
         **{name: values[name] for name in _OWN_PLAIN},
-    )
-
-
-def spec_of(values: Mapping[str, Any]) -> Spec:
-    """Returns the spec of these values.
-
-    A context or outcomes without a target ask for nothing, and are left out.
-
-    Raises ValueError: with no arguments it could not run, with some both in its item and in chunks
-    it would be open which hold.
-    """
-    args = payload_of(values["args"], values["args_chunks"])
-    if args is None or None not in (values["args"], values["args_chunks"]):
-        place = "missing" if args is None else "here and in chunks"
-        raise ValueError(f"{SPEC_FIELDS['args'].attribute} (args): {place}")
-    callback = None
-    if values["callback_target"] is not None:
-        callback = CallbackSpec(
-            target=values["callback_target"],
-            context=payload_of(values["context"], values["context_chunks"]),
-            outcomes=values["callback_outcomes"],
-            job=values["callback_job"],
-        )
-    return Spec(
-        args=args,
-        callback=callback,
-        **{name: values[name] for name in _SPEC_PLAIN},
     )

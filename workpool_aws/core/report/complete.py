@@ -10,7 +10,8 @@ Two kinds of report need more than the number:
   holds [WP-14].
 * A failure of a *claimed* work item that does not come from the claimer may be a duplicate
   delivery's. It counts only if the start is unclaimed, or with the claimer's token, or after the
-  claim's deadline. Until then it is a suspicion, which recovery uses if no better report arrives.
+  claim's deadline. Until then it is a suspicion (`suspect.py`), which recovery uses if no better
+  report arrives.
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ __all__ = [
     "decide_put_back",
     "decide_report",
     "decide_snooze",
-    "decide_suspicion",
     "must_cancel",
     "never_delivered",
     "snoozed_too_often",
@@ -294,41 +294,6 @@ def _guard(
     if report.claim is not None:
         return (proven, Either((unclaimed, Is("claim", report.claim))))
     return (proven, Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))))
-
-
-def decide_suspicion(
-    a: Assignment, current: WorkItem | Unreadable | None, report: Report
-) -> Update | None:
-    """Keeps a failure that does not count yet; `None` means that there is nothing to keep.
-
-    The start is claimed, and the sender may be a duplicate.
-    """
-    if (
-        report.kind is not ReportKind.FAILED
-        or report.claim is not None
-        or not isinstance(current, WorkItem)
-    ):
-        return None
-    if (
-        current.state is not State.RUNNING
-        or current.starts != a.start
-        or current.proof != a.proof
-        or current.claim is None
-    ):
-        return None
-    text = None if report.error is None else kept_text(report.error)
-    changes = {
-        **entering(Move.SUSPECT),
-        "suspected_type": report.error_type or "no_report",
-        "suspected_error": text,
-    }
-    return Update(
-        ref=WorkRef(a.pool, a.work_id),
-        set=changes,
-        condition=this_start(
-            Move.SUSPECT, a.start, Is("proof", a.proof), Is("claim", current.claim)
-        ),
-    )
 
 
 def decide_put_back(

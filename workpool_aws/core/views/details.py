@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.core.views.listing import ListedWork, listed
-from workpool_aws.core.views.status import OutcomeName, PoolConfig, config_of
+from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.model.loop import Config, LoopStatus
 from workpool_aws.model.payload import Chunked, Part, Payload, chunk_count, inline_text
-from workpool_aws.model.spec import Outcome
+from workpool_aws.model.spec import Outcome, OutcomeName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

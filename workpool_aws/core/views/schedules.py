@@ -13,9 +13,9 @@ from workpool_aws.core.views.instants import instant
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workpool_aws.core.views.status import OutcomeName
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.schedule import ScheduleItem
+    from workpool_aws.model.spec import OutcomeName
     from workpool_aws.model.work import WorkItem
 
 __all__ = ["Schedule", "schedule_view"]

@@ -10,7 +10,7 @@ from workpool_aws.core.report.history import attempts_of, last_error_of
 from workpool_aws.core.views.instants import instant
 from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
 from workpool_aws.model.payload import inline_text
-from workpool_aws.model.spec import Outcome
+from workpool_aws.model.spec import Outcome, OutcomeName
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ else:
     V_co = TypeVar("V_co", covariant=True)
 
 StateName = Literal["pending", "running", "finished", "unknown"]
-OutcomeName = Literal["success", "failed", "canceled"]
 CallbackName = Literal["pending", "sent", "delivered", "dead"]
 AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_delivered"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core.lifecycle import Move, entering
-from workpool_aws.core.work.end import EndWrite, end_pending, only_where
+from workpool_aws.core.work.end import CancelAnswer, CancelWrite, end_pending, only_where
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
@@ -16,28 +14,7 @@ from workpool_aws.model.writes import Condition, Update
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
 
-__all__ = ["CancelAnswer", "CancelWrite", "decide_cancel"]
-
-
-class CancelAnswer(StrEnum):
-    """Answers to a cancel."""
-
-    CANCELED = "canceled"
-    """It never starts again [WP-7]."""
-    REQUESTED = "requested"
-    """It is running and will not be interrupted, and no further attempt follows [WP-7]. If it still
-    succeeds, it is a success."""
-    FINISHED = "finished"
-    """It had finished, and nothing changed."""
-    UNKNOWN = "unknown"
-    """It is unknown, and nothing changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelWrite(EndWrite):
-    """Write this; if it succeeds, return the answer."""
-
-    answer: CancelAnswer
+__all__ = ["decide_cancel"]
 
 
 def decide_cancel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import after_finish, expiry_after
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.spec import Outcome
 
-__all__ = ["EndWrite", "end_pending", "is_own_end", "only_where"]
+__all__ = ["CancelAnswer", "CancelWrite", "EndWrite", "end_pending", "is_own_end", "only_where"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,27 @@ class EndWrite:
     owes_callback: bool = False
     """True if a notice for the loop belongs into the transaction. A process that dies must not lose
     the callback [WP-8]."""
+
+
+class CancelAnswer(StrEnum):
+    """Answers to a cancel."""
+
+    CANCELED = "canceled"
+    """It never starts again [WP-7]."""
+    REQUESTED = "requested"
+    """It is running and will not be interrupted, and no further attempt follows [WP-7]. If it still
+    succeeds, it is a success."""
+    FINISHED = "finished"
+    """It had finished, and nothing changed."""
+    UNKNOWN = "unknown"
+    """It is unknown, and nothing changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWrite(EndWrite):
+    """Write this; if it succeeds, return the answer."""
+
+    answer: CancelAnswer
 
 
 def end_pending(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import packed
-from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite
+from workpool_aws.core.work.end import CancelAnswer, CancelWrite
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
 from workpool_aws.model.receipt import Receipt, Void
@@ -149,7 +149,14 @@ def plan_transaction(
     Raises:
         UsageError: It has more actions than DynamoDB takes.
     """
-    prover = next((each.work for each in works if _proves(each.work)), None)
+    prover = next(
+        (
+            each.work
+            for each in works
+            if (kept := each.work.spec.retention_s) is None or kept >= limits.PROOF_S_MIN
+        ),
+        None,
+    )
     tombstone = _tombstone(draft, prover, token=token, now=now)
     kept_s = None if prover is None else prover.spec.retention_s
     proof_s = min(kept_s or limits.PROOF_S, limits.PROOF_S)
@@ -180,11 +187,6 @@ def _check_count(count: int, *, guests: int, works: int) -> None:
         )
         allowed = f"at most {limits.TRANSACTION_ITEMS_MAX} actions"
         raise UsageError("transaction", Words(counts), allowed)
-
-
-def _proves(work: WorkItem) -> bool:
-    kept_s = work.spec.retention_s
-    return kept_s is None or kept_s >= limits.PROOF_S_MIN
 
 
 def _tombstone(draft: Draft, prover: WorkItem | None, *, token: str, now: EpochMs) -> Put | None:

@@ -35,6 +35,7 @@ from workpool_aws.core.report.complete import (
     what_stands,
 )
 from workpool_aws.core.report.mutate import unclaimed_end
+from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.report.follow_up import FollowUp, Reporter
 from workpool_aws.flow.report.notices import make_notice, prove_notice
@@ -43,12 +44,13 @@ from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
     from workpool_aws.model.record import Record
+    from workpool_aws.model.spec import Outcome
 
 __all__ = [
     "MutationEnd",
@@ -240,7 +242,34 @@ class _Completion:
             )
         )
         outcome = counted_outcome(a, decision.outcome, decision.attempts_made)
-        self._after.after_end(finished, outcome, decision.expiries)
+        self._after_end(finished, outcome, decision.expiries)
+
+    def _after_end(
+        self,
+        finished: Record | Unreadable | None,
+        outcome: Outcome | None,
+        expiries: tuple[Update, ...],
+    ) -> None:
+        """Makes the steps after the end: chunks and schedule, callback, notice and kick.
+
+        `finished`: the work item as it ended. `outcome`: as the notice counts it.
+        """
+        self._after.release(finished, expiries)
+        self._after.notify(outcome, callback=self._call_back(finished))
+
+    def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
+        """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
+
+        `None` means neither.
+        """
+        if not isinstance(finished, WorkItem) or finished.callback is None:
+            return None
+        state = (
+            deliver(self.ports, finished)
+            if finished.callback is CallbackState.PENDING
+            else finished.callback
+        )
+        return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
 
     def pass_over(self, current: WorkItem | Unreadable | None) -> Literal[False]:
         """Changes no work item, since it is in another state than this report expects."""
@@ -255,7 +284,7 @@ class _Completion:
         ):
             outcome = counted_outcome(self.a, current.outcome, current.attempts_made)
             # The stored end, not that of this report: the stored one may owe a callback [WP-10].
-            self._after.after_end(current, outcome, overdue_expiries(current))
+            self._after_end(current, outcome, overdue_expiries(current))
         else:
             self._after.suspect(self.report, current)
             if ended_unstarted(current, self.a):

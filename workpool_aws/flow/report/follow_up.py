@@ -2,7 +2,7 @@
 
 | step | lost? |
 |---|---|
-| chunks' time to live, schedule, callback, notice of an end | next report, or recovery |
+| chunks' time to live, schedule, notice of an end | next report, or recovery |
 | notice for a check | recovery |
 | kick | watchdog |
 """
@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason
-from workpool_aws.core.report.complete import Ignored, decide_suspicion
+from workpool_aws.core.report.suspect import decide_suspicion
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.report.notices import make_notice, write_notice
 from workpool_aws.flow.visibility import tell_schedule
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
-from workpool_aws.model.work import CallbackState, WorkItem
+from workpool_aws.model.work import WorkItem
 from workpool_aws.ports import ConditionFailed, Ports
 
 if TYPE_CHECKING:
+    from workpool_aws.core.report.complete import Ignored
     from workpool_aws.model.messages import Assignment, Report
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
     from workpool_aws.model.spec import Outcome
+    from workpool_aws.model.work import CallbackState
     from workpool_aws.model.writes import Update
 
 __all__ = ["FollowUp", "Reporter"]
@@ -47,41 +48,27 @@ class FollowUp:
     a: Assignment
     by: Reporter
 
-    def after_end(
-        self,
-        finished: Record | Unreadable | None,
-        outcome: Outcome | None,
-        expiries: tuple[Update, ...],
-    ) -> None:
-        """Calls back, and has the loop free the slot.
+    def release(self, finished: Record | Unreadable | None, expiries: tuple[Update, ...]) -> None:
+        """Lets the chunks of an ended work item expire, and notifies its schedule.
 
-        `finished`: the work item as it ended; `outcome`: as the notice counts it.
+        Before the notice: until that is settled, the ledger's entry causes another check of this
+        work item.
         """
-        # Before the notice: until that is settled, the ledger's entry causes another check of this
-        # work item.
         let_expire(self.ports.store, expiries)
         if isinstance(finished, WorkItem):
             tell_schedule(self.ports, finished)
-        callback = self._call_back(finished)
+
+    def notify(self, outcome: Outcome | None, *, callback: CallbackState | None) -> None:
+        """Has the loop free the slot.
+
+        `outcome`: as the notice counts it. `callback`: the loop's part in the callback; `None` means
+        none.
+        """
         notice = make_notice(
             self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback
         )
         write_notice(self.ports, notice)
         self.kick()
-
-    def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
-        """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
-
-        `None` means neither.
-        """
-        if not isinstance(finished, WorkItem) or finished.callback is None:
-            return None
-        state = (
-            deliver(self.ports, finished)
-            if finished.callback is CallbackState.PENDING
-            else finished.callback
-        )
-        return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
 
     def suspect(self, report: Report, current: WorkItem | Unreadable | None) -> None:
         """Keeps a failure that does not count yet, and puts a notice for a check.

@@ -8,7 +8,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_older
-from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelAnswer, CancelWrite
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.reading import load_works

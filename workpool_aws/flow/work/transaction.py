@@ -20,7 +20,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce
-from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import decide_cancel
+from workpool_aws.core.work.end import CancelAnswer, CancelWrite
 from workpool_aws.core.work.transaction import (
     CancelOrder,
     Draft,

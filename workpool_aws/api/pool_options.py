@@ -1,0 +1,91 @@
+"""Checks the options of a pool."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal, get_args
+
+from workpool_aws.core import limits
+from workpool_aws.errors import UsageError
+from workpool_aws.model.names import POOL, TABLE
+from workpool_aws.model.retry import RetryPolicy
+
+__all__ = ["LogLevel", "PoolOptions", "read_log_level", "read_parallelism", "read_pool_options"]
+
+_SECOND: Final = timedelta(seconds=1)
+_RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """The checked options of a pool's constructor."""
+
+    table: str
+    name: str
+    max_parallelism: int
+    default_retry: RetryPolicy
+    retry_actions_by_default: bool
+    retention_s: int | None
+    """Seconds for which a finished work item is kept; `None` means for ever."""
+
+
+def read_pool_options(
+    *,
+    table: object,
+    name: object,
+    max_parallelism: object,
+    default_retry: object,
+    retry_actions_by_default: object,
+    status_ttl: object,
+) -> PoolOptions:
+    """The options of a pool. Raises UsageError for a value that is not allowed."""
+    if not isinstance(table, str) or not TABLE.fullmatch(table):
+        allowed = "the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"
+        raise UsageError("table", table, allowed)
+    if not isinstance(name, str) or not POOL.fullmatch(name):
+        longest = limits.POOL_NAME_LENGTH_MAX
+        raise UsageError("name", name, f"a str of 1 to {longest} letters, digits, '_' and '-'")
+    if not isinstance(default_retry, RetryPolicy):
+        raise UsageError("default_retry", default_retry, "a RetryPolicy")
+    if not isinstance(retry_actions_by_default, bool):
+        raise UsageError("retry_actions_by_default", retry_actions_by_default, "True or False")
+    retention_s = None
+    if status_ttl is not None:
+        if not isinstance(status_ttl, timedelta) or not timedelta(0) < status_ttl <= _RETENTION_MAX:
+            allowed = f"a timedelta above 0, at most {_RETENTION_MAX.days} days, or None (for ever)"
+            raise UsageError("status_ttl", status_ttl, allowed)
+        retention_s = -(-status_ttl // _SECOND)
+    return PoolOptions(
+        table=table,
+        name=name,
+        max_parallelism=read_parallelism(max_parallelism),
+        default_retry=default_retry,
+        retry_actions_by_default=retry_actions_by_default,
+        retention_s=retention_s,
+    )
+
+
+def read_log_level(level: object) -> int | None:
+    """The level by the logging module; `None` stays `None`.
+
+    Raises UsageError for a name that is none.
+    """
+    names = get_args(LogLevel)
+    if level is not None and level not in names:
+        raise UsageError("log_level", level, f"None or one of {', '.join(names)}")
+    return None if level is None else logging.getLevelNamesMapping()[str(level)]
+
+
+def read_parallelism(value: object) -> int:
+    """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 500."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 <= value <= limits.PARALLELISM_MAX
+    ):
+        raise UsageError("max_parallelism", value, f"an int from 0 to {limits.PARALLELISM_MAX}")
+    return value
