@@ -73,24 +73,18 @@ def make_ids(
     """
     if not 0 <= shard < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
-    number = _first_number(random_bits) if after is None else _number_beyond(after, random_bits)
+    # The top bit stays clear, so that counting up cannot overflow.
+    number = random_bits % (1 << (_NUMBER_BITS - 1))
+    if after is not None:
+        last = int(after[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
+        # A fixed share of what is left, which therefore never runs out: after ten million steps, one
+        # part in 150 is still there.
+        longest = ((1 << _NUMBER_BITS) - last) >> _STEP_SHIFT
+        number = number if longest < _STEP_MIN else last + 1 + random_bits % longest
     while True:
         tail = (number << _SHARD_BITS) | shard
         yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
-
-
-def _first_number(random_bits: int) -> int:
-    # The top bit stays clear, so that counting up cannot overflow.
-    return random_bits % (1 << (_NUMBER_BITS - 1))
-
-
-def _number_beyond(after: str, random_bits: int) -> int:
-    number = int(after[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
-    # A fixed share of what is left, which therefore never runs out: after ten million steps, one
-    # part in 150 is still there.
-    longest = ((1 << _NUMBER_BITS) - number) >> _STEP_SHIFT
-    return _first_number(random_bits) if longest < _STEP_MIN else number + 1 + random_bits % longest
 
 
 @lru_cache(maxsize=256)

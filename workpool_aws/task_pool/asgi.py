@@ -22,6 +22,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STATE_KEY: Final = "task_pool"
 """Name of a request's pool in its state: `request.state.task_pool`."""
+_BODIES: Final = frozenset({"http.response.body", "http.response.zerocopysend"})
+"""The messages that end an answer, unless they say that more follows."""
 
 
 class TaskPoolMiddleware:
@@ -94,7 +96,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._start = message
             return
-        if _is_last(message):
+        ends = message["type"] in _BODIES and not message.get("more_body", False)
+        if ends or message["type"] == "http.response.pathsend":
             await _in_thread(self._pool.drain)
         await self.end()
         await self._send(message)
@@ -104,16 +107,6 @@ class _Answer:
         if self._start is not None:
             start, self._start = self._start, None
             await self._send(start)
-
-
-def _is_last(message: Message) -> bool:
-    match message["type"]:
-        case "http.response.body" | "http.response.zerocopysend":
-            return not message.get("more_body", False)
-        case "http.response.pathsend":
-            return True
-        case _:
-            return False
 
 
 async def _in_thread(call: Callable[[], None]) -> None:

@@ -330,12 +330,8 @@ def _join_multiprocessing() -> None:
         finish_with_child()
 
 
-def _begin_in_child() -> None:
-    TaskPool._begin_in_child()  # noqa: SLF001 - of this module
-    _join_multiprocessing()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(after_in_child=TaskPool._begin_in_child)  # noqa: SLF001 - of this module
+    os.register_at_fork(after_in_child=_join_multiprocessing)
 atexit.register(_finish_at_exit)
 _join_multiprocessing()

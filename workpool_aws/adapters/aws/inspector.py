@@ -76,10 +76,8 @@ class AwsInspector:
 
     def _function(self, name: str, qualifier: str | None) -> FunctionFacts:
         client = self._functions()
-        if qualifier is None:
-            found = client.get_function_configuration(FunctionName=name)
-        else:
-            found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
+        qualified = {} if qualifier is None else {"Qualifier": qualifier}
+        found = client.get_function_configuration(FunctionName=name, **qualified)
         recursion = client.get_function_recursion_config(FunctionName=name)
         retries, on_success, on_failure = self._event_config(client, name, qualifier)
         variables = found.get("Environment", {}).get("Variables", {})
@@ -97,13 +95,9 @@ class AwsInspector:
         self, client: LambdaClient, name: str, qualifier: str | None
     ) -> tuple[int, str | None, str | None]:
         """Returns retries and destinations; those of Lambda's defaults where there are none."""
+        qualified = {} if qualifier is None else {"Qualifier": qualifier}
         try:
-            if qualifier is None:
-                found = client.get_function_event_invoke_config(FunctionName=name)
-            else:
-                found = client.get_function_event_invoke_config(
-                    FunctionName=name, Qualifier=qualifier
-                )
+            found = client.get_function_event_invoke_config(FunctionName=name, **qualified)
         except ClientError as error:
             if _code_of(error) != _MISSING:
                 raise

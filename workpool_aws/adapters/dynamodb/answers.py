@@ -217,14 +217,11 @@ def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:
 
 def _failure(code: str, message: str, table: str, operation: str) -> StoreUnavailable:
     failure = StoreDenied if code in _DENIED else StoreUnavailable
-    return failure(_sentence(code, message, table, operation))
-
-
-def _sentence(code: str, message: str, table: str, operation: str) -> str:
+    sentence = f"table {table!r}: {operation} failed: try again ({code}: {message})"
     if code in _MISSING_TABLE:
-        return f"table {table!r} does not exist in this account and region: look at both ({operation}: {code})"
-    if code in _EXPIRED:
-        return f"table {table!r}: the credentials have expired or are unknown: renew them ({operation}: {code})"
-    if code in _DENIED:
-        return f"table {table!r}: dynamodb:{operation} is not allowed with these credentials: grant it ({code}: {message})"
-    return f"table {table!r}: {operation} failed: try again ({code}: {message})"
+        sentence = f"table {table!r} does not exist in this account and region: look at both ({operation}: {code})"
+    elif code in _EXPIRED:
+        sentence = f"table {table!r}: the credentials have expired or are unknown: renew them ({operation}: {code})"
+    elif code in _DENIED:
+        sentence = f"table {table!r}: dynamodb:{operation} is not allowed with these credentials: grant it ({code}: {message})"
+    return failure(sentence)

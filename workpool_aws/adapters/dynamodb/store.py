@@ -133,7 +133,13 @@ class DynamoStore:
         answer = self._send(lambda: self._client().query(**request))
         items = map(item_from_wire, answer["Items"])
         rows = tuple(Row(_sort_in(item, key_range), decode(item)) for item in items)
-        return _page(rows, answer.get("LastEvaluatedKey"), key_range)
+        last = answer.get("LastEvaluatedKey")
+        if not last:
+            return RowPage(rows, None)
+        sort = _sort_in(item_from_wire(last), key_range)
+        if key_range.reverse:
+            return RowPage(rows, None, next_high(sort, key_range.low))
+        return RowPage(rows, next_low(sort, key_range.high))
 
     def write(self, write: Write) -> Written:
         """Do one conditional write. Raises ConditionFailed (nothing was written)."""
@@ -352,17 +358,6 @@ def _wire_key(key: Key) -> dict[str, AttributeValueTypeDef]:
 
 def _decoded(item: Mapping[str, object]) -> Record | Unreadable:
     return decode(item_from_wire(item))
-
-
-def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, key_range: KeyRange) -> RowPage:
-    if not last:
-        return RowPage(rows, None)
-    sort = _sort_in(item_from_wire(last), key_range)
-    return (
-        RowPage(rows, None, next_high(sort, key_range.low))
-        if key_range.reverse
-        else RowPage(rows, next_low(sort, key_range.high))
-    )
 
 
 def _sort_in(plain: Mapping[str, object], key_range: KeyRange) -> str:

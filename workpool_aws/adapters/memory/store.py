@@ -308,7 +308,13 @@ class MemoryStore:
         Return the number of removed items.
         """
         with self._lock:
-            due = [item for item in self.items() if _is_expired(item, now)]
+            due = [
+                item
+                for item in self.items()
+                if isinstance(expires_at := item.get(TTL_ATTRIBUTE), int)
+                and not isinstance(expires_at, bool)
+                and expires_at * 1_000 <= now
+            ]
             for item in due:
                 self._drop(Key(str(item[PARTITION_KEY]), str(item[SORT_KEY])))
         return len(due)
@@ -443,13 +449,4 @@ def _refused(writes: Sequence[Action], steps: Sequence[_Step]) -> TransactionFai
             None if step is None or step.before is None else decode(step.before) for step in refused
         ),
         tuple(step is not None for step in refused),
-    )
-
-
-def _is_expired(item: Item, now: EpochMs) -> bool:
-    expires_at = item.get(TTL_ATTRIBUTE)
-    return (
-        isinstance(expires_at, int)
-        and not isinstance(expires_at, bool)
-        and expires_at * 1_000 <= now
     )

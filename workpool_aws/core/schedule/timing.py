@@ -94,36 +94,28 @@ def zone_of(name: str) -> tzinfo:
     """Returns a time zone by its IANA name. Raises ValueError for an unknown one."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo
+
     try:
-        return _zone(name)
+        zone = None if name.lower() in _NO_ZONES else ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        raise ValueError(f"no time zone {name[:60]!r}") from None
+        zone = None
+    if zone is None:
+        raise ValueError(f"no time zone {name[:60]!r}")
+    return zone
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> tzinfo:
-    from zoneinfo import ZoneInfo
-
-    if name.lower() in _NO_ZONES:
-        raise KeyError(name)
-    return ZoneInfo(name)
-
-
 def words_of(timing: Timing) -> str:
     """Returns a timing in English words."""
     if timing.every_ms is not None:
-        return f"Every {_span(timing.every_ms)}"
+        left, parts = timing.every_ms, list[str]()
+        for unit, size in _UNITS:
+            count, left = divmod(left, size)
+            parts += [f"{count} {unit}"] if count else []
+        return f"Every {' '.join(parts)}"
     words = CronSim(timing.cron or "", datetime(2026, 1, 1, tzinfo=UTC)).explain()
     return words if timing.timezone == "UTC" else f"{words} ({timing.timezone})"
-
-
-def _span(ms: int) -> str:
-    parts = []
-    for unit, size in _UNITS:
-        count, ms = divmod(ms, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts)
 
 
 def first_after(timing: Timing, after: EpochMs) -> EpochMs | None:

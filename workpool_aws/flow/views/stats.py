@@ -50,7 +50,14 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
     now = ports.clock.now()
-    minutes = _reported(ports, pool, EpochMs(now - window_ms))
+    since = EpochMs(now - window_ms)
+    reports = KeyRange(collection=Collection.REPORTS, pool=pool, low=id_floor(since))
+    minutes = [
+        row.record
+        for page in pages(ports.store, ports.telemetry, reports)
+        for row in page
+        if isinstance(row.record, MinuteReport)
+    ]
     ledger = ledger_of(ports.store, pool)
     if (
         ledger is not None
@@ -69,17 +76,7 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
     )
     if not by_job:
         return stats
-    return replace(stats, jobs=count.by_job(backlog, minutes, since=EpochMs(now - window_ms)))
-
-
-def _reported(ports: Ports, pool: str, since: EpochMs) -> list[MinuteReport]:
-    reports = KeyRange(collection=Collection.REPORTS, pool=pool, low=id_floor(since))
-    return [
-        row.record
-        for page in pages(ports.store, ports.telemetry, reports)
-        for row in page
-        if isinstance(row.record, MinuteReport)
-    ]
+    return replace(stats, jobs=count.by_job(backlog, minutes, since=since))
 
 
 @dataclass(frozen=True, slots=True)

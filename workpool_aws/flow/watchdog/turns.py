@@ -57,15 +57,15 @@ def visit_each(
         try:
             visit(replace(ports, store=_TimedStore(ports.store, ports.clock, until)), pool)
         except Exception as error:  # noqa: BLE001 - whatever one pool holds, the others are visited
-            ports.telemetry.emit(events.KickFailed(pool=pool, reason=by, error=_described(error)))
-
-
-def _described(error: Exception) -> str:
-    if isinstance(error, WorkpoolError):
-        return str(error)
-    # By its class and place: its text may quote what users stored, which no log shows.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {place.name}, line {place.lineno}"
+            # Others than ours by class and place: their text may quote what users stored, which no
+            # log shows.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            described = (
+                str(error)
+                if isinstance(error, WorkpoolError)
+                else f"{type(error).__name__} in {place.name}, line {place.lineno}"
+            )
+            ports.telemetry.emit(events.KickFailed(pool=pool, reason=by, error=described))
 
 
 def hourly(ports: Ports) -> Ports:

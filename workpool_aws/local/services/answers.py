@@ -130,18 +130,15 @@ def ended_by(error: BaseException, request_id: str) -> Answer:
     """Nothing in the runtime caught this, and Python ended the process."""
     if isinstance(error, KeyboardInterrupt):
         return exited("signal: interrupt", request_id)
-    status = _status_of(error) if isinstance(error, SystemExit) else 1
+    status, failure = 1, object()
+    if isinstance(error, SystemExit):
+        code = answer_or(failure, lambda: error.code)
+        status = int(code is not None)
+        if isinstance(code, int):
+            # C takes a long, and the operating system keeps its last byte; what is too large for a
+            # long is -1.
+            status = (int(code) if -(2**63) <= code < 2**63 else -1) % _EXIT_STATUSES
     return exited(f"exit status {status}", request_id)
-
-
-def _status_of(error: SystemExit) -> int:
-    failure: object = 1
-    code = answer_or(failure, lambda: error.code)
-    if isinstance(code, int):
-        # C takes a long, and the operating system keeps its last byte; what is too large for a long
-        # is -1.
-        return (int(code) if -(2**63) <= code < 2**63 else -1) % _EXIT_STATUSES
-    return int(code is not None)
 
 
 def _sized(answer: Answer, size: int) -> Answer:

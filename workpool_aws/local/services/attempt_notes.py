@@ -55,7 +55,13 @@ class AttemptNotes:
 
     def add_error(self, subject: str, attempt: int, error: BaseException) -> None:
         """Keep the error of a work item or `callback_of` one, in place of earlier ones."""
-        noted = RaisedError(attempt, error, _users_part(_TRACE_OF(error)))
+        trace = _TRACE_OF(error)
+        while trace is not None and trace.tb_next is not None:
+            name = answer_or("", partial(str, trace.tb_frame.f_globals.get("__name__", "")))
+            if name.partition(".")[0] != _PACKAGE:
+                break  # above are frames of this package
+            trace = trace.tb_next
+        noted = RaisedError(attempt, error, trace)
         with self._lock:
             self._raised.pop(subject, None)
             self._raised[subject] = noted
@@ -110,16 +116,6 @@ class PlannedErrors:
                 plan.left -= 1
                 return BaseException.with_traceback(plan.error, None)
         return None
-
-
-def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    """Return the traceback without the frames of this package at its top."""
-    while trace is not None and trace.tb_next is not None:
-        name = answer_or("", partial(str, trace.tb_frame.f_globals.get("__name__", "")))
-        if name.partition(".")[0] != _PACKAGE:
-            break
-        trace = trace.tb_next
-    return trace
 
 
 def _trim(kept: dict[str, RaisedError] | dict[str, deque[str]]) -> None:
