@@ -241,6 +241,9 @@ class Inspector(Protocol):
     def function(self, target: str) -> FunctionFacts | None:
         """The facts of a function, by name or ARN. `None` means that there is none."""
 
+    def wake(self, table: str, pool: str, group: str) -> bool:
+        """True if the pool's far wake is ordered."""
+
 
 class NoInspector:
     """An inspector that refuses every question, for ports without one."""
@@ -252,6 +255,10 @@ class NoInspector:
     def function(self, target: str) -> FunctionFacts | None:
         """See Inspector."""
         raise InspectionFailed(f"nothing here can examine {target}")
+
+    def wake(self, table: str, pool: str, group: str) -> bool:
+        """See Inspector."""
+        raise InspectionFailed(f"nothing here can examine {pool} of {table} in {group}")
 
 
 class TimerUnavailable(Exception):
@@ -341,3 +348,6 @@ class Ports:
     ago if the given name is not among them. Raises StoreUnavailable. Defaults to no jobs."""
     inspector: Inspector = field(default_factory=NoInspector)
     """Reads configurations of AWS, for `doctor`. Defaults to one that refuses."""
+    ticks_always: bool = True
+    """True if the watchdog ticks each minute, whatever it would find. False on a virtual clock,
+    where a missing heartbeat would mean nothing, so none is left."""

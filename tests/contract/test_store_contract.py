@@ -29,6 +29,7 @@ from workpool_aws.model.loop import (
     Deployment,
     Entry,
     EntryKey,
+    Heartbeat,
     Ledger,
     LoopState,
     LoopStatus,
@@ -154,6 +155,7 @@ RECORDS = [
         override_paused=True,
     ),
     Registration(pool=POOL, registered_at=T0),
+    Heartbeat(at=T0),
     Deployment(loop_arn="arn:loop", schedule_group="g"),
     Deployment(
         loop_arn="arn:loop",

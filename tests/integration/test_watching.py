@@ -17,6 +17,7 @@ from workpool_aws.model.events import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import (
     EntryKey,
+    Heartbeat,
     Ledger,
     LoopState,
     LoopStatus,
@@ -27,7 +28,14 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, StatusRef
+from workpool_aws.model.refs import (
+    Collection,
+    ConfigRef,
+    HeartbeatRef,
+    KeyRange,
+    LedgerRef,
+    StatusRef,
+)
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
@@ -335,3 +343,35 @@ def test_tick_over_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Sta
     stage.watch()
 
     assert stage.memory.meter.snapshot().read_units - before <= 10
+
+
+@pytest.mark.parametrize(("minute", "beats"), [(0, True), (1, False), (4, False), (5, True)])
+def test_every_fifth_tick_leaves_heartbeat(minute: int, *, beats: bool) -> None:
+    stage = watched_stage()
+    stage.clock.at = NOW + minute * 60_000 + 30_000
+
+    stage.watch()
+
+    expected = Heartbeat(at=EpochMs(stage.clock.at)) if beats else None
+    assert stage.memory.get(HeartbeatRef()) == expected
+
+
+def test_heartbeat_that_is_not_stored_is_left_to_next_tick() -> None:
+    stage = watched_stage()
+    stage.clock.at = NOW + 5 * 60_000
+    stage.store.plan(puts(Heartbeat), lost_before)
+
+    stage.watch()
+
+    assert stage.memory.get(HeartbeatRef()) is None
+    assert stage.telemetry.of(KickFailed) == []
+
+
+def test_watchdog_of_virtual_clock_leaves_no_heartbeat() -> None:
+    stage = watched_stage()
+    stage.clock.at = NOW + 5 * 60_000
+    stage.ports = replace(stage.ports, ticks_always=False)
+
+    stage.watch()
+
+    assert stage.memory.get(HeartbeatRef()) is None

@@ -24,6 +24,7 @@ from workpool_aws.model.loop import (
     Config,
     Deployment,
     EntryKey,
+    Heartbeat,
     Ledger,
     LoopStatus,
     MinuteReport,
@@ -207,7 +208,9 @@ class Judge:
                 self._chunk(after)
             case ScheduleItem() | Tick():
                 pass
-            case Pointer() | Notice() | MinuteReport() | Registration() | Deployment():
+            case (
+                Pointer() | Notice() | MinuteReport() | Registration() | Deployment() | Heartbeat()
+            ):
                 pass
             case _:
                 assert_never(after)

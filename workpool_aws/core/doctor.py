@@ -6,24 +6,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.core import limits
+from workpool_aws.core.views.instants import stamp
 from workpool_aws.core.views.status import config_of
 from workpool_aws.core.views.why.answer import short_name
+from workpool_aws.core.views.why.waits import last_error
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workpool_aws.model.inspection import FunctionFacts, TableFacts
-    from workpool_aws.model.loop import Config, Deployment
+    from workpool_aws.model.loop import Config, Deployment, Heartbeat
+    from workpool_aws.model.work import WorkItem
 
 __all__ = [
     "Finding",
     "FindingCode",
     "findings_of_function",
+    "findings_of_heartbeat",
     "findings_of_table",
     "forgotten",
     "not_examined",
+    "refused",
     "stuck",
+    "wake_missing",
+    "wakes_unknown",
 ]
 
 FindingCode = Literal[
@@ -31,6 +39,8 @@ FindingCode = Literal[
     "destination_wrong",
     "function_inactive",
     "function_missing",
+    "function_refused",
+    "function_throttled",
     "function_unfit",
     "index_missing",
     "keys_wrong",
@@ -43,6 +53,8 @@ FindingCode = Literal[
     "table_inactive",
     "table_missing",
     "ttl_off",
+    "wake_missing",
+    "watchdog_silent",
 ]
 
 
@@ -111,11 +123,11 @@ def findings_of_table(table: str, facts: TableFacts | None) -> list[Finding]:
 def findings_of_function(
     target: str, facts: FunctionFacts | None, deployment: Deployment
 ) -> list[Finding]:
-    """Returns the findings of a function of a deployment; `None` means that it does not exist."""
+    """Returns the findings of a function that a table's pools use; `None` means it does not exist."""
     subject = short_name(target)
     if facts is None:
-        text = f"The deployment names {as_line(target)}, which does not exist."
-        remedy = "Deploy the function, or the stack without it."
+        text = f"{as_line(target)} does not exist, and the deployment or work items name it."
+        remedy = "Deploy the function. Or deploy the stack, or enqueue, without it."
         return [Finding(code="function_missing", subject=subject, text=text, remedy=remedy)]
     found = []
     if not facts.is_active:
@@ -125,6 +137,10 @@ def findings_of_function(
         text = "Lambda stops chains of its invocations, so some starts would be dropped."
         remedy = "Set its recursive loop detection to Allow, as the construct does."
         found.append(Finding(code="recursion_stopped", subject=subject, text=text, remedy=remedy))
+    if facts.reserved == 0:
+        text = "Its reserved concurrency is 0, so Lambda throttles every event until it is too old."
+        remedy = "Raise its reserved concurrency in Lambda, or remove it."
+        found.append(Finding(code="function_throttled", subject=subject, text=text, remedy=remedy))
     if facts.unfit is not None:
         text = f"It cannot run work items: {facts.unfit}."
         remedy = "Use a function of another kind, or a plain one in front of it."
@@ -156,6 +172,63 @@ def _destinations(subject: str, facts: FunctionFacts, deployment: Deployment) ->
         text=f"It is {kind}, so {leads} should lead to the completion function, and they do not.",
         remedy="Add it to the pool by add_action or add_on_complete, with `decorated` as it is.",
     )
+
+
+def findings_of_heartbeat(table: str, seen: Heartbeat | None, now: EpochMs) -> list[Finding]:
+    """Returns the finding of a watchdog that was not seen for long.
+
+    Nothing is known of one that has left no heartbeat yet, as that of an earlier version.
+    """
+    if seen is None or now - seen.at <= limits.HEARTBEAT_LATE_MS:
+        return []
+    text = f"The watchdog was last seen at {stamp(seen.at)}. It leaves a sign of life every five minutes."
+    remedy = (
+        "Enable its schedule, and see the errors of its function. Until it runs, a lost loop or "
+        "wake is not replaced, and deployed limits are not written."
+    )
+    return [Finding(code="watchdog_silent", subject=table, text=text, remedy=remedy)]
+
+
+def wakes_unknown(table: str) -> Finding:
+    """Returns the finding of a deployment that cannot order far wakes."""
+    return Finding(
+        code="wake_missing",
+        subject=table,
+        text="The deployment names no schedule group or no role for EventBridge Scheduler, so work "
+        "items that are due later start up to a minute late, by the watchdog alone.",
+        remedy="Deploy the stack again, with WORKPOOL_SCHEDULE_GROUP and WORKPOOL_SCHEDULER_ROLE_ARN.",
+    )
+
+
+def wake_missing(pool: str, at: EpochMs) -> Finding:
+    """Returns the finding of a resting loop that no schedule wakes."""
+    return Finding(
+        code="wake_missing",
+        subject=pool,
+        text=f"Its loop rests, and the schedule that should wake it at {stamp(at)} does not exist. "
+        "The watchdog wakes it, up to a minute late.",
+        remedy="See `timer_failed` in the loop's log. Its role needs scheduler:CreateSchedule on the "
+        "group and iam:PassRole on the scheduler's role.",
+    )
+
+
+def refused(works: Iterable[WorkItem]) -> list[Finding]:
+    """Returns a finding for each function that Lambda refuses to invoke for a work item."""
+    found: dict[str, WorkItem] = {}
+    for work in works:
+        if work.refused_since is not None:
+            found.setdefault(work.spec.target, work)
+    return [
+        Finding(
+            code="function_refused",
+            subject=short_name(target),
+            text=f"Lambda refuses to invoke it for pool {work.pool} since "
+            f"{stamp(work.refused_since or EpochMs(0))}{last_error(work)}.",
+            remedy="Deploy it, or allow the loop's role lambda:InvokeFunction on it, as add_action "
+            "does. After two minutes of refusals its work items fail as not_invocable.",
+        )
+        for target, work in found.items()
+    ]
 
 
 def stuck(pool: str, reason: str) -> Finding:

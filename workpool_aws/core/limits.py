@@ -308,6 +308,8 @@ WHY_HOLDERS_MAX: Final = 20
 """Work items that hold the slots of a full pool, read for one answer of `why`."""
 WHY_ERROR_MAX: Final = 200
 """Characters of an error's type, and of its text, in one of its sentences."""
+DOCTOR_ROWS: Final = 50
+"""Work items, the first due and the newest, by which `doctor` learns the functions of a pool."""
 WHY_WATCHDOG_LATE_MS: Final = 3 * 60_000
 """Age of a lack of a loop from which the watchdog counts as missing: three ticks."""
 
@@ -317,6 +319,10 @@ TASK_WORKERS_MAX: Final = 500
 
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
+HEARTBEAT_MS: Final = 5 * WATCHDOG_MS
+"""Interval of the watchdog's heartbeats, for about half a cent a month."""
+HEARTBEAT_LATE_MS: Final = 3 * HEARTBEAT_MS
+"""Age of the last one from which `doctor` takes the watchdog for dead."""
 TICK_MS_MAX: Final = 45_000
 """For so long one tick visits pools; the watchdog's function has a minute."""
 SURVEY_MS_MAX: Final = 10_000

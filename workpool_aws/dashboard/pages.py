@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from workpool_aws.errors import UsageError
-from workpool_aws.insights.answers import StateFilter, WorkFilter
+from workpool_aws.insights.answers import ReadCost, StateFilter, WorkFilter
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -154,12 +154,18 @@ class ReadPages:
     async def health(self, request: Request) -> Response:
         """The findings of `doctor`."""
         answer = await run_in_threadpool(self._insights.doctor)
+        unfit = any(each.code in ("table_missing", "keys_wrong") for each in answer.value)
+        seen = None if unfit else await run_in_threadpool(self._insights.last_seen)
+        spent = [answer.cost] if seen is None else [answer.cost, seen.cost]
         return self._pages.page(
             request,
             "health.html",
             now=self._insights.now,
             findings=answer.value,
-            reading=answer.cost,
+            seen=None if seen is None else seen.value,
+            reading=ReadCost(
+                sum(each.read_units for each in spent), sum(each.requests for each in spent)
+            ),
         )
 
 

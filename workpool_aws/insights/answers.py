@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from workpool_aws.core.views.last_seen import LastSeen, PoolLastSeen
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -19,7 +21,9 @@ __all__ = [
     "Costed",
     "ErrorGroup",
     "ErrorGroups",
+    "LastSeen",
     "PoolInsight",
+    "PoolLastSeen",
     "ReadCost",
     "StateFilter",
     "WorkFilter",

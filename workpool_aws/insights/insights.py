@@ -10,6 +10,7 @@ from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.views.instants import instant
 from workpool_aws.flow.doctor import examine
+from workpool_aws.flow.views.last_seen import load_last_seen
 from workpool_aws.insights.answers import (
     Costed,
     ErrorGroups,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.details import PoolSummary
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.core.views.schedules import Schedule
-    from workpool_aws.insights.answers import StateFilter, WorkFilter
+    from workpool_aws.insights.answers import LastSeen, StateFilter, WorkFilter
     from workpool_aws.ports import Ports
 
 __all__ = ["Insights"]
@@ -195,6 +196,18 @@ class Insights:
         """
         ports, meter = metered(self._connect())
         found = examine(ports)
+        spent = meter.snapshot()
+        return Costed(found, ReadCost(spent.read_units, spent.requests))
+
+    def last_seen(self) -> Costed[LastSeen]:
+        """The last signs of life of the watchdog, and of the loop and the reports of each pool.
+
+        They are read from what these leave in the table anyway, so a part may have run later.
+
+        Raises StoreUnavailable if the table does not answer, or refuses an item.
+        """
+        ports, meter = metered(self._connect())
+        found = load_last_seen(ports)
         spent = meter.snapshot()
         return Costed(found, ReadCost(spent.read_units, spent.requests))
 

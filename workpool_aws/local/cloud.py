@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -420,7 +421,9 @@ class LocalCloud(ObservedCloud):
                 engine.create(table)
                 # As the watchdog does: at once, because a cloud is deployed when it is entered.
                 record(engine.quiet(table), platform.deployment)
-                self._ports[table] = engine.ports(table)
+                self._ports[table] = replace(
+                    engine.ports(table), ticks_always=self._options.clock == "real"
+                )
             return self._ports[table]
 
 

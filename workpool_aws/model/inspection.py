@@ -37,3 +37,5 @@ class FunctionFacts:
     """Destination of its failures; `None` means none."""
     may_recurse: bool
     """False if Lambda stops a chain of invocations after sixteen."""
+    reserved: int | None = None
+    """Its reserved concurrency; `None` means none."""

@@ -24,6 +24,7 @@ __all__ = [
     "Deployment",
     "Entry",
     "EntryKey",
+    "Heartbeat",
     "JobTallies",
     "JobTally",
     "Ledger",
@@ -295,6 +296,17 @@ class Registration(Record):
 
     pool: str
     registered_at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Record):
+    """The last sign of life of the table's watchdog.
+
+    Written by: the watchdog, at the end of every fifth tick. Read by: `doctor`. Never removed. An
+    item of its own because a write costs by the size of its item, and the deployment's may be large.
+    """
+
+    at: EpochMs
 
 
 class DeployedLimit(NamedTuple):

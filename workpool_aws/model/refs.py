@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import (
         Config,
         Deployment,
+        Heartbeat,
         Ledger,
         LoopStatus,
         MinuteReport,
@@ -29,6 +30,7 @@ __all__ = [
     "Collection",
     "ConfigRef",
     "DeploymentRef",
+    "HeartbeatRef",
     "KeyRange",
     "LedgerRef",
     "MinuteReportRef",
@@ -160,6 +162,11 @@ class RegistrationRef(Ref["Registration"]):
 @dataclass(frozen=True, slots=True)
 class DeploymentRef(Ref["Deployment"]):
     """The deployment item of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatRef(Ref["Heartbeat"]):
+    """The table's heartbeat of the watchdog."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Client:
 
 def inspector(**answers: Any) -> AwsInspector:
     client = cast("Any", Client(**answers))
-    return AwsInspector(lambda: client, lambda: client)
+    return AwsInspector(lambda: client, lambda: client, lambda: client)
 
 
 def test_table_without_index_and_ttl_is_seen() -> None:
@@ -54,6 +54,7 @@ def test_function_without_asynchronous_settings_has_those_of_lambda() -> None:
     facts = inspector(
         get_function_configuration={"State": "Pending", "CapacityProviderConfig": {"x": 1}},
         get_function_recursion_config={"RecursiveLoop": "Terminate"},
+        get_function_concurrency={"ReservedConcurrentExecutions": 3},
         get_function_event_invoke_config=refused("ResourceNotFoundException"),
     ).function("send:live")
 
@@ -68,6 +69,7 @@ def test_function_without_asynchronous_settings_has_those_of_lambda() -> None:
         on_success=None,
         on_failure=None,
         may_recurse=False,
+        reserved=3,
     )
 
 
@@ -76,6 +78,8 @@ def test_missing_table_and_function_are_none() -> None:
 
     assert inspector(describe_table=missing).table("pools") is None
     assert inspector(get_function_configuration=missing).function("send") is None
+    assert not inspector(get_schedule=missing).wake("pools", "email", "group")
+    assert inspector(get_schedule={}).wake("pools", "email", "group")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +91,12 @@ def test_refused_question_is_no_answer(error: Exception) -> None:
     with pytest.raises(InspectionFailed):
         inspector(get_function_configuration=error).function("send")
     with pytest.raises(InspectionFailed):
+        inspector(get_schedule=error).wake("pools", "email", "group")
+    with pytest.raises(InspectionFailed):
         inspector(
             get_function_configuration={},
             get_function_recursion_config={},
+            get_function_concurrency={},
             get_function_event_invoke_config=error,
         ).function("send")
 
@@ -99,3 +106,5 @@ def test_ports_without_inspector_refuse_every_question() -> None:
         NoInspector().table("pools")
     with pytest.raises(InspectionFailed):
         NoInspector().function("send")
+    with pytest.raises(InspectionFailed):
+        NoInspector().wake("pools", "email", "group")

@@ -135,7 +135,7 @@ def aws_ports(
         loop_arn=settings.loop_arn,
         deployed=addresses.deployed,
         jobs=DeployedJobs(addresses.deployment, clock),
-        inspector=AwsInspector(clients.make_plain_dynamodb, clients.make_plain_lambda),
+        inspector=clients.inspector(),
     )
 
 
@@ -242,6 +242,10 @@ class _Clients:
                 "dynamodb", region_name=self._home(), config=CLIENT_CONFIGS["dynamodb"]
             )
         )
+
+    def inspector(self) -> AwsInspector:
+        """Return an inspector, which makes its clients when it is asked."""
+        return AwsInspector(self.make_plain_dynamodb, self.make_plain_lambda, self.scheduler)
 
     def make_plain_lambda(self) -> LambdaClient:
         """Return a new client of Lambda for requests that no invoker makes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.invoke import unfit_reason, without_qualifier
+from workpool_aws.adapters.aws.schedule_names import schedule_name
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
 from workpool_aws.adapters.items.attributes import (
     DEAD_INDEX,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
 
 __all__ = ["AwsInspector"]
 
@@ -34,13 +36,17 @@ _RETRIES_DEFAULT: Final = 2
 
 
 class AwsInspector:
-    """DynamoDB and Lambda, behind `ports.Inspector`. Clients are asked for before each request."""
+    """DynamoDB, Lambda and Scheduler, behind `ports.Inspector`. Clients are asked for before each request."""
 
     def __init__(
-        self, dynamodb: Callable[[], DynamoDBClient], functions: Callable[[], LambdaClient]
+        self,
+        dynamodb: Callable[[], DynamoDBClient],
+        functions: Callable[[], LambdaClient],
+        scheduler: Callable[[], EventBridgeSchedulerClient],
     ) -> None:
         self._dynamodb = dynamodb
         self._functions = functions
+        self._scheduler = scheduler
 
     def table(self, name: str) -> TableFacts | None:
         """See Inspector."""
@@ -74,11 +80,22 @@ class AwsInspector:
                 return None
             raise InspectionFailed(described(error)) from error
 
+    def wake(self, table: str, pool: str, group: str) -> bool:
+        """See Inspector."""
+        try:
+            self._scheduler().get_schedule(Name=schedule_name(table, pool), GroupName=group)
+        except CALL_ERRORS as error:
+            if _code_of(error) == _MISSING:
+                return False
+            raise InspectionFailed(described(error)) from error
+        return True
+
     def _function(self, name: str, qualifier: str | None) -> FunctionFacts:
         client = self._functions()
         qualified = {} if qualifier is None else {"Qualifier": qualifier}
         found = client.get_function_configuration(FunctionName=name, **qualified)
         recursion = client.get_function_recursion_config(FunctionName=name)
+        reserved = client.get_function_concurrency(FunctionName=name)
         retries, on_success, on_failure = self._event_config(client, name, qualifier)
         variables = found.get("Environment", {}).get("Variables", {})
         return FunctionFacts(
@@ -89,6 +106,7 @@ class AwsInspector:
             on_success=on_success,
             on_failure=on_failure,
             may_recurse=recursion.get("RecursiveLoop") == "Allow",
+            reserved=reserved.get("ReservedConcurrentExecutions"),
         )
 
     def _event_config(

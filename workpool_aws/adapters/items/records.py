@@ -23,6 +23,7 @@ from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import (
     Config,
     Deployment,
+    Heartbeat,
     Ledger,
     LoopState,
     LoopStatus,
@@ -38,6 +39,7 @@ from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
+    HeartbeatRef,
     LedgerRef,
     MinuteReportRef,
     NoticeRef,
@@ -297,6 +299,14 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "version": Field("v", forms.GENERATION, absent=0),
             "replaced": Field("rep", forms.TEXTS, absent=()),
             "replaced_at": Field("ra", forms.MOMENT, absent=None),
+        },
+    ),
+    RecordKind(
+        record=Heartbeat,
+        ref=HeartbeatRef,
+        key=keys.OfTable(PartitionKind.DEPLOYMENT, "heartbeat"),
+        fields={
+            "at": Field("at", forms.MOMENT),
         },
     ),
 )

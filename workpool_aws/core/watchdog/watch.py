@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit_due",
+    "beats",
     "callback_is_overdue",
     "looks_back",
     "may_start",
@@ -80,3 +81,8 @@ def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: E
 def audit_due(now: EpochMs) -> bool:
     """True if this minute's tick also audits: once an hour, without a memory of its own."""
     return (now // limits.WATCHDOG_MS) % (limits.WATCHDOG_DEEP_MS // limits.WATCHDOG_MS) == 0
+
+
+def beats(now: EpochMs) -> bool:
+    """True if this minute's tick leaves a heartbeat."""
+    return (now // limits.WATCHDOG_MS) % (limits.HEARTBEAT_MS // limits.WATCHDOG_MS) == 0

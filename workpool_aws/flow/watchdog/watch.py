@@ -6,6 +6,7 @@ kicks a pool at most once and never against a live lease. Each kick is logged as
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.pool.kick import KickReason, loop_is_overdue
 from workpool_aws.core.watchdog.watch import (
     audit_due,
+    beats,
     callback_is_overdue,
     looks_back,
     may_start,
@@ -32,7 +34,14 @@ from workpool_aws.flow.watchdog.audit import audit_pool
 from workpool_aws.flow.watchdog.turns import hourly, visit_each
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Registration
+from workpool_aws.model.loop import (
+    Config,
+    Heartbeat,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Registration,
+)
 from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import (
     Collection,
@@ -54,7 +63,7 @@ __all__ = ["needs_a_kick", "watch", "would_act"]
 
 
 def watch(ports: Ports) -> None:
-    """Keeps the deployment item current, and checks every registered pool.
+    """Keeps the deployment item current, checks every registered pool, and leaves a heartbeat.
 
     Never raises for the content of a pool. Neither trouble with one pool nor a slow one keeps the
     watchdog from the others [WP-12]. Damaged items are reported once an hour.
@@ -66,6 +75,10 @@ def watch(ports: Ports) -> None:
     visit_each(
         ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG
     )
+    if ports.ticks_always and beats(now):
+        # Last, so that it shows a tick that came to its end. The next one repeats a lost write.
+        with suppress(StoreUnavailable):
+            ports.store.write(Put(Heartbeat(at=ports.clock.now())))
 
 
 def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Lambda's HTTP API: Invoke, GetFunctionConfiguration, GetFunctionEventInvokeConfig."""
+"""Lambda's HTTP API: Invoke, and the settings of a function."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = ["LambdaApi"]
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 _CONFIGURATION: Final = re.compile(r"/2015-03-31/functions/([^/]+)/configuration")
 _RECURSION: Final = re.compile(r"/2024-08-31/functions/([^/]+)/recursion-config")
+_CONCURRENCY: Final = re.compile(r"/2019-09-30/functions/([^/]+)/concurrency")
 _EVENT_CONFIG: Final = re.compile(r"/2019-09-25/functions/([^/]+)/event-invoke-config")
 _SYNC_BYTES_MAX: Final = 6 * 1024 * 1024
 
@@ -38,7 +39,7 @@ class LambdaApi:
         """True if this request is one of ours."""
         return any(
             pattern.fullmatch(request.path)
-            for pattern in (_INVOKE, _CONFIGURATION, _EVENT_CONFIG, _RECURSION)
+            for pattern in (_INVOKE, _CONFIGURATION, _EVENT_CONFIG, _RECURSION, _CONCURRENCY)
         )
 
     def runs_code(self, request: Request) -> bool:
@@ -63,6 +64,8 @@ class LambdaApi:
         if (asked := _RECURSION.fullmatch(request.path)) is not None:
             self._resolve(asked[1], request)
             return json_reply(HTTPStatus.OK, {"RecursiveLoop": "Allow"})
+        if (asked := _CONCURRENCY.fullmatch(request.path)) is not None:
+            return _Description(self._resolve(asked[1], request)).concurrency()
         named = _EVENT_CONFIG.fullmatch(request.path)
         resolved = self._resolve(named[1] if named is not None else "", request)
         return _Description(resolved).event_config()
@@ -134,6 +137,12 @@ class _Description:
                 "Environment": {"Variables": variables},
             },
         )
+
+    def concurrency(self) -> Reply:
+        """Answers GetFunctionConcurrency."""
+        reserved = self.resolved.function.reserved
+        found = {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
+        return json_reply(HTTPStatus.OK, found)
 
     def event_config(self) -> Reply:
         """Answers GetFunctionEventInvokeConfig."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workpool_aws.adapters.aws.schedule_names import schedule_name
 from workpool_aws.model.inspection import FunctionFacts, TableFacts
 
 if TYPE_CHECKING:
     from workpool_aws.local.services.functions import Functions
+    from workpool_aws.local.services.schedules import Schedules
 
 __all__ = ["DirectInspector"]
 
@@ -15,8 +17,9 @@ __all__ = ["DirectInspector"]
 class DirectInspector:
     """Lambda and the table of a cloud, behind `ports.Inspector`. The table is always as it should."""
 
-    def __init__(self, functions: Functions) -> None:
+    def __init__(self, functions: Functions, schedules: Schedules) -> None:
         self._functions = functions
+        self._schedules = schedules
 
     def table(self, name: str) -> TableFacts | None:
         """See Inspector."""
@@ -36,4 +39,9 @@ class DirectInspector:
             on_success=function.on_success,
             on_failure=function.on_failure,
             may_recurse=True,
+            reserved=function.reserved,
         )
+
+    def wake(self, table: str, pool: str, group: str) -> bool:
+        """See Inspector."""
+        return self._schedules.find(group, schedule_name(table, pool)) is not None

@@ -42,5 +42,5 @@ def direct_ports(
         loop_arn=at.loop_arn,
         deployed=at,
         jobs=platform.jobs,
-        inspector=DirectInspector(platform.functions),
+        inspector=DirectInspector(platform.functions, platform.schedules),
     )

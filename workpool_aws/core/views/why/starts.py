@@ -80,9 +80,11 @@ class Course:
         if work.spec.claimed and work.claim is None:
             return reason(
                 "not_claimed",
-                f"It was sent to {name} at {when}, and no code has claimed it yet. Its event is in "
-                f"Lambda's queue, or was lost.{until}",
-                "The function's claim, as soon as Lambda has the concurrency for it.",
+                f"It was sent to {name} at {when}, and no code has claimed it. It runs in a function "
+                "without a decorator, which never claims, or its event is in Lambda's queue, or was "
+                f"lost.{until}",
+                "The function's claim or report, as soon as Lambda has the concurrency for it. If it "
+                "stays so, `workpool doctor` examines the function.",
                 since=since,
                 until=at,
             )

@@ -30,6 +30,7 @@ __all__ = [
     "chosen_reason",
     "due_reasons",
     "expiry_reasons",
+    "last_error",
     "place_reasons",
     "slot_holders",
     "waits_since",
@@ -44,7 +45,7 @@ def due_reasons(work: WorkItem, now: EpochMs) -> list[WhyReason]:
             reason(
                 "function_refused",
                 f"Lambda refuses to invoke {label_of(work.spec)} since "
-                f"{stamp(work.refused_since)}{_last_error(work)}.",
+                f"{stamp(work.refused_since)}{last_error(work)}.",
                 "Deploy the function, or allow the loop to invoke it. After two minutes of "
                 "refusals it fails as not_invocable.",
                 since=work.refused_since,
@@ -91,14 +92,15 @@ def _cause(work: WorkItem) -> str:
             return f"its code snoozed attempt {last.number}"
         case AttemptEnd.NEVER_DELIVERED:
             starts = "start was" if work.undelivered == 1 else f"{work.undelivered} starts were"
-            return f"its last {starts} never delivered{_last_error(work)}"
+            return f"its last {starts} never delivered{last_error(work)}"
         case AttemptEnd.FAILED | AttemptEnd.CANCELED | AttemptEnd.SUCCESS:
-            return f"the delay after attempt {last.number}, which failed{_last_error(work)}"
+            return f"the delay after attempt {last.number}, which failed{last_error(work)}"
         case _:
             assert_never(last.outcome)
 
 
-def _last_error(work: WorkItem) -> str:
+def last_error(work: WorkItem) -> str:
+    """Returns the error of the latest attempt in parentheses; nothing for none."""
     last = work.history[-1] if work.history else None
     text = "" if last is None else error_text(last.error_type, last.error)
     return f" ({text.removeprefix(': ')})" if text else ""
@@ -242,7 +244,8 @@ def chosen_reason(work: WorkItem, records: PoolRecords) -> WhyReason | None:
         "chosen",
         f"The loop has committed a slot to it, and no code of {label_of(work.spec)} has begun. The "
         f"start is on its way, in Lambda's queue, or lost. It is recovered after {stamp(at)}.",
-        "The begin of its code, as soon as Lambda has the concurrency for it.",
+        "The begin of its code, as soon as Lambda has the concurrency for it. If it stays so, "
+        "`workpool doctor` examines the function.",
         until=at,
     )
 
