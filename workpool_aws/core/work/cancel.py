@@ -1,4 +1,4 @@
-"""Decides the effect of a request to cancel a work item."""
+"""Decides the effect of a request to cancel a work item [WP-7]."""
 
 from __future__ import annotations
 
