@@ -21,7 +21,7 @@ from workpool_aws.adapters.items.spec import OUTCOMES, RETRY
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, schedule, spec, work
-from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedJob,
     DeployedLimit,
@@ -102,6 +102,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.COUNT): counts,
     id(forms.STARTS): starts,
     id(forms.GENERATION): counts,
+    id(forms.SHARDS): st.integers(1, SHARDS_MAX),
     id(forms.CHUNKS): st.integers(1, limits.CHUNKS_MAX),
     id(forms.PARALLELISM): parallelism,
     id(forms.RETENTION): st.integers(1, limits.RETENTION_S_MAX),

@@ -41,6 +41,7 @@ from tests.simulation.scenario import (
     Upheaval,
     ending_of,
     expiry_of,
+    shards_seen,
     snoozes,
 )
 from tests.simulation.versions import is_first_version
@@ -56,6 +57,7 @@ from workpool_aws.adapters.wire.assignment import assignment_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.api.on_complete import OnCompleteEvent
 from workpool_aws.api.worker import Worker
+from workpool_aws.core.pool.kick import Seen
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.engines.memory import MemoryEngine
 from workpool_aws.local.kernel.kernel import Kernel, Killed
@@ -324,6 +326,13 @@ class Actors:
         plan = self._scenario.pools[number]
         return self._cloud.workpool(plan.name, max_parallelism=plan.limit)
 
+    def _caller(self, submission: Submission) -> Workpool:
+        pool = self._pool(submission.pool)
+        if self._scenario.sharded:
+            shards = shards_seen(self._scenario.seed, submission.first)
+            pool._seen = (pool._ports.store, Seen(shards=shards))
+        return pool
+
     def _begin_recurring(self, began: EpochMs) -> None:
         for plan in self._scenario.schedules:
             self._kernel.spawn(f"scheduler#{plan.name}", partial(self._recur, plan, began))
@@ -352,7 +361,7 @@ class Actors:
         )
         expires_ms = expiry_of(self._scenario.seed, submission.first)
         try:
-            ids = self._pool(submission.pool).enqueue_action_batch(
+            ids = self._caller(submission).enqueue_action_batch(
                 None,
                 self.workers[submission.mode],
                 [

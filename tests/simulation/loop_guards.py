@@ -18,9 +18,9 @@ _LEDGER: Final = (
                 (
                     ("results = apply_after(session, plan)", ""),
                     (
-                        "session.memory = memory",
+                        "session.memory = replace(memory, shards_read=session.memory.shards_read)",
                         """
-                        session.memory = memory
+                        session.memory = replace(memory, shards_read=session.memory.shards_read)
                         results = apply_after(session, plan)
                         """,
                     ),

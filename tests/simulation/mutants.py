@@ -14,6 +14,7 @@ from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
 from tests.simulation.schedule_guards import SCHEDULE_GUARDS
+from tests.simulation.shard_guards import SHARD_GUARDS
 from tests.simulation.transaction_guards import TRANSACTION_GUARDS
 from tests.simulation.upkeep_guards import UPKEEP_GUARDS
 
@@ -388,6 +389,7 @@ def _all() -> Iterator[Mutant]:
         *CALL_OFF_GUARDS,
         *EXPIRY_GUARDS,
         *SCHEDULE_GUARDS,
+        *SHARD_GUARDS,
         *TRANSACTION_GUARDS,
         *UPKEEP_GUARDS,
         *QUIET_GUARDS,

@@ -17,6 +17,7 @@ from tests.simulation.recurring import SchedulePlan, schedules_of
 from workpool_aws.local.faults.faults import Fault
 
 __all__ = [
+    "SHARDS_SEEN_MAX",
     "Act",
     "CallOff",
     "Change",
@@ -33,14 +34,17 @@ __all__ = [
     "expiry_of",
     "one_submission",
     "scenario_of",
+    "shards_seen",
     "small_scenario",
     "snoozes",
 ]
 
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
+SHARDS_SEEN_MAX: Final = 4
 _SNOOZERS: Final = 2
 _MIXED_RATE: Final = 0.15
+_SHARDED_RATE: Final = 0.2
 _FORGERS: Final = 1
 _HURRIED: Final = (3, 7)
 _SNOOZE_RATE: Final = 0.25
@@ -242,6 +246,8 @@ class Scenario:
     be finished."""
     two_versions: bool = False
     """Some callers, loops and workers run version 0.1."""
+    sharded: bool = False
+    """Few starts are enough for a further shard, and callers go by old numbers of shards."""
 
     @property
     def works(self) -> int:
@@ -308,7 +314,7 @@ class Scenario:
         pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
-            f"two versions {self.two_versions}",
+            f"two versions {self.two_versions}, sharded {self.sharded}",
             f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
@@ -353,6 +359,11 @@ def expiry_of(seed: int, first: int) -> int | None:
     if seed % 8 not in _HURRIED:
         return None
     return random.Random(f"expiry {seed}/{first}").choice((None, 1, 500, 3_000, 3_000, 40_000))
+
+
+def shards_seen(seed: int, first: int) -> int:
+    """The number of shards that the caller of a submission has seen, however long ago."""
+    return random.Random(f"shards seen {seed}/{first}").randint(1, SHARDS_SEEN_MAX)
 
 
 def small_scenario(
@@ -418,7 +429,8 @@ def scenario_of(seed: int) -> Scenario:
     """
     found = _any_scenario(seed)
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
-    found = replace(found, two_versions=mixed)
+    sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
+    found = replace(found, two_versions=mixed, sharded=sharded)
     return _of_late_writers(found) if seed % 16 == _LATE_WRITERS else found
 
 

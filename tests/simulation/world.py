@@ -13,16 +13,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
+from unittest.mock import patch
 
 from tests.simulation.actors import DECORATED, Actors
 from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.coverage import Coverage
 from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
-from tests.simulation.scenario import Scenario, Told
+from tests.simulation.scenario import SHARDS_SEEN_MAX, Scenario, Told
 from tests.simulation.versions import is_first_version, two_versions
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault, Faults
 from workpool_aws.local.faults.seeded import SeededFaults
@@ -32,11 +34,12 @@ from workpool_aws.local.services.functions import LOOP_NAME
 from workpool_aws.local.services.platform import Platform
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus, ShardCursors
 from workpool_aws.model.payload import Chunked
 from workpool_aws.model.record import Record
 from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
+from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Store
 
 __all__ = ["Run", "simulate"]
@@ -59,6 +62,13 @@ loop reads the status first, and a report the work item that it is of."""
 _CALLS_A_WORK: Final = 3
 """So many more for each work, where ranges come in small pages or a `cancel_all` is carried out
 first: two pages and an update."""
+_EAGER: Final = {
+    "SHARD_WINDOW_MS": 400,
+    "STARTS_A_SHARD": 2,
+    "SHARDS_GROWN_MAX": 4,
+    "SHARD_QUIET_MS": 2_000,
+}
+"""A pool of a few starts grows and shrinks as one of thousands would."""
 _EXPECTED_ENDS: Final = (
     "ReportNotWritten",
     "Runtime.ExitError",
@@ -131,7 +141,8 @@ def simulate(
     """
     stage = _Stage(scenario, chooser, judging)
     versions = two_versions(stage.is_first_version) if scenario.two_versions else nullcontext()
-    with stage.cloud, versions:
+    shards = patch.multiple(limits, **_EAGER) if scenario.sharded else nullcontext()
+    with stage.cloud, versions, shards:
         stage.play()
         return stage.run()
 
@@ -202,6 +213,8 @@ class _Stage:
     def play(self) -> None:
         self._actors.deploy()
         self._shorten_the_loop()
+        if self._scenario.sharded:
+            self._grown_before()
         self.cloud.advance(_BEFORE)
         self._began = self._now()
         self._actors.begin()
@@ -227,6 +240,13 @@ class _Stage:
             calls=self._calls,
             virtual_ms=self._now() - self._began,
         )
+
+    def _grown_before(self) -> None:
+        """Gives each pool the ledger of one that had as many shards as any caller has seen."""
+        for plan in self._scenario.pools:
+            marks = (ShardCursors(),) * SHARDS_SEEN_MAX
+            ledger = Ledger(pool=plan.name, holder="", generation=0, version=1, shards=marks)
+            self._store.write(Put(ledger, IsAbsent()))
 
     def _shorten_the_loop(self) -> None:
         functions, timeout = self._platform.functions, self._scenario.loop_timeout

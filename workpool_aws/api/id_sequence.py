@@ -22,9 +22,13 @@ class IdSequence:
     def __init__(self) -> None:
         self._last: dict[EpochMs, WorkId] = {}
 
-    def take(self, count: int, due: EpochMs, *, random_bits: int) -> list[WorkId]:
-        """`count` ids, at least one, beyond the last one for that due time, if it is known."""
-        ids = make_ids(due, random_bits=random_bits, after=self._last.pop(due, None))
+    def take(self, count: int, due: EpochMs, *, random_bits: int, shards: int = 1) -> list[WorkId]:
+        """`count` ids, at least one, beyond the last one for that due time, if it is known.
+
+        They go round the shards, so a batch fills all of them alike and keeps its order.
+        """
+        after = self._last.pop(due, None)
+        ids = make_ids(due, random_bits=random_bits, shards=shards, after=after)
         taken = [WorkId(next(ids)) for _ in range(count)]
         self._last[due] = taken[-1]
         while len(self._last) > _SEQUENCES_KEPT:

@@ -33,6 +33,7 @@ from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
 from workpool_aws.core import limits
+from workpool_aws.core.pool.kick import Seen
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
 from workpool_aws.errors import UsageError
@@ -146,7 +147,7 @@ class Workpool(
         self._ids = IdSequence()
         self._lock = ForkSafeLock()
         self._registered_in: Store | None = None
-        self._epoch_seen: tuple[Store, int] | None = None
+        self._seen: tuple[Store, Seen] | None = None
         self._retry_is_known = True
         _made.add(self, options, None if ports is None else ports.store)
 
@@ -268,7 +269,12 @@ class Workpool(
         now = ports.clock.now()
         due = earliest.counted_from(now)
         with self._lock:
-            ids = self._ids.take(len(args), due, random_bits=ports.entropy.bits(75))
+            ids = self._ids.take(
+                len(args),
+                due,
+                random_bits=ports.entropy.bits(75),
+                shards=self._seen_in(ports.store).shards,
+            )
         works = works_of(
             spec,
             args,
@@ -277,13 +283,13 @@ class Workpool(
             pool=self.name,
             due=due,
             now=now,
-            epoch=self._epoch_in(ports.store),
+            epoch=self._seen_in(ports.store).epoch,
         )
         if tx is not None:
             tx.enroll(works)
             return list(ids)
         stored = enqueue.enqueue(ports, works)
-        self._epoch_seen = (ports.store, stored.epoch)
+        self._seen = (ports.store, stored.seen)
         return list(stored.ids)
 
     def _checked_spec(
@@ -300,10 +306,10 @@ class Workpool(
         find = find_job if decorated else find_name
         return find(self._ports, name, field=field)
 
-    def _epoch_in(self, store: Store) -> int:
+    def _seen_in(self, store: Store) -> Seen:
         # In tests one pool object may meet several tables of its name, each with its own epoch.
-        seen = self._epoch_seen
-        return seen[1] if seen is not None and seen[0] is store else 0
+        seen = self._seen
+        return seen[1] if seen is not None and seen[0] is store else Seen()
 
     def _register_once(self, ports: Ports, caller: Caller) -> None:
         """Register the pool, and write this object's limit as its base; once a process."""

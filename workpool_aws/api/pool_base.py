@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.caller import Caller, LambdaContext
     from workpool_aws.api.pool_options import PoolOptions
     from workpool_aws.api.transaction import Transaction
+    from workpool_aws.core.pool.kick import Seen
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.spec import Kind, Spec
     from workpool_aws.model.work import WorkItem
@@ -67,5 +68,5 @@ class PoolBase:
         """Register the pool and its base, once a process."""
 
     @abstractmethod
-    def _epoch_in(self, store: Store) -> int:
-        """Return the epoch of the pool, as far as this object knows."""
+    def _seen_in(self, store: Store) -> Seen:
+        """Return the epoch and the shards of the pool, as far as this object knows."""

@@ -172,7 +172,7 @@ class PoolSchedules(PoolBase):
             pool=self.name,
             due=now,
             now=now,
-            epoch=self._epoch_in(ports.store),
+            epoch=self._seen_in(ports.store).epoch,
         )
         return enqueue.enqueue(ports, works).ids[0]
 

@@ -165,6 +165,14 @@ within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the
 last one's time."""
+SHARD_WINDOW_MS: Final = 10_000
+"""Time over which a loop counts its starts before it decides about shards."""
+SHARD_QUIET_MS: Final = 600_000
+"""Time with few starts after which a loop that stays up halves the number of shards."""
+STARTS_A_SHARD: Final = 150
+"""Starts a second for which one shard is meant. Its partition would take about twice as many."""
+SHARDS_GROWN_MAX: Final = 16
+"""Most shards that a loop makes of its own accord."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
 QUERY_LIMIT_MAX: Final = 200

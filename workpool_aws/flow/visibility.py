@@ -69,14 +69,13 @@ def prove_work_in_time(
 
 
 def put_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> None:
-    """Has the loop read this work item again at this time."""
+    """Has the loop read this work item again at this time, in the shard that every loop reads."""
     prove_work_in_time(ports, _write_pointer(ports, pool, work_id, at), pool, work_id, at)
 
 
 def _write_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> Written:
-    return ports.store.write(
-        Put(make_pointer(pool, work_id, at, random_bits=ports.entropy.bits(75)))
-    )
+    at_key = make_id(at, random_bits=ports.entropy.bits(75))
+    return ports.store.write(Put(Pointer(pool=pool, at=at_key, work_id=work_id)))
 
 
 def put_tick(ports: Ports, pool: str, name: str, at: EpochMs) -> None:
@@ -107,7 +106,10 @@ def _write_tick(ports: Ports, pool: str, name: str, at: EpochMs) -> Written:
 
 
 def make_pointer(pool: str, work_id: WorkId, at: EpochMs, *, random_bits: int) -> Pointer:
-    """Returns a pointer to this work item at this time, on the work item's own shard."""
+    """Returns a pointer to this work item at this time, on the work item's own shard.
+
+    The loop must read that shard, as it does while a start of the work item is in flight.
+    """
     return Pointer(
         pool=pool, at=make_id(at, random_bits=random_bits, shard=shard_of(work_id)), work_id=work_id
     )

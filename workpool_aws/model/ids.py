@@ -63,15 +63,17 @@ def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
 
 
 def make_ids(
-    at: EpochMs, *, random_bits: int, shard: int = 0, after: str | None = None
+    at: EpochMs, *, random_bits: int, shard: int = 0, shards: int = 1, after: str | None = None
 ) -> Iterator[str]:
     """Yields ever larger ULIDs for one time, so that a batch keeps its order.
 
     This is ULID's monotonic rule. With `after`, an id of the same time, they begin beyond it, at a
     distance that `random_bits` decides. Two copies of a process that share an `after` therefore
     diverge at once: the chance that one of their ids is equal is about one in 2 ** 54.
+
+    The ids go round the `shards` from `shard` on, from a random one of them.
     """
-    if not 0 <= shard < SHARDS_MAX:
+    if not 0 <= shard <= shard + shards - 1 < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
     # The top bit stays clear, so that counting up cannot overflow.
     number = random_bits % (1 << (_NUMBER_BITS - 1))
@@ -82,7 +84,7 @@ def make_ids(
         longest = ((1 << _NUMBER_BITS) - last) >> _STEP_SHIFT
         number = number if longest < _STEP_MIN else last + 1 + random_bits % longest
     while True:
-        tail = (number << _SHARD_BITS) | shard
+        tail = (number << _SHARD_BITS) | (shard + number % shards)
         yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
 

@@ -77,6 +77,11 @@ class LoopStatus(Record):
     epoch: int = 0
     """Number of times the pool was canceled as a whole. `cancel_all` raises it first, and every
     enqueue reads it."""
+    shards: int = 1
+    """Number of shards into which producers may put new work items. Only the loop changes it."""
+    shards_read: int | None = None
+    """Number of shards that the loop and the watchdog read. `None` means every shard of the ledger.
+    It is never less than `shards`."""
 
 
 class EntryKey(NamedTuple):
@@ -251,7 +256,7 @@ class Notice(Record):
 
     pool: str
     at: str
-    """Its own key: a ULID of the time of writing, with the shard of the work item."""
+    """Its own key: a ULID of the time of writing, with the work item's shard or shard 0."""
     work_id: WorkId
     start: int
     kind: NoticeKind

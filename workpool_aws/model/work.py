@@ -172,7 +172,7 @@ class Pointer(Record):
 
     pool: str
     at: str
-    """Its own key: a ULID of the new due time, with the shard of the work item."""
+    """Its own key: a ULID of the new due time, with the work item's shard or shard 0."""
     work_id: WorkId
 
 

@@ -182,8 +182,16 @@ DAMAGED = {
     "id of another shard": ({**encode(WORK), "pk": "email#work#1"}, "another shard"),
     "report of another shard": ({**encode(DONE), "pk": "email#done#1"}, "another shard"),
     "report on a work of another shard": (
-        having(DONE, "work_id", make_id(T0, random_bits=1, shard=9)),
-        "different shards",
+        having(
+            replace(
+                DONE,
+                at=make_id(T0, random_bits=1, shard=9),
+                work_id=WorkId(make_id(T0, random_bits=2, shard=9)),
+            ),
+            "work_id",
+            make_id(T0, random_bits=1, shard=4),
+        ),
+        "a shard of neither",
     ),
     "neither work nor pointer": ({**encode(WORK), "t": "x"}, "neither"),
     "no tag": ({k: v for k, v in encode(WORK).items() if k != "t"}, "neither"),
@@ -328,7 +336,7 @@ def test_attributes_of_newer_version_are_ignored():
         (changed(WORK, args="\ud800"), "WorkItem.args"),
         (changed(WORK, starts=1.5), "WorkItem.starts"),
         (changed(WORK, retry="5"), "WorkItem.retry"),
-        (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "different shards"),
+        (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "a shard of neither"),
         (replace(LEDGER, entries={EntryKey(WorkId("x"), 1): Entry(T0)}), "Ledger.entries"),
         (replace(LEDGER, entries={EntryKey(ID, 1): Entry(EpochMs(-1))}), "Ledger.entries"),
         (replace(DONE, work_id=WorkId("")), "Notice.work_id"),

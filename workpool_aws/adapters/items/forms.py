@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.core import limits
-from workpool_aws.model.ids import WorkId, is_ulid, time_of
+from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, time_of
 
 if TYPE_CHECKING:
     import re
@@ -139,6 +139,7 @@ TEXT: Final = FieldCodec("a text", read_text, read_text)
 COUNT: Final = _number_below(limits.STORED_COUNT_BELOW)
 STARTS: Final = _number_below(limits.STORED_STARTS_BELOW)
 GENERATION: Final = _number_below(limits.STORED_GENERATION_BELOW)
+SHARDS: Final = _number_below(SHARDS_MAX + 1, at_least=1, name="a number of shards")
 CHUNKS: Final = FieldCodec("a number of chunks", _chunks, _chunks)
 PARALLELISM: Final = FieldCodec("a limit", read_limit, read_limit)
 RETENTION: Final = FieldCodec(
@@ -162,6 +163,7 @@ NUMBERS: Final = frozenset(
         COUNT,
         STARTS,
         GENERATION,
+        SHARDS,
         CHUNKS,
         PARALLELISM,
         RETENTION,

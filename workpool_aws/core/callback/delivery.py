@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_end
-from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Notice, NoticeKind
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.payload import inline_text
@@ -165,7 +165,7 @@ def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int)
     """
     return Notice(
         pool=ticket.pool,
-        at=make_id(now, random_bits=random_bits, shard=shard_of(ticket.work_id)),
+        at=make_id(now, random_bits=random_bits),  # no loop may read the work item's shard
         work_id=ticket.work_id,
         start=0,  # of no start, so that it settles nothing
         kind=NoticeKind.CHECK,

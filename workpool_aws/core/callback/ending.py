@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.model.ids import EpochMs, make_id, shard_of
+from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.loop import Notice, NoticeKind
 from workpool_aws.model.work import CallbackState, State, WorkItem
 
@@ -72,7 +72,8 @@ def record_of_end(
     """
     return Notice(
         pool=work.pool,
-        at=make_id(now, random_bits=random_bits, shard=shard_of(work.id)),
+        # No loop may read the work item's shard [WP-42].
+        at=make_id(now, random_bits=random_bits),
         work_id=work.id,
         start=work.starts,
         kind=NoticeKind.FINISHED,

@@ -6,7 +6,7 @@ it, and those go back 15 s [WP-3].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -19,6 +19,7 @@ from workpool_aws.model.refs import PointerRef
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.schedule import Tick
     from workpool_aws.model.work import WorkItem
 
@@ -46,6 +47,10 @@ class Found:
     def start(self) -> EntryKey:
         """The start that it would be."""
         return EntryKey(self.work.id, self.work.starts + 1)
+
+    def joined_with(self, other: Found) -> Found:
+        """Returns it with the pointers by which another shard led to the same work item."""
+        return replace(self, also=(*self.also, *other.pointers))
 
     @property
     def pointers(self) -> tuple[PointerRef, ...]:
@@ -153,11 +158,15 @@ def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice
 
     Of those due together, first attempts come first.
     """
-    due = [found for read in reads if read is not None for found in read.due]
+    due: dict[WorkId, Found] = {}
+    for found in (each for read in reads if read is not None for each in read.due):
+        # The pointer of one shard may lead to a work item of another.
+        known = due.get(found.work.id)
+        due[found.work.id] = found if known is None else known.joined_with(found)
     chosen: list[Found] = []
     left: list[Found] = []
     # Not by key: a pointer that was written late lies behind work items that are due later.
-    for found in sorted(due, key=lambda one: (one.work.due_at, one.work.starts, one.key)):
+    for found in sorted(due.values(), key=lambda one: (one.work.due_at, one.work.starts, one.key)):
         after = room.admit(found.work)
         if isinstance(after, Refusal):
             left.append(found)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.shards import Load
+from workpool_aws.model.loop import ShardCursors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
     from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.core.loop.settle import Notices, Settled
     from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, PendingCallback
+    from workpool_aws.model.loop import (
+        Config,
+        Entry,
+        EntryKey,
+        Ledger,
+        LoopStatus,
+        PendingCallback,
+    )
 
 __all__ = ["Inputs", "Memory"]
 
@@ -60,11 +69,29 @@ class Memory:
     """Time of that read; `None` means that the config must be read again."""
     deep_read_at: EpochMs | None = None
     """Time of the last deep pass; `None` means that there was none."""
+    shards: int = 1
+    """Number of shards for new work items, as the status has it."""
+    shards_read: int = 1
+    """Number of shards that a pass reads. The status never has fewer."""
+    load: Load = field(default_factory=Load)
+    """Starts by which the number of shards is chosen."""
 
     @staticmethod
-    def of(ledger: Ledger) -> Memory:
-        """Returns the memory of a new holder, which trusts the table alone."""
-        return Memory(ledger=ledger).adopting(ledger)
+    def of(ledger: Ledger, status: LoopStatus | None = None) -> Memory:
+        """Returns the memory of a new holder, which trusts the table alone.
+
+        `status`: as read before; `None` means that it is the pool's first.
+        """
+        kept = len(ledger.shards)
+        shards, read = (1, kept) if status is None else (status.shards, status.shards_read or kept)
+        memory = Memory(ledger=ledger, shards=shards, shards_read=max(shards, read))
+        return memory.adopting(ledger)
+
+    @property
+    def marks(self) -> tuple[ShardCursors, ...]:
+        """Cursors of the shards that a pass reads. One that the ledger lacks begins at the start."""
+        marks = self.ledger.shards[: self.shards_read]
+        return (*marks, *(ShardCursors(),) * (self.shards_read - len(marks)))
 
     @property
     def entries(self) -> Mapping[EntryKey, Entry]:

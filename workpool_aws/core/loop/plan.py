@@ -100,9 +100,9 @@ class Findings:
 
     def ledger_after(self) -> Ledger:
         """Returns the ledger to commit, but for its tally and the fence."""
-        before = self.memory.ledger
+        before, read = self.memory.ledger, self.memory.marks
         marks = marks_after(
-            before.shards,
+            read,
             self.choice,
             back_to=self.settled.back_to,
             done_keys=[each.keys for each in self.inputs.notices],
@@ -113,7 +113,7 @@ class Findings:
         return replace(
             before,
             entries={**self.checked.entries, **self.deadlines},
-            shards=marks,
+            shards=(*marks, *before.shards[len(read) :]),
             callbacks=self.callbacks.owed,
             epoch=self._epoch_after(),
         )

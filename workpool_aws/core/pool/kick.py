@@ -15,7 +15,15 @@ from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
-__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick", "is_live", "loop_is_overdue"]
+__all__ = [
+    "KickReason",
+    "NotNeeded",
+    "Seen",
+    "StartLoop",
+    "decide_kick",
+    "is_live",
+    "loop_is_overdue",
+]
 
 
 class KickReason(StrEnum):
@@ -31,6 +39,14 @@ class KickReason(StrEnum):
 
 _FOLLOWING: Final = frozenset({KickReason.COMPLETE, KickReason.WAKE})
 """Kicks that follow from an earlier loop of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The epoch of a pool, and the number of shards for new work items, as a kick has read them."""
+
+    epoch: int = 0
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.work.end import CancelAnswer, CancelWrite
 from workpool_aws.errors import UsageError
-from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
 from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.work import Pointer, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put, Update
@@ -128,7 +128,7 @@ def place_works(
         key_time = time_of(work.id)
         pointers: tuple[Put, ...] = ()
         if now - key_time > limits.OLD_ID_MS:
-            at = make_id(now, random_bits=random_bits + len(placed), shard=shard_of(work.id))
+            at = make_id(now, random_bits=random_bits + len(placed))
             pointers = (Put(Pointer(pool=work.pool, at=at, work_id=work.id)),)
             key_time = now
         puts = (Put(work, IsAbsent()), *chunks, *pointers)

@@ -40,7 +40,7 @@ def owed_callbacks(
     `dropped`: work items whose entry was found to be over without a notice. Raises
     StoreUnavailable.
     """
-    marks = zip(session.ledger.shards, notices, strict=True)
+    marks = zip(session.memory.marks, notices, strict=True)
     shards = [(mark.done_cursor, each.records) for mark, each in marks]
     taken = take_over(session.memory.callbacks, dropped, shards, settled, now)
     due = due_callbacks(taken.callbacks.values(), now)

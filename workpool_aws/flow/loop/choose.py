@@ -41,7 +41,7 @@ def read_due(
     `back_to`: as `core.loop.choose.read_from` takes it. Raises StoreUnavailable.
     """
     if isinstance(room, Refusal):
-        return [None for _ in memory.ledger.shards]
+        return [None for _ in memory.marks]
     doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
     taken = Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
     return [
@@ -55,7 +55,7 @@ def read_due(
             taken=taken,
             now=inputs.now,
         )
-        for shard, mark in enumerate(memory.ledger.shards)
+        for shard, mark in enumerate(memory.marks)
     ]
 
 

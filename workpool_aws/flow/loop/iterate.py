@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
-from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.rest import hand_over, rest
 from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
-from workpool_aws.flow.pool.kick import is_current, win_generation
+from workpool_aws.flow.pool.kick import current_status, win_wake
 from workpool_aws.model import events
 
 if TYPE_CHECKING:
@@ -42,14 +41,17 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
     generation = request.generation
     try:
         if generation is None:
-            generation = win_generation(ports, request.pool, KickReason.WAKE)
-            if generation is None:
+            won = win_wake(ports, request.pool)
+            if won is None:
                 return
-        elif not is_current(ports.store, request.pool, generation):
+            generation, status = won
+        else:
             # A request is a hint that many roles can send. The status names the generation [WP-2].
-            ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
-            return
-        session = acquire_session(ports, request.pool, generation, remaining_ms)
+            status = current_status(ports.store, request.pool, generation)
+            if status is None:
+                ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
+                return
+        session = acquire_session(ports, request.pool, generation, remaining_ms, status=status)
         if session is None:
             ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return

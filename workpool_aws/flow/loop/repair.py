@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.repair import rebuilt_from
-from workpool_aws.flow.pool.kick import is_current
+from workpool_aws.flow.pool.kick import current_status
 from workpool_aws.flow.reading import pages
 from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
@@ -38,7 +38,7 @@ def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledge
     is always raised first. If it is read after the ledger, only a forged ledger can have a higher
     generation. Raises StoreUnavailable.
     """
-    if not is_current(ports.store, found.pool, generation):
+    if current_status(ports.store, found.pool, generation) is None:
         return None
     update = Update(
         ref=LedgerRef(found.pool),

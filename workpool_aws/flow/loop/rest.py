@@ -7,7 +7,7 @@ The loop must therefore write that it rests, *then* read again [WP-22, WP-24].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -16,6 +16,7 @@ from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.flow.loop.choose import live_in, read_works
+from workpool_aws.flow.loop.shards import read_fewer_at_rest
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop
 from workpool_aws.flow.reading import read_notices, work_range
@@ -65,18 +66,22 @@ class _Resting:
             "wake_at": decision.wake_at,
             "saturated": decision.saturated,
         }
+        if session.memory.shards > 1:
+            changes["shards"] = 1
         if decision.timer_at is not None:
             # Ordered before the status says so. A crash between leaves a wake too many, never one
             # too few.
             self._order_timer(wake_at=decision.timer_at)
             changes["timer_at"] = decision.timer_at
         status = session.write_status(changes, expected=LoopState.RUNNING)
+        session.memory = replace(session.memory, shards=status.shards)
         ordered = status.timer_at is not None and status.timer_at > now
         if decision.state is LoopState.IDLE and ordered:
             self._order_timer(wake_at=None)
         if self._something_there(decision):
             self._take_back(decision)
             return True
+        read_fewer_at_rest(session, decision.state, now)
         self._report(decision)
         return False
 
@@ -89,7 +94,7 @@ class _Resting:
         taken = self._taken(session.memory.config)
         store, telemetry = session.ports.store, session.ports.telemetry
         earliest: list[EpochMs | None] = []
-        for shard, mark in enumerate(session.ledger.shards):
+        for shard, mark in enumerate(session.memory.marks):
             low = deep_low(mark.work_cursor, mark.deep_at)
             key_range = work_range(session.pool, shard, low)
             read = read_works(
@@ -125,13 +130,13 @@ class _Resting:
         return any(
             self._notices_there(shard, now)
             or (not decision.saturated and self._works_there(shard, decision.wake_at, taken, now))
-            for shard in range(len(self.session.ledger.shards))
+            for shard in range(self.session.memory.shards_read)
         )
 
     def _notices_there(self, shard: int, now: EpochMs) -> bool:
         """True if a notice of this shard frees a slot, asks for a check, or owes a callback."""
         ports, memory, pool = self.session.ports, self.session.memory, self.session.pool
-        mark = self.session.ledger.shards[shard]
+        mark = self.session.memory.marks[shard]
         low = deep_low(mark.done_cursor)
         notices = read_notices(ports.store, ports.telemetry, pool, shard, low)
         settled = settle(self.session.entries, notices.records)
@@ -144,7 +149,7 @@ class _Resting:
 
     def _works_there(self, shard: int, wake_at: EpochMs | None, taken: Taken, now: EpochMs) -> bool:
         """True if a work item of this shard is to start before the wake-up; `None` means ever."""
-        ports, mark = self.session.ports, self.session.ledger.shards[shard]
+        ports, mark = self.session.ports, self.session.memory.marks[shard]
         low = deep_low(mark.work_cursor, mark.deep_at)
         high = None if wake_at is None else id_floor(wake_at)
         key_range = work_range(self.session.pool, shard, low, high=high)

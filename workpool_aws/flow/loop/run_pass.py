@@ -36,6 +36,7 @@ from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
 from workpool_aws.flow.loop.choose import deadlines_of, read_due
 from workpool_aws.flow.loop.recover import recover
+from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
 from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
@@ -101,12 +102,15 @@ class _Pass:
         deadlines = deadlines_of(ports.invoker, choice, now)
         found = Findings(memory, inputs, settled, checked, choice, callbacks, deadlines)
         plan = plan_pass(found, ends_at=session.ends_at)
-        session.memory = memory  # true whether or not the commit succeeds
+        read_shards_of(session, choice)
+        # True whether or not the commit succeeds.
+        session.memory = replace(memory, shards_read=session.memory.shards_read)
         if not self._commit(plan):
             return refused_result(plan)
         results = apply_after(session, plan)
         session.memory = remembered(session.memory, plan, results)
         clean_up(session, plan)  # last, since it may raise and no start may be forgotten
+        tend_shards(session, len(plan.choice.chosen), now)
         session.passes += 1
         self._report(plan)
         return result_of(plan, session.memory)
@@ -123,8 +127,7 @@ class _Pass:
             read_at = self.now
         bulk_cancel = cancel_next_page(session, config)
         deep = memory.deep_read_is_due(self.now)
-        marks = memory.ledger.shards
-        lows = [deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in marks]
+        lows = [deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.marks]
         return Inputs(
             now=self.now,
             config=config,

@@ -190,9 +190,16 @@ class LoopSession:
 
 
 def acquire_session(
-    ports: Ports, pool: str, generation: int, remaining_ms: Callable[[], int]
+    ports: Ports,
+    pool: str,
+    generation: int,
+    remaining_ms: Callable[[], int],
+    *,
+    status: LoopStatus | None = None,
 ) -> LoopSession | None:
     """Becomes the holder of this generation; `None` means that another invocation is, or was.
+
+    `status`: as read before; `None` means that it is this generation's first.
 
     The lease counts from the kick that wrote it. Its age is not known, so it is renewed a little
     earlier.
@@ -217,7 +224,7 @@ def acquire_session(
         generation=generation,
         token=token,
         secret=ports.entropy.token(),
-        memory=Memory.of(ledger),
+        memory=Memory.of(ledger, status),
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),
     )

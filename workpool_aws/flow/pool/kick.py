@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.pool.kick import KickReason, NotNeeded, decide_kick
+from workpool_aws.core.pool.kick import KickReason, NotNeeded, Seen, decide_kick
+from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs, shard_of
 from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Registration
 from workpool_aws.model.messages import LoopRequest
 from workpool_aws.model.refs import (
@@ -31,34 +33,59 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from workpool_aws.model.ids import EpochMs
+    from collections.abc import Sequence
+
+    from workpool_aws.model.ids import WorkId
 
 __all__ = [
+    "current_status",
     "ensure_registered",
     "epoch_of",
     "invoke_loop",
-    "is_current",
     "kick",
     "loop_arn",
-    "win_generation",
+    "win_wake",
 ]
 
 
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
 
 
-def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int:
-    """Starts the loop, unless a live one will see the change. Returns the pool's epoch, as read.
+def kick(
+    ports: Ports,
+    pool: str,
+    reason: KickReason,
+    *,
+    due: EpochMs | None = None,
+    stored: Sequence[WorkId] = (),
+) -> Seen:
+    """Starts the loop, unless a live one will see the change.
+
+    `stored`: work items that the caller has put. Those in a shard that the loop may not read any
+    more get a pointer in the shard that it always reads [WP-42].
 
     A loop that cannot be invoked is logged as `KickFailed` and left to the watchdog. Raises
     StoreUnavailable if the status could not be read or written. The caller must not acknowledge
     anything that depends on it then.
     """
     known = _known(ports, pool)
+    beyond = [work_id for work_id in stored if shard_of(work_id) >= known.shards]
+    if beyond:
+        known = _announce(ports, pool, beyond, due)
     generation = _win(ports, pool, known, reason, due=due)
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
-    return known.epoch
+    return Seen(known.epoch, known.shards)
+
+
+def _announce(ports: Ports, pool: str, beyond: Sequence[WorkId], due: EpochMs | None) -> _Known:
+    """Points at work items from the shard that every loop reads, and reads the status again.
+
+    A loop that has gone to rest meanwhile did not see the pointers.
+    """
+    at = EpochMs(max(ports.clock.now(), due or 0))
+    ports.fan_out(lambda work_id: put_pointer(ports, pool, work_id, at), beyond)
+    return _known(ports, pool)
 
 
 def epoch_of(ports: Ports, pool: str) -> int:
@@ -85,22 +112,26 @@ def ensure_registered(ports: Ports, pool: str) -> None:
         ports.telemetry.emit(events.RegistrationDenied(pool=pool, error=str(error)))
 
 
-def win_generation(
-    ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None
-) -> int | None:
-    """Returns the generation that this caller must now start.
+def win_wake(ports: Ports, pool: str) -> tuple[int, LoopStatus | None] | None:
+    """Returns the generation that a far wake starts, and the status as read before.
 
     `None` means that none is needed, or that another caller was faster.
     """
-    return _win(ports, pool, _known(ports, pool), reason, due=due)
+    known = _known(ports, pool)
+    generation = _win(ports, pool, known, KickReason.WAKE, due=None)
+    return None if generation is None else (generation, known.status)
 
 
-def is_current(store: Store, pool: str, generation: int) -> bool:
-    """True if the status names this generation as the running one. Raises StoreUnavailable."""
+def current_status(store: Store, pool: str, generation: int) -> LoopStatus | None:
+    """Returns the status if it names this generation as the running one; else `None`.
+
+    Raises StoreUnavailable.
+    """
     status = readable(store.get(StatusRef(pool)))
-    return (
+    is_current = (
         status is not None and status.state is LoopState.RUNNING and status.generation == generation
     )
+    return status if is_current else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +146,10 @@ class _Known:
     config: Config | None = None
     damage: Unreadable | None = None
     """The status item, where it cannot be read."""
+
+    @property
+    def shards(self) -> int:
+        return 1 if self.status is None else self.status.shards
 
     @property
     def epoch(self) -> int:

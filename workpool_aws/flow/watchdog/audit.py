@@ -76,8 +76,10 @@ class _Audit:
         """
         all_of_them = self._starts_all_due()
         forgotten: list[WorkItem] = []
+        read = self._shards_read()
         for shard, mark in enumerate(self.ledger.shards):
-            high = deep_low(mark.work_cursor, mark.deep_at)
+            # No loop reads the others at all.
+            high = deep_low(mark.work_cursor, mark.deep_at) if shard < read else id_floor(self.now)
             for page in self._before_the_cursor(Collection.WORK, shard, high):
                 # One that was started before waits by its pointer, wherever its own row lies.
                 forgotten += [
@@ -127,6 +129,14 @@ class _Audit:
             late = events.ScheduleRepaired(pool=self.pool, schedule=item.name, late_ms=late_ms)
             self.ports.telemetry.emit(late)
         return bool(overdue)
+
+    def _shards_read(self) -> int:
+        """Returns the number of shards that a loop reads, without a request if there is one."""
+        shards = len(self.ledger.shards)
+        if shards == 1:
+            return shards
+        status = readable(self.ports.store.get(StatusRef(self.pool)))
+        return shards if status is None else status.shards_read or shards
 
     def _starts_all_due(self) -> bool:
         """True if no due work item can be waiting for its turn: no loop runs, and a slot is free."""

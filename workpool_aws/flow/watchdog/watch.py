@@ -182,7 +182,7 @@ class _PoolCheck:
     ) -> str | None:
         """Names the first task that a loop would find in a resting pool; `None` means none."""
         taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
-        for shard, mark in enumerate(marks_of(ledger)):
+        for shard, mark in enumerate(marks_of(ledger)[: status.shards_read]):
             # Never further back than a new holder. For what it alone saw, the watchdog would kick
             # once a minute, for ever [WP-22].
             back = looks_back(status, self.now)

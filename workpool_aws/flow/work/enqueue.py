@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import packed
-from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.pool.kick import KickReason, Seen
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.pool.kick import kick
@@ -30,10 +30,10 @@ __all__ = ["Acknowledged", "enqueue", "report_enqueued"]
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Stored work items, and the epoch of their pool as their caller now knows it."""
+    """Stored work items, and what their caller now knows of their pool."""
 
     ids: tuple[WorkId, ...]
-    epoch: int
+    seen: Seen
 
 
 def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
@@ -44,7 +44,7 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     StoreUnavailable, each of `maybe_enqueued` is either stored (and will run, or be canceled with
     those enqueued before it) or does not exist.
     """
-    return _Enqueue(ports, works).run() if works else Acknowledged((), 0)
+    return _Enqueue(ports, works).run() if works else Acknowledged((), Seen())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +72,23 @@ class _Enqueue:
                 f"no work item could be stored for certain: {failures[0]}", maybe_enqueued=ids
             )
         try:
-            epoch = self._kick(works)
+            seen = self._kick(works)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"stored, but the loop could not be notified: {error}", maybe_enqueued=ids
             ) from error
-        if epoch != works[0].epoch:
-            ids = self._all_into(epoch)
+        if seen.epoch != works[0].epoch:
+            ids = self._all_into(seen.epoch)
         if failures:
             raise StoreUnavailable(
                 f"{len(failures)} of {len(works)} work items could not be stored for certain: {failures[0]}",
                 maybe_enqueued=ids,
             )
-        return Acknowledged(ids, epoch)
+        return Acknowledged(ids, seen)
 
-    def _kick(self, works: Sequence[WorkItem]) -> int:
-        due = min(work.due_at for work in works)
-        return kick(self.ports, works[0].pool, KickReason.ENQUEUE, due=due)
+    def _kick(self, works: Sequence[WorkItem]) -> Seen:
+        due, stored = min(work.due_at for work in works), [work.id for work in works]
+        return kick(self.ports, works[0].pool, KickReason.ENQUEUE, due=due, stored=stored)
 
     def _store_each(self) -> list[StoreUnavailable]:
         """Stores many work items at a time, and returns the failures.

@@ -32,7 +32,7 @@ from workpool_aws.flow.reading import load_works, pages
 from workpool_aws.flow.shards import shards_of
 from workpool_aws.flow.visibility import commit_with_notice, prove_work_in_time, put_pointer
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
@@ -171,7 +171,7 @@ class _Redrives:
 
     def _decide(self, old: WorkItem) -> NoFailure | RedrivenWork | Redrive | Redeliver:
         now, bits = self.ports.clock.now(), self.ports.entropy.bits(75)
-        new_id = WorkId(make_id(now, random_bits=bits, shard=shard_of(old.id)))
+        new_id = WorkId(make_id(now, random_bits=bits))
         permit = start_permit(self.ports.entropy.token())
         return decide_redrive(
             old, new_id=new_id, now=now, origin=self.origin, epoch=self.epoch, permit=permit

@@ -276,13 +276,12 @@ def follow_up(ports: Ports, applied: Applied) -> None:
         report_enqueued(ports, work)
     for cancel in applied.plan.cancels:
         _show_cancel(ports, cancel, written)
-    due: dict[str, EpochMs] = {}
+    stored: dict[str, list[WorkItem]] = {}
     for placed in applied.plan.works:
-        due[placed.work.pool] = min(
-            placed.work.due_at, due.get(placed.work.pool, placed.work.due_at)
-        )
-    for pool, earliest in due.items():
-        kick(ports, pool, KickReason.ENQUEUE, due=earliest)
+        stored.setdefault(placed.work.pool, []).append(placed.work)
+    for pool, works in stored.items():
+        earliest, ids = min(work.due_at for work in works), [work.id for work in works]
+        kick(ports, pool, KickReason.ENQUEUE, due=earliest, stored=ids)
     for cancel in applied.plan.cancels:
         if cancel.work is not None and cancel.answer is CancelAnswer.CANCELED:
             owed = cancel.notice is not None

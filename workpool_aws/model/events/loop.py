@@ -76,6 +76,16 @@ class HandedOver(Event, level=DEBUG):
     generation: int
 
 
+class ShardsChanged(Event, level=INFO):
+    """The loop changed the number of shards of its pool."""
+
+    generation: int
+    shards: int
+    """Shards for new work items."""
+    read: int
+    """Shards that the loop and the watchdog read."""
+
+
 class LoopFenced(Event, level=INFO):
     """A loop invocation found that another one is the holder, and stopped."""
 

@@ -1,0 +1,147 @@
+"""A busy pool spreads its work items over more partitions, and takes them together again [WP-42]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+
+from workpool_aws import Workpool
+from workpool_aws.core import limits
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.events import ShardsChanged
+from workpool_aws.model.ids import shard_of
+from workpool_aws.model.refs import StatusRef
+
+POOL = "busy"
+FEW = {"SHARD_WINDOW_MS": 500, "STARTS_A_SHARD": 5, "SHARDS_GROWN_MAX": 4, "SHARD_QUIET_MS": 3_000}
+
+
+@pytest.fixture(autouse=True)
+def _few_starts_are_many() -> Iterator[None]:
+    with patch.multiple(limits, **FEW):
+        yield
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud(engine="memory", seed=5) as cloud:
+        yield cloud
+
+
+def worker(cloud: LocalCloud, *, fails: bool = False) -> str:
+    def work(_event: object, _context: object) -> str:
+        if fails:
+            raise ValueError("no")
+        return "done"
+
+    return cloud.function(work, name="work", takes=timedelta(milliseconds=100))
+
+
+def changes(cloud: LocalCloud) -> list[tuple[int, int]]:
+    return [(fact.shards, fact.read) for fact in cloud.facts if isinstance(fact, ShardsChanged)]
+
+
+def grow(cloud: LocalCloud, pool: Workpool, fn: str) -> list[str]:
+    """Keeps the pool busy until it has more shards, and returns what was enqueued."""
+    ids = []
+    for _ in range(20):
+        ids += pool.enqueue_action_batch(None, fn, [{}] * 10)
+        cloud.advance(timedelta(milliseconds=200))
+    assert max(shards for shards, _ in changes(cloud)) == 4
+    return ids
+
+
+def test_busy_pool_spreads_work_over_shards_and_loses_none(cloud: LocalCloud) -> None:
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    ids = grow(cloud, pool, fn)
+    cloud.run_until_idle()
+
+    assert {shard_of(each) for each in ids} == {0, 1, 2, 3}
+    assert len(cloud.invocations(fn)) == len(ids)
+    assert all(each.outcome == "success" for each in pool.status_batch(None, ids[:100]))
+
+
+def test_pool_that_rests_reads_one_shard_again(cloud: LocalCloud) -> None:
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    cloud.run_until_idle()
+
+    assert changes(cloud)[-1] == (1, 1)
+    store = cloud._engine_open.quiet(cloud.table)
+    assert store.get(StatusRef(POOL)).shards_read == 1
+
+
+def test_work_of_every_shard_is_listed_and_redriven_after_pool_has_shrunk(
+    cloud: LocalCloud,
+) -> None:
+    fn, pool = worker(cloud, fails=True), cloud.workpool(POOL, max_parallelism=20)
+    ids = grow(cloud, pool, fn)
+    cloud.run_until_idle(raise_failures=False)
+    cloud.advance(timedelta(minutes=5))
+
+    listed = {each.work_id for each in pool.list(None, limit=500).items}
+    dead = [each.work_id for each in pool.list(None, state="dead", limit=500).items]
+    last = max(dead, key=shard_of)
+    again = pool.redrive(None, last)
+    cloud.run_until_idle(raise_failures=False)
+
+    assert listed == set(ids)
+    assert shard_of(last) > 0
+    assert pool.status(None, again).outcome == "failed"
+
+
+def test_caller_with_an_old_number_of_shards_is_heard(cloud: LocalCloud) -> None:
+    """Its pool has shrunk since, and the loop does not read the shard that it puts into."""
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    cloud.run_until_idle()
+    cloud.advance(timedelta(minutes=5))
+    began = cloud.now
+    ids = pool.enqueue_action_batch(None, fn, [{}] * 8)
+    later = pool.enqueue_action_batch(None, fn, [{}] * 8, run_after=timedelta(hours=2))
+    cloud.run_until_idle()
+
+    assert {shard_of(each) for each in ids} == {0, 1, 2, 3}
+    assert {shard_of(each) for each in later} == {0}
+    latest = max(run.started_at for run in cloud.invocations(fn)[:-8])
+    assert latest - began <= timedelta(seconds=1)
+
+
+def test_canceled_work_of_an_unread_shard_owes_its_callback(cloud: LocalCloud) -> None:
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    heard = cloud.function(lambda _event, _context: None, name="heard")
+    grow(cloud, pool, fn)
+    cloud.run_until_idle()
+    ids = pool.enqueue_action_batch(
+        None, fn, [{}] * 8, run_after=timedelta(hours=3), on_complete=heard
+    )
+    canceled = max(ids, key=shard_of)
+    pool.cancel(None, canceled)
+    cloud.advance(timedelta(minutes=2))
+
+    assert shard_of(canceled) > 0
+    assert len(cloud.invocations(heard)) == 1
+
+
+def test_isolated_action_costs_what_it_did_before_pool_grew(cloud: LocalCloud) -> None:
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+
+    def cost_of_one() -> tuple[float, float]:
+        cloud.advance(timedelta(minutes=30) - timedelta(minutes=cloud.now.minute % 30))
+        before = cloud.capacity
+        pool.enqueue_action(None, fn, {})
+        cloud.advance(timedelta(minutes=1))
+        spent = cloud.capacity
+        return spent.write_units - before.write_units, spent.read_units - before.read_units
+
+    cost_of_one()
+    fresh = cost_of_one()
+    grow(cloud, pool, fn)
+    cloud.run_until_idle()
+    cost_of_one()
+    cost_of_one()
+
+    assert cost_of_one() == fresh

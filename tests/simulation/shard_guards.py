@@ -1,0 +1,68 @@
+"""Owns the mutants of shards: whatever number a caller goes by, its work items are seen [WP-42]."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import one_edit
+
+__all__ = ["SHARD_GUARDS"]
+
+SHARD_GUARDS: Final = (
+    one_edit(
+        "shards: a put beyond is announced",
+        "WP-42",
+        "flow.pool.kick:kick",
+        "shard_of(work_id) >= known.shards",
+        "False",
+    ),
+    one_edit(
+        "shards: the status is read after the announcement",
+        "WP-42",
+        "flow.pool.kick:kick",
+        "known = _announce(ports, pool, beyond, due)",
+        "_announce(ports, pool, beyond, due)",
+    ),
+    one_edit(
+        "shards: those of starts are read",
+        "WP-42",
+        "flow.loop.shards:read_shards_of",
+        "named > session.memory.shards_read",
+        "False",
+    ),
+    one_edit(
+        "shards: left only when callers leave them",
+        "WP-42",
+        "flow.loop.shards:tend_shards",
+        "_write(session, wanted, memory.shards_read)",
+        "_write(session, wanted, wanted)",
+    ),
+    one_edit(
+        "shards: left without work items",
+        "WP-42",
+        "flow.loop.shards:_is_left",
+        "live_in(ports.store, ports.telemetry, works, taken=taken, now=now)",
+        "False",
+    ),
+    one_edit(
+        "shards: left without starts in flight",
+        "WP-42",
+        "flow.loop.shards:_is_left",
+        "shards_named(named) > memory.shards",
+        "False",
+    ),
+    one_edit(
+        "shards: notices of canceled work items lie in shard 0",
+        "WP-42",
+        "core.callback.ending:record_of_end",
+        "make_id(now, random_bits=random_bits)",
+        "make_id(now, random_bits=random_bits, shard=int(work.id[-1]))",
+    ),
+    one_edit(
+        "shards: a resting pool keeps what others may still use",
+        "WP-42",
+        "flow.loop.shards:read_fewer_at_rest",
+        "_is_left(session, now)",
+        "True",
+    ),
+)
