@@ -93,6 +93,8 @@ class Trickle:
     limit: int
     memory_mb: int
     seconds: int = 20
+    warm_up_s: int = 0
+    """Time for which the same load comes before, until the pool has as many shards as it needs."""
 
     @property
     def jobs(self) -> int:
@@ -120,6 +122,8 @@ ARRIVALS: Final = tuple(
     Trickle(per_second, limit, deployed_mb(limit))
     for per_second, limit in ((2, 4), (20, 20), (50, 100), (100, 100), (300, 500))
 )
+HEAVY: Final = (Trickle(1_000, 500, LAMBDA_MB_A_CORE, seconds=10, warm_up_s=40),)
+"""Loads that take minutes to simulate."""
 
 
 class _Bench:
@@ -205,15 +209,18 @@ def run(scenario: Burst | Trickle, seed: int, cpu: RequestCpu = LEAN) -> Figures
         bench = _Bench(cloud, loop, scenario.limit, seed)
         if isinstance(scenario, Burst):
             return bench.measure(lambda: bench.enqueue(scenario.jobs), scenario.jobs)
-        return bench.measure(lambda: _arrivals(bench, scenario, seed), scenario.jobs)
+        _arrivals(bench, scenario.per_second * scenario.warm_up_s, scenario.per_second, seed)
+        return bench.measure(
+            lambda: _arrivals(bench, scenario.jobs, scenario.per_second, seed), scenario.jobs
+        )
 
 
-def _arrivals(bench: _Bench, scenario: Trickle, seed: int) -> None:
+def _arrivals(bench: _Bench, jobs: int, per_second: int, seed: int) -> None:
     """Enqueue one by one, at random times as independent callers would."""
     chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
-    for _ in range(scenario.jobs):
+    for _ in range(jobs):
         bench.enqueue(1)
-        bench.wait(SECOND * chance.expovariate(scenario.per_second))
+        bench.wait(SECOND * chance.expovariate(per_second))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,9 +230,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--ordinary", action="store_true", help="a loop that makes ordinary calls of boto3"
     )
+    parser.add_argument(
+        "--heavy", action="store_true", help="only a thousand a second, for some minutes"
+    )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
-    for scenario in (*BURSTS, *ARRIVALS):
+    for scenario in HEAVY if asked.heavy else (*BURSTS, *ARRIVALS):
         figures = run(scenario, asked.seed, ORDINARY if asked.ordinary else LEAN)
         if asked.json:
             print(json.dumps({"scenario": str(scenario), **asdict(figures)}))

@@ -48,7 +48,7 @@ _EPOCHS: Final = (
         "enqueue: into the epoch",
         "WP-3",
         "flow.work.enqueue:_Enqueue.run",
-        "if epoch != works[0].epoch:",
+        "if seen.epoch != works[0].epoch:",
         "if False:",
     ),
     one_edit(

@@ -166,8 +166,8 @@ _KICKS: Final = (
         "kick: on enqueue",
         "WP-24",
         "flow.work.enqueue:_Enqueue.run",
-        "epoch = self._kick(works)",
-        "epoch = works[0].epoch",
+        "seen = self._kick(works)",
+        "seen = Seen(works[0].epoch)",
     ),
     one_edit(
         "kick: on completion",
@@ -313,8 +313,9 @@ _CALLBACKS: Final = (
                 "flow.loop.run_pass:_Pass.run",
                 (
                     (
-                        "session.memory = memory",
-                        "session.memory = memory\n[ports.store.delete(each.ref) for each in callbacks.forgets]",
+                        "read_shards_of(session, choice)",
+                        "read_shards_of(session, choice)\n"
+                        "[ports.store.delete(each.ref) for each in callbacks.forgets]",
                     ),
                 ),
             ),

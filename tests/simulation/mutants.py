@@ -22,6 +22,11 @@ __all__ = ["MUTANTS"]
 
 _QUICK: Final = frozenset(
     {
+        "shards: a put beyond is announced",
+        "shards: a resting pool keeps what others may still use",
+        "shards: left without work items",
+        "shards: notices of canceled work items lie in shard 0",
+        "shards: those of starts are read",
         "a refused retry ends as canceled",
         "another holder's start is kept",
         "attempts are bounded",
@@ -80,6 +85,9 @@ _QUICK: Final = frozenset(
 
 _BY_SEEDS: Final = frozenset(
     {
+        "shards: left only when callers leave them",
+        "shards: left without starts in flight",
+        "shards: the status is read after the announcement",
         "a failed start keeps its entry",
         "late rule",
         "callback: sent is looked at again",

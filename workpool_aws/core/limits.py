@@ -165,7 +165,7 @@ within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the
 last one's time."""
-SHARD_WINDOW_MS: Final = 10_000
+SHARD_WINDOW_MS: Final = 3_000
 """Time over which a loop counts its starts before it decides about shards."""
 SHARD_QUIET_MS: Final = 600_000
 """Time with few starts after which a loop that stays up halves the number of shards."""
