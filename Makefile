@@ -30,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo dev test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo dev example-air-quality test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ demo: $(STAMP) ## Watch a pool work on this machine, no AWS account needed (ARGS
 
 dev: $(STAMP) ## Run the demo's job with the dashboard (ARGS="jobs:send_email" goes to `workpool dev`)
 	$(BIN)/workpool dev $(ARGS)
+
+example-air-quality: $(STAMP) ## Watch a week of an hourly schedule pass, with its page in a browser (ARGS="--exit-when-done")
+	$(BIN)/python examples/air_quality/local.py $(ARGS)
 
 test: $(STAMP) ## Run the tests, on all cores (ARGS="..." goes to pytest; with -n0 in one process, for a debugger)
 	$(BIN)/python -I -m pytest --numprocesses auto --dist worksteal $(ARGS)
