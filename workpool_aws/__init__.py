@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
-    from workpool_aws.api.schedules import ScheduleDefinition, ScheduleOptions
+    from workpool_aws.api.schedule_options import ScheduleDefinition, ScheduleOptions
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
@@ -105,8 +105,8 @@ _HOMES: Final = {
     "RetryPolicy": "model.retry",
     "RetryableOptions": "api.options",
     "Schedule": "core.views.schedules",
-    "ScheduleDefinition": "api.schedules",
-    "ScheduleOptions": "api.schedules",
+    "ScheduleDefinition": "api.schedule_options",
+    "ScheduleOptions": "api.schedule_options",
     "Snooze": "errors",
     "Stats": "core.views.stats",
     "Status": "core.views.status",

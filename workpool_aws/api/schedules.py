@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from workpool_aws.api.caller import read_caller, read_writer
 from workpool_aws.api.job import encode_one, job_at
-from workpool_aws.api.options import RetryableOptions
 from workpool_aws.api.pool_base import PoolBase
-from workpool_aws.api.timing import TimingOptions, read_definition, read_schedule_name
+from workpool_aws.api.schedule_options import ScheduleOptions, read_schedule_options
+from workpool_aws.api.timing import read_definition, read_schedule_name
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
-from workpool_aws.errors import NotFound, UnknownOption, UsageError
+from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.schedule import change
 from workpool_aws.flow.views.schedules import all_schedules, as_views
 from workpool_aws.flow.work import enqueue
@@ -26,31 +26,12 @@ from workpool_aws.text import kind_of
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.api.handle import JobHandle
+    from workpool_aws.api.schedule_options import ScheduleDefinition
     from workpool_aws.core.schedule.change import Definition
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.model.schedule import ScheduleItem
 
-__all__ = ["PoolSchedules", "ScheduleDefinition", "ScheduleOptions"]
-
-_TIMES: Final = ("run_after", "run_at")
-
-
-class ScheduleOptions(TimingOptions, RetryableOptions, total=False):
-    """The options of `schedule`: those of `TimingOptions` and `RetryableOptions`.
-
-    `run_after` and `run_at` must be `None`: the schedule says when.
-    """
-
-
-class ScheduleDefinition(ScheduleOptions, total=False):
-    """One schedule of `sync_schedules`: the arguments of `schedule` by name."""
-
-    name: str
-    fn: Any
-    args: Mapping[str, object]
-
-
-_OPTIONS: Final = tuple(each for each in ScheduleOptions.__annotations__ if each not in _TIMES)
+__all__ = ["PoolSchedules"]
 
 
 class PoolSchedules(PoolBase):
@@ -220,11 +201,7 @@ class PoolSchedules(PoolBase):
         *,
         owner: str | None,
     ) -> Definition:
-        _check_names(options)
-        timing = {
-            key: each for key, each in options.items() if key in TimingOptions.__annotations__
-        }
-        others = {key: each for key, each in options.items() if key not in timing}
+        timing, others = read_schedule_options(options)
         encoded = encode_one(args, fn)[0]
         found, kind = job_at(fn), Kind.ACTION
         if found is not None:
@@ -237,15 +214,6 @@ class PoolSchedules(PoolBase):
         if item is None:
             raise NotFound.of_schedule(name, self.name)
         return as_views(self._ports, [item])[0]
-
-
-def _check_names(options: Mapping[str, object]) -> None:
-    """Raises UsageError for an option that schedules do not have, and for a time of one enqueue."""
-    for field, value in options.items():
-        if field not in ScheduleOptions.__optional_keys__:
-            raise UnknownOption(field, value, _OPTIONS)
-        if field in _TIMES and value is not None:
-            raise UsageError(field, value, "None, since the schedule says when")
 
 
 def _read_definitions(definitions: object) -> list[dict[str, Any]]:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from workpool_aws.api.caller import read_caller
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
+from workpool_aws.flow.watchdog.declare import Declared
 from workpool_aws.flow.watchdog.register import register
 from workpool_aws.flow.watchdog.survey import survey
 from workpool_aws.flow.watchdog.watch import watch
+from workpool_aws.flow.work.jobs import find_job, find_name
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model.names import POOL
+from workpool_aws.model.schedule import DEPLOYMENT_OWNER
 from workpool_aws.settings import read_settings
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
-    from workpool_aws.handlers.main_loop import InvocationContext
+    from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.core.schedule.change import Definition
+    from workpool_aws.ports import Ports
 
 __all__ = ["handler"]
 
 
-def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
+def handler(event: Mapping[str, object], context: LambdaContext | None) -> None:
     """Keep the table's deployment item current, and look after every pool of the table.
 
-    Pools that the event names are registered first. With WORKPOOL_METRICS the watchdog also reports
+    Pools that the event names are registered first. Schedules that it declares are those of the
+    deployment from then on. With WORKPOOL_METRICS the watchdog also reports
     the backlog of each pool.
 
     Raises:
@@ -50,6 +59,30 @@ def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
         else []
     )
     register(ports, named)
-    watch(ports)
+    watch(ports, _declared(ports, order.get("schedules"), context))
     if read_settings().metrics is not None:
         survey(ports)
+
+
+def _declared(ports: Ports, schedules: object, context: LambdaContext | None) -> Declared | None:
+    """Returns the schedules of a tick, by pool; `None` means that it says nothing about schedules."""
+    if not isinstance(schedules, Mapping):
+        return None
+    text = json.dumps(schedules, sort_keys=True)
+
+    def find(name: str, *, field: str, decorated: bool) -> str | None:
+        return (find_job if decorated else find_name)(ports, name, field=field)
+
+    def read(pool: str) -> dict[str, Definition]:
+        from workpool_aws.api.declared import from_json, read_declared
+
+        caller = read_caller(context)
+        declared = map(from_json, schedules.get(pool, ()))
+        return dict(read_declared(each, caller=caller, find=find) for each in declared)
+
+    return Declared(
+        digest=hashlib.sha256(text.encode()).hexdigest() if schedules else None,
+        pools=tuple(pool for pool in schedules if POOL.fullmatch(pool)),
+        owner=DEPLOYMENT_OWNER,
+        read=read,
+    )

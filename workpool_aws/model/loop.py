@@ -349,6 +349,8 @@ class Deployment(Record):
     for its loop."""
     jobs: tuple[DeployedJob, ...] = ()
     """The jobs that can be enqueued by name, in order of their names."""
+    schedules: str | None = None
+    """Digest of the declared schedules that the table has. `None` means that there are none."""
     version: int = 0
     """Raised by each watchdog that writes the item, so that of two concurrent writes only one
     succeeds."""

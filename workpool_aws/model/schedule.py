@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
@@ -12,7 +12,18 @@ from workpool_aws.model.record import Record
 if TYPE_CHECKING:
     from workpool_aws.model.spec import Outcome, Spec
 
-__all__ = ["CatchUp", "Overlap", "PastRun", "ScheduleItem", "Tick", "Timing"]
+__all__ = [
+    "DEPLOYMENT_OWNER",
+    "CatchUp",
+    "Overlap",
+    "PastRun",
+    "ScheduleItem",
+    "Tick",
+    "Timing",
+]
+
+DEPLOYMENT_OWNER: Final = "deployment"
+"""Owner of the schedules that a deployment declares. A table has one deployment at a time."""
 
 
 class CatchUp(StrEnum):

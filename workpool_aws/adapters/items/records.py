@@ -298,6 +298,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "acknowledging": Field("ack", forms.TEXTS, absent=()),
             "limits": Field("lim", ledger_forms.DEPLOYED_LIMITS, absent=()),
             "jobs": Field("jobs", ledger_forms.DEPLOYED_JOBS, absent=()),
+            "schedules": Field("sch", forms.TEXT, absent=None),
             "version": Field("v", forms.GENERATION, absent=0),
             "replaced": Field("rep", forms.TEXTS, absent=()),
             "replaced_at": Field("ra", forms.MOMENT, absent=None),

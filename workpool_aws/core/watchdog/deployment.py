@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
 
-__all__ = ["differs", "is_due", "limits_to_set", "to_record"]
+__all__ = ["differs", "is_due", "limits_to_set", "schedules_differ", "to_record", "with_schedules"]
 
 
 def differs(known: Deployment | None, deployed: Deployment) -> bool:
@@ -21,7 +21,28 @@ def differs(known: Deployment | None, deployed: Deployment) -> bool:
 
     `known` is `None` if there is no such item, or a damaged one.
     """
-    return known is None or replace(known, version=0, replaced=(), replaced_at=None) != deployed
+    if known is None:
+        return True
+    # Schedules come with the tick, not from the environment.
+    return replace(known, version=0, replaced=(), replaced_at=None, schedules=None) != deployed
+
+
+def schedules_differ(
+    known: Deployment | None, deployed: Deployment | None, digest: str | None
+) -> bool:
+    """True if the schedules of this digest are to be declared.
+
+    That is if the table has others, and its deployment is this one. One that another deployment
+    replaced declares nothing.
+    """
+    if known is None or deployed is None or known.loop_arn != deployed.loop_arn:
+        return False
+    return known.schedules != digest
+
+
+def with_schedules(known: Deployment, digest: str | None) -> Deployment:
+    """Returns the deployment item once these schedules are declared."""
+    return replace(known, schedules=digest, version=known.version + 1)
 
 
 def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool:
@@ -63,7 +84,11 @@ def to_record(
     if known is None:
         return recorded
     recorded = replace(
-        recorded, version=known.version, replaced=known.replaced, replaced_at=known.replaced_at
+        recorded,
+        schedules=known.schedules,
+        version=known.version,
+        replaced=known.replaced,
+        replaced_at=known.replaced_at,
     )
     if known.loop_arn != deployed.loop_arn:
         replaced = tuple(dict.fromkeys((*_lately_replaced(known, now), known.loop_arn)))

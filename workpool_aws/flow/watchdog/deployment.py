@@ -43,18 +43,20 @@ def record(store: Store, deployed: Deployment) -> None:
     store.write(Put(deployed))
 
 
-def keep_current(ports: Ports) -> None:
+def keep_current(ports: Ports) -> Deployment | None:
     """Writes the deployment of this process's environment, if the table's item differs.
 
-    Never raises. Costs one read if nothing changed. A process whose environment does not name the
-    loop writes nothing, nor does one that another deployment replaced within the hour.
+    Returns the item as it was read, or written. `None` means that it is not known. Never raises.
+    Costs one read if nothing changed. A process whose environment does not name the loop reads and
+    writes nothing. One that another deployment replaced within the hour writes nothing.
     """
     if ports.deployed is None:
-        return
+        return None
     try:
-        _Recording(ports, ports.deployed).keep_current(ports.clock.now())
+        return _Recording(ports, ports.deployed).keep_current(ports.clock.now())
     except StoreUnavailable as error:
         ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=str(error)))
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,16 @@ class _Recording:
     ports: Ports
     deployed: Deployment
 
-    def keep_current(self, now: EpochMs) -> None:
-        """Writes it if the table's item differs. Raises StoreUnavailable: the next tick repeats it."""
+    def keep_current(self, now: EpochMs) -> Deployment | None:
+        """Writes it if the table's item differs, and returns the item; `None` means a lost race.
+
+        Raises StoreUnavailable: the next tick repeats it.
+        """
         ports, deployed = self.ports, self.deployed
         item = ports.store.get(DeploymentRef())
         known = readable(item)
         if not is_due(known, deployed, now):
-            return
+            return known
         # A limit that could not be set stays as the item has it, so the next tick sees the
         # difference, and tries that one again.
         unset = [
@@ -80,11 +85,11 @@ class _Recording:
         ]
         recorded = to_record(known, deployed, unset=unset, now=now)
         if recorded == known:
-            return
+            return known
         if not self._write(recorded, over=item):
             ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
             self._yield_limits()
-            return
+            return None
         if known is not None and known.loop_arn != deployed.loop_arn:
             ports.telemetry.emit(
                 events.DeploymentReplaced(
@@ -93,6 +98,7 @@ class _Recording:
             )
         if not differs(recorded, deployed):
             ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
+        return recorded
 
     def _write(self, recorded: Deployment, *, over: Deployment | Unreadable | None) -> bool:
         """Writes the item, if it is unchanged since it was read as `over`."""

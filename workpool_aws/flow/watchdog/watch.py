@@ -31,6 +31,7 @@ from workpool_aws.flow.reading import pages, read_notices, registered_pools, wor
 from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.watchdog import deployment
 from workpool_aws.flow.watchdog.audit import audit_pool
+from workpool_aws.flow.watchdog.declare import declare
 from workpool_aws.flow.watchdog.turns import hourly, visit_each
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
@@ -57,24 +58,29 @@ from workpool_aws.model.writes import Put
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workpool_aws.flow.watchdog.declare import Declared
     from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = ["needs_a_kick", "watch", "would_act"]
 
 
-def watch(ports: Ports) -> None:
+def watch(ports: Ports, declared: Declared | None = None) -> None:
     """Keeps the deployment item current, checks every registered pool, and leaves a heartbeat.
+
+    `declared`: the deployment's schedules, which are made so; `None` leaves them as they are.
 
     Never raises for the content of a pool. Neither trouble with one pool nor a slow one keeps the
     watchdog from the others [WP-12]. Damaged items are reported once an hour.
     """
     now = ports.clock.now()
     ports = hourly(ports)
-    deployment.keep_current(ports)
+    known = deployment.keep_current(ports)
     pools = [*_registered(ports, now)]
     visit_each(
         ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG
     )
+    if declared is not None:
+        declare(ports, known, declared)
     if ports.ticks_always and beats(now):
         # Last, so that it shows a tick that came to its end. The next one repeats a lost write.
         with suppress(StoreUnavailable):

@@ -84,6 +84,15 @@ class ScheduleAlternates(Event, level=WARNING):
     """The owner before."""
 
 
+class SchedulesNotDeclared(Event, level=WARNING):
+    """The watchdog could not make a schedule that the deployment declares, or remove one.
+
+    The next tick tries again. `pool` is empty if no pool could be read.
+    """
+
+    error: str
+
+
 class ScheduleRepaired(Event, level=WARNING):
     """A schedule whose next occurrence was overdue had no tick, and has one again."""
 
