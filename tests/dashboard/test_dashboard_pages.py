@@ -29,6 +29,7 @@ def pages_of(scene: Scene) -> list[str]:
         "/",
         "/jobs",
         "/health",
+        "/bulk",
         "/pools/email",
         "/pools/paused",
         "/pools/email/works",
