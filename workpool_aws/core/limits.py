@@ -300,6 +300,8 @@ LIST_MAX: Final = 1_000
 """Works on one page of a list."""
 LIST_ROWS_MAX: Final = 2_000
 """Rows that are read for one page of a list."""
+ARGS_TEXT_MAX: Final = 1_000
+"""Characters of a text that is looked for in arguments."""
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
 BULK_MAX: Final = 10_000

@@ -158,7 +158,8 @@ class Acts:
 
     def _ask_about_all(self, pool: Workpool, verb: Verb, form: _Form, back: str) -> _Done:
         """Asks about the work items that meet the filter of a list and are in a state for the act."""
-        wanted = filter_of({name: texts[0] for name, texts in form.items()})
+        given = {name: texts[0] for name, texts in form.items()}
+        wanted = filter_of(given, self._insights.now)
         if verb == "redrive":
             wanted = replace(wanted, state="dead")
         elif wanted.state not in ("pending", "running"):

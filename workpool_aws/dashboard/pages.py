@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from workpool_aws.dashboard.bulk import FORGOTTEN, progress_of
-from workpool_aws.dashboard.filters import FILTERS, STATES, filter_of
+from workpool_aws.dashboard.filters import FILTERS, SORTS, STATES, filter_of, sorted_rows
 from workpool_aws.insights.answers import ReadCost
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class ReadPages:
 
     async def works(self, request: Request) -> Response:
         """Work items of a pool, by filter and page."""
-        name, wanted = request.path_params["pool"], filter_of(request.query_params)
+        name = request.path_params["pool"]
+        wanted = filter_of(request.query_params, self._insights.now)
         after = request.query_params.get("after") or None
         answer = await run_in_threadpool(self._insights.works, name, wanted, after)
         jobs = await run_in_threadpool(self._insights.jobs)
@@ -69,7 +70,9 @@ class ReadPages:
             given={key: value for key, value in query.items() if key in FILTERS and value},
             jobs=jobs.value,
             states=STATES,
-            rows=answer.value.rows,
+            rows=sorted_rows(answer.value.rows, query.get("sort")),
+            sort=query.get("sort"),
+            sorts={each: urlencode({**request.query_params, "sort": each}) for each in SORTS},
             following=following if answer.value.next else None,
             first=after is None,
         )

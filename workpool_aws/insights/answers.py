@@ -82,6 +82,12 @@ class WorkFilter:
     """The job, or the function, as `Workpool.list` takes it; `None` means any."""
     error: str | None = None
     """Text of the latest error or of its type, in any case; `None` means any."""
+    args: str | None = None
+    """Text in the arguments, as `Workpool.list` takes it; `None` means any."""
+    since: datetime | None = None
+    """The earliest time, as `Workpool.list` takes it in `between`; `None` means no bound."""
+    before: datetime | None = None
+    """The time at which the list ends, likewise."""
     order: ListOrder = "newest"
     limit: int = 50
 

@@ -280,6 +280,8 @@ def _page_of(
             order=wanted.order,
             limit=wanted.limit - len(found),
             after=after,
+            between=(wanted.since, wanted.before),
+            args_contain=wanted.args,
         )
         found += [work for work in page.items if _admits(wanted, work)]
         after = page.next
