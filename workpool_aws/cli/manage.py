@@ -202,6 +202,7 @@ class _Groups:
             metavar="N",
             help="run time N times faster (1)",
         )
+        dev.add_argument("--again", action="store_true", help=argparse.SUPPRESS)
         dev.add_argument("--no-reload", action="store_true", help="do not begin again on a change")
 
     def table(self) -> None:

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse
 from workpool_aws.core import limits
 from workpool_aws.dashboard.bulk import FORGOTTEN, VERBS, BulkAct, canceled
 from workpool_aws.dashboard.filters import filter_of
-from workpool_aws.dashboard.guard import is_own_request
+from workpool_aws.dashboard.guard import form_of, is_own_request
 from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "Acts"]
 
 _NUMBER: Final = re.compile("[0-9]{1,6}")
-_FIELDS_MAX: Final = limits.BULK_FORM_MAX + 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +81,7 @@ class Acts:
                 raise HTTPException(403, "This dashboard is read-only. Nothing was changed.")
             if not is_own_request(request):
                 raise HTTPException(403, "The request came from another site. Nothing was changed.")
-            body = await request.body()
-            if len(body) > limits.FORM_BYTES_MAX:
-                raise HTTPException(413, "The form is too large. Nothing was changed.")
-            try:
-                form = parse_qs(body.decode(), max_num_fields=_FIELDS_MAX)
-            except ValueError as error:
-                raise HTTPException(400, "The form is damaged. Nothing was changed.") from error
+            form = await form_of(request)
             result = await run_in_threadpool(act, self, request.path_params, form)
             if isinstance(result, _Question):
                 return self._pages.page(
@@ -153,12 +146,12 @@ class Acts:
             return self._ask_about_all(pool, verb, form, back)
         if not 1 <= len(ids) <= limits.BULK_FORM_MAX:
             raise UsageError("id", len(ids), f"chosen for 1 to {limits.BULK_FORM_MAX} work items")
-        states = Counter(each.outcome or each.state for each in pool.status_batch(None, ids))
+        states = Counter[str](each.outcome or each.state for each in pool.status_batch(None, ids))
         return self._ask(pool, verb, ids, f"({_counts(states)})", back)
 
     def _ask_about_all(self, pool: Workpool, verb: Verb, form: _Form, back: str) -> _Done:
         """Asks about the work items that meet the filter of a list and are in a state for the act."""
-        given = {name: texts[0] for name, texts in form.items()}
+        given = {name: texts[0] for name, texts in form.items() if texts[0]}
         wanted = filter_of(given, self._insights.now)
         if verb == "redrive":
             wanted = replace(wanted, state="dead")

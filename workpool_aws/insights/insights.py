@@ -155,7 +155,7 @@ class Insights:
         def answer(pool: Workpool, _: Callable[[str], Workpool]) -> Matching:
             found: dict[WorkId, str] = {}
             after: str | None = None
-            for _ in range(limits.MATCHING_PAGES_MAX):
+            for _page in range(limits.MATCHING_PAGES_MAX):
                 size = min(most - len(found), limits.LIST_MAX)
                 page, after = _page_of(pool, replace(wanted, limit=size), after)
                 found |= {each.work_id: each.outcome or each.state for each in page}
