@@ -28,6 +28,9 @@ CONSTRAINTS := build/constraints.txt
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m piptools compile --quiet --no-config --generate-hashes \
 	--no-strip-extras --allow-unsafe --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
+# Else every process that the tests start would compile the library and its tests again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo dev example-air-quality test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean

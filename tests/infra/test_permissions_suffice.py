@@ -1,6 +1,6 @@
 """The library makes no call that its role may not make, and no role may do what the library never does.
 
-The library runs in a LocalCloud, through boto3; each of its calls is held against the statements
+The library runs in a LocalCloud; each of its calls is held against the statements
 that were reviewed (`iam.json`), as IAM would. Needs no CDK.
 """
 
@@ -9,9 +9,11 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -21,10 +23,14 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from tests.infra.statements import PATH
+from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws import Work, Workpool
+from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.flow.watchdog.deployment import would_record
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.local import LocalCloud
+from workpool_aws.local.engines.memory import MemoryEngine
+from workpool_aws.local.engines.moto import MotoEngine
 from workpool_aws.local.services.platform import Platform
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import DeployedLimit, Deployment, Notice, NoticeKind, Registration
@@ -32,6 +38,7 @@ from workpool_aws.model.refs import NoticeRef, PointerRef, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Pointer
 from workpool_aws.model.work import WorkItem as StoredWork
 from workpool_aws.model.writes import Put
+from workpool_aws.ports import Ports, Store
 
 STATEMENTS = json.loads(PATH.read_text(encoding="utf-8"))
 KINDS = {
@@ -460,57 +467,116 @@ def tick(cloud: LocalCloud) -> None:
     cloud.advance(timedelta(seconds=10))
 
 
+class Seen(Exception):
+    """A request was noted, and is answered elsewhere."""
+
+
+class Noting:
+    """A client of DynamoDB that notes what it is asked."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = "".join(part.title() for part in name.split("_"))
+
+        def ask(**request: Any) -> Any:
+            self._recorder.note("dynamodb", operation, request)
+            if operation == "BatchGetItem":
+                return {"Responses": {}}  # so that the next batch is asked for
+            raise Seen
+
+        return ask
+
+
+class NotedStore:
+    """A store in memory whose calls are noted as the requests that they are to DynamoDB."""
+
+    def __init__(self, recorder: Recorder, store: Store) -> None:
+        client: Any = Noting(recorder)
+        self._noted = DynamoStore(
+            lambda: client, "noted", clock=ManualClock(), entropy=CountedEntropy()
+        )
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            with suppress(Seen):
+                getattr(self._noted, name)(*args, **options)
+            return getattr(self._store, name)(*args, **options)
+
+        return call
+
+
+def noted_calls(seed: int) -> dict[str, set[Call]]:
+    """The calls of one run by actor, with faults in all but the first.
+
+    Its tables are in memory. All but the requests to them goes through boto3.
+    """
+    faulty = (
+        {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03} if seed else {}
+    )
+    real, bare, in_memory = (
+        BaseClient._make_api_call,
+        Platform.deployment.fget,
+        MemoryEngine.ports,
+    )
+    assert bare is not None
+    cloud = LocalCloud(seed=seed, **faulty)
+    recorder = Recorder(cloud)
+
+    def ports(engine: Any, table: str) -> Ports:
+        platform, store = engine._platform, NotedStore(recorder, in_memory(engine, table).store)
+        by_boto3: Any = SimpleNamespace(_platform=platform, _kernel=platform.kernel)
+        with patch("workpool_aws.adapters.aws.clients.DynamoStore", lambda *_, **__: store):
+            return MotoEngine.ports(by_boto3, table)
+
+    def note(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        service = client.meta.service_model.service_name
+        if service != "dynamodb":
+            recorder.note(service, operation, request)
+        return real(client, operation, request)
+
+    def unheard(asked: Callable[..., bool]) -> Callable[..., bool]:
+        # The cloud asks whether a tick would find anything, in the middle of whatever runs.
+        def ask(*args: Any) -> bool:
+            with recorder.silent():
+                return asked(*args)
+
+        return ask
+
+    limited = property(lambda platform: replace(bare(platform), limits=LIMITS))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Platform, "deployment", limited)
+        patched.setattr(MemoryEngine, "ports", ports)
+        patched.setattr(BaseClient, "_make_api_call", note)
+        for asked in (would_act, would_record):
+            patched.setattr(
+                f"workpool_aws.local.services.deployment.{asked.__name__}", unheard(asked)
+            )
+        with cloud:
+            for name, value in environment(cloud).items():
+                patched.setenv(name, value)
+            run_everything(cloud, recorder)
+    return recorder.calls
+
+
+@cache
+def all_calls() -> dict[str, set[Call]]:
+    """By actor, over a few seeds, with faults that make recovery and watchdog act.
+
+    Kept beyond the module, to which a process of a parallel run may come back.
+    """
+    total: dict[str, set[Call]] = {}
+    for seed in SEEDS:
+        for actor, made in noted_calls(seed).items():
+            total.setdefault(actor, set()).update(made)
+    return total
+
+
 @pytest.fixture(scope="module")
 def calls() -> dict[str, set[Call]]:
-    """By actor, over a few seeds, with faults that make recovery and watchdog act."""
-    real, bare = BaseClient._make_api_call, Platform.deployment.fget
-    assert bare is not None
-    total: dict[str, set[Call]] = {}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            Platform,
-            "deployment",
-            property(lambda platform: replace(bare(platform), limits=LIMITS)),
-        )
-        for seed in SEEDS:
-            faulty = (
-                {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03}
-                if seed
-                else {}
-            )
-            with LocalCloud(engine="moto", seed=seed, **faulty) as cloud:
-                recorder = Recorder(cloud)
-                for name, value in environment(cloud).items():
-                    patched.setenv(name, value)
-
-                def note(
-                    client: Any,
-                    operation: str,
-                    request: dict[str, Any],
-                    recorder: Recorder = recorder,
-                ) -> Any:
-                    recorder.note(client.meta.service_model.service_name, operation, request)
-                    return real(client, operation, request)
-
-                def unheard(*args: Any, recorder: Recorder = recorder) -> bool:
-                    # The cloud asks whether a tick would find anything, in the middle of whatever
-                    # runs.
-                    with recorder.silent():
-                        return would_act(*args)
-
-                def unheard_too(*args: Any, recorder: Recorder = recorder) -> bool:
-                    with recorder.silent():
-                        return would_record(*args)
-
-                with (
-                    patch.object(BaseClient, "_make_api_call", note),
-                    patch("workpool_aws.local.services.deployment.would_act", unheard),
-                    patch("workpool_aws.local.services.deployment.would_record", unheard_too),
-                ):
-                    run_everything(cloud, recorder)
-            for actor, made in recorder.calls.items():
-                total.setdefault(actor, set()).update(made)
-    return total
+    return all_calls()
 
 
 def environment(cloud: LocalCloud) -> dict[str, str]:

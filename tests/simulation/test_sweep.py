@@ -21,7 +21,7 @@ from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(80, 240)
+SEEDS = range(140, 240)
 RARE = {
     Fault.WAKE_TWICE,
     Fault.WAKE_LATE,
