@@ -39,7 +39,6 @@ class Target:
 
     pool: Workpool
     output: Output
-    ports: Ports
 
     def __str__(self) -> str:
         return f"pool {self.pool.name} of table {self.pool.table}"
@@ -58,7 +57,7 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
     Workpool(table, name)  # refuses names that are none before anything is loaded
     ports = ports_of(options, table)
     output = output_of(options)
-    target = Target(Workpool(table, name, ports=ports), output, ports)
+    target = Target(Workpool(table, name, ports=ports), output)
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
     return target

@@ -234,6 +234,31 @@ def test_coroutines_are_canceled_when_half_of_reserve_is_left():
     assert ran == ["not canceled"]
 
 
+def test_thread_at_rest_is_not_canceled_so_that_its_next_coroutine_runs():
+    begun, both, ran = threading.Event(), threading.Barrier(2), []
+
+    async def never_ends():
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def after():
+        both.wait(WAIT_S)  # so that each of the two threads takes one
+        ran.append(await asyncio.sleep(0, "not canceled"))
+
+    pool = TaskPool(max_workers=2, idle_timeout=None)
+    pool.add(partial(both.wait, WAIT_S), partial(both.wait, WAIT_S))
+    pool.drain()
+    pool.add(never_ends)
+    assert begun.wait(WAIT_S)
+    (error,) = failures_of(partial(pool.drain, LambdaContext(400)))
+    assert isinstance(error, TaskCanceled)
+
+    pool.add(after, after)
+    pool.done()
+
+    assert ran == ["not canceled"] * 2
+
+
 def test_coroutine_is_canceled_once_so_that_it_can_clean_up():
     begun, cleaning, told = threading.Event(), Gate(), []
 
