@@ -1,14 +1,18 @@
 """`Insights`: questions about all pools of a table, and what each of them costs."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.kit.functions import echo
 from workpool_aws import NotFound, UsageError, Workpool
 from workpool_aws.insights import Insights, WorkFilter
+from workpool_aws.insights.moments import moment_of
 from workpool_aws.local import LocalCloud
+
+NOON = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)  # half an hour after the cloud's time begins
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
@@ -85,6 +89,15 @@ def test_pools_have_limits_and_figures(cloud: LocalCloud, pool: Workpool) -> Non
         (WorkFilter(error="permissionerror"), 3),
         (WorkFilter(fn="bad"), 3),
         (WorkFilter(fn="none"), 0),
+        (WorkFilter(args='"N":2'), 3),
+        (WorkFilter(args='"n":2', state="failed"), 2),
+        (WorkFilter(args="nowhere"), 0),
+        (WorkFilter(since=NOON), 1),
+        (WorkFilter(before=NOON), 6),
+        (WorkFilter(before=NOON, order="oldest", limit=3), 3),
+        (WorkFilter(state="dead", since=NOON - timedelta(hours=1)), 5),
+        (WorkFilter(state="dead", since=NOON), 0),
+        (WorkFilter(state="pending", before=NOON), 0),
     ],
 )
 def test_works_admits_by_every_condition(
@@ -134,3 +147,64 @@ def test_errors_are_grouped_without_their_values(cloud: LocalCloud, pool: Workpo
 def test_name_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^table must be "):
         Insights("a b")
+
+
+@both_engines
+def test_list_between_times_is_paged_both_ways(cloud: LocalCloud, pool: Workpool) -> None:
+    for order in ("newest", "oldest"):
+        found, after = list[str](), None
+        while True:
+            page = pool.list(None, order=order, limit=2, after=after, between=(None, NOON))  # type: ignore[arg-type]
+            found += [each.work_id for each in page.items]
+            after = page.next
+            if after is None:
+                break
+        every = [each.work_id for each in pool.list(None, order=order).items]  # type: ignore[arg-type]
+        assert found == [each for each in every if each != max(every)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"between": ("2026", None)}, "between must be a timezone-aware datetime"),
+        ({"between": (None, NOON.replace(tzinfo=None))}, "between must be a timezone-aware"),
+        ({"between": (NOON - timedelta(days=30_000), None)}, "between must be between 1970"),
+        ({"between": NOON}, "between must be None, or a tuple of two times"),
+        ({"between": (NOON,)}, "between must be None, or a tuple of two times"),
+        ({"args_contain": ""}, "args_contain must be None, or 1 to 1000 characters"),
+        ({"args_contain": "x" * 1_001}, "args_contain must be"),
+        ({"args_contain": 7}, "args_contain must be"),
+    ],
+)
+def test_bad_bounds_of_list_are_refused(
+    cloud: LocalCloud, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        cloud.workpool().list(None, **options)
+
+
+def test_large_arguments_never_match_text(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    pool.enqueue_action(None, "echo", {"text": "needle" + "x" * 5_000})
+    small = pool.enqueue_action(None, "echo", {"text": "NEEDLE ß"})
+
+    found = [pool.list(None, args_contain=text).items for text in ("needle", "SS")]
+
+    assert [[each.work_id for each in items] for items in found] == [[small], [small]]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "2w", "-2h", "99999999d", "999999d", "yesterday", "2026-13-01"]
+)
+def test_moment_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^since must be an ISO time, or a span"):
+        moment_of("since", text, NOON)
+
+
+def test_matching_takes_all_pages_up_to_its_bound(cloud: LocalCloud, pool: Workpool) -> None:
+    insights = Insights(cloud.table)
+    every = insights.matching("email", WorkFilter(state="dead", limit=1), 100).value
+    some = insights.matching("email", WorkFilter(), 3).value
+
+    assert (len(every.work_ids), every.states, every.at_least) == (5, {"failed": 5}, False)
+    assert (len(some.work_ids), some.at_least) == (3, True)

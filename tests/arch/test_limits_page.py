@@ -35,6 +35,7 @@ IN_SECONDS = {
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
     "ANCHORED_END_MS",
+    "BULK_PAGE",
     "HEARTBEAT_LATE_MS",
     "HEARTBEAT_MS",
     "OCCURRENCES_A_FIRE",

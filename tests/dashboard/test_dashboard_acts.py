@@ -1,18 +1,25 @@
 """Acts of the dashboard: their guards, which every one of them has, and their effects."""
 
+import asyncio
 import re
+import threading
+import time
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import cast
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 from starlette.routing import Route
 
 from tests.dashboard.conftest import Scene
 from tests.kit.asgi import Client
-from workpool_aws import RetryPolicy
+from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.dashboard.acts import ACTS
+from workpool_aws.dashboard.bulk import BulkAct, BulkActs, progress_of
 
 FORMS = [
     {},
@@ -24,6 +31,8 @@ FORMS = [
     {"verb": "redrive", "confirmed": "1"},
     {"verb": "pause"},
     {"verb": "run"},
+    {"all": "cancel"},
+    {"all": "redrive"},
 ]
 
 
@@ -31,8 +40,9 @@ def urls_of(scene: Scene) -> list[str]:
     """Return the address of each act, on work items of each kind."""
     page = scene.client().get("/pools/email/errors").text
     fingerprints = re.findall(r'id="g-(\w+)"', page)
+    names = {"pool": "email", "schedule": "report", "act": "unknown"}
     return [
-        path.format(pool="email", work_id=work_id, fingerprint=fingerprint, schedule="report")
+        path.format(**names, work_id=work_id, fingerprint=fingerprint)
         for path in ACTS
         for work_id in (scene.bad[0], scene.late)
         for fingerprint in fingerprints[:1]
@@ -195,29 +205,193 @@ def test_schedule_is_run_paused_and_resumed(scene: Scene) -> None:
     assert [each.paused for each in scene.pool.schedules(None)] == [False]
 
 
+def confirmed(client: Client, asked: httpx.Response) -> str:
+    """Confirm the question of a bulk act, and return its page once the act is over."""
+    url = str(asked.url).partition("8765")[2]
+    page = client.post(url).text
+    end = time.monotonic() + 20
+    while "At work" in page:
+        assert time.monotonic() < end, page
+        page = client.get(url).text
+    return unescape(page)
+
+
 def test_chosen_work_items_are_counted_confirmed_and_redriven(scene: Scene) -> None:
     client = scene.client()
     chosen = [("verb", "redrive"), *(("id", each) for each in [*scene.bad[:3], scene.good])]
-    body = {"content": urlencode(chosen), "headers": FORM}
 
-    asked = unescape(client.post("/pools/email/works", **body).text)
-    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', asked)
-    done = client.post("/pools/email/works", content=urlencode(hidden), headers=FORM).text
+    asked = client.post("/pools/email/works", content=urlencode(chosen), headers=FORM)
+    before = written(scene)
+    done = confirmed(client, asked)
 
-    assert "Redrive 4 work items of pool email (3 failed, 1 success)?" in asked
-    assert hidden == [*chosen, ("confirmed", "1")]
-    assert "Redriven: 3." in done
+    assert "Redrive 4 work items of pool email (3 failed, 1 success)?" in unescape(asked.text)
+    assert written(scene) > before
+    assert "4 of 4" in done
+    assert "3 redriven, 1 left as they are" in " ".join(done.split())
     assert scene.pool.count_dead_letters(None) == 2
 
 
-FORM = {"content-type": "application/x-www-form-urlencoded"}
+def test_bulk_act_touches_just_what_was_asked_about(scene: Scene) -> None:
+    client = scene.client()
+    asked = client.post("/pools/email/works", data={"all": "redrive", "error": "may not"})
+    # Another one fails with the same error, before a person confirms.
+    late = scene.pool.enqueue_action(None, "bad", {"n": 9})
+    scene.cloud.run_until_idle()
+
+    done = confirmed(client, asked)
+
+    assert "Redrive 4 work items of pool email (4 failed; " in unescape(asked.text)
+    assert "4 of 4" in done
+    assert scene.pool.show(None, late).status.redriven_as is None
+    assert scene.pool.count_dead_letters(None) == 2
+    assert [each for each in scene.bad if scene.pool.show(None, each).status.redriven_as] == (
+        scene.bad[:4]
+    )
 
 
-def test_chosen_work_items_are_canceled(scene: Scene) -> None:
-    form = {"verb": "cancel", "id": [scene.late, scene.good], "confirmed": "1"}
+def test_all_that_wait_are_canceled_by_filter(scene: Scene) -> None:
+    client = scene.client()
+    other = scene.pool.enqueue_action(None, "other", {}, run_after=timedelta(hours=2))
 
-    assert "asked to cancel: 1." in scene.client().post("/pools/email/works", data=form).text
+    done = confirmed(
+        client, client.post("/pools/email/works", data={"all": "cancel", "fn": "echo"})
+    )
+
+    assert "1 of 1" in done
     assert scene.pool.status(None, scene.late).outcome == "canceled"
+    assert scene.pool.status(None, other).state == "pending"
+    none = client.post("/pools/email/works", data={"all": "cancel", "fn": "nothing"})
+    assert (none.status_code, "meets the filter" in none.text) == (404, True)
+
+
+def test_bulk_act_runs_once_whatever_is_pressed(scene: Scene) -> None:
+    client = scene.client()
+    asked = client.post("/pools/email/works", data={"verb": "redrive", "id": scene.bad[:2]})
+    confirmed(client, asked)
+    before = written(scene)
+
+    again = confirmed(client, asked)
+    aborted = client.post(str(asked.url).partition("8765")[2] + "/abort")
+
+    assert "2 redriven." in again
+    assert "<h1>Done</h1>" in aborted.text
+    assert written(scene) == before
+    assert "Redrive 2 work items" in client.get("/bulk").text
+
+
+def test_question_that_is_left_changes_nothing(scene: Scene) -> None:
+    client, before = scene.client(), written(scene)
+    asked = client.post("/pools/email/works", data={"verb": "redrive", "id": scene.bad})
+    url = str(asked.url).partition("8765")[2]
+
+    client.post(f"{url}/abort")
+
+    assert "<h1>Aborted</h1>" in client.post(url).text
+    assert written(scene) == before
+    assert client.post("/bulk/other").status_code == 404
+    assert client.get("/bulk/other").status_code == 404
+
+
+class Slow:
+    """A pool whose cancels wait for a test, and fail for one work item."""
+
+    name = "email"
+
+    def __init__(self, *, waits_at: int = limits.BULK_PAGE) -> None:
+        self._waits_at = waits_at
+        self.canceled: list[str] = []
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def cancel(self, _: object, work_id: str) -> str:
+        if work_id == "bad":
+            raise StoreUnavailable("no answer")
+        if work_id == "worse":
+            raise ZeroDivisionError
+        self.canceled.append(work_id)
+        if len(self.canceled) == self._waits_at:
+            self.began.set()
+            assert self.go_on.wait(10)
+        return "canceled" if len(self.canceled) % 2 else "finished"
+
+
+def asked_of(acts: BulkActs, ids: list[str], name: str = "a") -> BulkAct:
+    act = BulkAct(id=name, verb="cancel", pool="email", question="?", ids=tuple(ids), back="/")
+    return acts.ask(act)
+
+
+def over(acts: BulkActs, name: str = "a") -> BulkAct:
+    async def wait() -> int:
+        return len([event async for event in progress_of(acts, name)])
+
+    assert asyncio.run(wait()) >= 2
+    act = acts.find(name)
+    assert act is not None
+    return act
+
+
+def test_abort_ends_act_before_its_next_page() -> None:
+    acts, pool = BulkActs(), Slow()
+    ids = [f"w{n}" for n in range(3 * limits.BULK_PAGE)]
+    asked_of(acts, ids)
+
+    assert acts.start("a", cast("Workpool", pool))
+    assert pool.began.wait(10)
+    assert acts.abort("a")
+    pool.go_on.set()
+    while (act := acts.find("a")) is not None and act.done == 0:
+        time.sleep(0.001)
+
+    assert act == replace(asked_of(BulkActs(), ids), state="aborted", done=25, changed=13)
+    assert pool.canceled == ids[: limits.BULK_PAGE]
+    assert not acts.abort("a")
+    assert not acts.start("a", cast("Workpool", pool))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said", "logged"), [("bad", "no answer", 0), ("worse", "unexpected", 1)]
+)
+def test_error_ends_act_and_is_shown(
+    bad: str, said: str, logged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts, pool, unhandled = BulkActs(), Slow(), list[object]()
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    asked_of(acts, ["w1", bad, "w2"])
+
+    acts.start("a", cast("Workpool", pool))
+    act = over(acts)
+
+    assert (act.state, act.done, act.changed, pool.canceled) == ("failed", 2, 1, ["w1"])
+    assert said in (act.error or "")
+    while len(unhandled) < logged:
+        time.sleep(0.001)
+
+
+def test_acts_are_bounded_and_those_that_run_are_kept() -> None:
+    acts, pools = BulkActs(), [Slow(waits_at=1) for _ in "abcd"]
+    for name, pool in zip("abcd", pools, strict=True):
+        asked_of(acts, ["w"], name)
+        acts.start(name, cast("Workpool", pool))
+    for n in range(60):
+        asked_of(acts, ["w"], f"q{n}")
+
+    with pytest.raises(UsageError, match="act must be one of 4 that run"):
+        acts.start("q59", cast("Workpool", Slow()))
+    kept = [each.id for each in acts.all()]
+    assert len(kept) == limits.BULK_ACTS_KEPT
+    assert kept[0] == "q59"
+    assert set("abcd") <= {*kept}
+    for pool in pools:
+        pool.go_on.set()
+
+
+def test_stream_of_act_that_is_gone_ends() -> None:
+    async def events() -> list[str]:
+        return [event async for event in progress_of(BulkActs(), "gone")]
+
+    assert asyncio.run(events()) == ["retry: 2000\n\n"]
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def test_group_of_errors_is_redriven(scene: Scene) -> None:
@@ -226,10 +400,11 @@ def test_group_of_errors_is_redriven(scene: Scene) -> None:
     largest = re.findall(r'id="g-(\w+)"', page)[0]
     url = f"/pools/email/errors/{largest}/redrive"
 
-    assert "Redrive 4 work items of bad: PermissionError?" in client.post(url).text
-    assert "Redriven: 4." in client.post(url, data={"confirmed": "1"}).text
+    asked = client.post(url)
+    assert "Redrive 4 work items of pool email (bad: PermissionError)?" in unescape(asked.text)
+    assert "4 redriven." in confirmed(client, asked)
     assert scene.pool.count_dead_letters(None) == 1
-    assert client.post(url, data={"confirmed": "1"}).status_code == 404
+    assert client.post(url).status_code == 404
 
 
 def test_cancel_all_shows_counts_first(scene: Scene) -> None:
@@ -250,6 +425,8 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/limit", "limit=999999", 400, "max_parallelism must be"),
         ("/pools/email/limit", "", 400, "limit must be"),
         ("/pools/email/works", "verb=delete&id=x", 400, "verb must be cancel or redrive"),
+        ("/pools/email/works", "all=delete", 400, "verb must be cancel or redrive"),
+        ("/pools/email/works", "all=cancel&state=bad", 400, "state must be one of"),
         ("/pools/email/works", "verb=cancel", 400, "id must be chosen for 1 to 200 work items"),
         ("/pools/email/works", "&".join(["id=x"] * 999), 400, "The form is damaged"),
         ("/pools/email/works", "id=" + "x" * 70_000, 413, "The form is too large"),
@@ -274,4 +451,4 @@ def test_bad_form_changes_nothing(
 
     assert (answer.status_code, said in unescape(answer.text)) == (status, True)
     assert written(scene) == before
-    assert limits.BULK_MAX == 200
+    assert limits.BULK_FORM_MAX == 200

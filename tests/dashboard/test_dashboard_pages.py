@@ -29,6 +29,7 @@ def pages_of(scene: Scene) -> list[str]:
         "/",
         "/jobs",
         "/health",
+        "/bulk",
         "/pools/email",
         "/pools/paused",
         "/pools/email/works",
@@ -149,6 +150,26 @@ def test_works_are_paged(scene: Scene) -> None:
     assert "First page" in second
 
 
+def test_list_is_filtered_by_arguments_and_time_and_sorted(scene: Scene) -> None:
+    client = scene.client()
+
+    def ids(query: str) -> list[str]:
+        page = client.get(f"/pools/email/works?{query}").text
+        return re.findall(r'<tr id="w-(\w+)"', page)
+
+    assert ids("args=HUNTER2") == [scene.good]
+    assert sorted(ids("before=2026-01-01T00:30")) == sorted([scene.good, *scene.bad])
+    assert ids("since=2026-01-01T00:30:00Z") == [scene.late]
+    assert ids("sort=error")[:1] == scene.bad[4:]
+    assert ids("sort=job")[:4] == ids("sort=job&fn=bad")
+    assert sorted(ids("sort=attempts")) == sorted(ids(""))
+    assert ids("sort=none") == ids("")
+    page = client.get("/pools/email/works?state=dead&args=n&sort=state").text
+    assert 'aria-sort="ascending"' in page
+    assert 'href="?state=dead&amp;args=n&amp;sort=job"' in page
+    assert '<input type="hidden" name="args" value="n">' in page
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
@@ -160,6 +181,9 @@ def test_works_are_paged(scene: Scene) -> None:
         ("/pools/email/works?limit=0", 400, "limit must be"),
         ("/pools/email/works?after=nonsense", 400, "after must be"),
         ("/pools/email/works?fn=a%20b", 400, "fn must be"),
+        ("/pools/email/works?since=soon", 400, "since must be an ISO time"),
+        ("/pools/email/works?before=999999d", 400, "before must be"),
+        ("/pools/email/works?args=" + "x" * 1001, 400, "args_contain must be"),
     ],
 )
 def test_what_cannot_be_shown_says_why(scene: Scene, path: str, status: int, said: str) -> None:

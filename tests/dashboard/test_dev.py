@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.kit.asgi import Client
 from workpool_aws import Transaction, UsageError, Work, Workpool
-from workpool_aws.cli.dev import own_files, times_of
+from workpool_aws.cli.dev import times_of
 from workpool_aws.cli.main import main
 from workpool_aws.dashboard import dashboard_app
 from workpool_aws.dev.app import BENCH_ACTS, dev_app
@@ -121,6 +120,43 @@ def test_clock_jumps_and_later_work_item_runs() -> None:
             workshop.skip(0)
 
 
+def test_killed_loop_is_replaced_and_nothing_is_lost() -> None:
+    with LocalCloud(clock="real", speed=60) as cloud:
+        workshop = Workshop(cloud, [send_email])
+        late = [send_email.with_options(run_after=timedelta(seconds=100)).enqueue(None, "a")]
+        client = Client(
+            dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN
+        )
+
+        page = client.post("/bench/kill")
+        cloud.run_until_idle()
+
+        assert "Loops that die at their next call: 1." in page.text
+        assert [POOL.status(None, each).outcome for each in late] == ["success"]
+        loops = [each.outcome for each in cloud.invocations(cloud.loop_arn)]
+        assert "crashed" in loops
+        assert workshop.kill_loops() == 0
+
+
+def test_process_dies_at_its_next_call(cloud: LocalCloud) -> None:
+    @POOL.action(retry=True)
+    def wait(work: Work) -> int:
+        return work.attempt
+
+    arn = cloud.function(wait, takes=timedelta(seconds=5))
+    work_id = wait.enqueue(None)
+    cloud.advance(timedelta(seconds=2))
+
+    assert (cloud.crash(wait), cloud.crash("wait"), cloud.crash(arn)) == (1, 1, 1)
+    cloud.run_until_idle()
+
+    result = POOL.result(None, work_id)
+    assert result is not None
+    assert result.return_value == 2
+    with pytest.raises(UsageError):
+        cloud.crash("none")
+
+
 def test_virtual_clock_does_not_jump(cloud: LocalCloud) -> None:
     with pytest.raises(UsageError, match=r"^clock must be real"):
         cloud.skip(timedelta(hours=1))
@@ -175,6 +211,97 @@ def test_bad_form_of_bench_says_why(
     assert (answer.status_code, said in unescape(answer.text)) == (400, True)
 
 
+class Rude:
+    """A default whose text cannot be made."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_hostile_signatures_have_forms(cloud: LocalCloud) -> None:
+    def odd(a: "nowhere.Nothing", b: object = Rude(), **more: int) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+    odd.__annotations__["b"] = "<script>" + "x" * 500
+    workshop = Workshop(cloud, [POOL.action(odd)])
+    client = Client(dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN)
+
+    page = client.get("/bench").text
+
+    assert [each.name for each in workshop.jobs()["odd"]] == ["a", "b"]
+    assert "whose repr raises ZeroDivisionError" in unescape(page)
+    assert "<script>x" not in page
+    assert "x" * 100 not in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50_000,
+        "9" * 60_000,
+        '{"a":' * 9_000,
+        "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+        "NaN",
+    ],
+)
+def test_hostile_arguments_are_texts_or_refused(workshop: Workshop, text: str) -> None:
+    client = Client(dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN)
+
+    answer = client.post(
+        "/bench/enqueue", data={"job": "send_email", "arg-to": text, "arg-copies": text}
+    )
+
+    assert answer.status_code in (400, 413)
+    assert POOL.list(None).items == ()
+
+
+@pytest.mark.parametrize("verb", BENCH_ACTS)
+def test_form_of_bench_is_bounded(workshop: Workshop, verb: str) -> None:
+    client = Client(dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN)
+
+    for content, status in ((b"a=" + b"x" * 70_000, 413), (b"a=1&" * 500, 400), (b"a=\xff", 400)):
+        assert client.post(f"/bench/{verb}", content=content).status_code == status
+
+
+def test_static_files_lie_in_their_folder(workshop: Workshop) -> None:
+    client = Client(dev_app(workshop, dashboard_app(workshop.table)), base_url=ADDRESS, headers=OWN)
+
+    for path in (
+        "..%2facts.py",
+        "%2e%2e/acts.py",
+        "vendor/..%2f..%2f..%2facts.py",
+        "%2fetc%2fpasswd",
+    ):
+        assert client.get(f"/static/{path}").status_code == 404
+    assert client.get("/static/app.css").status_code == 200
+
+
+def test_module_that_breaks_is_awaited_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = tmp_path / "broken_jobs.py"
+    module.write_text("def send(:")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "hidden.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    watched: list[list[str]] = []
+
+    def restart(files: list[str]) -> None:
+        watched.append(files)
+        raise SystemExit(7)
+
+    monkeypatch.setattr("workpool_aws.cli.dev.restart_on_change", restart)
+    assert main(["dev", "broken_jobs:send"]) == 2
+    assert "SyntaxError" in capsys.readouterr().err
+
+    with pytest.raises(SystemExit, match="7"):
+        main(["dev", "broken_jobs:send", "--again"])
+
+    assert watched == [[str(module)]]
+    assert "it begins again when a file here changes" in capsys.readouterr().err
+    module.write_text("raise KeyboardInterrupt")
+    assert main(["dev", "broken_jobs:send"]) == 130
+
+
 @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "cross-site"}])
 def test_bench_refuses_other_sites_and_names(workshop: Workshop, headers: dict[str, str]) -> None:
     client = Client(
@@ -217,28 +344,3 @@ def test_change_of_file_is_seen(tmp_path: Path) -> None:
     os.utime(file, (1, 1))
 
     assert (list(before), times_of(before) == before) == ([str(file)], False)
-
-
-def test_modules_of_working_folder_are_watched_and_no_installed_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = tmp_path / "here"
-    modules = {
-        "own": here / "jobs.py",
-        "below": here / "shop" / "mail.py",
-        "installed": here / ".venv" / "lib" / "site-packages" / "other.py",
-        "elsewhere": tmp_path / "elsewhere.py",
-        "builtin": None,
-    }
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.setattr("workpool_aws.cli.dev.sys", SimpleNamespace(modules=modules_of(modules)))
-
-    assert own_files() == [str(here / "jobs.py"), str(here / "shop" / "mail.py")]
-
-
-def modules_of(files: dict[str, Path | None]) -> dict[str, object]:
-    return {
-        name: SimpleNamespace() if file is None else SimpleNamespace(__file__=str(file))
-        for name, file in files.items()
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.api.caller import checked_id, read_caller
@@ -184,6 +184,9 @@ class PoolQueries(PoolBase):
         order: ListOrder = "oldest",
         limit: int = 50,
         after: str | None = None,
+        *,
+        between: tuple[datetime | None, datetime | None] | None = None,
+        args_contain: str | None = None,
     ) -> Page:
         """One page of the pool's work items.
 
@@ -218,6 +221,10 @@ class PoolQueries(PoolBase):
             order: "oldest" or "newest" first.
             limit: The most work items of the page, 1 to 1,000.
             after: The `next` of the page before. `None` means the first page.
+            between: The earliest time of the list, by the order above, and the time at which it
+                ends. `None` in either place, or for both, means no bound.
+            args_contain: A text of up to 1,000 characters that the arguments contain as JSON, in
+                any case. Arguments above 4 KB are stored apart, and never match. `None` means any.
 
         Raises:
             UsageError: A value is not allowed, or `after` comes from a page of another state or
@@ -227,6 +234,7 @@ class PoolQueries(PoolBase):
         read_caller(ctx)
         wanted = read_filter(lambda: self._ports, fn)
         listing = check_listing(state=state, fn=wanted, order=order, limit=limit, after=after)
+        listing = listing.narrowed(between=between, args_contain=args_contain)
         return list_works(self._ports, self.name, listing)
 
     def is_known(self, ctx: LambdaContext | None) -> bool:

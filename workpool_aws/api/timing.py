@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 from workpool_aws.core import limits
 from workpool_aws.core.schedule.change import Definition
 from workpool_aws.core.schedule.timing import spelled, zone_of
+from workpool_aws.core.views.instants import moment_in
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import SCHEDULE
@@ -118,7 +119,7 @@ def _read_timing(options: Mapping[str, object]) -> Timing:
         zone_of(zone if isinstance(zone, str) else "")
     except ValueError:
         raise UsageError("timezone", zone, "the IANA name of a time zone") from None
-    start, end = _read_time("start", options.get("start")), _read_time("end", options.get("end"))
+    start, end = moment_in("start", options.get("start")), moment_in("end", options.get("end"))
     if start is not None and end is not None and end < start:
         raise UsageError("end", options["end"], "not before start")
     return Timing(
@@ -145,17 +146,6 @@ def _read_every(every: object) -> int:
     if not isinstance(every, timedelta) or not _SHORTEST <= every <= _LONGEST:
         raise UsageError("every", every, f"a timedelta from 1 s to {_LONGEST.days} days")
     return every // _MILLISECOND
-
-
-def _read_time(field: str, value: object) -> EpochMs | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise UsageError(field, value, "a timezone-aware datetime, or None")
-    at = (value - _EPOCH) // _MILLISECOND
-    if not 0 < at < limits.STORED_WORK_MS_BELOW:
-        raise UsageError(field, value, "between 1970 and 9998")
-    return EpochMs(at)
 
 
 def _read_span(field: str, value: object) -> int:

@@ -6,19 +6,23 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from workpool_aws.cli.output import note
+from workpool_aws.errors import UsageError
 from workpool_aws.local import LocalCloud
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping
 
-__all__ = ["own_files", "run_dev", "times_of"]
+__all__ = ["restart_on_change", "run_dev", "times_of"]
 
 _DEMO: Final = "workpool_aws.cli.demo.worker:open_model"
 _LOOK_EVERY_S: Final = 0.5
+_FILES_MAX: Final = 5_000
+_AGAIN: Final = "--again"
+"""Given to a command that begins again."""
 
 
 def run_dev(options: argparse.Namespace) -> int:
@@ -30,10 +34,18 @@ def run_dev(options: argparse.Namespace) -> int:
     from workpool_aws.dev.workshop import Workshop, handlers_of
 
     sys.path.insert(0, str(Path.cwd()))
+    try:
+        handlers = handlers_of(options.handlers or [_DEMO])
+    except UsageError as error:
+        if options.no_reload or not options.again:
+            raise
+        # It ran before the last change, so the next one may mend it.
+        note(f"workpool dev: {error}; it begins again when a file here changes")
+        restart_on_change(_files_here())
     with LocalCloud(clock="real", speed=options.speed) as cloud:
-        workshop = Workshop(cloud, handlers_of(options.handlers or [_DEMO]))
+        workshop = Workshop(cloud, handlers)
         if not options.no_reload:
-            threading.Thread(target=_restart_on_change, daemon=True).start()
+            threading.Thread(target=lambda: restart_on_change(_own_files()), daemon=True).start()
         note(f"workpool dev: http://127.0.0.1:{options.port}/bench enqueues jobs; Ctrl-C ends it")
         uvicorn.run(
             dev_app(workshop, dashboard_app(workshop.table)),
@@ -45,16 +57,17 @@ def run_dev(options: argparse.Namespace) -> int:
     return 0
 
 
-def _restart_on_change() -> None:
-    """Begins the command again in this process once a module of the working folder has changed."""
-    before = times_of(own_files())
+def restart_on_change(files: Iterable[str]) -> NoReturn:
+    """Begins the command again in this process once one of the files has changed."""
+    before = times_of(files)
     while times_of(before) == before:
         threading.Event().wait(_LOOK_EVERY_S)
     note("workpool dev: a file has changed, so it begins again")
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - its own command
+    again = [] if _AGAIN in sys.orig_argv else [_AGAIN]
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], *again])  # noqa: S606 - its own command
 
 
-def own_files() -> list[str]:
+def _own_files() -> list[str]:
     """Returns the files of the loaded modules that lie below the working folder."""
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     here = Path.cwd()
@@ -63,6 +76,17 @@ def own_files() -> list[str]:
         for each in files
         if each is not None and Path(each).is_relative_to(here) and "site-packages" not in each
     ]
+
+
+def _files_here() -> list[str]:
+    """Returns the Python files below the working folder, without hidden folders, up to a bound."""
+    found: list[str] = []
+    for folder, names, files in os.walk(Path.cwd()):
+        names[:] = [each for each in names if each[0] != "." and each != "node_modules"]
+        found += [str(Path(folder, each)) for each in files if each.endswith(".py")]
+        if len(found) >= _FILES_MAX:
+            break
+    return found
 
 
 def times_of(files: Iterable[str]) -> Mapping[str, float]:

@@ -60,6 +60,16 @@ class _Groups:
             "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
         )
         _with_job(ls, "only work items of this job or function")
+        ls.add_argument("--error", metavar="T", help="only with this text in the error or its type")
+        ls.add_argument(
+            "--contains", metavar="T", help="only with this text in their arguments, of up to 4 KB"
+        )
+        ls.add_argument(
+            "--since",
+            metavar="T",
+            help="only from this time on: an ISO time, or 2h for two hours ago",
+        )
+        ls.add_argument("--before", metavar="T", help="only before this time, as --since")
         ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
         ls.add_argument(
             "--limit",
@@ -192,6 +202,7 @@ class _Groups:
             metavar="N",
             help="run time N times faster (1)",
         )
+        dev.add_argument("--again", action="store_true", help=argparse.SUPPRESS)
         dev.add_argument("--no-reload", action="store_true", help="do not begin again on a change")
 
     def table(self) -> None:

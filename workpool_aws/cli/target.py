@@ -39,6 +39,7 @@ class Target:
 
     pool: Workpool
     output: Output
+    ports: Ports
 
     def __str__(self) -> str:
         return f"pool {self.pool.name} of table {self.pool.table}"
@@ -57,7 +58,7 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
     Workpool(table, name)  # refuses names that are none before anything is loaded
     ports = ports_of(options, table)
     output = output_of(options)
-    target = Target(Workpool(table, name, ports=ports), output)
+    target = Target(Workpool(table, name, ports=ports), output, ports)
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
     return target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from workpool_aws.cli.codes import DECLINED, UNFIT
 from workpool_aws.cli.output import cell, note
@@ -18,58 +18,43 @@ from workpool_aws.cli.work_texts import (
     work_row,
 )
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.model.spec import Outcome
+from workpool_aws.insights.answers import WorkFilter
+from workpool_aws.insights.insights import Insights
+from workpool_aws.insights.moments import moment_of
 from workpool_aws.text import NOTHING, Words
 
 if TYPE_CHECKING:
     import argparse
 
     from workpool_aws.core.payload import JsonValue
-    from workpool_aws.core.views.listing import ListedWork, ListState
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
-
-_OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
-_PAGES_MAX: Final = 20
 
 
 def run_ls(options: argparse.Namespace) -> int:
     """`workpool ls`."""
     target = target_of(options)
-    items, after = _page_of(target, options)
+    insights = Insights(target.pool.table, ports=target.ports)
+    now = insights.now
+    wanted = WorkFilter(
+        state=options.state,
+        fn=options.fn,
+        error=options.error,
+        args=options.contains,
+        since=None if options.since is None else moment_of("--since", options.since, now),
+        before=None if options.before is None else moment_of("--before", options.before, now),
+        order="newest" if options.newest else "oldest",
+        limit=options.limit,
+    )
+    page = insights.works(target.pool.name, wanted, options.after, why=False).value
+    items = [row.work for row in page.rows]
     if target.output.as_json:
-        target.output.json({"items": [work_as_json(work) for work in items], "next": after})
+        target.output.json({"items": [work_as_json(work) for work in items], "next": page.next})
         return 0
     target.output.table(WORK_HEADER, [work_row(work, wide=options.wide) for work in items])
-    if after is not None:
-        note(f"more: --after {after}")
+    if page.next is not None:
+        note(f"more: --after {page.next}")
     return 0
-
-
-def _page_of(target: Target, options: argparse.Namespace) -> tuple[list[ListedWork], str | None]:
-    """The work items to show, and the `after` of the next page.
-
-    One outcome may take several pages of finished ones, to a bound.
-    """
-    outcome = options.state if options.state in _OUTCOMES else None
-    state: ListState | None = "finished" if outcome else options.state
-    order: Final = "newest" if options.newest else "oldest"
-    items: list[ListedWork] = []
-    after: str | None = options.after
-    for _ in range(_PAGES_MAX):
-        page = target.pool.list(
-            None,
-            state=state,
-            fn=options.fn,
-            order=order,
-            limit=options.limit - len(items),
-            after=after,
-        )
-        items += [work for work in page.items if outcome is None or work.outcome == outcome]
-        after = page.next
-        if outcome is None or after is None or len(items) == options.limit:
-            break
-    return items, after
 
 
 def run_show(options: argparse.Namespace) -> int:

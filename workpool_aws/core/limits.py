@@ -300,16 +300,27 @@ LIST_MAX: Final = 1_000
 """Works on one page of a list."""
 LIST_ROWS_MAX: Final = 2_000
 """Rows that are read for one page of a list."""
+ARGS_TEXT_MAX: Final = 1_000
+"""Characters of a text that is looked for in arguments."""
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
-BULK_MAX: Final = 200
+BULK_MAX: Final = 10_000
 """Work items that one act of the dashboard cancels or redrives."""
+BULK_FORM_MAX: Final = 200
+"""Work items that are chosen one by one for it."""
+BULK_PAGE: Final = 25
+"""Work items between two looks for an abort."""
+BULK_ACTS_AT_ONCE: Final = 4
+BULK_ACTS_KEPT: Final = 50
+"""Bulk acts that a dashboard remembers."""
 FORM_BYTES_MAX: Final = 64 * 1024
 """Bytes of a form that the dashboard takes, arguments of a new work item included."""
 ERRORS_READ_MAX: Final = 2_000
 """Dead letters, the newest first, that are read to group them by their errors."""
 FINGERPRINT_CHARACTERS: Final = 1_000
 """Characters of an error's text that decide about its group."""
+MATCHING_PAGES_MAX: Final = 50
+"""Pages with a filter that are read for an act on all that meet it."""
 FILTER_PAGES_MAX: Final = 20
 """Pages that are read for one page of a list with a filter of its own, as by error."""
 WHY_HOLDERS_MAX: Final = 20

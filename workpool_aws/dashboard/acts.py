@@ -1,7 +1,8 @@
 """Acts of the dashboard: every request that changes something.
 
 `ACTS` lists them all. Each is refused in a read-only dashboard and for a request of another site,
-before anything else is looked at. One that cannot be undone shows its count and asks first.
+before anything else is looked at. One that cannot be undone shows its count and asks first. Bulk acts
+are asked about and then run on their own (`bulk`).
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from workpool_aws.core import limits
-from workpool_aws.dashboard.guard import is_own_request
-from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.dashboard.bulk import FORGOTTEN, VERBS, BulkAct, canceled
+from workpool_aws.dashboard.filters import filter_of
+from workpool_aws.dashboard.guard import form_of, is_own_request
+from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from workpool_aws import Workpool
+    from workpool_aws.dashboard.bulk import BulkActs, Verb
     from workpool_aws.dashboard.render import Pages
     from workpool_aws.insights.insights import Insights
 
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "Acts"]
 
 _NUMBER: Final = re.compile("[0-9]{1,6}")
-_FIELDS_MAX: Final = limits.BULK_MAX + 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class _Done:
     """An act that was done, and the page that shows its result."""
 
     path: str
-    done: str
+    done: str = ""
     count: int | None = None
 
 
@@ -62,9 +65,12 @@ class _Question:
 class Acts:
     """Carries out acts. Each runs in a thread of its own."""
 
-    def __init__(self, insights: Insights, pages: Pages, *, read_only: bool) -> None:
+    def __init__(
+        self, insights: Insights, pages: Pages, bulk: BulkActs, *, read_only: bool
+    ) -> None:
         self._insights = insights
         self._pages = pages
+        self._bulk = bulk
         self._read_only = read_only
 
     def endpoint(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
@@ -75,22 +81,16 @@ class Acts:
                 raise HTTPException(403, "This dashboard is read-only. Nothing was changed.")
             if not is_own_request(request):
                 raise HTTPException(403, "The request came from another site. Nothing was changed.")
-            body = await request.body()
-            if len(body) > limits.FORM_BYTES_MAX:
-                raise HTTPException(413, "The form is too large. Nothing was changed.")
-            try:
-                form = parse_qs(body.decode(), max_num_fields=_FIELDS_MAX)
-            except ValueError as error:
-                raise HTTPException(400, "The form is damaged. Nothing was changed.") from error
+            form = await form_of(request)
             result = await run_in_threadpool(act, self, request.path_params, form)
             if isinstance(result, _Question):
                 return self._pages.page(
                     request, "confirm.html", now=self._insights.now, question=result
                 )
             counted = {} if result.count is None else {"count": result.count}
-            query = urlencode({"done": result.done, **counted})
+            query = f"?{urlencode({'done': result.done, **counted})}" if result.done else ""
             root = request.scope.get("root_path", "")
-            return RedirectResponse(f"{root}{result.path}?{query}", status_code=303)
+            return RedirectResponse(f"{root}{result.path}{query}", status_code=303)
 
         return run
 
@@ -134,23 +134,63 @@ class Acts:
             f"/pools/{pool.name}",
         )
 
-    def bulk(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
-        """Cancels or redrives the chosen work items, up to a bound."""
+    def bulk(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Asks about chosen work items, or about all that meet a filter."""
         pool, ids = self.pool_of(path), form.get("id", [])
-        verb = (form.get("verb") or [""])[0]
-        if verb not in _EACH:
-            raise UsageError("verb", verb, "cancel or redrive")
-        if not 1 <= len(ids) <= limits.BULK_MAX:
-            raise UsageError("id", len(ids), f"chosen for 1 to {limits.BULK_MAX} work items")
+        given = form.get("all") or form.get("verb") or [""]
+        verb = next((known for known in VERBS if known == given[0]), None)
+        if verb is None:
+            raise UsageError("verb", given[0], "cancel or redrive")
         back = f"/pools/{pool.name}/works"
-        if form.get("confirmed"):
-            done, act = _EACH[verb]
-            return _Done(back, done, sum(act(pool, each) for each in ids))
-        states = Counter(each.outcome or each.state for each in pool.status_batch(None, ids))
-        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-        text = f"{verb.capitalize()} {len(ids)} work items of pool {pool.name} ({counts})?"
-        hidden = [("verb", verb), *(("id", each) for each in ids)]
-        return _Question(text, verb.capitalize(), hidden, back)
+        if form.get("all"):
+            return self._ask_about_all(pool, verb, form, back)
+        if not 1 <= len(ids) <= limits.BULK_FORM_MAX:
+            raise UsageError("id", len(ids), f"chosen for 1 to {limits.BULK_FORM_MAX} work items")
+        states = Counter[str](each.outcome or each.state for each in pool.status_batch(None, ids))
+        return self._ask(pool, verb, ids, f"({_counts(states)})", back)
+
+    def _ask_about_all(self, pool: Workpool, verb: Verb, form: _Form, back: str) -> _Done:
+        """Asks about the work items that meet the filter of a list and are in a state for the act."""
+        given = {name: texts[0] for name, texts in form.items() if texts[0]}
+        wanted = filter_of(given, self._insights.now)
+        if verb == "redrive":
+            wanted = replace(wanted, state="dead")
+        elif wanted.state not in ("pending", "running"):
+            wanted = replace(wanted, state="pending")
+        found = self._insights.matching(pool.name, wanted, limits.BULK_MAX)
+        ids = found.value.work_ids
+        if not ids:
+            raise HTTPException(404, "No work item in a state for it meets the filter.")
+        more = ". More meet the filter: these are the first" if found.value.at_least else ""
+        counts = f"({_counts(found.value.states)}; {found.cost.read_units} read units to find them)"
+        return self._ask(pool, verb, ids, f"{counts}{more}", back)
+
+    def _ask(self, pool: Workpool, verb: Verb, ids: Sequence[str], counts: str, back: str) -> _Done:
+        noun = "work item" if len(ids) == 1 else "work items"
+        act = BulkAct(
+            id=self._insights.token(),
+            verb=verb,
+            pool=pool.name,
+            question=f"{verb.capitalize()} {len(ids)} {noun} of pool {pool.name} {counts}?",
+            ids=tuple(dict.fromkeys(ids)),
+            back=back,
+        )
+        return _Done(f"/bulk/{self._bulk.ask(act).id}")
+
+    def start_bulk(self, path: Mapping[str, str], _: _Form) -> _Done:
+        """Carries out a bulk act that was asked about, once."""
+        act = self._bulk.find(path["act"])
+        if act is None:
+            raise HTTPException(404, f"{FORGOTTEN} Nothing was changed.")
+        self._bulk.start(act.id, self._insights.pool_of(act.pool))
+        return _Done(f"/bulk/{act.id}")
+
+    def abort_bulk(self, path: Mapping[str, str], _: _Form) -> _Done:
+        """Ends a bulk act before its next page."""
+        if self._bulk.find(path["act"]) is None:
+            raise HTTPException(404, FORGOTTEN)
+        self._bulk.abort(path["act"])
+        return _Done(f"/bulk/{path['act']}")
 
     def cancel(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
         """Cancels one work item."""
@@ -158,7 +198,7 @@ class Acts:
         page = f"/pools/{pool.name}/works/{work_id}"
         if not form.get("confirmed"):
             return _Question(f"Cancel work item {work_id}?", "Cancel it", (), page)
-        return _Done(page, "canceled", int(_canceled(pool, work_id)))
+        return _Done(page, "canceled", int(canceled(pool, work_id)))
 
     def redrive(self, path: Mapping[str, str], _: _Form) -> _Done:
         """Redrives one dead letter."""
@@ -208,38 +248,21 @@ class Acts:
             case _:
                 raise UsageError("verb", verb, "pause, resume or run")
 
-    def redrive_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
-        """Redrives the dead letters of one error, as many as one request may."""
+    def redrive_group(self, path: Mapping[str, str], _: _Form) -> _Done:
+        """Asks about all dead letters of one error."""
         pool = self.pool_of(path)
         found = self._insights.errors(pool.name).value.groups
         group = next((each for each in found if each.fingerprint == path["fingerprint"]), None)
-        back = f"/pools/{pool.name}/errors"
         if group is None:
             raise HTTPException(404, "No dead letter has this error any more. Nothing was changed.")
-        ids = group.work_ids[: limits.BULK_MAX]
-        if not form.get("confirmed"):
-            rest = f" of {group.count}" if len(ids) < group.count else ""
-            text = f"Redrive {len(ids)}{rest} work items of {group.label}: {group.error_type}?"
-            return _Question(text, "Redrive", (), back)
-        return _Done(back, "redriven", sum(_redriven(pool, each) for each in ids))
+        error = f"({group.label}: {group.error_type})"
+        return self._ask(pool, "redrive", group.work_ids, error, f"/pools/{pool.name}/errors")
 
 
-def _canceled(pool: Workpool, work_id: str) -> bool:
-    return str(pool.cancel(None, work_id)) in ("canceled", "requested")
+def _counts(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
 
 
-def _redriven(pool: Workpool, work_id: str) -> bool:
-    try:
-        pool.redrive(None, work_id)
-    except (NotFound, UsageError):
-        return False  # another person was faster, or it is no dead letter
-    return True
-
-
-_EACH: Final[Mapping[str, tuple[str, Callable[[Workpool, str], bool]]]] = {
-    "cancel": ("canceled", _canceled),
-    "redrive": ("redriven", _redriven),
-}
 ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/limit": Acts.set_limit,
     "/pools/{pool}/pause": Acts.pause,
@@ -250,5 +273,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/works/{work_id}/again": Acts.enqueue_again,
     "/pools/{pool}/schedules/{schedule}": Acts.schedule,
     "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
+    "/bulk/{act}": Acts.start_bulk,
+    "/bulk/{act}/abort": Acts.abort_bulk,
 }
 """The path of each act."""

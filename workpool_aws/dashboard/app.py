@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from workpool_aws.dashboard.acts import ACTS, Acts
+from workpool_aws.dashboard.bulk import BulkActs
 from workpool_aws.dashboard.events import refreshes
 from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders
 from workpool_aws.dashboard.pages import ReadPages
@@ -57,7 +58,8 @@ def dashboard_app(
     """
     insights = Insights(table, session=session, ports=ports)
     pages = Pages(table=table, read_only=read_only)
-    reads, acts = ReadPages(insights, pages), Acts(insights, pages, read_only=read_only)
+    bulk = BulkActs()
+    reads, acts = ReadPages(insights, pages, bulk), Acts(insights, pages, bulk, read_only=read_only)
 
     async def failed(request: Request, error: Exception) -> Response:
         return pages.failure(request, error, now=insights.now)
@@ -75,6 +77,9 @@ def dashboard_app(
             Route("/jobs", reads.jobs),
             Route("/health", reads.health),
             Route("/events", refreshes),
+            Route("/bulk", reads.bulk_acts),
+            Route("/bulk/{act}", reads.bulk_act),
+            Route("/bulk/{act}/events", reads.bulk_events),
             *(Route(path, acts.endpoint(act), methods=["POST"]) for path, act in ACTS.items()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

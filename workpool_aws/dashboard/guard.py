@@ -7,17 +7,22 @@ its acts are refused: a browser names the origin of a request, and no page can c
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+
+from workpool_aws.core import limits
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK", "GuardHeaders", "is_own_request"]
+__all__ = ["LOOPBACK", "GuardHeaders", "form_of", "is_own_request"]
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 """The hosts that a dashboard answers to unless others are named."""
+_FIELDS_MAX: Final = limits.BULK_FORM_MAX + 20
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -49,6 +54,22 @@ class GuardHeaders:
             await send(message)
 
         await self._app(scope, receive, guarded)
+
+
+async def form_of(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a form, of which no more is read than one may have.
+
+    Raises HTTPException for a form that is too large or damaged.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limits.FORM_BYTES_MAX:
+            raise HTTPException(413, "The form is too large. Nothing was changed.")
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise HTTPException(400, "The form is damaged. Nothing was changed.") from error
 
 
 def is_own_request(request: Request) -> bool:

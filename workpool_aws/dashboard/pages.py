@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
 
-from workpool_aws.errors import UsageError
-from workpool_aws.insights.answers import ReadCost, StateFilter, WorkFilter
+from workpool_aws.dashboard.bulk import FORGOTTEN, progress_of
+from workpool_aws.dashboard.filters import FILTERS, SORTS, STATES, filter_of, sorted_rows
+from workpool_aws.insights.answers import ReadCost
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from workpool_aws.dashboard.bulk import BulkActs
     from workpool_aws.dashboard.render import Pages
     from workpool_aws.insights.insights import Insights
 
-__all__ = ["ReadPages", "filter_of"]
+__all__ = ["ReadPages"]
 
-_STATES: Final[tuple[StateFilter, ...]] = get_args(StateFilter)
-_NUMBER: Final = re.compile("[0-9]{1,6}")
-_LIMIT_DEFAULT: Final = 50
-_LIMIT_MAX: Final = 200
 _PAYLOADS: Final = ("args", "context", "result")
 
 
 class ReadPages:
     """Endpoints of the pages. Each reads in a thread of its own."""
 
-    def __init__(self, insights: Insights, pages: Pages) -> None:
+    def __init__(self, insights: Insights, pages: Pages, bulk: BulkActs) -> None:
         self._insights = insights
         self._pages = pages
+        self._bulk = bulk
 
     async def overview(self, request: Request) -> Response:
         """Every pool of the table."""
@@ -54,7 +53,8 @@ class ReadPages:
 
     async def works(self, request: Request) -> Response:
         """Work items of a pool, by filter and page."""
-        name, wanted = request.path_params["pool"], filter_of(request)
+        name = request.path_params["pool"]
+        wanted = filter_of(request.query_params, self._insights.now)
         after = request.query_params.get("after") or None
         answer = await run_in_threadpool(self._insights.works, name, wanted, after)
         jobs = await run_in_threadpool(self._insights.jobs)
@@ -67,9 +67,12 @@ class ReadPages:
             cost=answer.cost,
             name=name,
             wanted=wanted,
+            given={key: value for key, value in query.items() if key in FILTERS and value},
             jobs=jobs.value,
-            states=_STATES,
-            rows=answer.value.rows,
+            states=STATES,
+            rows=sorted_rows(answer.value.rows, query.get("sort")),
+            sort=query.get("sort"),
+            sorts={each: urlencode({**request.query_params, "sort": each}) for each in SORTS},
             following=following if answer.value.next else None,
             first=after is None,
         )
@@ -168,19 +171,21 @@ class ReadPages:
             ),
         )
 
+    async def bulk_acts(self, request: Request) -> Response:
+        """The bulk acts of this dashboard."""
+        return self._pages.page(request, "acts.html", now=self._insights.now, acts=self._bulk.all())
 
-def filter_of(request: Request) -> WorkFilter:
-    """Return the filter in the query of a request. Raises UsageError for a value that is none."""
-    query = {key: value for key, value in request.query_params.items() if value}
-    state, limit = query.get("state"), query.get("limit", str(_LIMIT_DEFAULT))
-    if state is not None and state not in _STATES:
-        raise UsageError("state", state, f"one of {', '.join(_STATES)}")
-    if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _LIMIT_MAX:
-        raise UsageError("limit", limit, f"a number from 1 to {_LIMIT_MAX}")
-    return WorkFilter(
-        state=next((known for known in _STATES if known == state), None),
-        fn=query.get("fn"),
-        error=query.get("error"),
-        order="oldest" if query.get("order") == "oldest" else "newest",
-        limit=int(limit),
-    )
+    async def bulk_act(self, request: Request) -> Response:
+        """One bulk act: its question, and then its progress."""
+        act = self._bulk.find(request.path_params["act"])
+        if act is None:
+            raise HTTPException(404, FORGOTTEN)
+        stream = f"/bulk/{act.id}/events" if act.state == "running" else None
+        return self._pages.page(
+            request, "bulk.html", now=self._insights.now, act=act, stream=stream
+        )
+
+    async def bulk_events(self, request: Request) -> Response:
+        """A stream with an event at each step of a bulk act."""
+        events = progress_of(self._bulk, request.path_params["act"])
+        return StreamingResponse(events, media_type="text/event-stream")

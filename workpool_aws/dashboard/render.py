@@ -68,6 +68,7 @@ class Pages:
         **values: object,
     ) -> HTMLResponse:
         """Return a page. `cost` is shown on it; `None` means that nothing was read."""
+        values.setdefault("stream", None)
         values.setdefault("bench", getattr(request.app.state, "bench", False))
         root = request.scope.get("root_path", "")
         query = f"?{request.url.query}" if request.url.query else ""

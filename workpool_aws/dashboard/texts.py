@@ -32,6 +32,7 @@ _NOTICES: Final = {
     "schedule_resumed": "The schedule is resumed",
     "skipped": "The clock was put forward",
     "failing": "Runs that will fail",
+    "killed": "Loops that die at their next call",
     "misbehaving": "Deliveries go wrong at these rates",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
-from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders, is_own_request
+from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders, form_of, is_own_request
 from workpool_aws.dashboard.render import Pages
 from workpool_aws.errors import UsageError
 
@@ -83,10 +82,7 @@ class _Bench:
         async def run(request: Request) -> Response:
             if not is_own_request(request):
                 raise HTTPException(403, "The request came from another site. Nothing was done.")
-            form = parse_qs(
-                (await request.body()).decode("utf-8", "replace"), keep_blank_values=True
-            )
-            given = {name: texts[0] for name, texts in form.items()}
+            given = {name: texts[0] for name, texts in (await form_of(request)).items()}
             path = await run_in_threadpool(act, _Act(self._workshop, given))
             return RedirectResponse(path, status_code=303)
 
@@ -129,6 +125,10 @@ class _Act:
         self.workshop.fail_next(self.form.get("job", ""), times)
         return f"/bench?done=failing&count={times}"
 
+    def kill(self) -> str:
+        """Let the loops that run die."""
+        return f"/bench?done=killed&count={self.workshop.kill_loops()}"
+
     def misbehave(self) -> str:
         """Let Lambda duplicate or lose a share of the events."""
         duplicated, lost = self.form.get("duplicated", ""), self.form.get("lost", "")
@@ -143,6 +143,7 @@ BENCH_ACTS: Final[Mapping[str, Callable[[_Act], str]]] = {
     "enqueue": _Act.enqueue,
     "skip": _Act.skip,
     "fail": _Act.fail,
+    "kill": _Act.kill,
     "misbehave": _Act.misbehave,
 }
 """The acts of the bench, by their addresses below it."""

@@ -15,6 +15,7 @@ from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import Work
 from workpool_aws.api.worker import Worker
 from workpool_aws.errors import UsageError
+from workpool_aws.text import answer_or, as_line, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ __all__ = ["JobField", "Workshop", "handlers_of"]
 
 _MINUTES_MAX: Final = 366 * 24 * 60
 _TIMES_MAX: Final = 100
+_SHOWN_MAX: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class JobField:
             return text
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
 
 
@@ -58,9 +60,11 @@ def handlers_of(names: Iterable[str]) -> list[Callable[..., object]]:
     for name in names:
         try:
             handler: object = resolve_name(name)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:
             raise UsageError(
-                "HANDLER", name, f"module:handler of a module here ({error})"
+                "HANDLER",
+                name,
+                f"module:handler of a module here ({type(error).__name__}: {error})",
             ) from error
         if ":" not in name or not callable(handler):
             raise UsageError("HANDLER", name, "module:handler, the name of a function in a module")
@@ -128,6 +132,10 @@ class Workshop:
         """Lets a share of the deliveries come twice, or never, from now on."""
         self._cloud.deliver_badly(duplicate_deliveries=duplicated, lost_deliveries=lost)
 
+    def kill_loops(self) -> int:
+        """Lets the running loops die at their next call, and returns their number."""
+        return self._cloud.crash(self._cloud.loop_arn)
+
     def skip(self, minutes: int) -> None:
         """Puts the clock forward."""
         if not 1 <= minutes <= _MINUTES_MAX:
@@ -141,16 +149,20 @@ class Workshop:
 
 
 def _fields_of(worker: Worker[Any, Any, Any]) -> list[JobField]:
-    parameters = inspect.signature(worker.function, eval_str=True).parameters.values()
+    """Returns the arguments that a form asks for. Those of `**kwargs` are left out."""
+    signature = answer_or(
+        inspect.signature(worker.function),
+        lambda: inspect.signature(worker.function, eval_str=True),
+    )
     return [
         JobField(
             name=each.name,
             annotation=""
             if each.annotation is each.empty
-            else inspect.formatannotation(each.annotation),
+            else as_line(inspect.formatannotation(each.annotation), limit=_SHOWN_MAX),
             required=each.default is each.empty,
-            default="" if each.default is each.empty else repr(each.default),
+            default="" if each.default is each.empty else shown(each.default, limit=_SHOWN_MAX),
         )
-        for each in parameters
-        if each.annotation not in (Work, Transaction)
+        for each in signature.parameters.values()
+        if each.annotation not in (Work, Transaction) and each.kind is not each.VAR_KEYWORD
     ]

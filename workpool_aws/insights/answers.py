@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from workpool_aws.core.views.last_seen import LastSeen, PoolLastSeen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from workpool_aws.core.views.details import LoopName, WorkDetails
@@ -22,6 +23,7 @@ __all__ = [
     "ErrorGroup",
     "ErrorGroups",
     "LastSeen",
+    "Matching",
     "PoolInsight",
     "PoolLastSeen",
     "ReadCost",
@@ -80,6 +82,12 @@ class WorkFilter:
     """The job, or the function, as `Workpool.list` takes it; `None` means any."""
     error: str | None = None
     """Text of the latest error or of its type, in any case; `None` means any."""
+    args: str | None = None
+    """Text in the arguments, as `Workpool.list` takes it; `None` means any."""
+    since: datetime | None = None
+    """The earliest time, as `Workpool.list` takes it in `between`; `None` means no bound."""
+    before: datetime | None = None
+    """The time at which the list ends, likewise."""
     order: ListOrder = "newest"
     limit: int = 50
 
@@ -100,6 +108,18 @@ class WorkRows:
     rows: tuple[WorkRow, ...]
     next: str | None
     """As in `Page`. A page with a `next` may have few rows or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """The work items that meet a filter at one moment, for an act on all of them."""
+
+    work_ids: tuple[WorkId, ...]
+    """In the order of the filter."""
+    states: Mapping[str, int]
+    """Their number by outcome, or by state where there is none."""
+    at_least: bool
+    """True if there may be more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

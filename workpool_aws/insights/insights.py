@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -14,6 +16,7 @@ from workpool_aws.flow.views.last_seen import load_last_seen
 from workpool_aws.insights.answers import (
     Costed,
     ErrorGroups,
+    Matching,
     PoolInsight,
     ReadCost,
     WorkInsight,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.insights.answers import LastSeen, StateFilter, WorkFilter
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.ports import Ports
 
 __all__ = ["Insights"]
@@ -142,6 +146,33 @@ class Insights:
 
         return self._asked(name, answer)
 
+    def matching(self, name: str, wanted: WorkFilter, most: int) -> Costed[Matching]:
+        """The work items that meet a filter, up to `most`, whatever the filter's `limit`.
+
+        It reads a bounded number of pages. Raises as `Workpool.list` does.
+        """
+
+        def answer(pool: Workpool, _: Callable[[str], Workpool]) -> Matching:
+            found: dict[WorkId, str] = {}
+            after: str | None = None
+            for _page in range(limits.MATCHING_PAGES_MAX):
+                size = min(most - len(found), limits.LIST_MAX)
+                page, after = _page_of(pool, replace(wanted, limit=size), after)
+                found |= {each.work_id: each.outcome or each.state for each in page}
+                if after is None or len(found) >= most:
+                    break
+            return Matching(
+                work_ids=tuple(found),
+                states=Counter(found.values()),
+                at_least=after is not None,
+            )
+
+        return self._asked(name, answer)
+
+    def token(self) -> str:
+        """A short text that no other call returns, which names a question in a form."""
+        return self._connect().entropy.token()
+
     def work(
         self,
         name: str,
@@ -249,6 +280,8 @@ def _page_of(
             order=wanted.order,
             limit=wanted.limit - len(found),
             after=after,
+            between=(wanted.since, wanted.before),
+            args_contain=wanted.args,
         )
         found += [work for work in page.items if _admits(wanted, work)]
         after = page.next

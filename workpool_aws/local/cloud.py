@@ -299,6 +299,19 @@ class LocalCloud(ObservedCloud):
             times=whole("times", times, at_least=1),
         )
 
+    def crash(self, fn: object) -> int:
+        """Let the running processes of a function die at their next service call; their number.
+
+        Args:
+            fn: The function, by its worker, handler, ARN, name or job, or one of the library's own,
+                as `loop_arn`.
+
+        Raises:
+            UsageError: There is no such function.
+        """
+        names = self._names_of(fn)
+        return sum(self._open.runs.crash(name) for name in names)
+
     def advance(self, delta: timedelta) -> None:
         """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
-from workpool_aws.core.views.instants import instant
+from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.status import Status, status_of
 from workpool_aws.errors import UsageError
+from workpool_aws.model.ids import id_floor
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, JOB
 from workpool_aws.model.names import names_function as same_function
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import key_after, key_before
 from workpool_aws.model.work import State, WorkItem
 
@@ -41,6 +43,7 @@ ListOrder = Literal["oldest", "newest"]
 
 _STATES: Final = get_args(ListState)
 _ORDERS: Final = get_args(ListOrder)
+_TEXT_MAX: Final = limits.ARGS_TEXT_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +123,45 @@ class Listing:
     limit: int
     last: str | None
     """The key of the last row of the previous page. `None` means the first page."""
+    since: str = ""
+    """The lowest key of the list."""
+    before: str | None = None
+    """The key at which the list ends. `None` means no end."""
+    args_contain: str | None = None
+    """Text that the arguments contain, in any case. `None` means any."""
 
     @property
     def low(self) -> str:
         """The lowest key of the page."""
-        return "" if self.last is None or self.newest else key_after(self.last)
+        if self.last is None or self.newest:
+            return self.since
+        return max(self.since, key_after(self.last))
 
     @property
     def high(self) -> str | None:
         """The highest key of the page. `None` means no end."""
-        return key_before(self.last) if self.last is not None and self.newest else None
+        if self.last is None or not self.newest:
+            return self.before
+        end = key_before(self.last)
+        return end if self.before is None else min(self.before, end)
+
+    def narrowed(self, *, between: object, args_contain: object) -> Listing:
+        """Returns the request with further conditions.
+
+        Raises UsageError for a value that is not allowed.
+        """
+        times, text = (None, None) if between is None else between, args_contain
+        if not isinstance(times, tuple) or len(times) != len(("since", "before")):
+            raise UsageError("between", between, "None, or a tuple of two times")
+        begin, end = (moment_in("between", each) for each in times)
+        if text is not None and not (isinstance(text, str) and 0 < len(text) <= _TEXT_MAX):
+            raise UsageError("args_contain", text, f"None, or 1 to {_TEXT_MAX} characters")
+        return replace(
+            self,
+            since="" if begin is None else id_floor(begin),
+            before=None if end is None else id_floor(end),
+            args_contain=text.casefold() if isinstance(text, str) else None,
+        )
 
 
 def check_listing(
@@ -205,6 +237,10 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
         return False
     if listing.fn is not None and not listing.fn.admits(work.spec):
         return False
+    if listing.args_contain is not None:
+        args = inline_text(work.spec.args)
+        if args is None or listing.args_contain not in args.casefold():
+            return False
     match listing.state:
         case None:
             return True

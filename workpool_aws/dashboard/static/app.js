@@ -15,11 +15,20 @@
   const refresh = () => {
     if (!document.hidden && !busy()) htmx.trigger(document.body, "refresh");
   };
+  // A page of an act has a stream of its own, which ends with the act.
+  const source = () => {
+    const live = document.querySelector("#live[hx-get]");
+    if (document.hidden || !live) return null;
+    return live.dataset.stream ?? (rate.value && `${root}/events?every=${rate.value}`);
+  };
   const listen = () => {
+    const wanted = source();
+    if (stream?.wanted === wanted) return;
     stream?.close();
     stream = null;
-    if (document.hidden || !rate.value || !document.querySelector("#live[hx-get]")) return;
-    stream = new EventSource(`${root}/events?every=${rate.value}`);
+    if (!wanted) return;
+    stream = new EventSource(wanted);
+    stream.wanted = wanted;
     stream.addEventListener("refresh", refresh);
   };
 
@@ -55,9 +64,17 @@
   };
 
   const go = (key) => document.querySelector(`a[data-key="${key}"]`)?.click();
+  // Moves the focus among the rows of the first list.
+  const step = (by) => {
+    const rows = [...document.querySelectorAll("#live tbody th a")];
+    const at = rows.indexOf(document.activeElement.closest("tr")?.querySelector("th a"));
+    rows[Math.min(rows.length - 1, Math.max(0, at + by))]?.focus();
+  };
   const keys = {
     o: () => go("o"), p: () => go("p"), w: () => go("w"), e: () => go("e"), s: () => go("s"), j: () => go("j"), h: () => go("h"), b: () => go("b"),
-    r: refresh,
+    a: () => go("a"), r: refresh,
+    ArrowDown: () => step(1), ArrowUp: () => step(-1),
+    x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),
     "/": () => document.querySelector(".filter select, .filter input")?.focus(),
     "?": () => help.showModal(),
   };
@@ -85,7 +102,7 @@
   rate.value = sessionStorage.getItem("rate") ?? rate.value;
   rate.addEventListener("change", () => { sessionStorage.setItem("rate", rate.value); listen(); });
   document.addEventListener("visibilitychange", () => { listen(); refresh(); });
-  document.body.addEventListener("htmx:afterSettle", () => { draw(); chosen(); });
+  document.body.addEventListener("htmx:afterSettle", () => { draw(); chosen(); listen(); });
   addEventListener("resize", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("pagehide", () => stream?.close());

@@ -134,6 +134,7 @@ class Runs:
         self._diary = diary
         self._surround = surround
         self._requests = 0
+        self._spawned: list[tuple[str, Task]] = []
         self.notes: Final = AttemptNotes()
         self.planned: Final = PlannedErrors()
 
@@ -144,10 +145,23 @@ class Runs:
 
     def spawn(self, this: Try, *, crash: bool) -> None:
         """Start a task for it; with `crash` it dies at a random service call, or at its end."""
-        self._kernel.spawn(
-            f"{this.resolved.function.name}#{this.request_id[:8].lstrip('0')}",
-            lambda: self._live(this, crash=crash),
+        name = this.resolved.function.name
+        task = self._kernel.spawn(
+            f"{name}#{this.request_id[:8].lstrip('0')}", lambda: self._live(this, crash=crash)
         )
+        self._spawned = [*(each for each in self._spawned if not each[1].done), (name, task)]
+
+    def crash(self, name: str) -> int:
+        """Let the running processes of a function die at their next service call; their number."""
+        with self._kernel.lock():
+            running = [
+                task
+                for function, task in self._spawned
+                if function == name and not task.done and not task.killed
+            ]
+            for task in running:
+                task.crash_in, task.crash_applied = 1, False
+        return len(running)
 
     def run_inline(self, resolved: Resolved, payload: str) -> Answer:
         """Return a synchronous invocation, in the thread of its caller.
