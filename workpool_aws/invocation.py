@@ -11,9 +11,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["after_body", "anchored", "before_body", "raised", "refused", "sleeper"]
+__all__ = ["after_body", "anchored", "before_body", "begun", "raised", "refused", "sleeper"]
 
 after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
     "workpool_after_body", default=None
@@ -29,6 +29,11 @@ before_body: Final[ContextVar[Callable[[object], None] | None]] = ContextVar(
 )
 """Called with the worker before the user's function runs for a work item. What it raises counts as
 raised by the function, which does not run."""
+
+begun: Final[ContextVar[Callable[[Mapping[str, object]], None] | None]] = ContextVar(
+    "workpool_begun", default=None
+)
+"""Called with the event that a start of a run would have alone, before the start is taken."""
 
 raised: Final[ContextVar[Callable[[BaseException], None] | None]] = ContextVar(
     "workpool_raised", default=None

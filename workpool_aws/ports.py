@@ -199,6 +199,9 @@ class Invoker(Protocol):
         Repeated by the SDK only if the worker must claim or make it before user code runs.
         """
 
+    def start_run(self, target: str, starts: Sequence[tuple[Assignment, str]]) -> None:
+        """Send starts, each with its arguments, to a worker that makes one after the other."""
+
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
 

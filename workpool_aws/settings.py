@@ -156,6 +156,14 @@ def pools_served(text: object) -> frozenset[str] | None:
     return frozenset(name.strip() for name in text.split(","))
 
 
+def takes_runs() -> bool:
+    """True unless WORKPOOL_RUNS says that this function takes one work item an invocation.
+
+    Never raises: any other value than 0, false or no means that it takes runs.
+    """
+    return os.environ.get("WORKPOOL_RUNS", "").strip().lower() not in {"0", "false", "no"}
+
+
 def refuse_other_pools(field: str, pool: str) -> None:
     """Raise UsageError for a pool that this function's deployment does not name.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from workpool_aws.model.ids import EpochMs
@@ -26,6 +26,9 @@ class CallersInvoker:
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         raise AssertionError(f"a caller never starts work: {target} {assignment} {args}")
+
+    def start_run(self, target: str, starts: Sequence[tuple[Assignment, str]]) -> None:
+        raise AssertionError(f"a caller never starts work: {target} {starts}")
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         assert loop_arn == LOOP
@@ -59,6 +62,14 @@ class LoopsInvoker(CallersInvoker):
             raise self.refuses.pop(0)
         self.started.append(assignment)
         self.on_start(assignment)
+
+    def start_run(self, target: str, starts: Sequence[tuple[Assignment, str]]) -> None:
+        self.notes.append(f"invoke {len(starts)}")
+        if self.refuses:
+            raise self.refuses.pop(0)
+        for assignment, _ in starts:
+            self.started.append(assignment)
+            self.on_start(assignment)
 
     def limits(self, target: str) -> FunctionLimits:
         return FunctionLimits(timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, claims=self.claims)

@@ -53,7 +53,7 @@ from workpool_aws import (
     StoreUnavailable,
     Workpool,
 )
-from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.api.on_complete import OnCompleteEvent
 from workpool_aws.api.worker import Worker
@@ -81,7 +81,8 @@ _PAD = "x" * 5_000
 _LARGE = "y" * 17_000
 """A result with it does not fit beside a work."""
 
-_assignment: ContextVar[Assignment] = ContextVar("assignment")
+_assignments: ContextVar[dict[int, Assignment]] = ContextVar("assignments")
+"""Of the invocation that runs, by the number of the work."""
 
 
 class Actors:
@@ -196,7 +197,7 @@ class Actors:
     def _decorated(self) -> Callable[[LambdaEvent, object], object]:
         def body(number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
-            assignment = _assignment.get()
+            assignment = _assignments.get()[number]
             return self._user_code(
                 assignment, number, snoozes(self._scenario.seed, number, assignment.start)
             )
@@ -605,11 +606,17 @@ class _Remembering:
         self._is_first_version = is_first_version
 
     def __call__(self, event: LambdaEvent, context: object) -> object:
-        assignment = assignment_from_wire(event[WORKPOOL_KEY])
-        assert assignment is not None
-        if assignment.permit is not None and self._is_first_version():
-            raise Exception("an assignment that cannot be read")  # noqa: TRY002 - as 0.1 refuses it
-        _assignment.set(assignment)
+        run = run_from_wire(event[WORKPOOL_KEY])
+        by_number: dict[int, Assignment] = {}
+        for each in (event,) if run is None else run:
+            assignment = assignment_from_wire(each[WORKPOOL_KEY])
+            assert assignment is not None
+            if assignment.permit is not None and self._is_first_version():
+                raise Exception("an assignment that cannot be read")  # noqa: TRY002 - as 0.1 refuses it
+            number = each["number"]
+            assert isinstance(number, int)
+            by_number[number] = assignment
+        _assignments.set(by_number)
         return self._worker(event, context)
 
 

@@ -199,6 +199,8 @@ class Terms:
     settled: bool = False
     """Faults had stopped long before its end, and the last thing that happened is a look at every
     work."""
+    starts_a_slot: int = 1
+    """Starts that a slot may have been committed for at one time: those of a run."""
     excused: frozenset[str] = frozenset()
     """Works that somebody took something from by hand: they need not tell how they ended."""
 
@@ -272,7 +274,7 @@ def _pauses(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
             if held is not None and key not in begun:
                 held.append(event)
                 again = sum(each.work_id == event.work_id for each in held) > 1
-                if again or len(held) > allowed[event.pool]:
+                if again or len(held) > allowed[event.pool] * terms.starts_a_slot:
                     yield Breach(
                         "WP-13",
                         f"{event.work_id}/{event.start} begins in a pause, as the {len(held)}. start",
@@ -381,7 +383,11 @@ def _called_off(
                 late[event.pool].add(key)
                 again = sum(each == event.work_id for each, _ in late[event.pool]) > 1
                 far = works[event.work_id].due_at > off[event.work_id] + _CLOCKS_MS
-                if again or far or len(late[event.pool]) > allowed[event.pool]:
+                if (
+                    again
+                    or far
+                    or len(late[event.pool]) > allowed[event.pool] * terms.starts_a_slot
+                ):
                     yield Breach(
                         "WP-13",
                         f"{event.work_id}/{event.start} begins after cancel_all, as the {len(late[event.pool])}. start",

@@ -45,6 +45,8 @@ _SKEW_MS: Final = 2_000
 _MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
 _PARALLELISM_DEFAULT: Final = 10
 _SNOOZES_MAX: Final = 100
+_RUN_MAX: Final = 25
+_RUN_PATIENCE_MS: Final = 3_000
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
 """A work whose callback is here does not expire."""
 _SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)
@@ -105,6 +107,8 @@ class _Pool:
     changed_at: EpochMs = EpochMs(0)
     """When a change of the limits was answered last."""
     call_offs: list[_CallOff] = field(default_factory=list)
+    runs: dict[EntryKey, EntryKey] = field(default_factory=dict)
+    """The first start of the run that each start was committed with; its own, if it was alone."""
     slots: dict[EntryKey, tuple[EpochMs, EpochMs | None]] = field(default_factory=dict)
     """From when until when each start had its slot, as user code has it; None: it has it still."""
 
@@ -370,6 +374,7 @@ class Judge:
             self.fail("WP-4", f"{this.key} runs twice, although no event was doubled")
         if decorated and this.key in self._recovered:
             self.fail("WP-14", f"{this.key} begins to run after it was recovered")
+        self._check_run(this)
         self._check_limit(this)
         self.executions.append(this)
         return this
@@ -402,6 +407,17 @@ class Judge:
         slots = self._pools[execution.assignment.pool].slots
         since, _ = slots.get(execution.key, (self._now(), None))
         slots[execution.key] = (since, EpochMs(self._now() + (_MARGIN_MS if waits else 0)))
+
+    def _check_run(self, this: Execution) -> None:
+        """Of the starts that share a slot, one runs at a time [WP-30]."""
+        runs = self._pools[this.assignment.pool].runs
+        beside = [
+            each.key
+            for each in self._live()
+            if each.key != this.key and runs.get(each.key) == runs.get(this.key, this.key)
+        ]
+        if beside:
+            self.fail("WP-30", f"{this.key} runs beside {beside} of its own run")
 
     def _check_limit(self, this: Execution) -> None:
         pool = self._pools[this.assignment.pool]
@@ -550,7 +566,11 @@ class Judge:
                 f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}",
             )
         pool = self._pools[after.pool]
-        self.lags_ms.append(self._now() - max(before.due_at, pool.free_since(self._now())))
+        lag_ms = self._now() - max(before.due_at, pool.free_since(self._now()))
+        key = EntryKey(after.id, after.starts)
+        if sum(first == pool.runs.get(key, key) for first in pool.runs.values()) > 1:
+            lag_ms -= _RUN_PATIENCE_MS  # its turn comes when the ones before it are over
+        self.lags_ms.append(lag_ms)
         pool.slots[EntryKey(after.id, after.starts)] = (self._now(), None)
 
     def _recorded(self, before: WorkItem, after: WorkItem) -> None:
@@ -633,17 +653,33 @@ class Judge:
             self.fail("WP-13", f"{key} was committed after cancel_all was answered")
         if added and after.committed_by == before.committed_by:
             self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
-        if added and len(after.entries) > max(pool.allowed):
-            self.fail(
-                "WP-1", f"{len(after.entries)} entries where {sorted(pool.allowed)} are allowed"
-            )
+        for key in added:
+            pool.runs[key] = after.entries[key].run or key
+        slots = {pool.runs.get(key, key) for key in after.entries}
+        if added and len(slots) > max(pool.allowed):
+            self.fail("WP-1", f"{len(slots)} slots where {sorted(pool.allowed)} are allowed")
+        self._run_kinds(pool, added)
         for key in sorted(before.entries.keys() - after.entries.keys()):
             work = self.works.get(key.work_id)
             if work is not None and work.state is State.RUNNING and work.starts == key.start:
                 self.fail("WP-1", f"the slot of {key} was freed while it runs")
             _, over_at = pool.slots.get(key, (None, None))
-            if over_at is not None:
+            run = pool.runs.get(key, key)
+            shared = any(
+                pool.runs.get(each) == run for each in (*pool.slots, *after.entries) if each != key
+            )
+            if over_at is not None and not shared:
                 self.lags_ms.append(self._now() - over_at)
+
+    def _run_kinds(self, pool: _Pool, added: Collection[EntryKey]) -> None:
+        """A run is of one target and job, and no longer than it may be."""
+        for run in {pool.runs[key] for key in added}:
+            mates = [key for key, first in pool.runs.items() if first == run]
+            specs = [self.works[key.work_id].spec for key in mates if key.work_id in self.works]
+            if len({(spec.target, spec.job) for spec in specs}) > 1 or len(mates) > _RUN_MAX:
+                self.fail(
+                    "WP-30", f"the run of {run} has {len(mates)} starts, of {len(specs)} works"
+                )
 
     def _status(self, before: LoopStatus | None, after: LoopStatus) -> None:
         self._pools[after.pool].status = after

@@ -174,8 +174,8 @@ _ENTRIES: Final = (
         "a failed start keeps its entry",
         "WP-1",
         "core.loop.plan:remembered",
-        "{**plan.ledger.entries, **results.running, **results.recovered}",
-        "{k: e for k, e in {**plan.ledger.entries, **results.running}.items() if k not in results.unsent}",
+        "dict(plan.ledger.entries)",
+        "{k: e for k, e in plan.ledger.entries.items() if k not in results.unsent}",
     ),
     one_edit(
         "a new holder looks at unconfirmed entries",
@@ -201,9 +201,9 @@ _ENTRIES: Final = (
     one_edit(
         "no second invoke after no answer",
         "WP-4",
-        "flow.loop.start:_Sender._invoke",
-        "self._report_unanswered(str(error) or 'no answer')\nreturn False",
-        "self._report_unanswered(str(error) or 'no answer')",
+        "flow.loop.start:_invoke",
+        "return False",
+        "call()",
     ),
     one_edit(
         "another holder's start is kept",
@@ -313,15 +313,15 @@ _ENTRIES: Final = (
     one_edit(
         "claim: before user code",
         "WP-5",
-        "api.worker:Worker._perform",
-        "if assignment.permit is not None or (assignment.claimed and self._CLAIMS):",
+        "api.worker:Worker._serve",
+        "if self._must_take(assignment):",
         "if False:",
     ),
     one_edit(
         "claim: refused does not run",
         "WP-5",
-        "api.worker:Worker._perform",
-        "        if token is None:\n            return None\n",
+        "api.worker:Worker._serve",
+        "            if token is None:\n                return REPORTED\n",
         "",
     ),
     one_edit(
@@ -329,7 +329,7 @@ _ENTRIES: Final = (
         "WP-5",
         "api.worker:_claim",
         "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
-        "return error.token",
+        "return ClaimAnswer(error.token)",
     ),
     one_edit(
         "claim: sets the deadline",

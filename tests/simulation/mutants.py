@@ -13,6 +13,7 @@ from tests.simulation.expiry_guards import EXPIRY_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
+from tests.simulation.run_guards import RUN_GUARDS
 from tests.simulation.schedule_guards import SCHEDULE_GUARDS
 from tests.simulation.shard_guards import SHARD_GUARDS
 from tests.simulation.transaction_guards import TRANSACTION_GUARDS
@@ -396,6 +397,7 @@ def _all() -> Iterator[Mutant]:
         *CALLER_GUARDS,
         *CALL_OFF_GUARDS,
         *EXPIRY_GUARDS,
+        *RUN_GUARDS,
         *SCHEDULE_GUARDS,
         *SHARD_GUARDS,
         *TRANSACTION_GUARDS,

@@ -32,6 +32,7 @@ __all__ = [
     "Upheaval",
     "ending_of",
     "expiry_of",
+    "is_short",
     "one_submission",
     "scenario_of",
     "shards_seen",
@@ -48,6 +49,20 @@ _SHARDED_RATE: Final = 0.2
 _FORGERS: Final = 1
 _HURRIED: Final = (3, 7)
 _SNOOZE_RATE: Final = 0.25
+_SHORT_RATE: Final = 0.08
+_SHORT_MS: Final = (*(100,) * 30, 300, 300, 2_000, 15_000, 40_000)
+_SHORT_ENDINGS: Final = (
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "large",
+    "fails",
+    "fails for good",
+)
 _ENDINGS: Final = ("ok", "ok", "large", "fails", "fails", "fails for good")
 
 
@@ -248,6 +263,8 @@ class Scenario:
     """Some callers, loops and workers run version 0.1."""
     sharded: bool = False
     """Few starts are enough for a further shard, and callers go by old numbers of shards."""
+    short: bool = False
+    """Many work items of one job, whose code takes 100 ms but for a few: the loop makes runs of them."""
 
     @property
     def works(self) -> int:
@@ -335,6 +352,8 @@ class Scenario:
 def ending_of(seed: int, number: int, attempt: int) -> Execution:
     """What the user code of a work does in an attempt: the same whenever and however often it runs."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
+    if is_short(seed):
+        return Execution(chance.choice(_SHORT_MS), chance.choice(_SHORT_ENDINGS))
     return Execution(
         chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS)
     )
@@ -364,6 +383,11 @@ def expiry_of(seed: int, first: int) -> int | None:
 def shards_seen(seed: int, first: int) -> int:
     """The number of shards that the caller of a submission has seen, however long ago."""
     return random.Random(f"shards seen {seed}/{first}").randint(1, SHARDS_SEEN_MAX)
+
+
+def is_short(seed: int) -> bool:
+    """Whether the scenario of a seed has runs: one of twelve does."""
+    return random.Random(f"short {seed}").random() < _SHORT_RATE
 
 
 def small_scenario(
@@ -431,7 +455,46 @@ def scenario_of(seed: int) -> Scenario:
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
     sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
     found = replace(found, two_versions=mixed, sharded=sharded)
-    return _of_late_writers(found) if seed % 16 == _LATE_WRITERS else found
+    if seed % 16 == _LATE_WRITERS:
+        return _of_late_writers(found)
+    return _of_short_ones(found) if is_short(seed) else found
+
+
+def _of_short_ones(scenario: Scenario) -> Scenario:
+    """A backlog of short work items: the first ones show how short they are, and runs take the others."""
+    chance = random.Random(f"runs {scenario.seed}")
+    mode, told = (
+        chance.choice((Mode.CLAIMED, Mode.RETRIED)),
+        chance.choice((None, None, Told.HANDLER)),
+    )
+    counts = [chance.randint(8, 14) for _ in range(chance.choice((2, 3)))]
+    return replace(
+        scenario,
+        pools=(PoolPlan("a", chance.choice((1, 1, 2, 3))),),
+        submissions=tuple(
+            Submission(
+                at_ms=chance.choice((0, 0, 700, 3_000)),
+                pool=0,
+                first=sum(counts[:number]),
+                count=count,
+                mode=mode,
+                attempts=2,
+                delay_ms=0,
+                backoff_ms=chance.choice((0, 250)),
+                told=told,
+            )
+            for number, count in enumerate(counts)
+        ),
+        call_offs=tuple(replace(each, pool=0) for each in scenario.call_offs),
+        changes=tuple(replace(each, pool=0) for each in scenario.changes),
+        redeployments=tuple(replace(each, pool=0) for each in scenario.redeployments),
+        latency_ms=chance.choice((0, 5, 20)),
+        jitter_ms=chance.choice((0, 10, 40)),
+        loop_timeout=timedelta(seconds=chance.choice((900, 900, 30))),
+        schedules=(),
+        upheavals=(),
+        short=True,
+    )
 
 
 def _of_late_writers(scenario: Scenario) -> Scenario:

@@ -204,7 +204,11 @@ class _Stage:
 
     def is_first_version(self) -> bool:
         """Whether the process that runs now is of version 0.1."""
-        return is_first_version(self._scenario.seed, self._writer())
+        writer = self._writer()
+        # A loop of 0.1 cannot read a ledger that has runs, and what it did then is no part of this.
+        if self._scenario.short and writer.startswith(LOOP_NAME):
+            return False
+        return is_first_version(self._scenario.seed, writer)
 
     @property
     def _platform(self) -> Platform:
@@ -352,6 +356,7 @@ class _Stage:
             in_time=not self._scenario.delays_starts,
             settled=True,
             excused=frozenset(judge.robbed | self._unheard()),
+            starts_a_slot=25 if self._scenario.short else 1,
         )
         for breach in breaches(self._history, terms):
             judge.fail(breach.rule, f"as seen from outside: {breach.what}")

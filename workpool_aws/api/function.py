@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.adapters.wire.report import REPORTED
+from workpool_aws.api.run import start_of
 from workpool_aws.api.worker import refuse_job
 from workpool_aws.core.callback.targets import JOBS_MARK, job_named
 from workpool_aws.errors import UsageError
@@ -67,6 +69,8 @@ class JobFunction:
             Exception: As the decorated function's handler.
         """
         own = event.get(WORKPOOL_KEY) if isinstance(event, Mapping) else None
+        if (run := run_from_wire(own)) is not None:
+            return self._serve_run(run, event, context)
         assignment, ticket = assignment_from_wire(own), ticket_from_wire(own)
         message = assignment or ticket
         name = None if message is None else message.job
@@ -81,3 +85,17 @@ class JobFunction:
             return refuse_job(ports, assignment, context, known=tuple(self._by_name))
         got = NOTHING if name is None else name
         raise UsageError(_FIELD, got, f"one of {', '.join(sorted(self._by_name))}")
+
+    def _serve_run(
+        self, run: Sequence[Mapping[str, object]], event: object, context: object
+    ) -> object:
+        """Handle a run, whose starts are of one job; without its function, each as an event alone."""
+        job = start_of(run[0]).assignment.job
+        if job is None and len(self._by_name) == 1:
+            job = next(iter(self._by_name))
+        handler = None if job is None else self._by_name.get(job)
+        if handler is not None:
+            return handler(event, context)
+        for each in run:
+            self(each, context)
+        return REPORTED

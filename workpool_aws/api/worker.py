@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome
@@ -16,9 +17,11 @@ from workpool_aws.api.handle import Desk, JobHandle
 from workpool_aws.api.job import Job, mark_job
 from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler, take_names
 from workpool_aws.api.returned import Returned
+from workpool_aws.api.run import RunStart, RunSteps, serve_run, start_of
 from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
+from workpool_aws.core.report.claim import ClaimAnswer
 from workpool_aws.core.report.execute import (
     is_too_late,
     report_invalid_arguments,
@@ -30,11 +33,13 @@ from workpool_aws.core.report.execute import (
 from workpool_aws.core.report.raised import type_name
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow.callback.acknowledge import acknowledge
-from workpool_aws.flow.report.claim import ClaimUnanswered, claim
+from workpool_aws.flow.report.claim import ClaimUnanswered, take
 from workpool_aws.flow.report.complete import complete
+from workpool_aws.flow.report.follow_up import FollowUp
+from workpool_aws.flow.report.notices import write_together
 from workpool_aws.model import events
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.settings import refuse_other_pools
+from workpool_aws.settings import refuse_other_pools, takes_runs
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
@@ -50,6 +55,7 @@ R = TypeVar("R")
 
 _REPORTER: Final = "worker"
 _POOL_FIELD: Final = f"event.{WORKPOOL_KEY}.pool"
+_TOO_LATE: Final = "it was delivered too late to be run in time"
 _CLAIM_REFUSED: Final = "refused by the claim"
 _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)[
     "__traceback__"
@@ -123,6 +129,9 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         arguments = {str(name): value for name, value in event.items() if name != WORKPOOL_KEY}
         if WORKPOOL_KEY not in event:
             return self._run_directly(arguments)
+        run = run_from_wire(event[WORKPOOL_KEY])
+        if run is not None:
+            return self._serve_run([start_of(each) for each in run], context)
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
         if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
             # The worker is the callback target of another work item. Its return value is dropped:
@@ -145,7 +154,56 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         ports = self._connect(assignment.table)
         if assignment.job not in {None, self.job.name}:
             return refuse_job(ports, assignment, context, known=(self.job.name,))
-        return _reported(ports, assignment, self._perform(ports, assignment, arguments, context))
+        return self._serve(ports, assignment, arguments, context)
+
+    def _serve(
+        self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object
+    ) -> object:
+        """Handle the delivery of one start. Raises ReportNotWritten, UsageError."""
+        if is_too_late(assignment, now=ports.clock.now()):
+            return _reported(ports, assignment, report_not_run(_TOO_LATE))
+        token = None
+        if self._must_take(assignment):
+            token = self._take(ports, assignment, context).token
+            if token is None:
+                return REPORTED
+        report = self._perform(ports, assignment, arguments, context, token=token)
+        return _reported(ports, assignment, report)
+
+    def _serve_run(self, starts: Sequence[RunStart], context: object) -> object:
+        first = starts[0].assignment
+        refuse_other_pools(_POOL_FIELD, first.pool)
+        ports = self._connect(first.table)
+        if first.job not in {None, self.job.name}:
+            for start in starts:
+                refuse_job(ports, start.assignment, context, known=(self.job.name,))
+            return REPORTED
+
+        steps = RunSteps(
+            begin=self._show_begin,
+            take=lambda start: self._take_in_run(ports, start.assignment, context),
+            perform=lambda start, token: self._perform(
+                ports, start.assignment, start.arguments, context, token=token
+            ),
+            report=lambda start, report, later: complete(
+                ports, start.assignment, report, by=_REPORTER, later=later
+            ),
+            failed=lambda start, report: ReportNotWritten(
+                carried_outcome(report, start.assignment)
+            ),
+            put=lambda notices: write_together(ports, notices),
+        )
+        put = serve_run(ports, starts, steps, remaining_ms=timer_of(context)())
+        if put:
+            FollowUp(ports, first, _REPORTER).kick()
+        return REPORTED
+
+    @staticmethod
+    def _show_begin(start: RunStart) -> None:
+        """Show the surroundings of the invocation which start of a run begins."""
+        begun = invocation.begun.get()
+        if begun is not None:
+            begun(start.event)
 
     def _run_directly(self, arguments: Mapping[str, object]) -> object:
         try:
@@ -158,19 +216,37 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
             ) from None
         return _encodable(self._call(**values))
 
+    def _must_take(self, assignment: Assignment) -> bool:
+        return assignment.permit is not None or (assignment.claimed and self._CLAIMS)
+
+    def _take(self, ports: Ports, assignment: Assignment, context: object) -> ClaimAnswer:
+        """Claim or make the start for this invocation. Raises as `_claim`."""
+        return _claim(ports, assignment, context, claims=self._CLAIMS)
+
+    def _take_in_run(
+        self, ports: Ports, assignment: Assignment, context: object
+    ) -> ClaimAnswer | Exception:
+        """Claim or make a start of a run, and return what ends the invocation in place of raising it."""
+        try:
+            if is_too_late(assignment, now=ports.clock.now()):
+                _reported(ports, assignment, report_not_run(_TOO_LATE))
+                return ClaimAnswer(None, is_over=True)
+            return self._take(ports, assignment, context)
+        except ReportNotWritten as lost:
+            return lost
+
     def _perform(
-        self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object
+        self,
+        ports: Ports,
+        assignment: Assignment,
+        arguments: Mapping[str, object],
+        context: object,
+        *,
+        token: str | None,
     ) -> Report | None:
-        """Run this delivery; `None` means that it was refused, and there is nothing to report."""
-        if is_too_late(assignment, now=ports.clock.now()):
-            return report_not_run("it was delivered too late to be run in time")
-        token = None
-        if assignment.permit is not None or (assignment.claimed and self._CLAIMS):
-            token = _claim(ports, assignment, context, claims=self._CLAIMS)
-            if token is None:
-                return None
-            if not self._CLAIMS:
-                token = None  # a report that names a claim would end a mutation for good
+        """Run a start that is taken; `None` means that its success is written already."""
+        if not self._CLAIMS:
+            token = None  # a report that names a claim would end a mutation for good
         try:
             values = self._parameters.bind(
                 arguments, lambda kind: self._make_handle(kind, ports, assignment, context)
@@ -211,6 +287,7 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         token: str | None,
     ) -> Report:
         before_body = invocation.before_body.get()
+        began = ports.clock.now()
         try:
             if before_body is not None:
                 before_body(self)
@@ -224,7 +301,9 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
             report = report_returned(returned, claim=token)
         if (after_body := invocation.after_body.get()) is not None:
             after_body()
-        return report
+        if not takes_runs():
+            return report
+        return replace(report, ran_ms=min(max(0, ports.clock.now() - began), limits.NUMBER_MAX))
 
 
 def refuse_job(
@@ -234,9 +313,11 @@ def refuse_job(
 
     Raises as `Worker.__call__`.
     """
-    token = _claim(ports, assignment, context) if assignment.is_exclusive else None
-    if assignment.is_exclusive and token is None:
-        return REPORTED
+    token = None
+    if assignment.is_exclusive:
+        token = _claim(ports, assignment, context).token
+        if token is None:
+            return REPORTED
     job = assignment.job or "without a name"
     return _reported(ports, assignment, report_unknown_job(job, known, claim=token))
 
@@ -253,24 +334,21 @@ def _reported(ports: Ports, assignment: Assignment, report: Report | None) -> ob
 
 def _claim(
     ports: Ports, assignment: Assignment, context: object, *, claims: bool = True
-) -> str | None:
-    """Claim or make the start for this invocation, and return its token.
-
-    `None` means that another has it, or that it is over. `claims`: as `claim` takes it.
-    """
+) -> ClaimAnswer:
+    """Claim or make the start for this invocation. `claims`: as `take` takes it."""
     remaining_ms = timer_of(context)
     try:
-        token = claim(ports, assignment, remaining_ms=remaining_ms(), claims=claims)
+        taken = take(ports, assignment, remaining_ms=remaining_ms(), claims=claims)
     except ClaimUnanswered as error:
         # Without an answer the owner of the start is unknown, so no user code may run [WP-5]. The
         # report counts only if no other invocation has claimed it.
         report = report_not_run("its claim was not answered", claim=error.token)
         raise ReportNotWritten(carried_outcome(report, assignment)) from error
-    if token is None:
+    if taken.token is None:
         refused = invocation.refused.get()
         if refused is not None:
             refused(_CLAIM_REFUSED)
-    return token
+    return taken
 
 
 def _encodable(returned: object) -> object:

@@ -260,6 +260,30 @@ EDIT_MARGIN_MS: Final = 120_000
 SCHEDULE_LATE_MS: Final = 60_000
 """A schedule whose next occurrence is overdue by more has lost its tick."""
 
+# Runs of short work items in one invocation.
+RUN_STARTS_MAX: Final = 25
+RUN_SHORT_MS: Final = 500
+"""Mean time of user code from which a job's work items are not put into runs."""
+RUN_MS: Final = 1_000
+"""Time that a run is to take: a cancel, a pause and other jobs wait for its slot as long."""
+RUN_TIMEOUT_SHARE: Final = 10
+"""A run takes at most this part of its function's timeout, so that each start has most of it."""
+RUN_OVERTIME: Final = 2
+"""An invocation begins no further start once its run has taken so many times its time."""
+RUN_PATIENCE_MS: Final = 3_000
+"""Time after which the loop looks at the starts of a run that has begun, and takes back those that
+it has not reached."""
+RUN_NOTICE_MS: Final = 1_000
+"""Age that an end may have before its run puts a notice."""
+RUN_LEARNED: Final = 3
+"""Ends of a job that the loop must have seen before it makes runs of it."""
+RUN_QUIET_MS: Final = 60_000
+"""After a run whose starts came back, so long no run of that job is made."""
+RUN_ROWS_MAX: Final = 600
+"""Due work items that one pass reads for runs."""
+LEDGER_STARTS_MAX: Final = 800
+"""Starts that the ledger names with those of runs: it is one item, and read back with room."""
+
 # Callbacks.
 CALLBACKS_OWED_MAX: Final = 500
 """In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
@@ -443,4 +467,13 @@ assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, (
 assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, (
     "a look is either stayed up for or far enough for a schedule"
 )
-assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"
+assert PARALLELISM_MAX <= LEDGER_STARTS_MAX < STORED_SLOTS_MAX, "a ledger can be read back"
+assert (LEDGER_STARTS_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, (
+    "the ledger must fit into an item"
+)
+assert RUN_STARTS_MAX * (ARGS_INLINE_BYTES_MAX + ASSIGNMENT_BYTES_MAX) < EVENT_BYTES_MAX, (
+    "a run must fit into an event"
+)
+assert RUN_OVERTIME * RUN_MS < RUN_PATIENCE_MS < RECOVERY_MARGIN_MS, (
+    "a run gives back by itself what it does not reach"
+)

@@ -44,7 +44,9 @@ def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low:
     key_range = KeyRange(collection=Collection.DONE, pool=pool, shard=shard, low=low)
     rows = [row for page in pages(store, telemetry, key_range) for row in page]
     return Notices(
-        tuple(row.record for row in rows if isinstance(row.record, Notice)),
+        tuple(
+            notice for row in rows if isinstance(row.record, Notice) for notice in row.record.each()
+        ),
         tuple(row.sort for row in rows),
     )
 

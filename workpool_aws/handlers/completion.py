@@ -9,6 +9,7 @@ from workpool_aws.adapters.wire.destination import (
     DestinationReport,
     UnreadableRecord,
     read_record,
+    records_of,
 )
 from workpool_aws.compose import ports_for
 from workpool_aws.flow.callback.acknowledge import note_failure
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from workpool_aws.handlers.main_loop import InvocationContext
 
 __all__ = ["RecordRejected", "handler"]
+
+_Read = DestinationReport | CallbackLost | UnreadableRecord | None
 
 
 class RecordRejected(Exception):
@@ -47,7 +50,19 @@ def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
             Nothing was read or written.
     """
     refuse_work_item(event)
-    record = read_record(event)
+    records = [read_record(each) for each in records_of(event)]
+    # Of the starts of a run, an exception carries the report of one, and is silent about the others.
+    carried = len(records) > 1 and any(_is_proven(each) for each in records)
+    for record in records:
+        if not carried or _is_proven(record):
+            _settle(record)
+
+
+def _is_proven(record: _Read) -> bool:
+    return isinstance(record, DestinationReport) and record.report is not None
+
+
+def _settle(record: _Read) -> None:
     match record:
         case None:
             return

@@ -5,7 +5,7 @@ These are status, ledger, config, notices, minute reports, the registry and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -36,6 +36,7 @@ __all__ = [
     "NoticeKind",
     "PendingCallback",
     "Registration",
+    "ReportedEnd",
     "ShardCursors",
 ]
 
@@ -98,6 +99,9 @@ class Entry:
     deadline: EpochMs
     confirmed: bool = False
     """True if the start write was seen to succeed. A new holder must check the others."""
+    run: EntryKey | None = None
+    """First start of the run that this one belongs to. One invocation executes a run, one start after
+    the other, so all of it takes one slot. `None` means a slot of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +237,15 @@ class Config(Record):
         return next((limit for limit in said if limit is not None), self.max_parallelism)
 
 
+class ReportedEnd(NamedTuple):
+    """End of a start that a notice names beside its first one."""
+
+    work_id: WorkId
+    start: int
+    outcome: Outcome | None
+    """As `Notice.outcome`."""
+
+
 class NoticeKind(StrEnum):
     """Kinds of notices about a start."""
 
@@ -271,6 +284,24 @@ class Notice(Record):
     attempt."""
     job: str | None = None
     """As `Spec.label`, for the statistics. `None` means that its writer did not know it."""
+    ran_ms: int | None = None
+    """Time that user code took; a mean, if the notice names several ends. `None` means that its writer
+    did not know it, or is a worker that takes no runs."""
+    more: tuple[ReportedEnd, ...] = ()
+    """Further ends of the same run, shard and job."""
+
+    def each(self) -> tuple[Notice, ...]:
+        """Returns the notices of its starts, one each."""
+        if not self.more:
+            return (self,)
+        alone = replace(self, more=())
+        return (
+            alone,
+            *(
+                replace(alone, work_id=end.work_id, start=end.start, outcome=end.outcome)
+                for end in self.more
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

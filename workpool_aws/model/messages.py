@@ -140,3 +140,5 @@ class Report:
     retryable: bool = True
     delay_ms: int | None = None
     claim: str | None = None
+    ran_ms: int | None = None
+    """Time that user code took; `None` means that it is not known."""

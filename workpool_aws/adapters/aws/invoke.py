@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from workpool_aws.adapters.aws.lean import TRACE_HEADER
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, described
-from workpool_aws.adapters.wire.assignment import worker_event
+from workpool_aws.adapters.wire.assignment import run_event, worker_event
 from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.core import limits
 from workpool_aws.errors import WorkpoolError
@@ -194,18 +194,28 @@ class LambdaInvoker:
                 other pools.
             InvokeUnanswered: queued or not.
         """
-        known = self._known.get(target)
-        refusal = (
-            None if known is None else known.limits.unfit or known.limits.refusal(assignment.pool)
-        )
-        if refusal is not None:
-            raise InvokeRefused(refusal, lasting=True)
+        self._refuse_unfit(target, assignment.pool)
         try:
             event = worker_event(args, assignment)
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
         client = self._retrying_client if assignment.is_exclusive else self._client
         send_event(client, target, event)
+
+    def start_run(self, target: str, starts: Sequence[tuple[Assignment, str]]) -> None:
+        """Send starts to a worker that makes one after the other. Raises as `start_work`."""
+        self._refuse_unfit(target, starts[0][0].pool)
+        try:
+            event = run_event(starts)
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        send_event(self._retrying_client, target, event)
+
+    def _refuse_unfit(self, target: str, pool: str) -> None:
+        known = self._known.get(target)
+        refusal = None if known is None else known.limits.unfit or known.limits.refusal(pool)
+        if refusal is not None:
+            raise InvokeRefused(refusal, lasting=True)
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """Start a loop invocation of a generation. Raises as `start_work`.

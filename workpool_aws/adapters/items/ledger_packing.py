@@ -11,6 +11,11 @@ One Binary value, because every commit of the loop pays for the size of all of t
     [start]       seven bits a byte, low ones first
     deadline      difference in ms to the one before; odd for less
 
+Format 3 is written while some starts share a slot, as a run, and says 03 at its head. The number of runs
+follows, then the first start of each: 16 bytes of its id, and its start. After each entry stands the place
+of its run among these, from 1, or 0 for none. All numbers have seven bits a byte. A loop that does not
+know runs cannot read it, and so does not start too much.
+
 The random bits of an id are what no difference makes smaller, so a slot takes about 14 bytes. Ids
 that were made together differ in their last bits only, and take about 5.
 
@@ -31,11 +36,12 @@ from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Entry, EntryKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["pack", "unpack"]
 
 _FORMAT: Final = 2
+_RUNS_FORMAT: Final = 3
 _ID_BYTES: Final = 16
 _DEADLINE_BYTES: Final = (1, 2, 3, 7)
 """The longest takes the difference of any two moments, with its sign."""
@@ -53,10 +59,10 @@ def pack(entries: Mapping[EntryKey, Entry]) -> bytes:
     Raises:
         ValueError: a slot could not be read back. It would make the whole ledger unreadable.
     """
-    writer = _Writer()
+    runs = sorted({entry.run for entry in entries.values() if entry.run is not None})
+    writer = _Writer(runs)
     for key, entry in sorted(entries.items()):
-        if not is_ulid(key.work_id):
-            raise ValueError("a slot of no id")
+        _check_key(key)
         _check_numbers(key.start, entry.deadline)
         writer.add(int(ULID.from_str(key.work_id)), key.start, entry)
     return bytes(writer.packed)
@@ -65,10 +71,18 @@ def pack(entries: Mapping[EntryKey, Entry]) -> bytes:
 class _Writer:
     """Packs slots, each as its difference from the one before."""
 
-    def __init__(self) -> None:
-        self.packed = bytearray((_FORMAT,))
+    def __init__(self, runs: Sequence[EntryKey]) -> None:
+        self.packed = bytearray((_RUNS_FORMAT if runs else _FORMAT,))
         self._id = 0
         self._deadline = 0
+        self._places = {run: place for place, run in enumerate(runs, 1)}
+        if runs:
+            self._add_varint(len(runs))
+        for run in runs:
+            _check_key(run)
+            _check_numbers(run.start, 0)
+            self.packed += int(ULID.from_str(run.work_id)).to_bytes(_ID_BYTES, "big")
+            self._add_varint(run.start)
 
     def add(self, id_number: int, start: int, entry: Entry) -> None:
         """Append a slot. Its id is not below the one before."""
@@ -90,6 +104,8 @@ class _Writer:
         if start != 1:
             self._add_varint(start)
         self.packed += unsigned.to_bytes(deadline_length, "big")
+        if self._places:
+            self._add_varint(0 if entry.run is None else self._places[entry.run])
 
     def _add_varint(self, number: int) -> None:
         while number >= 1 << 7:
@@ -99,11 +115,12 @@ class _Writer:
 
 
 def unpack(value: object) -> dict[EntryKey, Entry]:
-    """Return the slots of a value of either format. Raises ValueError for anything else."""
+    """Return the slots of a value of any format. Raises ValueError for anything else."""
     if isinstance(value, list):
         pairs = [_read_text(text) for text in value]
-    elif isinstance(value, bytes) and value[:1] == bytes((_FORMAT,)):
-        pairs = list(_Reader(value, at=1).slots())
+    elif isinstance(value, bytes) and value[:1] in {bytes((_FORMAT,)), bytes((_RUNS_FORMAT,))}:
+        reader = _Reader(value, at=1)
+        pairs = list(reader.slots() if value[0] == _FORMAT else reader.slots_of_runs())
     else:
         raise ValueError("slots of no known format")
     entries = dict(pairs)
@@ -124,8 +141,25 @@ class _Reader:
         self._data = data
         self._at = at
 
-    def slots(self) -> Iterator[tuple[EntryKey, Entry]]:
-        """Yield the slots. Raises ValueError for what `pack` never wrote."""
+    def slots_of_runs(self) -> Iterator[tuple[EntryKey, Entry]]:
+        """Yield the slots after a table of runs. Raises as `slots`."""
+        count = self._take_varint()
+        if not 1 <= count <= limits.STORED_SLOTS_MAX:
+            raise ValueError("a number of runs out of bounds")
+        runs: list[EntryKey | None] = [None]
+        for _ in range(count):
+            number, start = self._take(_ID_BYTES), self._take_varint()
+            _check_numbers(start, 0)
+            runs.append(EntryKey(_id_of(number), start))
+        if len(set(runs)) != len(runs):
+            raise ValueError("one run stands twice")
+        yield from self.slots(runs)
+
+    def slots(self, runs: Sequence[EntryKey | None] = ()) -> Iterator[tuple[EntryKey, Entry]]:
+        """Yield the slots. Raises ValueError for what `pack` never wrote.
+
+        `runs`: the runs by their places. Without any, no place follows an entry.
+        """
         number, deadline = 0, 0
         while self._at < len(self._data):
             head = self._take(1)
@@ -134,12 +168,17 @@ class _Reader:
             start = self._take_varint() if head & _START_FOLLOWS else 1
             unsigned = self._take(_DEADLINE_BYTES[head >> _DEADLINE_SHIFT])
             deadline += -((unsigned + 1) >> 1) if unsigned & 1 else unsigned >> 1
-            if number >= 1 << 8 * _ID_BYTES:
-                raise ValueError("a slot of no id")
+            work_id = _id_of(number)
             _check_numbers(start, deadline)
-            ulid = str(ULID.from_bytes(number.to_bytes(_ID_BYTES, "big")))
-            entry = Entry(EpochMs(deadline), confirmed=bool(head & _CONFIRMED))
-            yield EntryKey(WorkId(ulid), start), entry
+            run = self._take_run(runs) if runs else None
+            entry = Entry(EpochMs(deadline), confirmed=bool(head & _CONFIRMED), run=run)
+            yield EntryKey(work_id, start), entry
+
+    def _take_run(self, runs: Sequence[EntryKey | None]) -> EntryKey | None:
+        place = self._take_varint()
+        if place >= len(runs):
+            raise ValueError("a slot of no run")
+        return runs[place]
 
     def _take(self, length: int) -> int:
         """Return the next bytes as a number. Raises ValueError when there are not so many."""
@@ -161,7 +200,18 @@ class _Reader:
             number |= (byte & 0x7F) << 7 * place
             if byte < 1 << 7:
                 return number
-        raise ValueError("a start number is too long")
+        raise ValueError("a number is too long")
+
+
+def _check_key(key: EntryKey) -> None:
+    if not is_ulid(key.work_id):
+        raise ValueError("a slot of no id")
+
+
+def _id_of(number: int) -> WorkId:
+    if number >= 1 << 8 * _ID_BYTES:
+        raise ValueError("a slot of no id")
+    return WorkId(str(ULID.from_bytes(number.to_bytes(_ID_BYTES, "big"))))
 
 
 def _read_text(value: object) -> tuple[EntryKey, Entry]:

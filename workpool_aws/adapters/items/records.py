@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from workpool_aws.adapters.items import forms, job_tallies, keys, ledger_forms
+from workpool_aws.adapters.items import forms, job_tallies, keys, ledger_forms, reported_ends
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
@@ -213,6 +213,8 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
             "outcome": Field("o", forms.choice(Outcome), absent=None),
             "job": Field("j", job_tallies.LABEL, absent=None),
+            "ran_ms": Field("rm", forms.COUNT, absent=None),
+            "more": Field("m", reported_ends.REPORTED_ENDS, absent=()),
         },
     ),
     RecordKind(

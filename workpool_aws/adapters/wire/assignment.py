@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
 from workpool_aws.core import limits
@@ -14,11 +14,16 @@ from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind, Outcome
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 __all__ = [
     "assignment_from_wire",
     "assignment_to_wire",
     "retry_from_wire",
     "retry_to_wire",
+    "run_event",
+    "run_from_wire",
     "worker_event",
 ]
 
@@ -26,6 +31,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _WORKER_STARTS: Final = 2
 """Version of an assignment whose start the worker makes. A worker of 0.1, which could not, refuses
 it before user code runs."""
+_RUN: Final = 3
+"""Version of an event with several starts, each as its own event. A worker that does not know runs
+refuses it before user code runs."""
 
 
 def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
@@ -120,6 +128,35 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
+
+
+def run_event(starts: Sequence[tuple[Assignment, str]]) -> bytes:
+    """Returns the event of a worker that makes these starts one after the other.
+
+    Each has the event that it would have alone. Raises ValueError as `worker_event`.
+    """
+    events = b",".join(worker_event(args, assignment) for assignment, args in starts)
+    return b'{"%s":{"version":%d,"run":[%s]}}' % (WORKPOOL_KEY.encode(), _RUN, events)
+
+
+def run_from_wire(value: object) -> tuple[Mapping[str, object], ...] | None:
+    """Reads the part of a worker's event under `_workpool` that has a run: the event of each start.
+
+    `None` means that it has none, or one that is damaged. All starts are of one table, pool and job,
+    and the worker makes each of them.
+    """
+    fields = Fields(value)
+    run = fields.get("run")
+    if fields.get("version") != _RUN or not isinstance(run, list):
+        return None
+    events = tuple(each for each in run if isinstance(each, dict))
+    starts = [assignment_from_wire(each.get(WORKPOOL_KEY)) for each in events]
+    kinds = {
+        None if each is None or each.permit is None else (each.table, each.pool, each.job)
+        for each in starts
+    }
+    whole = len(events) == len(run) <= limits.RUN_STARTS_MAX
+    return events if whole and len(kinds) == 1 and None not in kinds else None
 
 
 def retry_to_wire(policy: RetryPolicy) -> dict[str, object]:

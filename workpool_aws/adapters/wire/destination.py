@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY, Fields
 from workpool_aws.adapters.wire.report import CARRIED_MARKER, REPORTED, read_carried
@@ -30,6 +30,7 @@ __all__ = [
     "UnreadableRecord",
     "read_destination",
     "read_record",
+    "records_of",
 ]
 
 
@@ -88,6 +89,27 @@ class UnreadableRecord:
     pool: str | None
     work_id: str | None
     reason: str
+
+
+def records_of(record: object) -> tuple[object, ...]:
+    """Returns the record of each start that this one is about: of all of a run, or only itself.
+
+    A function that succeeded with a run and did not report it knows no runs, so no start of it was
+    made.
+    """
+    read = _Record(Fields(record))
+    run = run_from_wire(read.own)
+    if run is None or not isinstance(record, dict):
+        return (record,)
+    if read.condition == "Success" and read.answer != REPORTED:
+        context = {**read.context.as_mapping(), "condition": "NoRun"}
+        record = {
+            **record,
+            "requestContext": context,
+            "responsePayload": None,
+            "responseContext": {},
+        }
+    return tuple({**record, "requestPayload": event} for event in run)
 
 
 def read_record(record: object) -> DestinationReport | CallbackLost | UnreadableRecord | None:

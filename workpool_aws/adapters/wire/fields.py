@@ -31,6 +31,10 @@ class Fields:
     def __init__(self, value: object) -> None:
         self._value: Mapping[object, object] = value if isinstance(value, dict) else {}
 
+    def as_mapping(self) -> Mapping[object, object]:
+        """Returns all fields, as they are."""
+        return self._value
+
     def get(self, name: str) -> object:
         """Returns a field of any type; `None` means that it is absent or null."""
         return self._value.get(name)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.model.ids import EpochMs, WorkId
-    from workpool_aws.model.loop import Config
+    from workpool_aws.model.loop import Config, Entry, EntryKey
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["Headroom", "Reason", "Refusal", "headroom_of", "limit_of"]
+__all__ = ["Headroom", "Reason", "Refusal", "headroom_of", "limit_of", "slots_taken"]
 
 
 class Reason(StrEnum):
@@ -63,6 +65,11 @@ class Headroom:
         return replace(self, slots=self.slots - 1)
 
 
+def slots_taken(entries: Mapping[EntryKey, Entry]) -> int:
+    """Returns the slots that these starts take: one each, and one for all of a run [WP-1]."""
+    return len({key if entry.run is None else entry.run for key, entry in entries.items()})
+
+
 def limit_of(config: Config | None) -> int:
     """Returns the slots of a pool; `config` is `None` for one that has none yet."""
     return limits.PARALLELISM_DEFAULT if config is None else config.limit
@@ -73,7 +80,7 @@ def headroom_of(
 ) -> Headroom | Refusal:
     """Returns the headroom of a pass, or the reason for which nothing of the pool may start.
 
-    `in_flight`: entries of the ledger. An unconfirmed one occupies its slot, too.
+    `in_flight`: slots that the ledger's entries take. An unconfirmed one occupies its slot, too.
     """
     limit = limit_of(config)
     if bulk_cancel is not None and bulk_cancel.holds_back(now):

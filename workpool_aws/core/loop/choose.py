@@ -6,18 +6,19 @@ it, and those go back 15 s [WP-3].
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
+from workpool_aws.core.loop.runs import fill_runs
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import EntryKey, ShardCursors
 from workpool_aws.model.refs import PointerRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.schedule import Tick
@@ -112,6 +113,18 @@ class Choice:
     chosen: tuple[Found, ...]
     left: tuple[Found, ...]
     reads: tuple[WorkRead | None, ...]
+    runs: Mapping[EntryKey, EntryKey] = field(default_factory=dict)
+    """The first start of its run, for each chosen work item that shares one."""
+
+    def with_runs(self, runs: Sequence[Sequence[Found]]) -> Choice:
+        """Returns the choice with the work items that runs take of those that were left.
+
+        The first start of a run is the one of the least key, which every holder knows.
+        """
+        first_of = {found.start: min(each.start for each in run) for run in runs for found in run}
+        joined = tuple(found for found in self.left if found.start in first_of)
+        left = tuple(found for found in self.left if found.start not in first_of)
+        return replace(self, chosen=(*self.chosen, *joined), left=left, runs=first_of)
 
     @property
     def cut(self) -> bool:
@@ -153,10 +166,17 @@ class Choice:
         return [pointer for read in self.reads if read is not None for pointer in read.stale]
 
 
-def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice:
+def choose(
+    reads: Sequence[WorkRead | None],
+    room: Headroom | Refusal,
+    *,
+    most_of: Callable[[WorkItem], int] = lambda _work: 1,
+    spare: int = 0,
+) -> Choice:
     """Returns the earliest due work items of all shards, as many as are admitted [WP-1].
 
-    Of those due together, first attempts come first.
+    Of those due together, first attempts come first. What finds no slot may share one that is filled
+    now, as a run: `most_of` and `spare` as `fill_runs` takes them.
     """
     due: dict[WorkId, Found] = {}
     for found in (each for read in reads if read is not None for each in read.due):
@@ -173,7 +193,8 @@ def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice
         else:
             chosen.append(found)
             room = after
-    return Choice(tuple(chosen), tuple(left), tuple(reads))
+    runs = fill_runs(chosen, left, most_of=most_of, spare=spare)
+    return Choice(tuple(chosen), tuple(left), tuple(reads)).with_runs(runs)
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:

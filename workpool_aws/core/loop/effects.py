@@ -82,6 +82,8 @@ class Start:
     """The work item as last read."""
     loop_until: EpochMs | None
     """Time until which the worker may rely on the loop; `None` means that it must kick."""
+    run: EntryKey | None = None
+    """First start of the run with which it is sent; `None` means that it is sent alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.runs import JobPace, learned
 from workpool_aws.core.loop.shards import Load
 from workpool_aws.model.loop import ShardCursors
 
@@ -75,6 +76,10 @@ class Memory:
     """Number of shards that a pass reads. The status never has fewer."""
     load: Load = field(default_factory=Load)
     """Starts by which the number of shards is chosen."""
+    paces: Mapping[str, JobPace] = field(default_factory=dict)
+    """Pace of each job, by its label."""
+    crowded: bool = False
+    """True if the last pass that read due work items left some that found no slot."""
 
     @staticmethod
     def of(ledger: Ledger, status: LoopStatus | None = None) -> Memory:
@@ -128,6 +133,7 @@ class Memory:
             config_read_at=inputs.config_read_at,
             deep_read_at=inputs.now if inputs.deep else self.deep_read_at,
             unconfirmed=self.unconfirmed | fresh,
+            paces=learned(self.paces, settled, self.entries, inputs.now),
         )
 
     def adopting(self, ledger: Ledger) -> Memory:

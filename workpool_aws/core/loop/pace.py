@@ -77,7 +77,7 @@ class Pace:
 
     def _slowest_ms(self, done: PassResult, now: EpochMs) -> int:
         if done.free <= 0:
-            return limits.POLL_SATURATED_MS
+            return limits.POLL_MIN_MS if done.in_runs else limits.POLL_SATURATED_MS
         is_active = now - self.active_at <= limits.ACTIVE_FOR_MS
         return limits.POLL_ACTIVE_MAX_MS if is_active else limits.POLL_MAX_MS
 
@@ -102,6 +102,8 @@ class PassResult:
     """End of its promise to its workers; `None` means that it made none."""
     cut: bool = False
     """True if later rows were not all read: `next_due` may be of a work item that is over."""
+    in_runs: bool = False
+    """True if runs of short work items are in flight: their slots are free again soon."""
 
 
 @dataclass(frozen=True, slots=True)

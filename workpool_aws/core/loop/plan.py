@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import limit_of
+from workpool_aws.core.loop.admit import limit_of, slots_taken
 from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from workpool_aws.core.loop.callbacks import CallbackPlan
     from workpool_aws.core.loop.choose import Choice
@@ -34,6 +34,7 @@ __all__ = [
     "refused_result",
     "remembered",
     "result_of",
+    "runs_among",
     "spent_pointers",
 ]
 
@@ -138,7 +139,11 @@ class Findings:
     def starts(self, promise: EpochMs | None) -> tuple[Start, ...]:
         """Returns the starts to make: those committed before that were not made, and new ones."""
         new = [(one.start, one.work) for one in self.choice.chosen]
-        return tuple(Start(key, work, promise) for key, work in (*self.checked.begins, *new))
+        entries = {**self.checked.entries, **self.deadlines}
+        return tuple(
+            Start(key, work, promise, entries[key].run)
+            for key, work in (*self.checked.begins, *new)
+        )
 
 
 def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
@@ -173,6 +178,19 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     )
 
 
+def runs_among(starts: Sequence[Start]) -> list[list[Start]]:
+    """Returns the starts that are sent together, each run in the order in which it is made.
+
+    That is the order of their keys, whoever sends them: of two deliveries, each meets the starts that
+    the other has made, and stops [WP-30].
+    """
+    found: dict[EntryKey, list[Start]] = {}
+    for start in sorted(starts, key=lambda each: each.key):
+        if start.run is not None:
+            found.setdefault(start.run, []).append(start)
+    return list(found.values())
+
+
 def spent_pointers(plan: PassPlan, sent: Collection[EntryKey]) -> tuple[Tidy, ...]:
     """Returns the pointers that lead to nothing: stale ones, and those to starts that were sent."""
     used = [ref for found in plan.choice.chosen if found.start in sent for ref in found.pointers]
@@ -184,7 +202,9 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
 
     A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
     """
-    entries = {**plan.ledger.entries, **results.running, **results.recovered}
+    entries = dict(plan.ledger.entries)
+    for key, entry in {**results.running, **results.recovered}.items():
+        entries[key] = replace(entry, run=entries[key].run if key in entries else None)
     known = (memory.unconfirmed - plan.understood).intersection(entries)
     asked = {**memory.checked, **plan.asked}
     owed = [results.callbacks.get(each.work_id, each) for each in memory.callbacks]
@@ -195,6 +215,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
         checked={key: at for key, at in asked.items() if key in entries},
         sent=(memory.sent | results.sent).intersection(entries),
         callbacks=tuple(each for each in owed if each is not None),
+        crowded=bool(plan.choice.left) if any(plan.choice.reads) else memory.crowded,
     )
 
 
@@ -203,7 +224,7 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
     doubts = memory.unconfirmed or plan.recovers
     delivered = memory.callbacks != memory.ledger.callbacks
     return PassResult(
-        free=plan.limit - len(plan.ledger.entries),
+        free=plan.limit - slots_taken(plan.ledger.entries),
         next_due=plan.choice.next_due,
         progress=plan.progress,
         busy=plan.progress or bool(doubts) or delivered,
@@ -211,13 +232,14 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
         changes=max(1, plan.moved) if plan.changes_ledger else 0,
         promise_until=plan.promise_until,
         cut=plan.choice.cut,
+        in_runs=any(entry.run is not None for entry in plan.ledger.entries.values()),
     )
 
 
 def refused_result(plan: PassPlan) -> PassResult:
     """Returns the result of a pass whose commit was refused: it must be made again."""
     return PassResult(
-        free=plan.limit - len(plan.ledger.entries),
+        free=plan.limit - slots_taken(plan.ledger.entries),
         next_due=plan.choice.next_due,
         progress=False,
         busy=True,

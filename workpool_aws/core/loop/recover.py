@@ -5,11 +5,12 @@ The table is trusted, not the loop's memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.effects import Expire, Point
+from workpool_aws.core.loop.runs import patience_over_at
 from workpool_aws.core.report.complete import Judged
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Report, ReportKind
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "judge_entry",
     "lost_report",
+    "mates_of",
     "suspects_among",
 ]
 
@@ -117,6 +119,15 @@ def suspects_among(
     return tuple(sorted(memory.unconfirmed.intersection(entries) | overdue))
 
 
+def mates_of(
+    entries: Mapping[EntryKey, Entry], suspects: Sequence[EntryKey]
+) -> tuple[EntryKey, ...]:
+    """Returns the suspects with all starts of their runs."""
+    runs = {entries[key].run for key in suspects} - {None}
+    mates = {key for key, entry in entries.items() if entry.run in runs} if runs else set()
+    return tuple(sorted(mates.union(suspects)))
+
+
 def check(
     entries: Mapping[EntryKey, Entry],
     suspects: Sequence[EntryKey],
@@ -137,15 +148,18 @@ def check(
     dropped: list[WorkItem] = []
     for key in suspects:
         work = works.get(key.work_id)
-        sent = key in memory.sent or entries[key].confirmed
-        verdict = judge_entry(
-            key, work, deadline=entries[key].deadline, token=token, sent=sent, now=now
-        )
+        entry = entries[key]
+        sent = key in memory.sent or entry.confirmed
+        verdict = judge_entry(key, work, deadline=entry.deadline, token=token, sent=sent, now=now)
+        if entry.run is not None and _is_unmade(key, work):
+            verdict = _RunState.of(entry.run, entries, works).judge(
+                verdict, key, entry, sent=sent, now=now
+            )
         match verdict:
             case Begin():
                 begins.append((key, verdict.work))
             case Keep():
-                left[key] = Entry(verdict.deadline, confirmed=True)
+                left[key] = replace(entry, deadline=verdict.deadline, confirmed=True)
             case Recover():
                 recovers.append(verdict)
             case Drop():
@@ -156,6 +170,51 @@ def check(
                 assert_never(verdict)
     understood = frozenset(suspects) - {key for key, _ in begins}
     return Checked(left, tuple(begins), tuple(recovers), tuple(before), understood, tuple(dropped))
+
+
+@dataclass(frozen=True, slots=True)
+class _RunState:
+    """State of a run by its work items."""
+
+    has_begun: bool
+    """True if its first start was made, or is over."""
+    is_running: bool
+    """True if one of its starts runs: the invocation that has the run goes on with it."""
+
+    @staticmethod
+    def of(
+        run: EntryKey, entries: Mapping[EntryKey, Entry], works: Mapping[WorkId, WorkItem]
+    ) -> _RunState:
+        """Returns the state of the run that begins with this start."""
+        mates = [
+            (key, work)
+            for key, entry in entries.items()
+            if entry.run == run and (work := works.get(key.work_id)) is not None
+        ]
+        return _RunState(
+            has_begun=run not in entries or not _is_unmade(run, works.get(run.work_id)),
+            is_running=any(
+                work.state is State.RUNNING and work.starts == key.start for key, work in mates
+            ),
+        )
+
+    def judge(
+        self, verdict: Verdict, key: EntryKey, entry: Entry, *, sent: bool, now: EpochMs
+    ) -> Verdict:
+        """Returns the verdict on a start that its run has not reached.
+
+        The run is sent again only while none of it runs: its starts share a slot [WP-30]. Patience
+        counts from its begin, since its event may wait for a cold function.
+        """
+        if isinstance(verdict, Recover) and key != entry.run and not self.has_begun:
+            verdict = Keep(patience_over_at(now)) if sent else Begin(verdict.work)
+        if isinstance(verdict, Begin) and self.is_running:
+            return Keep(entry.deadline)
+        return verdict
+
+
+def _is_unmade(key: EntryKey, work: WorkItem | None) -> bool:
+    return work is not None and work.state is State.PENDING and work.starts + 1 == key.start
 
 
 def judge_entry(

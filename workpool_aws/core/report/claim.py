@@ -6,7 +6,7 @@ It claims a start that the loop has made [WP-5], or makes a start that the loop 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from workpool_aws.core.lifecycle import Move, entering, leaving, this_start
 from workpool_aws.model.ids import EpochMs
@@ -17,6 +17,7 @@ from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Is, Update
 
 __all__ = [
+    "ClaimAnswer",
     "assignment_of",
     "assignment_to_start",
     "claim_write",
@@ -27,6 +28,18 @@ __all__ = [
     "take_write",
     "why_refused",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswer:
+    """Answer to an invocation that would take a start.
+
+    `token`: of its claim; `None` means that its code must not run here. `is_over`: then the work item
+    ended before it began, and no other delivery runs it either.
+    """
+
+    token: str | None
+    is_over: bool = False
 
 
 def assignment_of(work: WorkItem, table: str) -> Assignment:

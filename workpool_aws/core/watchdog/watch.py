@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import limit_of
+from workpool_aws.core.loop.admit import limit_of, slots_taken
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.work import CallbackState
@@ -33,7 +33,7 @@ def may_start(config: Config | None, ledger: Ledger | None) -> bool:
 
     Computed from config and ledger; the status's `saturated` is not trusted.
     """
-    return limit_of(config) > (0 if ledger is None else len(ledger.entries))
+    return limit_of(config) > (0 if ledger is None else slots_taken(ledger.entries))
 
 
 def looks_back(status: LoopStatus, now: EpochMs) -> bool:

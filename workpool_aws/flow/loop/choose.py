@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
-from workpool_aws.core.loop.choose import Choice, WorkRead, read_from
+from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
 from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.gather import gather
+from workpool_aws.core.loop.runs import (
+    may_share,
+    patience_over_at,
+    rows_wanted,
+    spare_starts,
+    starts_of_run,
+)
+from workpool_aws.core.loop.start import is_made_by_worker
 from workpool_aws.flow.reading import resolved, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
@@ -17,14 +25,14 @@ from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
     from workpool_aws.model.refs import KeyRange
     from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
-__all__ = ["deadlines_of", "due_in", "live_in", "read_due", "read_works"]
+__all__ = ["choose_due", "deadlines_of", "due_in", "live_in", "read_due", "read_works"]
 
 
 def read_due(
@@ -51,7 +59,7 @@ def read_due(
             work_range(
                 memory.ledger.pool, shard, read_from(mark, back_to=back_to, deep=inputs.deep)
             ),
-            free=room.slots,
+            free=rows_wanted(memory, room.slots, inputs.now),
             taken=taken,
             now=inputs.now,
         )
@@ -64,8 +72,38 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     entries = {}
     for found in choice.chosen:
         function = invoker.limits(found.work.spec.target)
-        entries[found.start] = Entry(EpochMs(now + function.event_age_ms + function.timeout_ms))
+        deadline = EpochMs(now + function.event_age_ms + function.timeout_ms)
+        run = choice.runs.get(found.start)
+        if run is not None and run != found.start:
+            deadline = patience_over_at(now)
+        entries[found.start] = Entry(deadline, run=run)
     return entries
+
+
+def choose_due(
+    invoker: Invoker,
+    memory: Memory,
+    checked: Checked,
+    due: Sequence[WorkRead | None],
+    room: Headroom | Refusal,
+    now: EpochMs,
+) -> Choice:
+    """Returns the work items to start, with runs of those whose jobs are short."""
+
+    def most_of(work: WorkItem) -> int:
+        function = invoker.limits(work.spec.target)
+        label = work.spec.label
+        known = None if label is None else memory.paces.get(label)
+        if not may_share(work) or not is_made_by_worker(work, target_claims=function.claims):
+            return 1
+        return starts_of_run(known, function.timeout_ms, now)
+
+    spare = (
+        0
+        if isinstance(room, Refusal)
+        else spare_starts(memory, len(checked.entries), room.slots, now)
+    )
+    return choose(due, room, most_of=most_of, spare=spare)
 
 
 def read_works(

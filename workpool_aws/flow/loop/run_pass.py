@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
-from workpool_aws.core.loop.admit import headroom_of
-from workpool_aws.core.loop.choose import choose
+from workpool_aws.core.loop.admit import headroom_of, slots_taken
 from workpool_aws.core.loop.effects import Expire, Point, Results, Tidy
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.plan import (
@@ -25,19 +24,20 @@ from workpool_aws.core.loop.plan import (
     refused_result,
     remembered,
     result_of,
+    runs_among,
     spent_pointers,
 )
-from workpool_aws.core.loop.recover import check, suspects_among
+from workpool_aws.core.loop.recover import check, mates_of, suspects_among
 from workpool_aws.core.loop.settle import Notices, deep_low, settle
 from workpool_aws.core.loop.tally import added, counts_by_job
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
-from workpool_aws.flow.loop.choose import deadlines_of, read_due
+from workpool_aws.flow.loop.choose import choose_due, deadlines_of, read_due
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
-from workpool_aws.flow.loop.start import begin
+from workpool_aws.flow.loop.start import begin, begin_run
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import read_notices, works_of
@@ -85,16 +85,21 @@ class _Pass:
         memory = session.memory.having_read(inputs, settled)
 
         suspects = suspects_among(settled.entries, memory, now)
-        works = works_of(ports.store, session.pool, suspects)
+        # A run is judged as a whole.
+        mates = mates_of(settled.entries, suspects)
+        works = works_of(ports.store, session.pool, mates)
         checked = check(settled.entries, suspects, works, memory, token=session.token, now=now)
         # Before due work items are read, since this pass may find a fresh pointer and start by it.
         apply_before(ports, checked.before)
 
         room = headroom_of(
-            inputs.config, in_flight=len(checked.entries), bulk_cancel=inputs.bulk_cancel, now=now
+            inputs.config,
+            in_flight=slots_taken(checked.entries),
+            bulk_cancel=inputs.bulk_cancel,
+            now=now,
         )
         due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
-        choice = choose(due, room)
+        choice = choose_due(ports.invoker, memory, checked, due, room, now)
 
         callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
         apply_before(ports, callbacks.before)
@@ -165,7 +170,7 @@ class _Pass:
             generation=session.generation,
             settled=len(plan.notices),
             started=len(plan.choice.chosen),
-            in_flight=len(session.entries),
+            in_flight=slots_taken(session.entries),
             limit=plan.limit,
             succeeded=ended.succeeded,
             failed=ended.failed,
@@ -204,7 +209,8 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
         with suppress(StoreUnavailable):
             ports.store.delete(tidy.ref)
 
-    starts, begin_one = plan.starts, partial(begin, ports, session.token, session.secret)
+    starts = [start for start in plan.starts if start.run is None]
+    begin_one = partial(begin, ports, session.token, session.secret)
     # Many at a time, but few of those that read and send arguments in chunks.
     small = [start for start in starts if isinstance(start.work.spec.args, Inline)]
     large = [start for start in starts if isinstance(start.work.spec.args, Chunked)]
@@ -212,6 +218,9 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
         *ports.fan_out(begin_one, small, limits.SMALL_AT_ONCE),
         *ports.fan_out(begin_one, large),
     ]
+    send_run = partial(begin_run, ports, session.secret)
+    for run in ports.fan_out(send_run, runs_among(plan.starts), limits.SMALL_AT_ONCE):
+        begun += run
     recovered = ports.fan_out(lambda lost: recover(ports, lost), plan.recovers)
     sent = session.memory.sent.union(each.key for each in begun if each.sent)
     ports.fan_out(forget, spent_pointers(plan, sent))

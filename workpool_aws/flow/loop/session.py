@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.repair import rebuild, take_back
@@ -212,7 +213,7 @@ def acquire_session(
         return None
     now = ports.clock.now()
     ports.telemetry.emit(
-        events.LoopTook(pool=pool, generation=generation, in_flight=len(ledger.entries))
+        events.LoopTook(pool=pool, generation=generation, in_flight=slots_taken(ledger.entries))
     )
     remaining = remaining_ms()
     # A Lambda with a very short timeout still does half of it in work.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import OWN_FUNCTION, is_own
 from workpool_aws.core.lifecycle import has_expired
 from workpool_aws.core.loop.effects import Begun
+from workpool_aws.core.loop.runs import patience_over_at
 from workpool_aws.core.loop.start import (
     assignment_for,
     assignment_to_make,
@@ -27,8 +28,9 @@ from workpool_aws.flow.report.complete import complete
 from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import (
@@ -40,11 +42,15 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from workpool_aws.core.loop.effects import Start
     from workpool_aws.model.messages import Assignment
     from workpool_aws.ports import FunctionLimits
 
-__all__ = ["begin"]
+__all__ = ["begin", "begin_run"]
+
+A = TypeVar("A")
 
 
 def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
@@ -65,6 +71,91 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
         else:
             return _send_made(_StartWrite(ports, token, nonce, start), function)
     return Begun(start.key, None, sent=False)
+
+
+def begin_run(ports: Ports, secret: str, starts: Sequence[Start]) -> list[Begun]:
+    """Sends the starts of a run to the worker that is to make one after the other [WP-30].
+
+    Never raises: an uncertain start is checked in the next pass. A start that its worker cannot make
+    any more is not sent, since it shares a slot with the others.
+    """
+    now, senders, begun = ports.clock.now(), dict[EntryKey, _Sender](), list[Begun]()
+    function = ports.invoker.limits(starts[0].work.spec.target)
+    start_by = EpochMs(now + function.event_age_ms)
+    for start in starts:
+        work = start.work
+        if has_expired(work, now):
+            with suppress(StoreUnavailable):
+                expire(ports, work)
+        elif is_made_by_worker(work, target_claims=function.claims):
+            nonce = start_nonce(secret, ports.table, work.pool, work.id, start.key.start)
+            assignment = assignment_to_make(
+                work,
+                start.key.start,
+                ports.table,
+                nonce=nonce,
+                start_by=start_by,
+                loop_until=start.loop_until,
+            )
+            senders[start.key] = _Sender(ports, work, assignment, now)
+    answered = bool(senders) and _send_run(list(senders.values()))
+    for start in starts:
+        sent = answered and start.key in senders
+        alone = start.key == start.run
+        until = EpochMs(start_by + function.timeout_ms) if alone else patience_over_at(now)
+        begun.append(Begun(start.key, until if sent else None, sent=sent))
+    return begun
+
+
+def _send_run(senders: Sequence[_Sender]) -> bool:
+    """Invokes the worker of a run, as `_Sender.send` does for one start."""
+    first, ports = senders[0], senders[0].ports
+    refused = first.refusal()
+    if refused is not None:
+        for each in senders:
+            each.settle(each.end_refused, refused)
+        return True
+    starts = [
+        (each.assignment, args.text)
+        for each in senders
+        if isinstance(args := each.work.spec.args, Inline)
+    ]
+    return _invoke(senders, lambda: ports.invoker.start_run(first.work.spec.target, starts))
+
+
+def _invoke(senders: Sequence[_Sender], call: Callable[[], None]) -> bool:
+    """Invokes the worker of one start, or of a run, and ends or requeues what Lambda does not take.
+
+    False means that Lambda did not answer, so it may have the event or not.
+    """
+    try:
+        _with_patience(senders[0].ports, call)
+    except InvokeThrottled:
+        for each in senders:
+            each.settle(each.put_back, "Lambda throttled the invoke")
+    except InvokeUnanswered as error:
+        # It may have been taken. A second event of a start that the loop has made could run the work
+        # item twice, so recovery decides.
+        for each in senders:
+            each.report_unanswered(str(error) or "no answer")
+        return False
+    except InvokeRefused as refusal:
+        for each in senders:
+            each.settle(each.end_after, refusal)
+    else:
+        for each in senders:
+            each.report_started()
+    return True
+
+
+def _with_patience(ports: Ports, call: Callable[[], None]) -> None:
+    """Calls again while Lambda throttles, a few times. Raises as the call."""
+    for _ in range(1, limits.INVOKE_TRIES):
+        try:
+            return call()
+        except InvokeThrottled:
+            ports.clock.sleep(limits.INVOKE_RETRY_MS)
+    return call()
 
 
 def _send_made(write: _StartWrite, function: FunctionLimits) -> Begun:
@@ -173,56 +264,37 @@ class _Sender:
         try:
             args = read_payload(self.ports, owner, Part.ARGS, work.spec.args)
         except StoreUnavailable as error:
-            self._put_back(f"its arguments could not be read: {error}")
+            self.put_back(f"its arguments could not be read: {error}")
             return True
-        refused = self._refusal()
+        refused = self.refusal()
         if refused is not None:
-            report = Report(
-                kind=ReportKind.FAILED, error=refused, error_type="not_invocable", retryable=False
-            )
-            self._end(report, refused=True)
+            self.end_refused(refused)
         elif args is None:
             self._end(without_payload())
         elif self.ports.clock.now() - self.began_at > limits.START_TO_INVOKE_MS:
             # So slow since the start write that the worker's `start_by` may be near. A new start is
             # safer than a late one.
-            self._put_back("the loop was too slow to invoke it")
+            self.put_back("the loop was too slow to invoke it")
         else:
-            return self._invoke(args)
+            target, invoker = work.spec.target, self.ports.invoker
+            return _invoke([self], lambda: invoker.start_work(target, self.assignment, args))
         return True
 
-    def _refusal(self) -> str | None:
+    def settle(self, end: Callable[[A], None], reason: A) -> None:
+        """Ends one start of a run. Without an answer it is left to recovery."""
+        with suppress(StoreUnavailable):
+            end(reason)
+
+    def refusal(self) -> str | None:
+        """Returns the reason for which the target may not be invoked; `None` means that it may."""
         ports, target = self.ports, self.work.spec.target
         function = ports.invoker.limits(target)
         if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
             return f"the target must be {OWN_FUNCTION}"
         return function.refusal(self.work.pool)
 
-    def _invoke(self, args: str) -> bool:
-        ports, work = self.ports, self.work
-        for attempt in range(1, limits.INVOKE_TRIES + 1):
-            try:
-                ports.invoker.start_work(work.spec.target, self.assignment, args)
-            except InvokeThrottled:
-                if attempt < limits.INVOKE_TRIES:
-                    ports.clock.sleep(limits.INVOKE_RETRY_MS)
-            except InvokeUnanswered as error:
-                # It may have been taken. A second event of a start that the loop has made could run
-                # the work item twice, so recovery decides.
-                self._report_unanswered(str(error) or "no answer")
-                return False
-            except InvokeRefused as refused:
-                now = ports.clock.now()
-                report = after_refusal(work, refused.reason, lasting=refused.lasting, now=now)
-                self._end(report, refused=True)
-                return True
-            else:
-                self._report_started()
-                return True
-        self._put_back("Lambda throttled the invoke")
-        return True
-
-    def _report_unanswered(self, error: str) -> None:
+    def report_unanswered(self, error: str) -> None:
+        """Reports that Lambda may have the event or not."""
         a = self.assignment
         unanswered = events.StartUnanswered(
             pool=a.pool,
@@ -233,7 +305,8 @@ class _Sender:
         )
         self.ports.telemetry.emit(unanswered)
 
-    def _report_started(self) -> None:
+    def report_started(self) -> None:
+        """Reports that Lambda has the event."""
         work = self.work
         started = events.Started(
             pool=work.pool,
@@ -244,8 +317,22 @@ class _Sender:
         )
         self.ports.telemetry.emit(started)
 
-    def _put_back(self, reason: str) -> None:
+    def put_back(self, reason: str) -> None:
+        """Requeues the start. Raises StoreUnavailable, as the following."""
         self._end(Report(kind=ReportKind.NEVER_DELIVERED, error=reason))
+
+    def end_refused(self, reason: str) -> None:
+        """Ends the work item, since its target may not be invoked."""
+        report = Report(
+            kind=ReportKind.FAILED, error=reason, error_type="not_invocable", retryable=False
+        )
+        self._end(report, refused=True)
+
+    def end_after(self, refused: InvokeRefused) -> None:
+        """Ends or requeues the start, since Lambda refused its event."""
+        now = self.ports.clock.now()
+        report = after_refusal(self.work, refused.reason, lasting=refused.lasting, now=now)
+        self._end(report, refused=True)
 
     def _end(self, report: Report, *, refused: bool = False) -> None:
         complete(self.ports, self.assignment, report, by="loop", refused=refused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.report.claim import ended_unstarted, take_write, why_refused
+from workpool_aws.core.report.claim import ClaimAnswer, ended_unstarted, take_write, why_refused
 from workpool_aws.core.report.execute import report_not_run
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.report.complete import complete
@@ -18,7 +18,7 @@ from workpool_aws.ports import ConditionFailed, Ports
 if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment
 
-__all__ = ["ClaimUnanswered", "claim"]
+__all__ = ["ClaimUnanswered", "claim", "take"]
 
 
 class ClaimUnanswered(StoreUnavailable):
@@ -35,12 +35,19 @@ class ClaimUnanswered(StoreUnavailable):
 def claim(
     ports: Ports, assignment: Assignment, *, remaining_ms: int, claims: bool = True
 ) -> str | None:
-    """Returns the token of this invocation's claim, after it made the start where that is its part.
+    """Returns the token of this invocation's claim, or `None`; as `take`."""
+    return take(ports, assignment, remaining_ms=remaining_ms, claims=claims).token
 
-    `None` means that the start belongs to another delivery or is over, so its code must not run.
-    `remaining_ms`: time left of this invocation. `claims`: False if it only makes the start, since
-    the effect of its code cannot be doubled. Raises ClaimUnanswered if the claim may or may not
-    hold; its code must not run then either.
+
+def take(
+    ports: Ports, assignment: Assignment, *, remaining_ms: int, claims: bool = True
+) -> ClaimAnswer:
+    """Claims a start for this invocation, after it made the start where that is its part.
+
+    Without a token the start belongs to another delivery or is over. `remaining_ms`: time left of
+    this invocation. `claims`: False if it only makes the start, since the effect of its code cannot
+    be doubled. Raises ClaimUnanswered if the claim may or may not hold; its code must not run then
+    either.
     """
     token = ports.entropy.token()
     now = ports.clock.now()
@@ -61,11 +68,12 @@ def claim(
                 reason=reason,
             )
             ports.telemetry.emit(event)
-            if ended_unstarted(current, assignment):
+            is_over = ended_unstarted(current, assignment)
+            if is_over:
                 # Otherwise the entry would occupy its slot until its deadline.
                 with suppress(StoreUnavailable):
                     complete(ports, assignment, report_not_run(reason), by="worker")
-            return None
+            return ClaimAnswer(None, is_over)
     except StoreUnavailable as error:
         raise ClaimUnanswered(error, token) from error
-    return token
+    return ClaimAnswer(token)

@@ -49,6 +49,7 @@ from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 if TYPE_CHECKING:
+    from workpool_aws.model.loop import Notice
     from workpool_aws.model.record import Record
     from workpool_aws.model.spec import Outcome
 
@@ -69,13 +70,16 @@ def complete(
     by: Reporter,
     judged: Judged | None = None,
     refused: bool = False,
+    later: list[Notice] | None = None,
 ) -> bool:
     """Records the outcome of this start.
+
+    `later`: takes its notice, if it owes no callback, for the caller to write.
 
     False means that nothing changed: it had been recorded, or the report does not count. Raises
     StoreUnavailable if it may or may not be recorded; report it again, or leave it to recovery.
     """
-    step = _Completion(ports, a, report, by, judged, refused=refused)
+    step = _Completion(ports, a, report, by, judged, refused=refused, later=later)
     if by == "destination" or report.kind is not ReportKind.SUCCESS:
         # Every role that may invoke the completion function can send records, and a policy decides
         # about more than this start.
@@ -141,10 +145,11 @@ class _Completion:
     judged: Judged | None = None
     """The stored work item that the reporter judged. `None` means that it judged none."""
     refused: bool = False
+    later: list[Notice] | None = None
 
     @property
     def _after(self) -> FollowUp:
-        return FollowUp(self.ports, self.a, self.by)
+        return FollowUp(self.ports, self.a, self.by, self.later)
 
     def by_stored_item(self) -> bool:
         """Reads the work item first, and takes the policy from it."""
@@ -255,7 +260,7 @@ class _Completion:
         `finished`: the work item as it ended. `outcome`: as the notice counts it.
         """
         self._after.release(finished, expiries)
-        self._after.notify(outcome, callback=self._call_back(finished))
+        self._after.notify(outcome, callback=self._call_back(finished), ran_ms=self.report.ran_ms)
 
     def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
         """Returns the loop's part in the callback: to send it, or to check its acknowledgement.

@@ -27,6 +27,7 @@ from workpool_aws.ports import ConditionFailed, Ports
 
 if TYPE_CHECKING:
     from workpool_aws.core.report.complete import Ignored
+    from workpool_aws.model.loop import Notice
     from workpool_aws.model.messages import Assignment, Report
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
@@ -47,6 +48,9 @@ class FollowUp:
     ports: Ports
     a: Assignment
     by: Reporter
+    later: list[Notice] | None = None
+    """Takes the notices of ends that owe no callback, in place of the table. `None` means that each is
+    written at once."""
 
     def release(self, finished: Record | Unreadable | None, expiries: tuple[Update, ...]) -> None:
         """Lets the chunks of an ended work item expire, and notifies its schedule.
@@ -58,15 +62,29 @@ class FollowUp:
         if isinstance(finished, WorkItem):
             tell_schedule(self.ports, finished)
 
-    def notify(self, outcome: Outcome | None, *, callback: CallbackState | None) -> None:
+    def notify(
+        self,
+        outcome: Outcome | None,
+        *,
+        callback: CallbackState | None,
+        ran_ms: int | None = None,
+    ) -> None:
         """Has the loop free the slot.
 
         `outcome`: as the notice counts it. `callback`: the loop's part in the callback; `None` means
-        none.
+        none. `ran_ms`: time of its user code; `None` means that it is not known.
         """
         notice = make_notice(
-            self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback
+            self.ports,
+            self.a,
+            NoticeKind.FINISHED,
+            outcome=outcome,
+            callback=callback,
+            ran_ms=ran_ms,
         )
+        if self.later is not None and callback is None:
+            self.later.append(notice)
+            return
         write_notice(self.ports, notice)
         self.kick()
 

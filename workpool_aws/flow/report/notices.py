@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.flow.visibility import ensure_visible
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
-from workpool_aws.model.loop import Notice, NoticeKind
+from workpool_aws.model.loop import Notice, NoticeKind, ReportedEnd
 from workpool_aws.model.work import CallbackState
 from workpool_aws.model.writes import Put, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.spec import Outcome
     from workpool_aws.ports import Ports
 
-__all__ = ["make_notice", "prove_notice", "write_notice"]
+__all__ = ["make_notice", "prove_notice", "write_notice", "write_together"]
 
 
 def make_notice(
@@ -31,6 +33,7 @@ def make_notice(
     pointer: str | None = None,
     outcome: Outcome | None = None,
     callback: CallbackState | None = None,
+    ran_ms: int | None = None,
 ) -> Notice:
     """Returns a notice of this start at the present time."""
     now = ports.clock.now()
@@ -45,12 +48,31 @@ def make_notice(
         expires_at=_expiry(callback, now),
         outcome=outcome,
         job=a.label,
+        ran_ms=ran_ms,
     )
 
 
 def write_notice(ports: Ports, notice: Notice) -> None:
     """Writes a notice, and proves that the loop will read it."""
     prove_notice(ports, notice, ports.store.write(Put(notice)))
+
+
+def write_together(ports: Ports, notices: Sequence[Notice]) -> None:
+    """Writes notices of ends that owe no callback, all of one job, as one of each shard.
+
+    Raises StoreUnavailable: the loop finds those ends when it checks their entries.
+    """
+    by_shard: dict[int, list[Notice]] = {}
+    for notice in notices:
+        by_shard.setdefault(shard_of(notice.work_id), []).append(notice)
+    now = ports.clock.now()
+    for first, *rest in by_shard.values():
+        ran = [each.ran_ms for each in (first, *rest) if each.ran_ms is not None]
+        more = tuple(ReportedEnd(each.work_id, each.start, each.outcome) for each in rest)
+        # By its own time it would lie before others that the loop has read already.
+        place = _place(ports, first.work_id, now)
+        mean_ms = sum(ran) // len(ran) if ran else None
+        write_notice(ports, replace(first, at=place, ran_ms=mean_ms, more=more))
 
 
 def prove_notice(ports: Ports, notice: Notice, written: Written) -> None:

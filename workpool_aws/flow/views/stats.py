@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.views.job_stats import JobStats, Waiting, job_stats_of
@@ -70,7 +71,7 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
     stats = stats_of(
         backlog.queued,
         [each.tally for each in minutes],
-        running=len(count.entries),
+        running=slots_taken(count.entries),
         window_ms=window_ms,
         now=now,
     )

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
-from workpool_aws.adapters.wire.assignment import worker_event
+from workpool_aws.adapters.wire.assignment import run_event, worker_event
 from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, answered_as
@@ -148,6 +148,16 @@ class DirectInvoker:
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
         self._call(f"invoke {target} {assignment.work_id}/{assignment.start}", target, event)
+
+    def start_run(self, target: str, starts: Sequence[tuple[Assignment, str]]) -> None:
+        """See Invoker."""
+        try:
+            event = run_event(starts).decode()
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        first = starts[0][0]
+        more = f" and {len(starts) - 1} more" if len(starts) > 1 else ""
+        self._call(f"invoke {target} {first.work_id}/{first.start}{more}", target, event)
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """See Invoker."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.local.kernel.kernel import Alarm, Kernel, Killed, Task
@@ -29,7 +29,7 @@ from workpool_aws.model import events
 from workpool_aws.model.spec import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from workpool_aws.local.kernel.chance import Chooser
@@ -70,6 +70,8 @@ class _Run:
     entry: LoggedInvocation
     context: SimulatedContext
     notes: AttemptNotes
+    begun: dict[str, LoggedInvocation] = field(default_factory=dict)
+    """Of a run: the starts that began, by their work item."""
     alarm: Alarm | None = None
     over: bool = False
 
@@ -183,9 +185,11 @@ class Runs:
         assignment = None if run is None else run.assignment
         if run is None or assignment is None:
             return
-        outcome = _outcome_in(event, assignment.work_id)
-        if outcome is not None:
-            run.entry.outcome = outcome
+        # A start of a run is reported while the next one begins.
+        for work_id, entry in {assignment.work_id: run.entry, **run.begun}.items():
+            outcome = _outcome_in(event, work_id)
+            if outcome is not None:
+                entry.outcome = outcome
 
     def _live(self, this: Try, *, crash: bool) -> None:
         task = self._kernel.current()
@@ -220,11 +224,31 @@ class Runs:
         except (ValueError, RecursionError):  # the try will come to the same
             event = None
         shown: Event = event if isinstance(event, dict) else {}
+        starts = run_from_wire(shown.get(WORKPOOL_KEY))
+        if starts is not None:
+            shown = dict(starts[0])
         assignment = assignment_from_wire(shown.get(WORKPOOL_KEY))
         attempt = None if assignment is None else assignment.attempts_made + 1
         entry = self._diary.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
         context = context_of(this.resolved, this.request_id, self._kernel.now)
         return _Run(this, shown, entry, context, self.notes)
+
+    def _begin_start(self, run: _Run, event: Mapping[str, object]) -> None:
+        """Note that the next start of a run begins."""
+        assignment = assignment_from_wire(event.get(WORKPOOL_KEY))
+        if assignment is None:
+            return
+        with self._kernel.lock():
+            if run.begun or run.event != event:
+                self._diary.end(run.entry, self._kernel.now(), "success")
+                run.event = dict(event)
+                run.entry = self._diary.begin(
+                    run.this.resolved.function.name,
+                    run.event,
+                    assignment.attempts_made + 1,
+                    self._kernel.now(),
+                )
+            run.begun[assignment.work_id] = run.entry
 
     def _plan_crash(self, task: Task) -> None:
         reach = (_CRASH_SOON, _CRASH_LATER)[self._chooser.choose(2, "crash reach")]
@@ -252,6 +276,7 @@ class Runs:
         invocation.anchored.set(None)
         invocation.sleeper.set(lambda seconds: self._kernel.sleep(round(seconds * 1000)))
         invocation.refused.set(run.refuse)
+        invocation.begun.set(lambda event: self._begin_start(run, event))
         invocation.before_body.set(lambda worker: self._fail_as_planned(run, worker))
         invocation.raised.set(run.note_error)
         invocation.after_body.set(lambda: self._take_time(run))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.lifecycle import has_expired
-from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of
+from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of, slots_taken
 from workpool_aws.core.loop.bulk_cancel import bulk_cancel_to_make
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.views.instants import stamp
@@ -165,8 +165,8 @@ class _Admission:
         """Returns the loop's refusal; `None` means that it admits the work item."""
         config, ledger = readable(self.records.config), readable(self.records.ledger)
         canceling = None if ledger is None else bulk_cancel_to_make(None, config, ledger)
-        entries = 0 if ledger is None else len(ledger.entries)
-        room = headroom_of(config, in_flight=entries, bulk_cancel=canceling, now=self.now)
+        taken = 0 if ledger is None else slots_taken(ledger.entries)
+        room = headroom_of(config, in_flight=taken, bulk_cancel=canceling, now=self.now)
         after = room.admit(self.work)
         return after if isinstance(after, Refusal) else None
 
@@ -207,7 +207,7 @@ class _Admission:
         limit = limit_of(readable(self.records.config))
         return reason(
             "slots_taken",
-            f"{len(entries)} of {limit} slots are taken{by}.",
+            f"{slots_taken(entries)} of {limit} slots are taken{by}.",
             "The end of a running work item, or a higher limit: `workpool limit N`. Work items that "
             "were due earlier come first.",
             since=self.work.due_at,

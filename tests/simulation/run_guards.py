@@ -1,0 +1,134 @@
+"""Owns the mutants of runs: how many starts share a slot, and that one of them runs at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import Mutant, edit
+
+__all__ = ["RUN_GUARDS"]
+
+_DELIVERY: Final = "integration/test_run_of_starts.py::"
+_DECISION: Final = "unit/core/test_runs_decision.py::"
+_EVENTS: Final = "unit/adapters_aws/test_run_events.py::"
+
+
+def _run(name: str, rule: str, where: str, old: str, new: str, case: str) -> Mutant:
+    edits = (edit(where, old, new),)
+    return Mutant(name=f"run: {name}", rule=rule, edits=edits, cases=(f"tests/{case}",))
+
+
+RUN_GUARDS: Final = (
+    _run(
+        "stops where another delivery has made a start",
+        "WP-30",
+        "api.run:_Run.serve",
+        "not taken.is_over",
+        "False",
+        f"{_DELIVERY}test_run_stops_where_another_delivery_has_made_start",
+    ),
+    _run(
+        "passes over what ended before it",
+        "WP-20",
+        "api.run:_Run.serve",
+        "not taken.is_over",
+        "True",
+        f"{_DELIVERY}test_run_passes_over_what_was_canceled_before_it",
+    ),
+    _run(
+        "gives back what it does not reach",
+        "WP-20",
+        "api.run:_Run.serve",
+        "self.ports.clock.now() - began >= self.longest_ms",
+        "False",
+        f"{_DELIVERY}test_run_gives_back_what_it_does_not_reach_in_its_time",
+    ),
+    _run(
+        "gives back what it made beside a lost report",
+        "WP-5",
+        "api.run:_Run._between",
+        "start is not None and taken.token is not None",
+        "False",
+        f"{_DELIVERY}test_report_that_cannot_be_written_ends_run_and_gives_next_start_back",
+    ),
+    _run(
+        "its notice lies where it is put",
+        "WP-21",
+        "flow.report.notices:write_together",
+        "_place(ports, first.work_id, now)",
+        "first.at",
+        f"{_DELIVERY}test_notice_of_run_lies_where_it_was_put",
+    ),
+    _run(
+        "is not sent again while it runs",
+        "WP-30",
+        "core.loop.recover:_RunState.judge",
+        "isinstance(verdict, Begin) and self.is_running",
+        "False",
+        f"{_DECISION}test_run_is_not_sent_again_while_one_of_it_runs",
+    ),
+    _run(
+        "patience counts from its begin",
+        "WP-23",
+        "core.loop.recover:_RunState.judge",
+        " and not self.has_begun",
+        " and False",
+        f"{_DECISION}test_patience_counts_from_begin_of_run",
+    ),
+    _run(
+        "is read as a whole",
+        "WP-30",
+        "core.loop.recover:mates_of",
+        "entry.run in runs",
+        "False",
+        f"{_DECISION}test_run_of_suspect_is_read_as_whole",
+    ),
+    _run(
+        "is sent in order of its keys",
+        "WP-30",
+        "core.loop.plan:runs_among",
+        "sorted(starts, key=lambda each: each.key)",
+        "starts",
+        f"{_DECISION}test_starts_of_run_are_sent_in_order_of_their_keys",
+    ),
+    _run(
+        "one that was read stays unchosen",
+        "WP-3",
+        "core.loop.runs:spare_starts",
+        "rows_wanted(memory, slots, now) - slots",
+        "limits.RUN_STARTS_MAX * slots",
+        f"{_DECISION}test_pass_reads_more_than_its_slots_only_where_runs_would_take_it",
+    ),
+    _run(
+        "a lost process runs alone",
+        "WP-30",
+        "core.loop.runs:may_share",
+        "last not in _LOST_PROCESS",
+        "True",
+        f"{_DECISION}test_work_item_that_lost_its_process_runs_alone",
+    ),
+    _run(
+        "a run that comes back is the last for a while",
+        "WP-23",
+        "core.loop.runs:learned",
+        "notice.kind is NoticeKind.PUT_BACK and entry is not None and entry.run is not None",
+        "False",
+        f"{_DECISION}test_start_of_run_that_comes_back_keeps_job_from_runs_for_while",
+    ),
+    _run(
+        "only workers that say their times take runs",
+        "WP-25",
+        "core.loop.runs:starts_of_run",
+        "pace is None or pace.ends < limits.RUN_LEARNED or now < pace.quiet_until",
+        "pace is None or now < pace.quiet_until",
+        f"{_DECISION}test_pace_of_job_is_known_after_some_ends_and_follows_latest",
+    ),
+    _run(
+        "a success that no worker reported is none",
+        "WP-29",
+        "adapters.wire.destination:records_of",
+        'read.condition == "Success" and read.answer != REPORTED',
+        "False",
+        f"{_EVENTS}test_success_of_run_that_no_worker_reported_is_of_no_start",
+    ),
+)

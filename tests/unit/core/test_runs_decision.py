@@ -1,0 +1,259 @@
+"""Runs: which work items share an invocation, and what becomes of those that theirs does not reach [WP-30]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import Headroom, slots_taken
+from workpool_aws.core.loop.choose import Found, WorkRead, choose
+from workpool_aws.core.loop.effects import Start
+from workpool_aws.core.loop.memory import Memory
+from workpool_aws.core.loop.plan import runs_among
+from workpool_aws.core.loop.recover import Checked, check, mates_of
+from workpool_aws.core.loop.runs import (
+    JobPace,
+    fill_runs,
+    learned,
+    may_share,
+    rows_wanted,
+    spare_starts,
+    starts_of_run,
+)
+from workpool_aws.core.loop.settle import settle
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, Notice, NoticeKind, ReportedEnd
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import AttemptEnd, PastAttempt, State, WorkItem
+
+MINUTE = 60_000
+LATER = EpochMs(NOW + MINUTE)
+SHORT = JobPace(mean_ms=100.0, ends=limits.RUN_LEARNED)
+KEYS = [EntryKey(an_id(n=number), 1) for number in range(1, 5)]
+LEAD = KEYS[0]
+PATIENT = EpochMs(NOW + limits.RUN_PATIENCE_MS - limits.RECOVERY_MARGIN_MS)
+OVER = EpochMs(NOW - limits.RECOVERY_MARGIN_MS - 1)
+EMPTY = Ledger(pool="email", holder="h", generation=1, version=1)
+
+
+def found(number: int, *, target: str = TARGET) -> Found:
+    work = a_work(id=an_id(n=number), target=target)
+    return Found(work.id, work)
+
+
+def notice(key: EntryKey, **changes: object) -> Notice:
+    made = Notice(
+        pool="email",
+        at=an_id(n=99),
+        work_id=key.work_id,
+        start=key.start,
+        kind=NoticeKind.FINISHED,
+        outcome=Outcome.SUCCESS,
+        job="send",
+        ran_ms=100,
+    )
+    return replace(made, **changes)
+
+
+def paces_after(*notices: Notice, run: EntryKey | None = None) -> Mapping[str, JobPace]:
+    entries = {key: Entry(LATER, run=run) for key in KEYS}
+    return learned({}, settle(entries, notices), entries, NOW)
+
+
+def checked(
+    works: list[WorkItem],
+    *,
+    deadline: EpochMs = LATER,
+    confirmed: bool,
+    suspects: tuple[EntryKey, ...] = (),
+) -> Checked:
+    """Check a run of all keys; the starts after the first have this deadline."""
+    entries = {
+        key: Entry(LATER if key == LEAD else deadline, confirmed=confirmed, run=LEAD)
+        for key in KEYS
+    }
+    return check(
+        entries,
+        suspects or tuple(KEYS),
+        {work.id: work for work in works},
+        Memory(ledger=EMPTY),
+        token="loop-1",
+        now=NOW,
+    )
+
+
+def pending(*keys: EntryKey) -> list[WorkItem]:
+    return [a_work(id=key.work_id, permit="a-permit") for key in keys]
+
+
+def test_run_takes_one_slot_and_start_alone_another() -> None:
+    """[WP-1] Also when the first of the run is over."""
+    entries = {key: Entry(LATER, run=LEAD) for key in KEYS[1:]}
+    alone = {EntryKey(an_id(n=9), 1): Entry(LATER)}
+    # A later start of the work item that began the run has a slot of its own.
+    again = {EntryKey(LEAD.work_id, 2): Entry(LATER)}
+
+    assert slots_taken(entries) == 1
+    assert slots_taken({**entries, **alone, **again}) == 3
+
+
+def test_pace_of_job_is_known_after_some_ends_and_follows_latest() -> None:
+    first = paces_after(*(notice(key) for key in KEYS[:2]))["send"]
+    third = paces_after(*(notice(key) for key in KEYS[:3]))["send"]
+    slower = third
+    for _ in range(12):
+        slower = slower.after_end(900)
+
+    assert starts_of_run(None, MINUTE, NOW) == 1
+    assert starts_of_run(first, MINUTE, NOW) == 1
+    assert starts_of_run(third, MINUTE, NOW) == 9
+    assert starts_of_run(slower, MINUTE, NOW) == 1
+
+
+def test_worker_that_says_no_times_takes_no_runs() -> None:
+    """One of version 0.1, whose notices lack them."""
+    assert paces_after(*(notice(key, ran_ms=None) for key in KEYS)) == {}
+
+
+@pytest.mark.parametrize(("mean_ms", "starts"), [(0.0, 25), (30.0, 25), (90.0, 10), (499.0, 1)])
+def test_run_takes_about_second_and_no_more_starts_than_fit_event(
+    mean_ms: float, starts: int
+) -> None:
+    assert starts_of_run(replace(SHORT, mean_ms=mean_ms), MINUTE, NOW) == starts
+
+
+def test_start_of_run_that_comes_back_keeps_job_from_runs_for_while() -> None:
+    """[WP-23] Its function may be one that refuses runs, and would refuse them again and again."""
+    ends = [notice(key) for key in KEYS[:3]]
+    back = notice(KEYS[3], kind=NoticeKind.PUT_BACK, outcome=None, ran_ms=None)
+    alone, shared = paces_after(*ends, back)["send"], paces_after(*ends, back, run=LEAD)["send"]
+
+    assert starts_of_run(alone, MINUTE, NOW) > 1
+    assert starts_of_run(shared, MINUTE, NOW) == 1
+    assert starts_of_run(shared, MINUTE, EpochMs(NOW + limits.RUN_QUIET_MS)) > 1
+
+
+@pytest.mark.parametrize("error_type", ["timeout", "crashed", "no_report"])
+def test_work_item_that_lost_its_process_runs_alone(error_type: str) -> None:
+    """[WP-30] It would take the others of its run along."""
+    past = PastAttempt(
+        number=1,
+        started_at=NOW,
+        ended_at=NOW,
+        outcome=AttemptEnd.FAILED,
+        error_type=error_type,
+        error=None,
+    )
+
+    assert not may_share(a_work(history=(past,)))
+    assert may_share(a_work(history=(replace(past, error_type="ValueError"),)))
+    assert may_share(a_work())
+
+
+def test_runs_are_filled_evenly_by_target_in_order_of_due_time() -> None:
+    chosen = [found(1), found(2), found(3, target="another")]
+    left = [found(number) for number in range(4, 9)] + [found(9, target="a third")]
+    runs = fill_runs(chosen, left, most_of=lambda _work: 3, spare=99)
+
+    assert runs == [[found(1), found(4), found(6)], [found(2), found(5), found(7)]]
+    assert fill_runs(chosen, left, most_of=lambda _work: 3, spare=1) == [[found(1), found(4)]]
+    assert fill_runs(chosen, left, most_of=lambda _work: 1, spare=99) == []
+
+
+def test_choice_of_runs_leaves_others_and_names_first_start_by_key() -> None:
+    """[WP-3] What is left keeps the cursor before it."""
+    due = [found(number) for number in (3, 1, 2, 4, 5)]
+    choice = choose(
+        [WorkRead(tuple(due), None, ())], Headroom(1), most_of=lambda _work: 3, spare=99
+    )
+
+    assert [each.work.id for each in choice.chosen] == [an_id(n=n) for n in (1, 2, 3)]
+    assert set(choice.runs.values()) == {EntryKey(an_id(n=1), 1)}
+    assert [each.work.id for each in choice.left] == [an_id(n=4), an_id(n=5)]
+
+
+def test_pass_reads_more_than_its_slots_only_where_runs_would_take_it() -> None:
+    """[WP-3] And never chooses all that it read: one that was read stays, since the cursor stops there."""
+    calm = Memory(ledger=EMPTY, paces={"send": SHORT})
+    crowded = replace(calm, crowded=True)
+
+    assert (rows_wanted(calm, 4, NOW), spare_starts(calm, 0, 4, NOW)) == (4, 0)
+    assert (rows_wanted(crowded, 4, NOW), spare_starts(crowded, 0, 4, NOW)) == (36, 32)
+    assert rows_wanted(crowded, 400, NOW) == limits.RUN_ROWS_MAX
+    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX - 10, 4, NOW) == 6
+    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX, 4, NOW) == 0
+
+
+def test_notice_of_run_frees_each_of_its_starts() -> None:
+    """[WP-21]"""
+    ends = (ReportedEnd(KEYS[1].work_id, 1, Outcome.FAILED), ReportedEnd(KEYS[2].work_id, 1, None))
+    each = notice(LEAD, more=ends).each()
+    entries = {key: Entry(LATER, run=LEAD) for key in KEYS}
+
+    assert set(settle(entries, each).entries) == {KEYS[3]}
+    assert [one.outcome for one in each] == [Outcome.SUCCESS, Outcome.FAILED, None]
+    assert {one.more for one in each} == {()}
+
+
+def test_run_of_suspect_is_read_as_whole() -> None:
+    other = EntryKey(an_id(n=9), 1)
+    entries = {key: Entry(LATER, run=LEAD) for key in KEYS} | {other: Entry(LATER)}
+
+    assert mates_of(entries, (KEYS[2],)) == tuple(KEYS)
+    assert mates_of(entries, (other,)) == (other,)
+
+
+def test_run_whose_event_is_uncertain_is_sent_again_as_run() -> None:
+    """[WP-20]"""
+    again = checked(pending(*KEYS), confirmed=False)
+
+    assert [key for key, _ in again.begins] == KEYS
+    assert {again.entries[key].run for key in KEYS} == {LEAD}
+
+
+def test_run_is_not_sent_again_while_one_of_it_runs() -> None:
+    """[WP-30] Its invocation lives, and a second one would run beside it in the same slot."""
+    running = a_running_work(id=LEAD.work_id, deadline=LATER, started_by="its worker")
+    kept = checked([running, *pending(*KEYS[1:])], confirmed=False)
+
+    assert kept.begins == ()
+    assert kept.understood == set(KEYS)
+    assert all(entry.confirmed for entry in kept.entries.values())
+
+
+def test_starts_that_their_run_does_not_reach_are_taken_back() -> None:
+    """[WP-30] [WP-29] Each is spent by a write of its own before its entry goes."""
+    running = a_running_work(id=LEAD.work_id, deadline=LATER, started_by="its worker")
+    taken = checked([running, *pending(*KEYS[1:])], deadline=OVER, confirmed=True)
+
+    assert [each.key for each in taken.recovers] == KEYS[1:]
+    assert {each.judged for each in taken.recovers} == {None}
+    assert set(taken.entries) == set(KEYS)
+
+
+def test_patience_counts_from_begin_of_run() -> None:
+    """Its event may wait for a cold function. The first start has the deadline of every event."""
+    waiting = checked(pending(*KEYS), deadline=OVER, confirmed=True, suspects=tuple(KEYS[1:]))
+
+    assert waiting.recovers == ()
+    assert {waiting.entries[key].deadline for key in KEYS[1:]} == {PATIENT}
+
+
+def test_end_without_notice_frees_its_start_when_patience_is_over() -> None:
+    """[WP-21] The process may have died before it put the notice of its run."""
+    over = [a_work(id=key.work_id, starts=1, state=State.FINISHED) for key in KEYS]
+    left = checked(over, deadline=OVER, confirmed=True)
+
+    assert left.entries == {}
+
+
+def test_starts_of_run_are_sent_in_order_of_their_keys() -> None:
+    """[WP-30] Of two deliveries, each meets what the other has made, and stops."""
+    starts = [Start(key, a_work(id=key.work_id), None, LEAD) for key in (KEYS[2], KEYS[0], KEYS[1])]
+    alone = Start(KEYS[3], a_work(id=KEYS[3].work_id), None)
+
+    assert [[start.key for start in run] for run in runs_among([alone, *starts])] == [KEYS[:3]]

@@ -1,0 +1,177 @@
+"""Decides which work items share an invocation as a run, by what the holder has seen of their jobs.
+
+A run saves the turn-over of a slot between short work items. Its starts are made one after the other,
+so they take one slot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import EntryKey, NoticeKind
+from workpool_aws.model.payload import Inline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workpool_aws.core.loop.choose import Found
+    from workpool_aws.core.loop.memory import Memory
+    from workpool_aws.core.loop.settle import Settled
+    from workpool_aws.model.loop import Entry
+    from workpool_aws.model.work import WorkItem
+
+__all__ = [
+    "JobPace",
+    "fill_runs",
+    "learned",
+    "longest_run_ms",
+    "may_share",
+    "patience_over_at",
+    "rows_wanted",
+    "run_ms",
+    "spare_starts",
+    "starts_of_run",
+]
+
+_NEWEST_SHARE: Final = 8
+"""Weight of a new end against the mean of the ones before."""
+_BETWEEN_MS: Final = 10
+"""Time that an invocation spends between two starts of its run, about."""
+_LOST_PROCESS: Final = frozenset({"timeout", "crashed", "no_report"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobPace:
+    """Pace of one job, as a holder has seen it."""
+
+    mean_ms: float = 0.0
+    """Mean time of its user code, the latest ends weighted most."""
+    ends: int = 0
+    quiet_until: EpochMs = EpochMs(0)
+    """Time until which no run of it is made."""
+
+    def after_end(self, ran_ms: int) -> JobPace:
+        """Returns the pace after an end whose user code took so long."""
+        ends = self.ends + 1
+        mean_ms = self.mean_ms + (ran_ms - self.mean_ms) / min(ends, _NEWEST_SHARE)
+        return replace(self, mean_ms=mean_ms, ends=ends)
+
+
+def learned(
+    paces: Mapping[str, JobPace], settled: Settled, entries: Mapping[EntryKey, Entry], now: EpochMs
+) -> Mapping[str, JobPace]:
+    """Returns the paces of jobs after these notices. `entries`: those of before them.
+
+    Only workers that take runs say how long their code took. A start of a run that comes back shows that
+    its function does not take them, or that its work items are not short.
+    """
+    found = dict(paces)
+    for notice in settled.records:
+        if notice.job is None:
+            continue
+        entry = entries.get(EntryKey(notice.work_id, notice.start))
+        if notice.kind is NoticeKind.FINISHED and notice.ran_ms is not None:
+            found[notice.job] = found.get(notice.job, JobPace()).after_end(notice.ran_ms)
+        elif notice.kind is NoticeKind.PUT_BACK and entry is not None and entry.run is not None:
+            quiet_until = EpochMs(now + limits.RUN_QUIET_MS)
+            found[notice.job] = replace(found.get(notice.job, JobPace()), quiet_until=quiet_until)
+    return found if len(found) <= limits.TARGETS_KEPT_MAX else {}
+
+
+def run_ms(timeout_ms: int) -> int:
+    """Returns the time that a run of a function with this timeout is to take.
+
+    Each start of it keeps most of the timeout, as it would have alone.
+    """
+    return min(limits.RUN_MS, timeout_ms // limits.RUN_TIMEOUT_SHARE)
+
+
+def longest_run_ms(timeout_ms: int) -> int:
+    """Returns the time after which an invocation begins no further start of its run."""
+    return run_ms(timeout_ms) * limits.RUN_OVERTIME
+
+
+def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
+    """Returns the number of starts that a run of this job has at most; 1 means no run.
+
+    `pace`: `None` means that none of its ends was seen.
+    """
+    if pace is None or pace.ends < limits.RUN_LEARNED or now < pace.quiet_until:
+        return 1
+    if pace.mean_ms >= limits.RUN_SHORT_MS:
+        return 1
+    fitting = int(run_ms(timeout_ms) / (pace.mean_ms + _BETWEEN_MS))
+    return max(1, min(limits.RUN_STARTS_MAX, fitting))
+
+
+def rows_wanted(memory: Memory, slots: int, now: EpochMs) -> int:
+    """Returns the number of due work items that a pass with free slots reads.
+
+    More than the slots only where the pass before had left some, and runs would take them.
+    """
+    if not memory.crowded:
+        return slots
+    endless = limits.RUN_MS * limits.RUN_TIMEOUT_SHARE
+    most = max((starts_of_run(pace, endless, now) for pace in memory.paces.values()), default=1)
+    return max(slots, min(slots * most, limits.RUN_ROWS_MAX))
+
+
+def spare_starts(memory: Memory, entries: int, slots: int, now: EpochMs) -> int:
+    """Returns the number of work items that may share the slots of others in this pass.
+
+    One that was read stays unchosen wherever there are more, since the cursor stops before it [WP-3].
+    """
+    room = limits.LEDGER_STARTS_MAX - entries - slots
+    return max(0, min(rows_wanted(memory, slots, now) - slots, room))
+
+
+def may_share(work: WorkItem) -> bool:
+    """True if a work item may be in a run, as far as it alone decides.
+
+    Its arguments must be in its own item. One whose last attempt ended with its process runs alone.
+    """
+    last = work.history[-1].error_type if work.history else None
+    return isinstance(work.spec.args, Inline) and last not in _LOST_PROCESS
+
+
+def fill_runs(
+    chosen: Sequence[Found],
+    left: Sequence[Found],
+    *,
+    most_of: Callable[[WorkItem], int],
+    spare: int,
+) -> list[list[Found]]:
+    """Returns the runs that begin with chosen work items, filled up evenly from those that are left.
+
+    `left` in order of due time. `most_of`: the most starts of a run with this work item; 1 means that it
+    is alone. `spare`: number of work items that may be added in all. A run of one is none.
+    """
+    runs = [[found] for found in chosen]
+    unfilled: dict[tuple[str, str | None], deque[list[Found]]] = {}
+    for run in runs if spare > 0 else ():
+        if most_of(run[0].work) > 1:
+            unfilled.setdefault(_kind(run[0].work), deque()).append(run)
+    for found in left:
+        waiting = unfilled.get(_kind(found.work))
+        if waiting and spare > 0 and (most := most_of(found.work)) > 1:
+            run, spare = waiting.popleft(), spare - 1
+            run.append(found)
+            waiting.extend([run] if len(run) < most else ())
+    return [run for run in runs if len(run) > 1]
+
+
+def patience_over_at(now: EpochMs) -> EpochMs:
+    """Returns the deadline of an entry for a start that its run has not reached.
+
+    The margin of recovery comes on top. Nothing depends on it: what the loop takes back, it first
+    starts in place of the worker.
+    """
+    return EpochMs(now + limits.RUN_PATIENCE_MS - limits.RECOVERY_MARGIN_MS)
+
+
+def _kind(work: WorkItem) -> tuple[str, str | None]:
+    return work.spec.target, work.spec.job
