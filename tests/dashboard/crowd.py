@@ -42,11 +42,13 @@ def crowd(cloud: LocalCloud) -> dict[str, Workpool]:
 
     cloud.function(send_email)
     # Of fifteen orders five succeed, so three hundred make the failures.
-    orders.enqueue_action_batch(None, "charge", [{"order": n} for n in range(FAILED + SUCCEEDED)])
-    cloud.advance(timedelta(minutes=8))
+    for first in range(0, FAILED + SUCCEEDED, 30):
+        numbers = range(first, first + 30)
+        orders.enqueue_action_batch(None, "charge", [{"order": n} for n in numbers])
+        cloud.advance(timedelta(minutes=1))
     send_email.enqueue_batch(None, [{"to": f"customer-{n}@example.com"} for n in range(60)])
     send_email.enqueue(None, to="late@example.com")
-    cloud.advance(timedelta(minutes=9))
+    cloud.advance(timedelta(minutes=1))
     mails.schedule(None, "digest", "send_email", {"to": "all@example.com"}, cron="30 6 * * MON-FRI")
     mails.schedule(
         None, "reminder", "send_email", {"to": "all@example.com"}, every=timedelta(hours=6)

@@ -108,6 +108,7 @@ def test_deployment_that_differs_is_written_once(known: Deployment | None) -> No
 def test_deployment_that_is_known_costs_one_read() -> None:
     stage = Stage()
     with_environment(stage, deployed(3))
+    stage.ports = replace(stage.ports, ticks_always=False)  # without heartbeats
     stage.watch()
     before = stage.memory.meter.snapshot()
     stage.watch()
@@ -308,6 +309,7 @@ def test_limit_that_cannot_be_set_costs_other_pools_nothing() -> None:
     key = key_of(ConfigRef("sms"))
     stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     with_environment(stage, both)
+    stage.ports = replace(stage.ports, ticks_always=False)  # without heartbeats
     stage.watch()
     stage.run(50_000)
     version, loops = stage.ledger().version, len(stage.telemetry.of(Kicked))

@@ -130,8 +130,9 @@ def write(folder: Path) -> None:
         file = folder / place
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    for picture in (ROOT / "docs").rglob("*.svg"):
-        shutil.copy(picture, folder / picture.relative_to(ROOT / "docs"))
+    for picture in (ROOT / "docs").rglob("*"):
+        if picture.suffix in (".svg", ".png"):
+            shutil.copy(picture, folder / picture.relative_to(ROOT / "docs"))
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

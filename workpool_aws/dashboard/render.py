@@ -46,6 +46,7 @@ class Pages:
             line=as_line,
             text=as_text,
             cut=lambda text: as_line(text, limit=limits.WHY_ERROR_MAX),
+            pieces=texts.pieces,
             stamp=texts.stamp,
             share=texts.share,
             moment=texts.moment,

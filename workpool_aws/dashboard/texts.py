@@ -7,13 +7,15 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from workpool_aws.text import as_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from workpool_aws.core.views.stats import MinuteStats
 
-__all__ = ["chart", "dollars", "moment", "notice", "share", "span", "stamp"]
+__all__ = ["chart", "dollars", "moment", "notice", "pieces", "share", "span", "stamp"]
 
 _UNITS_A_DOLLAR: Final = 8_000_000
 """Strongly consistent on-demand reads in us-east-1: 0.125 dollars a million units."""
@@ -43,6 +45,11 @@ def notice(query: Mapping[str, str]) -> str | None:
     if words is None:
         return None
     return f"{words}: {count}." if _COUNT.fullmatch(count) else f"{words}."
+
+
+def pieces(text: str) -> list[str]:
+    """Return the parts of a sentence, of which every second one stood between backticks."""
+    return as_line(text).split("`")
 
 
 def stamp(at: datetime | None) -> str:
