@@ -9,7 +9,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "infra" / "cdk")]
 
 from docutils import nodes  # noqa: E402 - after the line above
-from pygments.lexers.special import TextLexer  # noqa: E402 - as above
 from sphinx import addnodes  # noqa: E402 - as above
 from sphinx.application import Sphinx  # noqa: E402 - as above
 from sphinx.util import inspect  # noqa: E402 - as above
@@ -25,6 +24,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "tools.docs_site.llms",
     "tools.docs_site.offline",
+    "tools.docs_site.sequence",
 ]
 default_role = "literal"  # docstrings mark code as Markdown does
 myst_heading_anchors = 4  # links lead to headings, as in the repository
@@ -54,8 +54,7 @@ pygments_dark_style = "native"
 
 
 def setup(app: Sphinx) -> None:
-    """Show diagrams as their text: what draws them would come from elsewhere."""
-    app.add_lexer("mermaid", TextLexer)
+    """Connect what the pages of classes need."""
     app.connect("autodoc-process-signature", _signature_of_class)
     app.connect("autodoc-process-docstring", _without_docs_of_new_type)
     app.connect("doctree-read", _lead_to_library)
