@@ -1,4 +1,4 @@
-"""Deploys the plain template as the nested stack of the SAM template that `docs/deploy-without-cdk.md` shows."""
+"""Deploys the plain template as the nested stack of a SAM template: that of `docs/deploy-without-cdk.md`, and that of the bookshop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,25 @@ from tests.e2e.waiting import once
 from tests.emulator.server import ROOT, MiniStack
 
 PAGE = ROOT / "docs" / "deploy-without-cdk.md"
-BUCKET = "my-code"
-STACK = "shop"
+BOOKSHOP = ROOT / "examples" / "bookshop"
 _WRITTEN_WITHIN_S = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """An application: its SAM template, the configuration of its pools, and its code."""
+
+    stack: str
+    template: str
+    config: Path
+    code: Mapping[str, str]
+    """The files in `src/`."""
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
-    """The deployed application of the page."""
+    """A deployed application."""
 
     table: str
     functions: dict[str, str]
@@ -38,12 +50,36 @@ def block(mark: str) -> str:
     return str(found)
 
 
-def write_template(folder: Path) -> Path:
+def of_page() -> Application:
+    """The application of the page."""
+    return Application(
+        stack="shop",
+        template=block("sam"),
+        config=INFRA / "workpool.toml",
+        code={"app.py": block("sam-code")},
+        functions=("send-email", "resize", "email-sent", "api"),
+    )
+
+
+def of_bookshop() -> Application:
+    """The application of the tutorial, which the tutorial deploys with the CDK."""
+    return Application(
+        stack="books",
+        template=(BOOKSHOP / "without-cdk" / "template.yaml").read_text(encoding="utf-8"),
+        config=BOOKSHOP / "without-cdk" / "workpool.toml",
+        code={
+            path.name: path.read_text(encoding="utf-8") for path in (BOOKSHOP / "src").glob("*.py")
+        },
+        functions=("mail", "orders", "web"),
+    )
+
+
+def write_template(folder: Path, config: Path) -> Path:
     """Run the command of `make template` for functions that are processes of this machine."""
     command = [
         str(CDK_PYTHON),
         *("-I", "-m", "workpool_cdk.template", "--bundle-for", "host"),
-        *("--config", str(INFRA / "workpool.toml"), "--out", str(folder)),
+        *("--config", str(config), "--out", str(folder)),
     ]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder.parent)}
     subprocess.run(
@@ -52,51 +88,52 @@ def write_template(folder: Path) -> Path:
     return folder
 
 
-def deploy(server: MiniStack) -> Shop:
+def deploy(server: MiniStack, application: Application) -> Shop:
     """Upload what `sam deploy` would upload, and create the stack. It is complete on return."""
+    stack, bucket = application.stack, f"code-of-{application.stack}"
     session = boto3.Session(region_name=account(server)["AWS_REGION"])
-    written = write_template(server.folder / "template")
+    written = write_template(server.folder / f"plain-{stack}" / "template", application.config)
     (library,) = written.glob("workpool-*.zip")
     s3 = session.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    for path in (library, written / "workpool.template.json", _code_of_the_shop(library)):
-        s3.upload_file(str(path), BUCKET, path.name)
+    s3.create_bucket(Bucket=bucket)
+    for path in (library, written / "workpool.template.json", _built(library, application.code)):
+        s3.upload_file(str(path), bucket, path.name)
     formation = session.client("cloudformation")
     formation.create_stack(
-        StackName=STACK,
-        TemplateBody=_packaged(server, block("sam")),
-        Parameters=[{"ParameterKey": "CodeBucket", "ParameterValue": BUCKET}],
+        StackName=stack,
+        TemplateBody=_packaged(server, application.template, bucket),
+        Parameters=[{"ParameterKey": "CodeBucket", "ParameterValue": bucket}],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
-    stack = once(
-        lambda: formation.describe_stacks(StackName=STACK)["Stacks"][0],
+    made = once(
+        lambda: formation.describe_stacks(StackName=stack)["Stacks"][0],
         lambda seen: not seen["StackStatus"].endswith("_IN_PROGRESS"),
     )
-    assert stack["StackStatus"] == "CREATE_COMPLETE", _failures(formation)
-    (output,) = stack["Outputs"]
-    names = ("send-email", "resize", "email-sent", "api")
+    assert made["StackStatus"] == "CREATE_COMPLETE", _failures(formation)
+    (output,) = made["Outputs"]
     functions = {
-        name: session.client("lambda").get_function(FunctionName=f"{STACK}-{name}")[
+        name: session.client("lambda").get_function(FunctionName=f"{stack}-{name}")[
             "Configuration"
         ]["FunctionArn"]
-        for name in names
+        for name in application.functions
     }
     return Shop(table=output["OutputValue"], functions=functions)
 
 
-def _code_of_the_shop(library: Path) -> Path:
+def _built(library: Path, code: Mapping[str, str]) -> Path:
     """What `sam build` would make of `src/`: the code beside the library."""
-    folder = library.parent / "shop"
+    folder = library.parent / "built"
     shutil.unpack_archive(library, folder)
-    (folder / "app.py").write_text(block("sam-code"), encoding="utf-8")
+    for name, text in code.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return Path(shutil.make_archive(str(library.parent / "app"), "zip", folder))
 
 
-def _packaged(server: MiniStack, template: str) -> str:
+def _packaged(server: MiniStack, template: str, bucket: str) -> str:
     """What `sam package` makes of a template: addresses in place of local paths."""
-    return template.replace("CodeUri: src/", f"CodeUri: s3://{BUCKET}/app.zip").replace(
+    return re.sub(r"CodeUri: \S+", f"CodeUri: s3://{bucket}/app.zip", template).replace(
         "TemplateURL: workpool.template.json",
-        f"TemplateURL: {server.url}/{BUCKET}/workpool.template.json",
+        f"TemplateURL: {server.url}/{bucket}/workpool.template.json",
     )
 
 

@@ -22,7 +22,7 @@ def shop(cloud: MiniStack) -> Shop:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in deployment.account(cloud).items():
             patched.setenv(name, value)
-        return plain.deploy(cloud)
+        return plain.deploy(cloud, plain.of_page())
 
 
 @pytest.fixture
