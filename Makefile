@@ -132,7 +132,7 @@ lock: $(LOCK_STAMP) ## Renew all locks within the bounds of the projects (ARGS="
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/lock.txt $(ARGS) requirements/lock.in
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/audit.txt $(ARGS) requirements/audit.in
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/dist.txt $(ARGS) requirements/dist.in
-	$(COMPILE) --extra cli --extra dashboard --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
+	$(COMPILE) --extra cli --extra dashboard --extra local --extra otel --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
 	$(COMPILE) --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
 	$(LOCK_VENV)/bin/python -I tools/constraints.py >$(CONSTRAINTS)
 	$(COMPILE) --constraint $(CONSTRAINTS) --output-file $(INFRA)/workpool_cdk/lambda-requirements.txt pyproject.toml

@@ -5,14 +5,16 @@ Every call may take time, fail, or be the last act of its process. Adapters impl
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.events import Event
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
     from workpool_aws.model.record import Record, Ref
     from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
+    from workpool_aws.model.trace import TraceContext, TraceStep
     from workpool_aws.model.writes import Write, Written
 
 __all__ = [
@@ -38,12 +41,15 @@ __all__ = [
     "Invoker",
     "Messenger",
     "NoInspector",
+    "NoTracing",
     "Ports",
+    "Span",
     "Store",
     "StoreDenied",
     "Telemetry",
     "Timer",
     "TimerUnavailable",
+    "Tracing",
     "TransactionBusy",
     "TransactionFailed",
 ]
@@ -314,6 +320,66 @@ class Telemetry(Protocol):
         """Record an event."""
 
 
+class Span(Protocol):
+    """A step of a trace that is under way."""
+
+    @property
+    def context(self) -> TraceContext | None:
+        """The span, for the spans that follow from it. `None` means that nothing is traced."""
+
+    def name_works(self, ids: Sequence[str]) -> None:
+        """Name the work items that the step made."""
+
+    def end(self, outcome: str, error_type: str | None = None) -> None:
+        """End the span here. Spans that begin inside its block are still its children."""
+
+
+class Tracing(Protocol):
+    """Sink of spans. Never raises."""
+
+    def span(
+        self, step: TraceStep, parent: TraceContext | None = None
+    ) -> AbstractContextManager[Span]:
+        """Trace a step for the time of a block.
+
+        `parent`: the span from which the step follows, of another process. `None` means that of the
+        surrounding code. An error that leaves the block is noted by its type, and goes on.
+        """
+
+    def current(self) -> TraceContext | None:
+        """Return the span of the surrounding code. `None` means that there is none."""
+
+
+class _NoSpan:
+    """See Span. Notes nothing."""
+
+    context: TraceContext | None = None
+
+    def name_works(self, ids: Sequence[str]) -> None:
+        """See Span."""
+
+    def end(self, outcome: str, error_type: str | None = None) -> None:
+        """See Span."""
+
+
+class NoTracing:
+    """See Tracing. Traces nothing, for the price of a call."""
+
+    def span(
+        self, step: TraceStep, parent: TraceContext | None = None
+    ) -> AbstractContextManager[Span]:
+        """See Tracing."""
+        del step, parent
+        return _NOTHING_TRACED
+
+    def current(self) -> TraceContext | None:
+        """See Tracing."""
+        return None
+
+
+_NOTHING_TRACED: Final[AbstractContextManager[Span]] = nullcontext(_NoSpan())
+
+
 class FanOut(Protocol):
     """Does many independent calls at once."""
 
@@ -349,6 +415,8 @@ class Ports:
     jobs: Callable[[str], Mapping[str, str]] = lambda _name: {}
     """Returns the ARN of each deployed job by its name, as it was some minutes ago, or some seconds
     ago if the given name is not among them. Raises StoreUnavailable. Defaults to no jobs."""
+    tracing: Tracing = field(default_factory=NoTracing)
+    """Defaults to one that traces nothing."""
     inspector: Inspector = field(default_factory=NoInspector)
     """Reads configurations of AWS, for `doctor`. Defaults to one that refuses."""
     ticks_always: bool = True

@@ -92,6 +92,8 @@ class Settings:
     lean_calls: bool = False
     """WORKPOOL_LEAN_CALLS, for the loop: 1, true or yes. Its frequent requests go past most of
     botocore's Python (`adapters/aws/lean.py`)."""
+    tracing: bool = False
+    """WORKPOOL_TRACING: 1, true or yes. Steps of work items are spans of OpenTelemetry."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -131,6 +133,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         serves=pools_served(env.text(SERVES)),
         metrics=env.metrics("WORKPOOL_METRICS"),
         lean_calls=env.flag("WORKPOOL_LEAN_CALLS"),
+        tracing=env.flag("WORKPOOL_TRACING"),
         log_level=env.log_level("WORKPOOL_LOG_LEVEL"),
         region=env.matching("AWS_REGION", _REGION, region)
         or env.matching("AWS_DEFAULT_REGION", _REGION, region),

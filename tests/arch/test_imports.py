@@ -8,7 +8,16 @@ import sys
 
 import pytest
 
-HEAVY = ("aws_lambda_powertools", "boto3", "botocore", "moto", "pydantic", "pytest", "rich")
+HEAVY = (
+    "aws_lambda_powertools",
+    "boto3",
+    "botocore",
+    "moto",
+    "opentelemetry",
+    "pydantic",
+    "pytest",
+    "rich",
+)
 
 
 def loaded_by(statement: str) -> set[str]:

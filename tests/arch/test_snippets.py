@@ -44,6 +44,7 @@ RUN_BY = {
     "file": "tests/arch/test_project_pages.py",
     "recipe": "tests/unit/task_pool/test_task_pool_recipes.py",
     "fragment": "tests/arch/test_snippets.py",
+    "script": "tests/integration/test_tracing.py",
     "stack": "tests/infra/test_stacks_of_pages.py",
     "sam-code": "tests/e2e/plain.py",
 }

@@ -17,10 +17,15 @@ from typing import Any, Final, get_args, get_type_hints
 from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, schedule
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
-from workpool_aws.adapters.items.spec import OUTCOMES, RETRY
+from workpool_aws.adapters.items.spec import (
+    OUTCOMES,
+    RETRY,
+    TRACE_PARENT_TEXT,
+    TRACE_STATE_TEXT,
+)
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, spec, work
+from workpool_aws.model import ids, loop, payload, retry, spec, trace, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
     DeployedJob,
@@ -165,6 +170,8 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(RETRY): lambda chance: RetryPolicy(
         2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))
     ),
+    id(TRACE_PARENT_TEXT): lambda chance: f"00-{chance.randrange(1, 99):032x}-{1:016x}-01",
+    id(TRACE_STATE_TEXT): lambda _: "vendor=1",
     id(OUTCOMES): lambda chance: chance.choice(
         [(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]
     ),
@@ -226,6 +233,7 @@ _hints = lru_cache(
             **vars(payload),
             **vars(retry),
             **vars(spec),
+            **vars(trace),
             **vars(work),
         },
     )

@@ -17,10 +17,15 @@ from workpool_aws.adapters.items import forms, job_tallies, ledger_forms
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.adapters.items.schedule import PAST
-from workpool_aws.adapters.items.spec import OUTCOMES, RETRY
+from workpool_aws.adapters.items.spec import (
+    OUTCOMES,
+    RETRY,
+    TRACE_PARENT_TEXT,
+    TRACE_STATE_TEXT,
+)
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, schedule, spec, work
+from workpool_aws.model import ids, loop, payload, retry, schedule, spec, trace, work
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedJob,
@@ -74,6 +79,12 @@ tallies = st.builds(
         lambda lags: tuple(sorted(lags.items()))
     ),
 )
+trace_parents = st.builds(
+    lambda trace, span, flags: f"00-{trace:032x}-{span:016x}-{flags:02x}",
+    st.integers(1, 2**128 - 1),
+    st.integers(1, 2**64 - 1),
+    st.integers(0, 255),
+)
 past_runs = st.builds(PastRun, times, st.none() | counts, st.none() | st.sampled_from(Outcome))
 attempts = st.builds(
     lambda began, took, **others: PastAttempt(
@@ -94,6 +105,7 @@ _TYPES = {
     **vars(payload),
     **vars(retry),
     **vars(spec),
+    **vars(trace),
     **vars(work),
 }
 
@@ -115,6 +127,8 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(HISTORY): st.lists(attempts, max_size=3).map(tuple),
     id(PAST): st.lists(past_runs, max_size=3).map(tuple),
     id(RETRY): policies,
+    id(TRACE_PARENT_TEXT): trace_parents,
+    id(TRACE_STATE_TEXT): st.sampled_from(("vendor=1", "a=1,b=2")),
     id(OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
     id(ledger_forms.OWED): st.lists(
         st.builds(PendingCallback, ulids, times, st.integers(0, 999), st.integers(0, 999)),

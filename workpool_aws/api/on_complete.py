@@ -30,6 +30,8 @@ from workpool_aws.flow.callback.acknowledge import (
     note_missed,
 )
 from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.messages import ReportKind
+from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words
 
@@ -130,7 +132,19 @@ class _Handler(Generic[F]):
         ticket = ticket_in(event)
         if ticket is not None:
             refuse_other_pools(f"event.{WORKPOOL_KEY}.pool", ticket.pool)
-        self._handle(completed, ticket, context)
+        if ticket is None:
+            self._handle(completed, ticket, context)
+            return
+        step = TraceStep(
+            operation=TracedOperation.ON_COMPLETE,
+            table=ticket.table,
+            pool=ticket.pool,
+            work_id=ticket.work_id,
+            job=self.name,
+        )
+        with self._connect(ticket.table).tracing.span(step, ticket.trace) as span:
+            self._handle(completed, ticket, context)
+            span.end(ReportKind.SUCCESS)
 
     @abstractmethod
     def _handle(

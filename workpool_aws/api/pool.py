@@ -45,6 +45,7 @@ from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind
+from workpool_aws.model.trace import TracedOperation, TraceStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,10 +53,12 @@ if TYPE_CHECKING:
     import boto3
 
     from workpool_aws.api.pool_options import LogLevel
+    from workpool_aws.api.spec import Due
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.spec import Spec
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports, Store
 
 __all__ = ["Workpool"]
@@ -265,6 +268,23 @@ class Workpool(
         earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
+        step = TraceStep(
+            operation=TracedOperation.ENQUEUE, table=self.table, pool=self.name, job=spec.label
+        )
+        with ports.tracing.span(step) as span:
+            works = self._works(replace(spec, trace=span.context), args, caller, earliest)
+            span.name_works([work.id for work in works])
+            if tx is not None:
+                tx.enroll(works)
+                return [work.id for work in works]
+            stored = enqueue.enqueue(ports, works)
+        self._seen = (ports.store, stored.seen)
+        return list(stored.ids)
+
+    def _works(
+        self, spec: Spec, args: Sequence[str], caller: Caller, earliest: Due
+    ) -> tuple[WorkItem, ...]:
+        ports = self._ports
         self._register_once(ports, caller)
         now = ports.clock.now()
         due = earliest.counted_from(now)
@@ -275,7 +295,7 @@ class Workpool(
                 random_bits=ports.entropy.bits(75),
                 shards=self._seen_in(ports.store).shards,
             )
-        works = works_of(
+        return works_of(
             spec,
             args,
             ids,
@@ -285,12 +305,6 @@ class Workpool(
             now=now,
             epoch=self._seen_in(ports.store).epoch,
         )
-        if tx is not None:
-            tx.enroll(works)
-            return list(ids)
-        stored = enqueue.enqueue(ports, works)
-        self._seen = (ports.store, stored.seen)
-        return list(stored.ids)
 
     def _checked_spec(
         self, kind: Kind, caller: Caller, target: object, options: Mapping[str, object]

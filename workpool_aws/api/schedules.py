@@ -143,7 +143,8 @@ class PoolSchedules(PoolBase):
             raise NotFound.of_schedule(checked, self.name)
         self._register_once(ports, caller)
         now = ports.clock.now()
-        spec = replace(item.spec, awaited=False, origin=caller.origin)
+        trace = ports.tracing.current() or item.spec.trace
+        spec = replace(item.spec, awaited=False, origin=caller.origin, trace=trace)
         work_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75)))
         works = works_of(
             spec,
@@ -208,6 +209,9 @@ class PoolSchedules(PoolBase):
             kind = found.job.kind
             others = found.job.merged(others, kind)
         spec = self._checked_spec(kind, read_caller(ctx), fn, others)
+        # Occurrences begin traces of their own: one trace of all of them would never end.
+        trace = self._ports.tracing.current()
+        spec = spec if trace is None else replace(spec, trace=trace.as_link())
         return read_definition(timing, spec, encoded, owner=owner)
 
     def _found(self, name: str, item: ScheduleItem | None) -> Schedule:

@@ -39,6 +39,7 @@ from workpool_aws.flow.report.follow_up import FollowUp
 from workpool_aws.flow.report.notices import write_together
 from workpool_aws.model import events
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.settings import refuse_other_pools, takes_runs
 from workpool_aws.text import Words
 
@@ -244,9 +245,34 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         *,
         token: str | None,
     ) -> Report | None:
-        """Run a start that is taken; `None` means that its success is written already."""
-        if not self._CLAIMS:
-            token = None  # a report that names a claim would end a mutation for good
+        """Trace and run a start that is taken; `None` means that its success is written already."""
+        # A report that names a claim would end a mutation for good.
+        claim = token if self._CLAIMS else None
+        step = TraceStep(
+            operation=TracedOperation.ATTEMPT,
+            table=assignment.table,
+            pool=assignment.pool,
+            work_id=assignment.work_id,
+            job=assignment.label,
+            attempt=assignment.attempts_made + 1,
+            sent_at=assignment.sent_at,
+        )
+        with ports.tracing.span(step, assignment.trace) as span:
+            report = self._attempt(ports, assignment, arguments, context, token=claim)
+            if report is not None:
+                span.end(report.kind, report.error_type)
+        return report
+
+    def _attempt(
+        self,
+        ports: Ports,
+        assignment: Assignment,
+        arguments: Mapping[str, object],
+        context: object,
+        *,
+        token: str | None,
+    ) -> Report | None:
+        """Run the function; `None` means that its success is written already."""
         try:
             values = self._parameters.bind(
                 arguments, lambda kind: self._make_handle(kind, ports, assignment, context)

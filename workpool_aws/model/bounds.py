@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-__all__ = ["ATTEMPTS_MAX", "BACKOFF_BASE_MAX", "DELAY_MAX"]
+__all__ = ["ATTEMPTS_MAX", "BACKOFF_BASE_MAX", "DELAY_MAX", "TRACE_STATE_LENGTH_MAX"]
 
 ATTEMPTS_MAX: Final = 1000
 BACKOFF_BASE_MAX: Final = 100
 DELAY_MAX: Final = timedelta(days=366)
 """A year. No due time lies further ahead."""
+TRACE_STATE_LENGTH_MAX: Final = 256
+"""Characters of a `tracestate` that are kept. W3C asks for 512 where that is reasonable."""

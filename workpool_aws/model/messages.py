@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.model.spec import Kind, Outcome
+    from workpool_aws.model.trace import TraceContext
     from workpool_aws.model.work import WorkItem
 
 __all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopRequest", "Report", "ReportKind"]
@@ -60,6 +61,10 @@ class Assignment:
     permit: str | None = field(default=None, repr=False)
     """The secret of the pending work item, by which the worker makes the start itself [WP-28].
     `None` means that the loop has made it."""
+    trace: TraceContext | None = None
+    """As `Spec.trace`."""
+    sent_at: EpochMs | None = None
+    """Time at which the loop sent the start, for its span. `None` means that nothing is traced."""
     stored: WorkItem | None = field(default=None, repr=False)
     """The work item as read for this report. `None` means that it was not read, or that this is a
     message."""
@@ -83,6 +88,8 @@ class CallbackTicket:
     nonce: str | None = field(default=None, repr=False)
     """The secret of this callback [WP-28]. `None` means that version 0.1 sent it, or wrote the end
     of the work item."""
+    trace: TraceContext | None = None
+    """The span that sent it. `None` means that its sender does not trace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,8 @@ class CallbackMessage:
     ticket: CallbackTicket | None
     """`None` means that the target does not acknowledge, and its event is exactly the documented
     one."""
+    trace: TraceContext | None = None
+    """The span that sends it. `None` means that its sender does not trace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

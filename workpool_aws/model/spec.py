@@ -11,6 +11,7 @@ from workpool_aws.model.names import label_of
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
     from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.model.trace import TraceContext
 
 __all__ = ["CallbackSpec", "Kind", "Outcome", "OutcomeName", "Spec"]
 
@@ -79,6 +80,8 @@ class Spec:
     """True if a later occurrence of its schedule may wait for its end."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
+    trace: TraceContext | None = None
+    """The span of the enqueue. `None` means that its caller does not trace."""
 
     @property
     def label(self) -> str:

@@ -19,11 +19,15 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.spec import Outcome
+from workpool_aws.model.trace import TraceContext
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:done"
+TRACE = TraceContext(
+    parent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", state="vendor=1"
+)
 MESSAGE = CallbackMessage(
     work_id=an_id(NOW),
     context='{"user": 7}',
@@ -128,6 +132,41 @@ def test_fifo_target_knows_repetition_by_work(
 
     asked = client.calls[-1][1]
     assert (asked["MessageGroupId"], asked["MessageDeduplicationId"]) == (an_id(NOW), an_id(NOW))
+
+
+@pytest.mark.parametrize("target", [QUEUE, TOPIC, f"{QUEUE}.fifo"])
+def test_span_travels_in_attributes_and_leaves_body_alone(
+    messenger: AwsMessenger, client: NotingClient, target: str
+) -> None:
+    messenger.send(target, replace(MESSAGE, trace=TRACE))
+
+    asked = client.calls[-1][1]
+    assert asked["MessageAttributes"] == {
+        "traceparent": {"DataType": "String", "StringValue": TRACE.parent},
+        "tracestate": {"DataType": "String", "StringValue": "vendor=1"},
+    }
+    assert BODY in asked.values()
+
+
+def test_function_gets_no_span_beside_its_event(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
+    messenger.send(FUNCTION, replace(MESSAGE, trace=TRACE))
+
+    assert client.calls[-1][1]["Payload"] == BODY.encode()
+
+
+def test_message_that_fills_topic_goes_without_span(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
+    room = limits.TOPIC_MESSAGE_BYTES_MAX - len(BODY)
+    full = replace(MESSAGE, context=json.dumps("x" * (room - 20)), trace=TRACE)
+
+    messenger.send(TOPIC, full)
+
+    asked = client.calls[-1][1]
+    assert len(asked["Message"]) > limits.TOPIC_MESSAGE_BYTES_MAX - 100
+    assert "MessageAttributes" not in asked
 
 
 def test_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:

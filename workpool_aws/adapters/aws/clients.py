@@ -19,6 +19,7 @@ from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.metrics import MetricsTelemetry
 from workpool_aws.adapters.system import SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.adapters.tracing import tracing_for
 from workpool_aws.core import limits
 from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.model.loop import DeployedLimit, Deployment
@@ -136,6 +137,7 @@ def aws_ports(
         deployed=addresses.deployed,
         jobs=DeployedJobs(addresses.deployment, clock),
         inspector=clients.inspector(),
+        tracing=tracing_for(on=settings.tracing, clock=clock),
     )
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_sent
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
-from workpool_aws.adapters.wire.callback import event_for
+from workpool_aws.adapters.wire.callback import attributes_for, event_for
 from workpool_aws.core.callback.targets import FUNCTION, QUEUE, TOPIC, target_of
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishInputTypeDef
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageRequestTypeDef
 
     from workpool_aws.model.messages import CallbackMessage
 
@@ -49,7 +51,7 @@ class AwsMessenger:
         self._lambda_client = lambda_client
         self._sqs_client = sqs_client
         self._sns_client = sns_client
-        self._senders: Mapping[str, Callable[[str, str, str], None]] = {
+        self._senders: Mapping[str, Callable[[str, str, str, Mapping[str, str]], None]] = {
             FUNCTION.service: self._to_function,
             QUEUE.service: self._to_queue,
             TOPIC.service: self._to_topic,
@@ -60,33 +62,39 @@ class AwsMessenger:
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
         event = event_for(target, message)
-        self._senders[target_of(target).service](target, event, message.work_id)
+        traced = attributes_for(target, event, message)
+        self._senders[target_of(target).service](target, event, message.work_id, traced)
 
-    def _to_function(self, target: str, event: str, _group: str) -> None:
+    def _to_function(
+        self, target: str, event: str, _group: str, _traced: Mapping[str, str]
+    ) -> None:
         send_event(self._lambda_client, target, event.encode())
 
-    def _to_queue(self, arn: str, body: str, group: str) -> None:
+    def _to_queue(self, arn: str, body: str, group: str, traced: Mapping[str, str]) -> None:
         with _answers():
             client, url = self._sqs_client(_region_of(arn)), self._url_of(arn)
+            request: SendMessageRequestTypeDef = {"QueueUrl": url, "MessageBody": body}
             if arn.endswith(_FIFO):
-                client.send_message(
-                    QueueUrl=url,
-                    MessageBody=body,
-                    MessageGroupId=group,
-                    MessageDeduplicationId=group,
-                )
-            else:
-                client.send_message(QueueUrl=url, MessageBody=body)
+                request |= {"MessageGroupId": group, "MessageDeduplicationId": group}
+            if traced:
+                request["MessageAttributes"] = {
+                    name: {"DataType": "String", "StringValue": text}
+                    for name, text in traced.items()
+                }
+            client.send_message(**request)
 
-    def _to_topic(self, arn: str, body: str, group: str) -> None:
+    def _to_topic(self, arn: str, body: str, group: str, traced: Mapping[str, str]) -> None:
         with _answers():
             client = self._sns_client(_region_of(arn))
+            request: PublishInputTypeDef = {"TopicArn": arn, "Message": body}
             if arn.endswith(_FIFO):
-                client.publish(
-                    TopicArn=arn, Message=body, MessageGroupId=group, MessageDeduplicationId=group
-                )
-            else:
-                client.publish(TopicArn=arn, Message=body)
+                request |= {"MessageGroupId": group, "MessageDeduplicationId": group}
+            if traced:
+                request["MessageAttributes"] = {
+                    name: {"DataType": "String", "StringValue": text}
+                    for name, text in traced.items()
+                }
+            client.publish(**request)
 
     def _url_of(self, arn: str) -> str:
         with self._lock:

@@ -41,6 +41,7 @@ __all__ = [
     "choice",
     "list_of",
     "matched",
+    "matching",
     "read_limit",
     "read_moment",
     "read_text",
@@ -206,6 +207,15 @@ def list_of(
         return tuple(one.decode(each) for each in value)
 
     return FieldCodec(name, encode, decode)
+
+
+def matching(pattern: re.Pattern[str], name: str) -> FieldCodec:
+    """Return the form of texts that match a pattern as a whole."""
+
+    def read(value: object) -> str:
+        return matched(pattern, value).group()
+
+    return FieldCodec(name, read, read)
 
 
 def write_base36(number: int) -> str:

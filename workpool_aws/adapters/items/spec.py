@@ -15,11 +15,21 @@ from workpool_aws.adapters.items.forms import FieldCodec, matched
 from workpool_aws.model.payload import Part, payload_of, stored_fields
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
+from workpool_aws.model.trace import TRACE_PARENT, TRACE_STATE, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OF_PAYLOADS", "OUTCOMES", "RETRY", "SPEC_FIELDS", "flatten_spec", "spec_of"]
+__all__ = [
+    "OF_PAYLOADS",
+    "OUTCOMES",
+    "RETRY",
+    "SPEC_FIELDS",
+    "TRACE_PARENT_TEXT",
+    "TRACE_STATE_TEXT",
+    "flatten_spec",
+    "spec_of",
+]
 
 
 class _Outcomes:
@@ -78,6 +88,8 @@ class _Policy:
         return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
 
 
+TRACE_PARENT_TEXT: Final = forms.matching(TRACE_PARENT, "a traceparent")
+TRACE_STATE_TEXT: Final = forms.matching(TRACE_STATE, "a tracestate")
 RETRY: Final = FieldCodec("a retry policy", _Policy.encode, _Policy.decode)
 OUTCOMES: Final = FieldCodec("initials of outcomes", _Outcomes.encode, _Outcomes.decode)
 
@@ -94,6 +106,9 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "awaited": Field("aw", forms.FLAG, absent=False),
     "expires_after_ms": Field("xa", forms.EXPIRY, absent=None),
     "origin": Field("ln", forms.TEXT, absent=None),
+    "trace_parent": Field("tp", TRACE_PARENT_TEXT, absent=None),
+    "trace_state": Field("ts", TRACE_STATE_TEXT, absent=None),
+    "trace_linked": Field("tl", forms.FLAG, absent=False),
     "callback_target": Field("oc", forms.TEXT, absent=None),
     "context": Field("cx", forms.TEXT, absent=None),
     "context_chunks": Field("cc", forms.CHUNKS, absent=None),
@@ -105,8 +120,9 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
 OF_PAYLOADS: Final = frozenset(name for part in Part for name in stored_fields(part, None))
 """Fields of payloads, which a record holds as one value each."""
 _OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes", "callback_job"})
+_OF_TRACE: Final = frozenset({"trace_parent", "trace_state", "trace_linked"})
 _SPEC_PLAIN: Final = tuple(
-    name for name in SPEC_FIELDS if name not in OF_PAYLOADS and name not in _OF_CALLBACK
+    name for name in SPEC_FIELDS if name not in OF_PAYLOADS | _OF_CALLBACK | _OF_TRACE
 )
 """Fields that are attributes of the spec itself."""
 
@@ -120,6 +136,9 @@ def flatten_spec(spec: Spec) -> Mapping[str, object]:
         **stored_fields(Part.CONTEXT, spec.context),
         "callback_outcomes": spec.callback_outcomes,
         "callback_job": spec.callback_job,
+        "trace_parent": None if spec.trace is None else spec.trace.parent,
+        "trace_state": None if spec.trace is None else spec.trace.state,
+        "trace_linked": spec.trace is not None and spec.trace.linked,
     }
 
 
@@ -143,4 +162,8 @@ def spec_of(values: Mapping[str, Any]) -> Spec:
             outcomes=values["callback_outcomes"],
             job=values["callback_job"],
         )
-    return Spec(args=args, callback=callback, **{name: values[name] for name in _SPEC_PLAIN})
+    trace = TraceContext.read(
+        values["trace_parent"], values["trace_state"], linked=values["trace_linked"]
+    )
+    plain = {name: values[name] for name in _SPEC_PLAIN}
+    return Spec(args=args, callback=callback, trace=trace, **plain)

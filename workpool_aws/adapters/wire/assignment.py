@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
+from workpool_aws.adapters.wire.trace import trace_from_wire, trace_to_wire
 from workpool_aws.core import limits
 from workpool_aws.core.proof import digest_of
 from workpool_aws.core.splice import one_object
@@ -59,6 +60,8 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         **({} if assignment.label in {None, assignment.job} else {"label": assignment.label}),
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
         **({} if assignment.permit is None else {"permit": assignment.permit}),
+        **({} if assignment.trace is None else {"trace": trace_to_wire(assignment.trace)}),
+        **({} if assignment.sent_at is None else {"sent_at": assignment.sent_at}),
     }
 
 
@@ -73,11 +76,9 @@ def assignment_from_wire(value: object) -> Assignment | None:
         if fields.integer("version") != (VERSION if permit is None else _WORKER_STARTS):
             return None
         retry = fields.get("retry")
-        retention_s = fields.optional_integer(
-            "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
-        )
-        loop_until = fields.optional_integer(
-            "loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1
+        loop_until, sent_at = (
+            fields.optional_integer(name, at_least=0, at_most=limits.STORED_MS_BELOW - 1)
+            for name in ("loop_until", "sent_at")
         )
         job, nonce = fields.job("job"), fields.nonce("nonce")
         return Assignment(
@@ -89,7 +90,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             kind=Kind(fields.text("kind")),
             retry=None if retry is None else retry_from_wire(retry),
             claimed=fields.flag("claimed"),
-            retention_s=retention_s,
+            retention_s=fields.retention("retention_s"),
             start_by=EpochMs(fields.integer("start_by", at_most=limits.STORED_MS_BELOW - 1)),
             loop_until=None if loop_until is None else EpochMs(loop_until),
             args_chunks=fields.optional_integer(
@@ -105,6 +106,8 @@ def assignment_from_wire(value: object) -> Assignment | None:
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
             permit=permit,
+            trace=trace_from_wire(fields.get("trace")),
+            sent_at=None if sent_at is None else EpochMs(sent_at),
         )
     except (ValueError, OverflowError):
         return None

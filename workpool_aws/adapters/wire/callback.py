@@ -6,14 +6,20 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
-from workpool_aws.core import limits
+from workpool_aws.adapters.wire.trace import trace_attributes, trace_from_wire, trace_to_wire
 from workpool_aws.core.callback.targets import oversize
 from workpool_aws.core.splice import one_value
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.spec import Outcome
 from workpool_aws.ports import InvokeRefused
 
-__all__ = ["callback_event", "event_for", "ticket_from_wire", "ticket_to_wire"]
+__all__ = [
+    "attributes_for",
+    "callback_event",
+    "event_for",
+    "ticket_from_wire",
+    "ticket_to_wire",
+]
 
 
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
@@ -36,6 +42,15 @@ def event_for(target: str, message: CallbackMessage) -> str:
     if too_large is not None:
         raise InvokeRefused(too_large, lasting=True)
     return event
+
+
+def attributes_for(target: str, event: str, message: CallbackMessage) -> dict[str, str]:
+    """Returns the attributes of a message to a queue or topic: the span that sends it, if it fits."""
+    if message.trace is None:
+        return {}
+    attributes = trace_attributes(message.trace)
+    size = sum(len(f"String{name}{text}") for name, text in attributes.items())
+    return attributes if oversize(target, len(event.encode()) + size) is None else {}
 
 
 def callback_event(message: CallbackMessage) -> str:
@@ -92,6 +107,7 @@ def ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
         "retention_s": ticket.retention_s,
         **({} if ticket.job is None else {"job": ticket.job}),
         **({} if ticket.nonce is None else {"nonce": ticket.nonce}),
+        **({} if ticket.trace is None else {"trace": trace_to_wire(ticket.trace)}),
     }
 
 
@@ -104,14 +120,14 @@ def ticket_from_wire(value: object) -> CallbackTicket | None:
     try:
         if fields.integer("version") != VERSION or not fields.flag("callback"):
             return None
-        most = limits.RETENTION_S_MAX
         return CallbackTicket(
             table=fields.table("table"),
             pool=fields.pool("pool"),
             work_id=fields.work_id("work_id"),
-            retention_s=fields.optional_integer("retention_s", at_least=0, at_most=most),
+            retention_s=fields.retention("retention_s"),
             job=fields.job("job"),
             nonce=fields.nonce("nonce"),
+            trace=trace_from_wire(fields.get("trace")),
         )
     except ValueError:
         return None

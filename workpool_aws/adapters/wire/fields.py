@@ -87,6 +87,10 @@ class Fields:
             raise ValueError(name)
         return value
 
+    def retention(self, name: str) -> int | None:
+        """Returns a retention in seconds; `None` means that it is absent or null: for ever."""
+        return self.optional_integer(name, at_least=0, at_most=limits.RETENTION_S_MAX)
+
     def number(self, name: str) -> float:
         """Returns a number."""
         value = self.get(name)

@@ -21,6 +21,7 @@ once [WP-8].
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_end
@@ -36,6 +37,8 @@ from workpool_aws.model.writes import All, Condition, Either, Is, Update
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.model.trace import TraceContext
+
 __all__ = [
     "dead_write",
     "delivered_write",
@@ -50,11 +53,13 @@ __all__ = [
 ]
 
 
-def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMessage:
+def message_of(
+    work: WorkItem, table: str, *, acknowledges: bool, trace: TraceContext | None = None
+) -> CallbackMessage:
     """Returns the message for a finished work item's target.
 
     `acknowledges`: the target has a decorated handler. Its message carries the ticket for the
-    acknowledgement.
+    acknowledgement. `trace`: the span that sends it.
     """
     return CallbackMessage(
         work_id=work.id,
@@ -63,7 +68,8 @@ def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMes
         result=inline_text(work.result),
         error=work.error,
         error_type=work.error_type,
-        ticket=ticket_of(work, table) if acknowledges else None,
+        ticket=replace(ticket_of(work, table), trace=trace) if acknowledges else None,
+        trace=trace,
     )
 
 

@@ -72,6 +72,7 @@ def assignment_for(
         assignment_of(work, table),
         nonce=nonce,
         start_by=_start_by(work, EpochMs((work.deadline or 0) - timeout_ms)),
+        sent_at=None if work.spec.trace is None else work.started_at,
         loop_until=loop_until,
         claimed=work.spec.claimed or target_claims,
     )
@@ -83,6 +84,7 @@ def assignment_to_make(
     table: str,
     *,
     nonce: str,
+    now: EpochMs,
     start_by: EpochMs,
     loop_until: EpochMs | None,
 ) -> Assignment:
@@ -92,6 +94,7 @@ def assignment_to_make(
         nonce=nonce,
         proof=digest_of(nonce),
         start_by=_start_by(work, start_by),
+        sent_at=None if work.spec.trace is None else now,
         loop_until=loop_until,
     )
 

@@ -62,6 +62,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         job=work.spec.job,
         label=work.spec.label,
         proof=work.proof,
+        trace=work.spec.trace,
     )
 
 

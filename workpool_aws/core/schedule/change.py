@@ -48,7 +48,8 @@ def defined(
     timing = _anchored(asked.timing, None if old is None else old.timing, stays or now)
     item = ScheduleItem(pool=pool, name=name, spec=spec, timing=timing, born=born)
     if old is not None:
-        item = replace(old, spec=replace(spec, origin=old.spec.origin), timing=timing)
+        kept = replace(spec, origin=old.spec.origin, trace=old.spec.trace)
+        item = replace(old, spec=kept, timing=timing)
     item = replace(
         item,
         jitter_ms=asked.jitter_ms,

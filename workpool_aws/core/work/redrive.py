@@ -16,6 +16,7 @@ from workpool_aws.model.writes import All, Is, Update
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId
+    from workpool_aws.model.trace import TraceContext
 
 __all__ = ["NoFailure", "Redeliver", "Redrive", "RedrivenWork", "decide_redrive"]
 
@@ -64,12 +65,14 @@ def decide_redrive(
     origin: str | None,
     epoch: int,
     permit: str | None = None,
+    trace: TraceContext | None = None,
 ) -> Redrive | Redeliver | RedrivenWork | NoFailure:
     """Returns a new work item with the old one's request, due now, with all attempts ahead.
 
     The mark is the commit point: a second redrive of the same failure finds the first. A dead
     callback comes first, whatever the outcome, since its target has not received the outcome yet.
-    `permit`: of the new work item's first start; `None` means that the loop makes it.
+    `permit`: of the new work item's first start; `None` means that the loop makes it. `trace`: the
+    span of the redrive; `None` means that the new work item follows from the span of the old one.
     """
     if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))
@@ -82,7 +85,7 @@ def decide_redrive(
     new = WorkItem(
         pool=old.pool,
         id=new_id,
-        spec=replace(old.spec, origin=origin or old.spec.origin),
+        spec=replace(old.spec, origin=origin or old.spec.origin, trace=trace or old.spec.trace),
         state=State.PENDING,
         due_at=now,
         enqueued_at=now,

@@ -30,6 +30,7 @@ from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire, with_payloads
 from workpool_aws.model import events
+from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.ports import (
     ConditionFailed,
@@ -75,8 +76,7 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
             "the chunks of its context or of the result are gone or damaged; another program changed them",
         )
     try:
-        message = message_of(whole, ports.table, acknowledges=acknowledges)
-        ports.messenger.send(target, message)
+        _send(ports, whole, target, acknowledges=acknowledges)
     except (InvokeThrottled, InvokeUnanswered) as error:
         return _failed(ports, work, str(error) or type(error).__name__)
     except InvokeRefused as refused:
@@ -88,6 +88,22 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
             else _failed(ports, work, refused.reason)
         )
     return _sent(ports, work, target, acknowledges=acknowledges)
+
+
+def _send(ports: Ports, whole: WorkItem, target: str, *, acknowledges: bool) -> None:
+    step = TraceStep(
+        operation=TracedOperation.CALLBACK,
+        table=ports.table,
+        pool=whole.pool,
+        work_id=whole.id,
+        job=whole.spec.label,
+    )
+    with ports.tracing.span(step, whole.spec.trace) as span:
+        # A process that does not trace passes on what the work item has.
+        trace = span.context or whole.spec.trace
+        ports.messenger.send(
+            target, message_of(whole, ports.table, acknowledges=acknowledges, trace=trace)
+        )
 
 
 def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> CallbackState | None:

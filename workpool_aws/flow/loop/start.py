@@ -94,6 +94,7 @@ def begin_run(ports: Ports, secret: str, starts: Sequence[Start]) -> list[Begun]
                 start.key.start,
                 ports.table,
                 nonce=nonce,
+                now=now,
                 start_by=start_by,
                 loop_until=start.loop_until,
             )
@@ -189,6 +190,7 @@ def _send_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Star
         start.key.start,
         ports.table,
         nonce=nonce,
+        now=now,
         start_by=start_by,
         loop_until=start.loop_until,
     )

@@ -35,6 +35,7 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
+from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workpool_aws.model.loop import Notice
+    from workpool_aws.model.trace import TraceContext
 
 __all__ = ["dead_letters", "redrive", "redrive_each"]
 
@@ -70,8 +72,11 @@ def redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None) -> Wor
         UsageError: It neither failed for good nor has a dead callback. Nothing was created.
         StoreUnavailable: It may or may not be redriven.
     """
-    made = _Redrives(ports, pool, origin, epoch_of(ports, pool)).redrive(work_id)
-    _kick(ports, pool)
+    with ports.tracing.span(_step(ports, pool)) as span:
+        redrives = _Redrives(ports, pool, origin, epoch_of(ports, pool), span.context)
+        made = redrives.redrive(work_id)
+        span.name_works([made.work_id])
+        _kick(ports, pool)
     return made.work_id
 
 
@@ -106,11 +111,18 @@ def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, origin: str | No
     count = 0
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
         chunk = ids[first : first + limits.REDRIVE_CHUNK]
-        redrives = _Redrives(ports, pool, origin, epoch_of(ports, pool))
-        made = ports.fan_out(redrives.redrive_if_dead, chunk)
-        _kick(ports, pool)
-        count += sum(each is not None and each.new for each in made)
+        with ports.tracing.span(_step(ports, pool)) as span:
+            redrives = _Redrives(ports, pool, origin, epoch_of(ports, pool), span.context)
+            made = ports.fan_out(redrives.redrive_if_dead, chunk)
+            new = [each.work_id for each in made if each is not None and each.new]
+            span.name_works(new)
+            _kick(ports, pool)
+        count += len(new)
     return count
+
+
+def _step(ports: Ports, pool: str) -> TraceStep:
+    return TraceStep(operation=TracedOperation.REDRIVE, table=ports.table, pool=pool)
 
 
 def _kick(ports: Ports, pool: str) -> None:
@@ -125,6 +137,7 @@ class _Redrives:
     pool: str
     origin: str | None
     epoch: int
+    trace: TraceContext | None
 
     def redrive_if_dead(self, work_id: str) -> _Made | None:
         """Redrives a dead letter; `None` means that it is none any more.
@@ -174,7 +187,13 @@ class _Redrives:
         new_id = WorkId(make_id(now, random_bits=bits))
         permit = start_permit(self.ports.entropy.token())
         return decide_redrive(
-            old, new_id=new_id, now=now, origin=self.origin, epoch=self.epoch, permit=permit
+            old,
+            new_id=new_id,
+            now=now,
+            origin=self.origin,
+            epoch=self.epoch,
+            permit=permit,
+            trace=self.trace,
         )
 
     def _commit(self, old: WorkItem, decision: Redrive) -> bool:

@@ -104,7 +104,7 @@ class MotoEngine:
                 region=REGION,
             ),
         )
-        return replace(ports, jobs=self._platform.jobs)
+        return replace(ports, jobs=self._platform.jobs, tracing=self._platform.tracing)
 
     def quiet(self, table: str) -> Store:
         """See Engine."""

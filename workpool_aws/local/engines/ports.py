@@ -42,5 +42,6 @@ def direct_ports(
         loop_arn=at.loop_arn,
         deployed=at,
         jobs=platform.jobs,
+        tracing=platform.tracing,
         inspector=DirectInspector(platform.functions, platform.schedules),
     )

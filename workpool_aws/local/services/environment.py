@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-__all__ = ["asked_log_level", "cloud_environment", "cloud_session"]
+__all__ = ["asked_log_level", "asks_for_tracing", "cloud_environment", "cloud_session"]
 
 _KEY: Final = "local"
 _SET: Final[Mapping[str, str]] = {
@@ -30,12 +30,18 @@ _SET: Final[Mapping[str, str]] = {
 _REMOVED: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 _REMOVED_PREFIX: Final = "AWS_ENDPOINT_URL"
 _LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
+_TRACING: Final = "WORKPOOL_TRACING"
 
 
 def asked_log_level() -> int | None:
     """Return the level that the environment asks for; `None` means it asks for none."""
     asked = os.environ.get(_LOG_LEVEL)
     return read_settings({_LOG_LEVEL: asked}).log_level if asked else None
+
+
+def asks_for_tracing() -> bool:
+    """Return True if the environment asks for spans."""
+    return read_settings({_TRACING: os.environ.get(_TRACING, "")}).tracing
 
 
 @cache

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.adapters.items.capacity import Meter
+from workpool_aws.adapters.tracing import tracing_for
 from workpool_aws.compose import use_ports
 from workpool_aws.local.apis.user_aws import UserAws
 from workpool_aws.local.faults.faults import CloudFaults, NoFaults
 from workpool_aws.local.services.deliveries import Deliveries
-from workpool_aws.local.services.environment import asked_log_level
+from workpool_aws.local.services.environment import asked_log_level, asks_for_tracing
 from workpool_aws.local.services.functions import (
     ACCOUNT,
     COMPLETION_NAME,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from workpool_aws.local.faults.rates import Rates
     from workpool_aws.local.kernel.chance import Chooser
     from workpool_aws.local.kernel.kernel import Kernel
-    from workpool_aws.ports import Ports, Store
+    from workpool_aws.ports import Ports, Store, Tracing
 
 __all__ = ["OWN_TABLE", "Engine", "Platform"]
 
@@ -88,6 +89,7 @@ class Platform:
     clock: CloudClock = field(init=False)
     entropy: SeededEntropy = field(init=False)
     telemetry: CloudTelemetry = field(init=False)
+    tracing: Tracing = field(init=False)
     aws: UserAws = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,6 +103,7 @@ class Platform:
         self.clock = CloudClock(self.kernel, self.faults)
         self.entropy = SeededEntropy(self.seed)
         self.telemetry = CloudTelemetry(self.runs, [], level=asked_log_level())
+        self.tracing = tracing_for(on=asks_for_tracing(), clock=self.clock, stamps=True)
         self.aws = UserAws(self.kernel, self.functions, self.deliveries, self.runs, self.schedules)
 
     @property
