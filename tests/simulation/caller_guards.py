@@ -314,8 +314,10 @@ _CALLBACKS: Final = (
                 (
                     (
                         "read_shards_of(session, choice)",
-                        "read_shards_of(session, choice)\n"
-                        "[ports.store.delete(each.ref) for each in callbacks.forgets]",
+                        (
+                            "read_shards_of(session, choice)\n"
+                            "[ports.store.delete(each.ref) for each in callbacks.forgets]"
+                        ),
                     ),
                 ),
             ),
