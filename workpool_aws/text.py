@@ -82,7 +82,12 @@ def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
     """
     if type(value) is Words:
         return as_line(value, limit=limit)
-    text = _repr(value)
+    try:
+        text = str.__str__(_Short().repr(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - its error must not replace ours
+        text = f"<{type_name(value)} whose repr raises {type_name(error)}>"
     line = _spelled(" ".join(text[: 4 * limit + 1].splitlines()))
     if len(line) <= limit and len(text) <= 4 * limit:
         return line
@@ -110,15 +115,6 @@ def answer_or(default: T, ask: Callable[[], T]) -> T:
         return ask()
     except BaseException:  # noqa: BLE001 - its error must not replace the one that is described
         return default
-
-
-def _repr(value: object) -> str:
-    try:
-        return str.__str__(_Short().repr(value))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - its error must not replace ours
-        return f"<{type_name(value)} whose repr raises {type_name(error)}>"
 
 
 class _Short(reprlib.Repr):

@@ -243,6 +243,34 @@ def test_batch_is_one_span_of_many(cloud: LocalCloud, spans: Exported) -> None:
     assert [parent_of(span) for span in spans.named("start")] == [id_of(enqueued)] * 3
 
 
+def test_work_items_of_one_invocation_have_their_own_spans_and_callbacks(spans: Exported) -> None:
+    """[WP-30]"""
+    with LocalCloud(seed=4, call_latency=timedelta(milliseconds=5)) as cloud:
+        pool = cloud.workpool("email", max_parallelism=2)
+
+        @pool.action
+        def short() -> None: ...
+
+        @pool.on_complete
+        def done(event: OnCompleteEvent) -> None: ...
+
+        cloud.function(short, takes=lambda event: timedelta(milliseconds=100))
+        cloud.function(done)
+        ids = pool.enqueue_action_batch(None, short, [{}] * 40, retry=POLICY, on_complete=done)
+        cloud.run_until_idle()
+
+    starts, attempts, callbacks = (spans.named(name) for name in ("start", "attempt", "callback"))
+    begins = [span.start_time for span in starts]
+    assert len(set(begins)) < len(begins)  # some were sent in one event
+    by_work = {attributes(span)["messaging.message.id"]: id_of(span) for span in attempts}
+    assert by_work.keys() == set(ids)
+    assert {attributes(span)["messaging.message.id"] for span in callbacks} == set(ids)
+    assert all(
+        parent_of(span) == by_work[attributes(span)["messaging.message.id"]] for span in callbacks
+    )
+    assert len({trace_of(span) for span in spans.all()}) == 1
+
+
 def test_work_item_of_a_transaction_follows_from_its_enqueue(
     cloud: LocalCloud, spans: Exported
 ) -> None:

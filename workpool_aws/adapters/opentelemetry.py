@@ -6,7 +6,7 @@ The library uses the API alone. Without an SDK in the process, no span is record
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -73,7 +73,10 @@ class OpenTelemetryTracing:
     def __init__(self, clock: Clock, *, stamps: bool) -> None:
         self._clock = clock
         self._stamps = stamps
-        self._tracer = trace.get_tracer("workpool_aws", _own_version())
+        own_version = None
+        with suppress(PackageNotFoundError):  # run from its sources
+            own_version = version("workpool-aws")
+        self._tracer = trace.get_tracer("workpool_aws", own_version)
         self._attempts: OrderedDict[str, SpanContext] = OrderedDict()
         """The latest attempts of this process by their work items, for the callbacks that it sends."""
 
@@ -238,10 +241,3 @@ def _trace_context(found: SpanContext) -> TraceContext | None:
         return None
     parent = f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
     return TraceContext.read(parent, found.trace_state.to_header())
-
-
-def _own_version() -> str | None:
-    try:
-        return version("workpool-aws")
-    except PackageNotFoundError:
-        return None
