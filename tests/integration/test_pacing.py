@@ -138,7 +138,7 @@ def test_passes_begin_floor_apart() -> None:
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 50)
     stage.run(60_000)
 
-    assert min(stage.clock.slept_ms) >= limits.PASS_FLOOR_MS
+    assert min(stage.clock.slept_ms) >= limits.PASS_EAGER_MS
 
 
 def test_waiting_loop_polls_ever_slower_up_to_second() -> None:

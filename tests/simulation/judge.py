@@ -46,7 +46,7 @@ _MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
 _PARALLELISM_DEFAULT: Final = 10
 _SNOOZES_MAX: Final = 100
 _RUN_MAX: Final = 25
-_RUN_PATIENCE_MS: Final = 3_000
+_RUN_PATIENCE_MS: Final = 4_000
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
 """A work whose callback is here does not expire."""
 _SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)

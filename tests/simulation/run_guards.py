@@ -131,4 +131,12 @@ RUN_GUARDS: Final = (
         "False",
         f"{_EVENTS}test_success_of_run_that_no_worker_reported_is_of_no_start",
     ),
+    _run(
+        "one that was enqueued just now stays unchosen",
+        "WP-20",
+        "core.loop.runs:spare_starts",
+        "len(due) - slots - (now - newest < limits.RUN_FRESH_MS)",
+        "len(due) - slots",
+        f"{_DECISION}test_runs_leave_one_of_work_items_that_were_enqueued_just_now",
+    ),
 )

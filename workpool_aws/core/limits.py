@@ -101,6 +101,12 @@ DATE_RESOLUTION_MS: Final = 1_000
 
 # The loop.
 PASS_FLOOR_MS: Final = 100
+PASS_EAGER_MS: Final = 50
+"""The floor, and the interval of polls, while runs are in flight, or the pool is brisk and has free
+slots. The ledger costs one unit then."""
+BRISK_MS: Final = 400
+"""Mean time between passes that freed or filled a slot up to which a pool counts as brisk. It polls
+eagerly for twice that time."""
 PASS_LENGTH_MS_MAX: Final = 800
 """The longest that a pass with a large ledger waits for more to commit: due work items must start
 within a second."""
@@ -264,13 +270,13 @@ SCHEDULE_LATE_MS: Final = 60_000
 RUN_STARTS_MAX: Final = 25
 RUN_SHORT_MS: Final = 500
 """Mean time of user code from which a job's work items are not put into runs."""
-RUN_MS: Final = 1_000
+RUN_MS: Final = 1_500
 """Time that a run is to take: a cancel, a pause and other jobs wait for its slot as long."""
 RUN_TIMEOUT_SHARE: Final = 10
 """A run takes at most this part of its function's timeout, so that each start has most of it."""
 RUN_OVERTIME: Final = 2
 """An invocation begins no further start once its run has taken so many times its time."""
-RUN_PATIENCE_MS: Final = 3_000
+RUN_PATIENCE_MS: Final = 4_000
 """Time after which the loop looks at the starts of a run that has begun, and takes back those that
 it has not reached."""
 RUN_NOTICE_MS: Final = 1_000
@@ -279,6 +285,8 @@ RUN_LEARNED: Final = 3
 """Ends of a job that the loop must have seen before it makes runs of it."""
 RUN_QUIET_MS: Final = 60_000
 """After a run whose starts came back, so long no run of that job is made."""
+RUN_FRESH_MS: Final = 2_000
+"""Age of the newest work item up to which runs leave one: its batch may be on its way to the table."""
 RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 LEDGER_STARTS_MAX: Final = 800
@@ -426,9 +434,14 @@ assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, (
 )
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
-assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_ACTIVE_MAX_MS <= POLL_MAX_MS <= DUE_TO_START_MS, (
-    "due work must start in time while the loop runs"
-)
+assert (
+    PASS_EAGER_MS
+    <= PASS_FLOOR_MS
+    <= POLL_MIN_MS
+    <= POLL_ACTIVE_MAX_MS
+    <= POLL_MAX_MS
+    <= DUE_TO_START_MS
+), "due work must start in time while the loop runs"
 assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, (
     "a long pass must leave time for the start itself"
 )

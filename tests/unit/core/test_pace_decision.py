@@ -258,3 +258,39 @@ def test_passes_without_answer_wait_longer_and_then_give_up() -> None:
 
     assert waits == [200, 400, 800, 1600, 3200, None]
     assert decide(pace, done()).pace.failures == 0
+
+
+BRISK = replace(FRESH, gap_ms=limits.BRISK_MS)
+
+
+def test_brisk_pool_with_free_slots_polls_eagerly_for_while() -> None:
+    """[WP-20] Its next work item may come at any time; what that costs has an end."""
+    over = replace(BRISK, active_at=EpochMs(NOW - 2 * limits.BRISK_MS - 1))
+
+    assert decide(BRISK, done()) == Pause(BRISK, limits.PASS_EAGER_MS)
+    assert decide(BRISK, moved(2), took_ms=20).wait_ms == limits.PASS_EAGER_MS - 20
+    assert decide(over, done(next_due=EpochMs(NOW + 60_000))).wait_ms == limits.POLL_MIN_MS
+    assert decide(BRISK, done(free=0)).wait_ms == limits.POLL_MIN_MS
+    assert decide(replace(BRISK, gap_ms=limits.BRISK_MS + 1), done()).wait_ms == limits.POLL_MIN_MS
+
+
+def test_pool_is_brisk_once_several_actions_followed_each_other() -> None:
+    pace, brisk = replace(FRESH, active_at=EpochMs(NOW - 100)), []
+    for _ in range(6):
+        pace = replace(pace.after(moved(1), NOW), active_at=EpochMs(NOW - 100))
+        brisk.append(pace.gap_ms <= limits.BRISK_MS)
+
+    assert brisk == [False, False, False, True, True, True]
+
+
+def test_ends_of_runs_are_awaited_eagerly() -> None:
+    """[WP-20] The slots of a saturated pool are free again soon."""
+    assert decide(FRESH, done(free=0, in_runs=True)).wait_ms == limits.PASS_EAGER_MS
+    assert decide(FRESH, moved(9, free=0, in_runs=True)).wait_ms == limits.PASS_EAGER_MS
+
+
+def test_eager_passes_end_where_ledger_costs_more_than_unit() -> None:
+    large = slots(100)
+
+    assert commit_units(len(large), 0) > 1
+    assert decide(BRISK, moved(9), entries=large).wait_ms == limits.PASS_FLOOR_MS

@@ -110,7 +110,7 @@ def test_pace_of_job_is_known_after_some_ends_and_follows_latest() -> None:
 
     assert starts_of_run(None, MINUTE, NOW) == 1
     assert starts_of_run(first, MINUTE, NOW) == 1
-    assert starts_of_run(third, MINUTE, NOW) == 9
+    assert starts_of_run(third, MINUTE, NOW) == 13
     assert starts_of_run(slower, MINUTE, NOW) == 1
 
 
@@ -119,7 +119,7 @@ def test_worker_that_says_no_times_takes_no_runs() -> None:
     assert paces_after(*(notice(key, ran_ms=None) for key in KEYS)) == {}
 
 
-@pytest.mark.parametrize(("mean_ms", "starts"), [(0.0, 25), (30.0, 25), (90.0, 10), (499.0, 1)])
+@pytest.mark.parametrize(("mean_ms", "starts"), [(0.0, 25), (30.0, 25), (90.0, 15), (499.0, 2)])
 def test_run_takes_about_second_and_no_more_starts_than_fit_event(
     mean_ms: float, starts: int
 ) -> None:
@@ -181,11 +181,25 @@ def test_pass_reads_more_than_its_slots_only_where_runs_would_take_it() -> None:
     calm = Memory(ledger=EMPTY, paces={"send": SHORT})
     crowded = replace(calm, crowded=True)
 
-    assert (rows_wanted(calm, 4, NOW), spare_starts(calm, 0, 4, NOW)) == (4, 0)
-    assert (rows_wanted(crowded, 4, NOW), spare_starts(crowded, 0, 4, NOW)) == (36, 32)
+    due = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(100)]
+
+    assert (rows_wanted(calm, 4, NOW), spare_starts(calm, 0, 4, due, NOW)) == (4, 0)
+    wanted = 4 * starts_of_run(SHORT, MINUTE, NOW)
+    assert rows_wanted(crowded, 4, NOW) == wanted
+    assert spare_starts(crowded, 0, 4, due, NOW) == wanted - 4
     assert rows_wanted(crowded, 400, NOW) == limits.RUN_ROWS_MAX
-    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX - 10, 4, NOW) == 6
-    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX, 4, NOW) == 0
+    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX - 10, 4, due, NOW) == 6
+    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX, 4, due, NOW) == 0
+
+
+def test_runs_leave_one_of_work_items_that_were_enqueued_just_now() -> None:
+    """[WP-20] The cursor stays before it, and so before those of its batch that land later."""
+    crowded = Memory(ledger=EMPTY, paces={"send": SHORT}, crowded=True)
+    old = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(10)]
+    new = [*old[1:], a_work(id=an_id(n=99), enqueued_at=NOW - limits.RUN_FRESH_MS + 1)]
+
+    assert spare_starts(crowded, 0, 4, old, NOW) == 6
+    assert spare_starts(crowded, 0, 4, new, NOW) == 5
 
 
 def test_notice_of_run_frees_each_of_its_starts() -> None:

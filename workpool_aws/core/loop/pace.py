@@ -47,10 +47,13 @@ class Pace:
     """Passes in a row that found something to do and achieved nothing."""
     failures: int = 0
     """Passes in a row that got no answer."""
+    gap_ms: int = limits.POLL_MAX_MS
+    """Time between two passes that freed or filled a slot, the latest ones weighted most."""
 
     def after(self, done: PassResult, began: EpochMs) -> Pace:
         """Returns the pace after a pass that began then, before anything is known of the next."""
         promise_until = self.promise_until if done.promise_until is None else done.promise_until
+        gap_ms = min(began - self.active_at, limits.POLL_MAX_MS)
         return Pace(
             active_at=began if done.progress else self.active_at,
             changed_at=began if done.changes else self.changed_at,
@@ -58,10 +61,18 @@ class Pace:
             poll_ms=limits.POLL_MIN_MS if done.busy else self.poll_ms,
             stalled=0 if done.progress else self.stalled + done.busy,
             failures=0,
+            gap_ms=(3 * self.gap_ms + gap_ms) // 4 if done.progress else self.gap_ms,
         )
+
+    def is_eager(self, done: PassResult, now: EpochMs) -> bool:
+        """True if work items with a free slot, or the ends of runs, are to be expected at any time."""
+        lately = now - self.active_at <= 2 * limits.BRISK_MS
+        return done.in_runs or (lately and self.gap_ms <= limits.BRISK_MS and done.free > 0)
 
     def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
         """Returns the least length of a pass whose commit costs so many units, if it made one."""
+        if units <= 1 and self.is_eager(done, began):
+            return limits.PASS_EAGER_MS
         if not done.changes:
             return limits.PASS_FLOOR_MS
         return pass_length_ms(units, done.changes, since_ms=began - self.changed_at)
@@ -73,11 +84,12 @@ class Pace:
         """
         due = None if done.free <= 0 else done.next_due
         awaited = [at - now for at in (callback_at, due) if at is not None]
-        return max(1, min(self.poll_ms, self._slowest_ms(done, now), *awaited))
+        poll_ms = limits.PASS_EAGER_MS if self.is_eager(done, now) else self.poll_ms
+        return max(1, min(poll_ms, self._slowest_ms(done, now), *awaited))
 
     def _slowest_ms(self, done: PassResult, now: EpochMs) -> int:
         if done.free <= 0:
-            return limits.POLL_MIN_MS if done.in_runs else limits.POLL_SATURATED_MS
+            return limits.POLL_SATURATED_MS
         is_active = now - self.active_at <= limits.ACTIVE_FOR_MS
         return limits.POLL_ACTIVE_MAX_MS if is_active else limits.POLL_MAX_MS
 
@@ -138,7 +150,8 @@ def decide_pause(
         return Pause(pace, None)
     wait_ms = pace.wait_ms(done, callback_at, now)
     return Pause(
-        replace(pace, poll_ms=next_poll_ms(pace.poll_ms)), max(wait_ms, least_ms - (now - began), 1)
+        pace if pace.is_eager(done, now) else replace(pace, poll_ms=next_poll_ms(pace.poll_ms)),
+        max(wait_ms, least_ms - (now - began), 1),
     )
 
 

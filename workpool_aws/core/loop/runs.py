@@ -120,13 +120,19 @@ def rows_wanted(memory: Memory, slots: int, now: EpochMs) -> int:
     return max(slots, min(slots * most, limits.RUN_ROWS_MAX))
 
 
-def spare_starts(memory: Memory, entries: int, slots: int, now: EpochMs) -> int:
-    """Returns the number of work items that may share the slots of others in this pass.
+def spare_starts(
+    memory: Memory, entries: int, slots: int, due: Sequence[WorkItem], now: EpochMs
+) -> int:
+    """Returns the number of due work items that may share the slots of others in this pass.
 
     One that was read stays unchosen wherever there are more, since the cursor stops before it [WP-3].
+    So does one of those that were enqueued just now: the others of its batch may not be visible yet,
+    and a cursor beyond it would leave them to the next deep read.
     """
     room = limits.LEDGER_STARTS_MAX - entries - slots
-    return max(0, min(rows_wanted(memory, slots, now) - slots, room))
+    newest = max((work.enqueued_at for work in due), default=0)
+    waiting = len(due) - slots - (now - newest < limits.RUN_FRESH_MS)
+    return max(0, min(rows_wanted(memory, slots, now) - slots, room, waiting))
 
 
 def may_share(work: WorkItem) -> bool:

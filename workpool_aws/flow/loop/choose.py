@@ -98,11 +98,9 @@ def choose_due(
             return 1
         return starts_of_run(known, function.timeout_ms, now)
 
-    spare = (
-        0
-        if isinstance(room, Refusal)
-        else spare_starts(memory, len(checked.entries), room.slots, now)
-    )
+    slots = 0 if isinstance(room, Refusal) else room.slots
+    found = {each.work.id: each.work for read in due if read is not None for each in read.due}
+    spare = spare_starts(memory, len(checked.entries), slots, tuple(found.values()), now)
     return choose(due, room, most_of=most_of, spare=spare)
 
 
