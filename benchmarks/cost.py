@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
+from benchmarks.once import MUTATION_MAX, ROWS, Cost, cost_of, cost_of_mutation
 from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.adapters.items.capacity import Units
@@ -269,8 +270,25 @@ def main(arguments: list[str] | None = None) -> int:
         not _crowd(crowd, options.seed, as_json=options.json, detail=options.detail)
         for crowd in CROWDS
     )
+    for row in ROWS:
+        bound = (row.write_units_max, row.read_units_max)
+        over += not _once(row.name, cost_of(row, options.seed), bound, as_json=options.json)
+    mutation = cost_of_mutation(options.seed)
+    over += not _once("busy, mutation of 2 rows", mutation, MUTATION_MAX, as_json=options.json)
     uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
     return 1 if over or uneven else 0
+
+
+def _once(name: str, cost: Cost, most: tuple[float, float], *, as_json: bool) -> bool:
+    """Print the units of one act on the pool's table; whether they are within its bounds."""
+    ok = not (_over(cost.write_units, most[0]) or _over(cost.read_units, most[1]))
+    print(
+        json.dumps({"scenario": name, "ok": ok, **asdict(cost)})
+        if as_json
+        else f"{name:<42}{cost.write_units:7.2f} write {cost.read_units:7.2f} read units of the pool's table "
+        f"(at most {most[0]} and {most[1]})"
+    )
+    return ok
 
 
 def _crowd(crowd: Crowd, seed: int, *, as_json: bool, detail: bool) -> bool:

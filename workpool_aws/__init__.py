@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.status import PoolConfig, Result, Status
     from workpool_aws.core.views.why.answer import Why, WhyReason
     from workpool_aws.errors import (
+        AlreadyEnqueued,
         NonRetryableError,
         NotFound,
         NotKicked,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from workpool_aws.task_pool.pool import TaskPool
 
 __all__ = [
+    "AlreadyEnqueued",
     "EnqueueOptions",
     "JobStats",
     "LambdaContext",
@@ -87,6 +89,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "AlreadyEnqueued": "errors",
     "EnqueueOptions": "api.options",
     "LambdaContext": "api.caller",
     "ListedWork": "core.views.listing",

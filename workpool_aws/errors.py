@@ -9,6 +9,7 @@ The caller made a mistake, and nothing was written:
   * NotFound                             no work item of this id, or schedule, is known
   * TaskPoolClosed (also a RuntimeError) the pool is done, and nothing of this call was added
 
+  * AlreadyEnqueued                      another work item holds the unique key
   * TransactionCanceled                  a condition of a transaction does not hold
   * TransactionConflict                  other writes were in the way of a transaction in every try
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NON_RETRYABLE_MARKER",
+    "AlreadyEnqueued",
     "FailedAction",
     "NonRetryableError",
     "NotFound",
@@ -168,6 +170,18 @@ class NotFound(WorkpoolError):
         return error
 
 
+class AlreadyEnqueued(WorkpoolError):
+    """Another work item holds the unique key. Nothing was stored or changed.
+
+    Attributes:
+        work_id: The work item that holds the key.
+    """
+
+    def __init__(self, work_id: str) -> None:
+        super().__init__(f"work item {shown(work_id)} holds the unique key")
+        self.work_id = work_id
+
+
 class StoreUnavailable(WorkpoolError):
     """DynamoDB did not answer, after the SDK's own retries.
 
@@ -213,7 +227,7 @@ class FailedAction:
     key: Mapping[str, Any]
     """The key of the item; for a put the item's attributes, if no other action named the key."""
     action: str
-    """"put", "update", "delete", "check", "get" or "cancel"."""
+    """"put", "update", "delete", "check", "get", "cancel" or "enqueue"."""
     condition: object
     """The condition as it was given. `None` means that an attribute that was read has changed."""
     item: Mapping[str, Any] | None

@@ -32,12 +32,21 @@ def confirmed(event: OnCompleteEvent, tx: Transaction) -> None:
 def place_order(order: str, to: str) -> str:
     """The handler of your API."""
     with pool.transaction(None) as tx:
-        work_id = send_email.with_options(on_complete=confirmed, context=order).enqueue(
-            tx, order=order, to=to
+        mail = send_email.with_options(
+            unique_key=f"mail/{order}", on_complete=confirmed, context=order
         )
+        work_id = mail.enqueue(tx, order=order, to=to)
         item = {"id": order, "to": to, "work": work_id}
         tx.put("orders", item, condition=Attr("id").not_exists())
     return work_id
+
+
+def send_again(order: str, to: str, request: str) -> str:
+    """The handler of a button, whose client may repeat a request that was not answered."""
+    again = send_email.with_options(
+        unique_key=f"mail/{order}", request_id=request, on_complete=confirmed, context=order
+    )
+    return again.enqueue(None, order=order, to=to)
 
 
 def make_table() -> Any:
@@ -56,15 +65,24 @@ def main() -> None:
         cloud.function(send_email)
         cloud.function(confirmed)
         orders = make_table()
-        place_order("o-1", "ann@example.com")
+        first = place_order("o-1", "ann@example.com")
         try:
             place_order("o-1", "ann@example.com")
         except TransactionCanceled as canceled:
             print("placed again:", canceled.failed[0].action, "refused, and no second e-mail")
+        pressed = send_again("o-1", "ann@example.com", request="r-1")
+        print("pressed before it was sent: the same e-mail,", pressed == first)
+        cloud.run_until_idle()
+
+        once = send_again("o-1", "ann@example.com", request="r-2")
+        cloud.run_until_idle()
+        twice = send_again("o-1", "ann@example.com", request="r-2")
+        print("pressed afterwards: another e-mail,", once != first)
+        print("the same request again: none,", twice == once)
         cloud.run_until_idle()
 
         item = orders.get_item(Key={"id": "o-1"})["Item"]
-        print("e-mail:", item["mail"], "- noted", int(item["mails"]), "time")
+        print("e-mail:", item["mail"], "- noted", int(item["mails"]), "times")
         print("work items:", len(pool.list(None).items))
 
 

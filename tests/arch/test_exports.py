@@ -7,6 +7,7 @@ import pytest
 import workpool_aws
 
 EXPORTED = [
+    "AlreadyEnqueued",
     "EnqueueOptions",
     "JobStats",
     "LambdaContext",
@@ -48,7 +49,7 @@ EXPORTED = [
     "WorkpoolError",
     "with_task_pool",
 ]
-LATER = ["AlreadyEnqueued"]
+LATER = ["RateLimit"]
 
 
 def test_all_is_sorted_and_complete() -> None:

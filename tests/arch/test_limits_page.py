@@ -45,6 +45,7 @@ PACING = {
     "SHARD_QUIET_MS",
     "SHARD_WINDOW_MS",
     "STARTS_A_SHARD",
+    "LOCK_KEPT_S",
     "OLD_ID_MS",
     "PROOF_S_MIN",
     "TRANSACTION_PAUSE_MS",

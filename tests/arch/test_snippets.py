@@ -22,7 +22,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
 from pydantic import BaseModel
 
-from workpool_aws import OnCompleteEvent, TaskPool
+from workpool_aws import OnCompleteEvent, TaskPool, Transaction
 from workpool_aws.cli.main import make_parser
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.current import current_cloud
@@ -138,6 +138,27 @@ def names_of_transactions(pool: Any) -> dict[str, Any]:
     return {}
 
 
+def names_of_unique_work(pool: Any) -> dict[str, Any]:
+    names_of_transactions(pool)
+    cloud = current_cloud()
+    assert cloud is not None
+
+    @pool.action
+    def ship(order: str) -> None: ...
+
+    @pool.action(name="mail")
+    def send_email(order: str) -> None: ...
+
+    cloud.function(ship)
+    cloud.function(send_email)
+    return {
+        "ship": ship,
+        "send_email": send_email,
+        "message": {"messageId": "m-1"},
+        "Transaction": Transaction,
+    }
+
+
 def names_of_celery(pool: Any) -> dict[str, Any]:
     return {"deliver": lambda to, key: None}
 
@@ -158,6 +179,7 @@ PAGES = {
     "docs/how-to/migrate-from-sqs.md": names_of_sqs,
     "docs/local-cloud.md": names_of_local_cloud,
     "docs/transactions.md": names_of_transactions,
+    "docs/unique-work.md": names_of_unique_work,
     "docs/workers.md": names_of_workers,
 }
 

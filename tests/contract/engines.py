@@ -18,9 +18,9 @@ from moto import mock_aws
 from tests.emulator import server
 from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, Transport, transport_of
-from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
+from workpool_aws.adapters.items.expressions import item_from_wire, item_to_wire
 from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local.engines.moto_speed import spared

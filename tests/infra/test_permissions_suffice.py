@@ -47,6 +47,8 @@ KINDS = {
     "#done#": "done",
     "#payload#": "payload",
     "#receipt#": "receipt",
+    "#unique#": "unique",
+    "#request#": "request",
     "#control": "control",
     "#reports": "reports",
 }
@@ -303,6 +305,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     tick(cloud)
     transact(pool, decorated, recorder)
     cloud.run_until_idle()
+    keep_unique(cloud, pool, functions, recorder)
     forget_a_wake(cloud, decorated, recorder)
     call_all_off(cloud, pool, decorated, targets[1], recorder)
     ask_the_table(cloud, decorated, recorder)
@@ -325,6 +328,48 @@ def transact(pool: Workpool, fn: str, recorder: Recorder) -> None:
     with recorder.acting("enqueuer"), pool.transaction(None) as tx:
         tx.put("orders", {"id": "mail"})
         pool.enqueue_action(tx, fn, {"text": LARGE})
+
+
+def keep_unique(
+    cloud: LocalCloud, pool: Workpool, functions: Functions, recorder: Recorder
+) -> None:
+    """Keys and requests: taken, met, replaced, taken over, redriven, canceled, and by a schedule."""
+    fn, undecorated, targets = functions
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    with recorder.acting("enqueuer"):
+        pool.enqueue_action(None, fn, {}, unique_key="k", request_id="r", run_after=hour)
+        pool.enqueue_action(None, fn, {}, unique_key="t", unique_for=9 * hour, run_after=hour)
+        with pool.transaction(None) as tx:
+            tx.put("orders", {"id": "kept"})
+            pool.enqueue_action(tx, fn, {}, unique_key="k")
+            pool.enqueue_action(tx, fn, {}, unique_key="t")
+        pool.enqueue_action(
+            None, fn, {"text": LARGE}, unique_key="k", on_conflict="replace", run_after=minute
+        )
+        off = {"unique_key": "off", "on_complete": targets[0], "run_after": hour}
+        pool.enqueue_action(None, fn, {"text": LARGE}, **off)
+        canceled = pool.enqueue_action(None, fn, {}, unique_key="c", run_after=hour)
+        failing = pool.enqueue_action(None, fn, {"fails": 1}, unique_key="f")
+        pool.enqueue_action(None, undecorated, {}, unique_key="u")
+    with recorder.acting("manager"):
+        pool.cancel(None, canceled)
+    cloud.run_until_idle(minute)
+    with recorder.acting("manager"):
+        pool.redrive(None, failing)
+        pool.cancel_all(None)
+    with recorder.acting("enqueuer"):
+        pool.enqueue_action(None, fn, {}, unique_key="off")
+        pool.enqueue_action(None, fn, {}, unique_key="x", expires_after=timedelta(seconds=1))
+    with recorder.acting("manager"):
+        pool.configure(None, paused=True)
+        pool.schedule(None, "kept", fn, {}, every=minute, unique_key="s")
+    cloud.advance(5 * minute)
+    with recorder.acting("manager"):
+        pool.configure(None, reset=True)
+    cloud.advance(2 * minute)
+    with recorder.acting("manager"):
+        pool.unschedule(None, "kept", cancel_pending=True)
+    cloud.run_until_idle(timedelta(days=2))
 
 
 def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:

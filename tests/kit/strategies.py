@@ -175,6 +175,8 @@ NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "work_id": ulids,
     "part": st.sampled_from(Part),
     "number": st.integers(0, 9_999),
+    "key": st.text("abc-_#019é", min_size=1, max_size=30),
+    "request_id": st.text("abc-_#019é/", min_size=1, max_size=30),
     "token": st.text("abc-_#019", min_size=1, max_size=30),
     "name": jobs,
 }

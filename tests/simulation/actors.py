@@ -27,6 +27,7 @@ from tests.simulation.history import (
     Redriven,
 )
 from tests.simulation.judge import Judge
+from tests.simulation.keyed import KeyCall, KeyPlan, play_call, redrive_one
 from tests.simulation.recurring import FIRST_NUMBER, SchedulePlan, play
 from tests.simulation.scenario import (
     TIMEOUT_MS,
@@ -127,6 +128,7 @@ class Actors:
         for number, submission in enumerate(self._scenario.submissions):
             self._kernel.spawn(f"caller#{number}", partial(self._submit, submission))
         self._begin_recurring(began)
+        self._begin_keyed()
         for number, cancel in enumerate(self._scenario.cancels):
             self._kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
         for number, call_off in enumerate(self._scenario.call_offs):
@@ -198,6 +200,7 @@ class Actors:
         def body(number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
             assignment = _assignments.get()[number]
+            self._judge.keys.ran(self._judge.works[assignment.work_id], number)
             return self._user_code(
                 assignment, number, snoozes(self._scenario.seed, number, assignment.start)
             )
@@ -351,6 +354,33 @@ class Actors:
             sleep_to=sleep_to,
         )
 
+    def _begin_keyed(self) -> None:
+        plan = self._scenario.keys
+        if plan is None:
+            return
+        for call in plan.calls:
+            self._kernel.spawn(f"keyed#{call.number}", partial(self._call_by_key, plan, call))
+        for number, at_ms in enumerate(plan.redrives_ms):
+            self._kernel.spawn(
+                f"keyredriver#{number}", partial(self._redrive_keyed, plan, at_ms, number)
+            )
+
+    def _keyed_pool(self, plan: KeyPlan) -> Workpool:
+        of = self._scenario.pools[plan.pool]
+        kept = timedelta(seconds=plan.status_ttl_s)
+        return self._cloud.workpool(of.name, max_parallelism=of.limit, status_ttl=kept)
+
+    def _call_by_key(self, plan: KeyPlan, call: KeyCall) -> None:
+        self._kernel.sleep(call.at_ms)
+        pool = self._keyed_pool(plan)
+        acknowledged = self._judge.enqueue_asked(pool.name)
+        fn = self.workers[Mode.RETRIED if call.retried and not call.request else Mode.CLAIMED]
+        play_call(pool, plan, call, fn, self._judge.keys, acknowledged)
+
+    def _redrive_keyed(self, plan: KeyPlan, at_ms: int, which: int) -> None:
+        self._kernel.sleep(at_ms)
+        redrive_one(self._keyed_pool(plan), list(self._judge.works.values()), which)
+
     def _submit(self, submission: Submission) -> None:
         self._kernel.sleep(submission.at_ms)
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
@@ -449,6 +479,7 @@ class Actors:
             if each.outcome is Outcome.FAILED
             and each.redrive_of is None
             and each.spec.schedule is None
+            and each.spec.unique is None
         )
         if not dead:
             return

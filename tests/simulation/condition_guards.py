@@ -12,7 +12,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "enqueue": ("WP-4", ("absent",)),
     "redrive": ("WP-6", ("absent",)),
     "mark as redriven": ("WP-6", ("state", "outcome", "redriven_as")),
-    "start": ("WP-4", ("state", "starts", "cancel_requested")),
+    "start": ("WP-4", ("state", "starts", "cancel_requested", "rev")),
     "start by worker": ("WP-29", ("state", "starts", "cancel_requested", "permit")),
     "start for worker": ("WP-29", ("state", "starts", "cancel_requested", "permit")),
     "claim": ("WP-5", ("state", "starts", "proof", "claim")),
@@ -60,6 +60,11 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "fire": ("WP-18", ("next_at", "version", "paused", "waiting")),
     "put ScheduleItem": ("WP-18", ("absent", "version", "next_at", "waiting")),
     "count a dropped occurrence": ("WP-18", ("born",)),
+    "put UniqueLock": ("WP-16", ("absent", "work_id")),
+    "put RequestMark": ("WP-17", ("absent", "work_id")),
+    "let a lock expire": ("WP-16", ("work_id",)),
+    "replace": ("WP-16", ("state", "starts", "cancel_requested", "rev")),
+    "clear postponed": ("WP-16", ("state", "due_at")),
     "put Deployment": ("WP-13", ("version",)),
 }
 

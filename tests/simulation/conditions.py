@@ -23,6 +23,7 @@ from workpool_aws.model.refs import (
     ScheduleRef,
     StatusRef,
     TickRef,
+    UniqueRef,
     WorkRef,
 )
 from workpool_aws.model.spec import Outcome
@@ -69,8 +70,8 @@ def step_of(write: Write) -> str:
             return _step_of_status(write)
         case ConfigRef():
             return "configure"
-        case ChunkRef():
-            return "expire a chunk"
+        case ChunkRef() | UniqueRef():
+            return "expire a chunk" if isinstance(write.ref, ChunkRef) else "let a lock expire"
         case ScheduleRef():
             return "count a dropped occurrence" if write.add else "fire"
         case (
@@ -115,13 +116,19 @@ def _step_of_work(write: Update) -> str:
         return "request cancel"
     if "outcome" in changes:
         return _step_of_end(changes)
-    if "epoch" in changes:
-        return "move into the epoch"
+    if not changes.keys().isdisjoint({"epoch", "postponed"}):
+        return _step_of_pending(changes)
     if "dead" in changes and changes["callback"] is CallbackState.PENDING:
         return "redeliver the callback"
     if "callback" in changes:
         return f"callback {changes['callback']}"
     return "snooze" if changes.get("snoozes") else "put back" if changes["undelivered"] else "retry"
+
+
+def _step_of_pending(changes: Mapping[str, object]) -> str:
+    if "rev" in changes:
+        return "replace"
+    return "clear postponed" if "postponed" in changes else "move into the epoch"
 
 
 def _step_of_end(changes: Mapping[str, object]) -> str:

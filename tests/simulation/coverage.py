@@ -39,7 +39,7 @@ SELDOM: Final = frozenset(
     for step, parts in {
         "redrive": ("absent",),  # two random ids would have to be the same
         "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
-        "start": ("cancel_requested",),
+        "start": ("cancel_requested", "rev"),
         "start for worker": ("state", "starts", "cancel_requested", "permit"),
         "claim": ("state", "starts", "proof", "claim"),
         "finish": ("starts", "proof", "claim"),
@@ -82,6 +82,12 @@ SELDOM: Final = frozenset(
         "put Deployment": (
             "version",
         ),  # two watchdogs, or one that repeats itself after a lost answer
+        # only some scenarios have keys
+        "put UniqueLock": ("absent", "work_id"),
+        "put RequestMark": ("absent", "work_id"),
+        "let a lock expire": ("work_id",),
+        "replace": ("state", "starts", "cancel_requested", "rev"),
+        "clear postponed": ("state", "due_at"),
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),
     }.items()

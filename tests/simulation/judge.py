@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
+from tests.simulation.keyed import KeyJudge
 from tests.simulation.recurring import ScheduleJudge
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -33,9 +34,11 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import Chunk, Inline
+from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.record import Record
 from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.spec import Outcome
+from workpool_aws.model.unique import RequestMark, UniqueLock
 from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
 
 __all__ = ["Execution", "Judge", "Violation"]
@@ -156,6 +159,7 @@ class Judge:
     ) -> None:
         self.violations: list[Violation] = []
         self.schedules = ScheduleJudge(now, self.fail)
+        self.keys = KeyJudge(now, self.fail)
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
@@ -196,6 +200,7 @@ class Judge:
     def seen(self, before: Record | None, after: Record | None) -> None:
         """A write was applied."""
         self.schedules.seen(before, after)
+        self.keys.seen(before, after)
         match after:
             case None:
                 if isinstance(before, WorkItem):
@@ -210,7 +215,7 @@ class Judge:
                 self._config(after)
             case Chunk():
                 self._chunk(after)
-            case ScheduleItem() | Tick():
+            case ScheduleItem() | Tick() | UniqueLock() | RequestMark() | Void() | Receipt():
                 pass
             case (
                 Pointer() | Notice() | MinuteReport() | Registration() | Deployment() | Heartbeat()
@@ -342,8 +347,12 @@ class Judge:
                 )
         elif answer is CancelAnswer.REQUESTED:
             self._asked[work_id] = work.starts
-        elif answer is CancelAnswer.UNKNOWN:
+        elif answer is CancelAnswer.UNKNOWN and not self._is_past(work):
             self.fail("WP-3", f"{work_id} was said to be unknown, and is {work.state}")
+
+    def _is_past(self, work: WorkItem) -> bool:
+        """Whether its retention may be over, by clocks that differ."""
+        return work.expires_at is not None and self._now() > work.expires_at * 1000 - _SKEW_MS
 
     def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
         """User code begins to run, in an invocation that has so long at most."""

@@ -17,6 +17,7 @@ from tests.simulation.run_guards import RUN_GUARDS
 from tests.simulation.schedule_guards import SCHEDULE_GUARDS
 from tests.simulation.shard_guards import SHARD_GUARDS
 from tests.simulation.transaction_guards import TRANSACTION_GUARDS
+from tests.simulation.unique_guards import UNIQUE_GUARDS
 from tests.simulation.upkeep_guards import UPKEEP_GUARDS
 
 __all__ = ["MUTANTS"]
@@ -401,6 +402,7 @@ def _all() -> Iterator[Mutant]:
         *SCHEDULE_GUARDS,
         *SHARD_GUARDS,
         *TRANSACTION_GUARDS,
+        *UNIQUE_GUARDS,
         *UPKEEP_GUARDS,
         *QUIET_GUARDS,
     ):

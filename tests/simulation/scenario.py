@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
+from tests.simulation.keyed import KeyPlan, keys_of
 from tests.simulation.recurring import SchedulePlan, schedules_of
 from workpool_aws.local.faults.faults import Fault
 
@@ -253,6 +254,8 @@ class Scenario:
     """Of the loop's function: a short one makes it hand over again and again."""
     schedules: tuple[SchedulePlan, ...] = ()
     """Recurring work, and what people do with it."""
+    keys: KeyPlan | None = None
+    """Work by unique keys, and what people do with it."""
     forgeries: tuple[Act, ...] = ()
     """When somebody sends a destination record of some work item's start, without having been sent
     that start."""
@@ -322,8 +325,9 @@ class Scenario:
             *self.redeployments,
             *self.upheavals,
         )
+        keyed = [] if self.keys is None else [self.keys.ends_ms]
         scheduled = [max(each.ends_ms, each.acts[-1].at_ms) for each in self.schedules]
-        last_ms = max([each.at_ms for each in acts] + scheduled)
+        last_ms = max([each.at_ms for each in acts] + scheduled + keyed)
         return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
 
     def __str__(self) -> str:
@@ -345,6 +349,7 @@ class Scenario:
             *self.redeployments,
             *self.upheavals,
             *self.schedules,
+            *(() if self.keys is None else (self.keys,)),
         )
         return "\n".join([*lines, *map(str, acts)])
 
@@ -455,6 +460,8 @@ def scenario_of(seed: int) -> Scenario:
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
     sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
     found = replace(found, two_versions=mixed, sharded=sharded)
+    if not mixed and not is_short(seed):
+        found = _with_keys(found)
     if seed % 16 == _LATE_WRITERS:
         return _of_late_writers(found)
     return _of_short_ones(found) if is_short(seed) else found
@@ -494,6 +501,23 @@ def _of_short_ones(scenario: Scenario) -> Scenario:
         schedules=(),
         upheavals=(),
         short=True,
+    )
+
+
+def _with_keys(scenario: Scenario) -> Scenario:
+    """Callers that meet each other on keys, with faults at their transactions."""
+    keys = keys_of(scenario.seed, len(scenario.pools))
+    if keys is None:
+        return scenario
+    chance = random.Random(f"key faults {scenario.seed}")
+    more = tuple(CallOff(at_ms, keys.pool) for at_ms in keys.call_offs_ms)
+    return replace(
+        scenario,
+        keys=keys,
+        call_offs=(*scenario.call_offs, *more),
+        aim=chance.choice((scenario.aim, "transact", "transact", "update WorkRef")),
+        rates={Fault.WRITE_LATE: 0.2, **scenario.rates},
+        looks_at_ms=(),
     )
 
 

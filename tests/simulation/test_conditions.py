@@ -40,14 +40,17 @@ from workpool_aws.core.work.cancel import decide_cancel
 from workpool_aws.core.work.end import CancelWrite
 from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.core.work.redrive import Redrive, decide_redrive
+from workpool_aws.core.work.replace import decide_replacement, pointed_write
+from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.record import Record
 from workpool_aws.model.schedule import ScheduleItem, Timing
-from workpool_aws.model.spec import Outcome
+from workpool_aws.model.spec import Outcome, UniqueSpec
+from workpool_aws.model.unique import RequestMark, UniqueLock
 from workpool_aws.model.work import CallbackState, State
-from workpool_aws.model.writes import IsAbsent, Put, Write
+from workpool_aws.model.writes import Is, IsAbsent, Put, Write
 from workpool_aws.ports import ConditionFailed
 
 DEADLINE = EpochMs(NOW + 60_000)
@@ -97,6 +100,13 @@ DROPPED = dropped_by(
 )
 assert FIRE is not None
 assert DROPPED is not None
+
+
+KEYED = a_work(starts=0, unique=UniqueSpec(key="k"))
+LOCK = UniqueLock(pool="email", key="k", work_id=KEYED.id)
+MARK = RequestMark(pool="email", request_id="r", work_id=KEYED.id)
+REPLACED = decide_replacement(KEYED, KEYED, max_wait_ms=None, random_bits=1, now=NOW)
+assert REPLACED is not None
 
 
 def canceled(decision: object) -> Write:
@@ -178,6 +188,13 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "make a schedule": (Put(SCHEDULE, IsAbsent()), None),
     "put ScheduleItem": (Put(replace(SCHEDULE, version=2), as_read(SCHEDULE)), SCHEDULE),
     "count a dropped occurrence": (DROPPED, SCHEDULE),
+    "put UniqueLock": (Put(LOCK, IsAbsent()), None),
+    "take a lock": (Put(LOCK, Is("work_id", LOCK.work_id)), LOCK),
+    "put RequestMark": (Put(MARK, IsAbsent()), None),
+    "answer a request anew": (Put(MARK, Is("work_id", MARK.work_id)), MARK),
+    "let a lock expire": (lock_expiries(KEYED, ended_at=NOW)[0], LOCK),
+    "replace": (REPLACED.write, KEYED),
+    "clear postponed": (pointed_write(PENDING), PENDING),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
 put_back = decide_put_back(
@@ -218,6 +235,9 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "callback": lambda it: replace(it, callback=CallbackState.DELIVERED),
     "outcome": lambda it: replace(it, outcome=Outcome.SUCCESS),
     "redriven_as": lambda it: replace(it, redriven_as=an_id(n=9)),
+    "work_id": lambda it: replace(it, work_id=an_id(n=9)),
+    "rev": lambda it: replace(it, rev=7),
+    "due_at": lambda it: replace(it, due_at=DEADLINE),
     "version": lambda it: replace(it, version=99),
     "next_at": lambda it: replace(it, next_at=EpochMs(1)),
     "paused": lambda it: replace(it, paused=True),

@@ -43,7 +43,7 @@ TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
     _guard(
         "transaction: what proves it is put if absent",
         "WP-9",
-        "core.work.transaction:plan_transaction",
+        "core.work.transaction:_receipt_of",
         "isinstance(tombstone.record, Receipt)",
         "False",
         "integration/test_transaction_doubts.py::test_work_item_that_is_kept_for_less_than_an_hour_needs_a_receipt",
@@ -67,7 +67,7 @@ TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
     _guard(
         "transaction: what landed at an unknown time is pointed at",
         "WP-3",
-        f"{_FLOW}follow_up",
+        f"{_FLOW}show",
         "written is None",
         "False",
         "integration/test_transaction_doubts.py::test_commit_without_any_answer_asks_the_work_item_itself",

@@ -362,7 +362,7 @@ class _Stage:
             judge.fail(breach.rule, f"as seen from outside: {breach.what}")
 
     def _judge_the_bill(self) -> None:
-        if self._scenario.schedules:
+        if self._scenario.schedules or self._scenario.keys is not None:
             return  # a loop stays up for occurrences that are near, whatever they enqueue
         use, spent = self._use(), self.cloud.capacity
         for unit, units, most in (

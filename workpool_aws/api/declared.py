@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_json", "read_declared", "to_json"]
 
-_SPANS: Final = ("every", "jitter", "spread", "expires_after")
+_SPANS: Final = ("every", "jitter", "spread", "expires_after", "unique_for")
 _MOMENTS: Final = ("start", "end")
 _BACKOFFS: Final = ("initial_backoff", "max_backoff")
 _MS: Final = "_ms"

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller
+from workpool_aws.api.conditions import read_conditions
 from workpool_aws.api.spec import encode_args, read_due, read_spec
+from workpool_aws.api.unique import spelled_debounce
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import JOBS_MARK
 from workpool_aws.errors import UsageError
@@ -110,9 +112,14 @@ def read_job(
         raise UsageError(
             "run_at", options["run_at"], "given with each enqueue, not for all of them"
         )
+    if options.get("request_id") is not None:
+        allowed = "given with each enqueue, since it names one request"
+        raise UsageError("request_id", options["request_id"], allowed)
+    plain = spelled_debounce(options)
+    read_conditions(plain)
     # The deployment is not known yet.
-    read_spec(kind, own, options, pool=pool, caller=Caller(), find=lambda name, **_: name)
-    read_due(options, now=EpochMs(0))
+    read_spec(kind, own, plain, pool=pool, caller=Caller(), find=lambda name, **_: name)
+    read_due(plain, now=EpochMs(0))
     return Job(name=own, kind=kind, options=dict(options))
 
 

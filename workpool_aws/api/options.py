@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol, TypedDict, TypeVar
+from typing import Literal, Protocol, TypedDict, TypeVar
 
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import OutcomeName
@@ -37,6 +37,32 @@ class EnqueueOptions(TypedDict, total=False):
         Time after which no start may be made, counted from the due time. A work item that is still
         pending then fails as `expired` when it comes to its turn, without a slot. Above 0, at most
         366 days. `None` means that it never expires.
+    unique_key:
+        At most one work item of the pool with this key, a str of 1 to 512 bytes, is unfinished. The
+        options that follow need it. `None` means that there is no key.
+    unique_until:
+        End of the work item's hold on the key: "finished", which is the default, or "started".
+    unique_for:
+        Time from the enqueue for which it holds the key, whatever becomes of it, above 0 and at most
+        366 days. `None` means as `unique_until` says.
+    on_conflict:
+        Answer where the key is held: "return" the holder's id, which is the default, "raise"
+        `AlreadyEnqueued`, or "replace" its arguments and due time. What has started, or runs another
+        function, is not replaced and raises.
+    max_wait:
+        Longest time from the first enqueue to the due time of a replacement. `None` means any.
+    debounce:
+        Runs the last call of the key once calls have been quiet for this time. Stands for
+        `run_after`, `unique_until="started"` and `on_conflict="replace"`.
+    debounce_max:
+        Stands for `max_wait`. At least `debounce`.
+    request_id:
+        Name of one request, a str of 1 to 512 bytes. Its repetition returns the id of the first work
+        item, for a day after its due time at least. Of a batch of several, the name of each is
+        "ID/0", "ID/1" and so on.
+    dedupe:
+        "invocation" makes the `request_id` up from the Lambda invocation, the target, and the number
+        of this enqueue among those of the target in the invocation.
     on_complete:
         Target that is notified at least once when the work item finishes: the ARN of a Lambda
         function (decorated with `on_complete` or not), an SQS queue or an SNS topic, a decorated
@@ -51,6 +77,15 @@ class EnqueueOptions(TypedDict, total=False):
     run_after: timedelta | None
     run_at: datetime | None
     expires_after: timedelta | None
+    unique_key: str | None
+    unique_until: Literal["finished", "started"] | None
+    unique_for: timedelta | None
+    on_conflict: Literal["return", "raise", "replace"] | None
+    max_wait: timedelta | None
+    debounce: timedelta | None
+    debounce_max: timedelta | None
+    request_id: str | None
+    dedupe: Literal["invocation"] | None
     on_complete: str | Decorated | None
     context: object
     on_complete_exclude: Iterable[OutcomeName] | None

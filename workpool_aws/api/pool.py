@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
 from workpool_aws.api.changes import PoolChanges
+from workpool_aws.api.conditions import counts_of, read_conditions
 from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.function import JobFunction
 from workpool_aws.api.handle import Desk
@@ -29,6 +30,7 @@ from workpool_aws.api.queries import PoolQueries
 from workpool_aws.api.schedules import PoolSchedules
 from workpool_aws.api.spec import read_due, read_spec
 from workpool_aws.api.transactions import PoolTransactions
+from workpool_aws.api.unique import spelled_debounce
 from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
@@ -40,7 +42,9 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow.pool import configure, kick
 from workpool_aws.flow.pool.targets import refuse_own_targets
 from workpool_aws.flow.work import enqueue
+from workpool_aws.flow.work.arrange import arrange
 from workpool_aws.flow.work.jobs import find_job, find_name
+from workpool_aws.flow.work.unique import enqueue_unique
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.pool_options import LogLevel
     from workpool_aws.api.spec import Due
     from workpool_aws.api.transaction import Transaction
+    from workpool_aws.core.work.unique import Wanted
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.spec import Spec
@@ -263,7 +268,9 @@ class Workpool(
         caller, job = read_caller(ctx) if tx is None else tx.caller, job_at(target)
         if job is not None:
             options = job.job.merged(options, kind)
+        options = spelled_debounce(options)
         spec = self._checked_spec(kind, caller, target, options)
+        conditions = read_conditions(options)
         ports = self._ports
         earliest = read_due(options, now=ports.clock.now())
         if not args:
@@ -273,6 +280,12 @@ class Workpool(
         )
         with ports.tracing.span(step) as span:
             works = self._works(replace(spec, trace=span.context), args, caller, earliest)
+            if conditions is not None:
+                counts = counts_of(ctx) if tx is None else tx.counts
+                wanted = conditions.wanted(works, caller=caller, counts=counts)
+                ids = self._store_wanted(tx, wanted)
+                span.name_works(ids)
+                return ids
             span.name_works([work.id for work in works])
             if tx is not None:
                 tx.enroll(works)
@@ -305,6 +318,13 @@ class Workpool(
             now=now,
             epoch=self._seen_in(ports.store).epoch,
         )
+
+    def _store_wanted(self, tx: Transaction | None, wanted: Sequence[Wanted]) -> list[WorkId]:
+        """Store work items with a key or a request, or add them to a transaction."""
+        ports = self._ports
+        if tx is None:
+            return enqueue_unique(ports, wanted)
+        return [tx.known(each) or tx.enroll_arranged(each, arrange(ports, each)) for each in wanted]
 
     def _checked_spec(
         self, kind: Kind, caller: Caller, target: object, options: Mapping[str, object]

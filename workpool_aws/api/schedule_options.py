@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from workpool_aws.api.conditions import refuse_conditions
 from workpool_aws.api.options import RetryableOptions
 from workpool_aws.api.timing import TimingOptions
 from workpool_aws.errors import UnknownOption, UsageError
@@ -19,7 +20,8 @@ _TIMES: Final = ("run_after", "run_at")
 class ScheduleOptions(TimingOptions, RetryableOptions, total=False):
     """The options of `schedule`: those of `TimingOptions` and `RetryableOptions`.
 
-    `run_after` and `run_at` must be `None`: the schedule says when.
+    `run_after` and `run_at` must be `None`: the schedule says when. So must the options of one
+    request, and those that replace: an occurrence whose `unique_key` is held is skipped.
     """
 
 
@@ -46,5 +48,6 @@ def read_schedule_options(
             raise UnknownOption(field, value, _OPTIONS)
         if field in _TIMES and value is not None:
             raise UsageError(field, value, "None, since the schedule says when")
+    refuse_conditions(options)
     timing = {name: each for name, each in options.items() if name in TimingOptions.__annotations__}
     return timing, {name: each for name, each in options.items() if name not in timing}

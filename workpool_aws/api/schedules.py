@@ -13,11 +13,13 @@ from workpool_aws.api.schedule_options import ScheduleOptions, read_schedule_opt
 from workpool_aws.api.timing import read_definition, read_schedule_name
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
+from workpool_aws.core.work.unique import Wanted
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.schedule import change
 from workpool_aws.flow.views.schedules import all_schedules, as_views
 from workpool_aws.flow.work import enqueue
 from workpool_aws.flow.work.cancel import cancel
+from workpool_aws.flow.work.unique import enqueue_unique
 from workpool_aws.model.ids import WorkId, make_id
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Kind
@@ -156,6 +158,8 @@ class PoolSchedules(PoolBase):
             now=now,
             epoch=self._seen_in(ports.store).epoch,
         )
+        if spec.unique is not None:
+            return enqueue_unique(ports, [Wanted(work=work) for work in works])[0]
         return enqueue.enqueue(ports, works).ids[0]
 
     def sync_schedules(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from workpool_aws.api.options import RetryableOptions
 from workpool_aws.api.targets import located, read_target
+from workpool_aws.api.unique import read_unique
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import (
     CALLBACK_TARGETS,
@@ -86,6 +87,7 @@ def read_spec(
         callback=callback,
         job=job,
         expires_after_ms=given.expiry_ms(),
+        unique=read_unique(options),
         origin=caller.origin,
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, Self, assert_never
+from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from workpool_aws.adapters.guests.actions import GuestAction, place_id
 from workpool_aws.adapters.guests.draft import (
@@ -18,6 +17,9 @@ from workpool_aws.adapters.guests.expressions import guard_of, update_text
 from workpool_aws.adapters.guests.reads import GuestRead, ReadItem
 from workpool_aws.adapters.guests.values import to_typed_map
 from workpool_aws.api.caller import refuse_beside
+from workpool_aws.api.conditions import InvocationCounts
+from workpool_aws.api.transaction_keys import TransactionKeys
+from workpool_aws.api.transaction_phase import PHASE_WORDS, Phase
 from workpool_aws.core import limits
 from workpool_aws.core.work.transaction import CancelOrder, Draft
 from workpool_aws.errors import (
@@ -42,28 +44,14 @@ if TYPE_CHECKING:
     from workpool_aws.adapters.guests.expressions import Guard
     from workpool_aws.api.caller import Caller
     from workpool_aws.core.work.end import CancelAnswer
+    from workpool_aws.core.work.unique import Wanted
+    from workpool_aws.flow.work.arrange import Arranged
     from workpool_aws.model.actions import GuestPlace
     from workpool_aws.model.work import WorkItem
     from workpool_aws.model.writes import Put, Update
     from workpool_aws.ports import Ports
 
 __all__ = ["Transaction"]
-
-
-class _Phase(Enum):
-    NEW = auto()
-    OPEN = auto()
-    APPLIED = auto()
-    NOT_APPLIED = auto()
-    UNRESOLVED = auto()
-
-
-_PHASE_WORDS: Final = {
-    _Phase.NEW: "one that was not entered by `with`",
-    _Phase.APPLIED: "one that was applied",
-    _Phase.NOT_APPLIED: "one that is over, and was not applied",
-    _Phase.UNRESOLVED: "one whose commit was not answered",
-}
 
 
 class Transaction:
@@ -85,6 +73,7 @@ class Transaction:
         *,
         remaining_ms: Callable[[], int] | None = None,
         receipt: bool = True,
+        counts: InvocationCounts | None = None,
     ) -> None:
         self.answers: dict[str, CancelAnswer] = {}
         """The answers of `Workpool.cancel(tx, ...)`, by work id. Empty until the commit."""
@@ -95,19 +84,23 @@ class Transaction:
         self._caller = caller
         self._remaining_ms = remaining_ms
         self._receipt = receipt
-        self._phase = _Phase.NEW
+        self._phase = Phase.NEW
         self._owner = (0, 0)
         self._guests = GuestDraft(ports.table)
         self._works: list[WorkItem] = []
+        self._keys = TransactionKeys()
+        self._counts_before = counts
+        self.counts = InvocationCounts() if counts is None else counts.copy()
+        """The enqueues of the invocation by target, for `dedupe`."""
         self._cancels: dict[tuple[str, str], CancelOrder] = {}
         self._sent: flow.Applied | flow.Unresolved | None = None
 
     def __enter__(self) -> Self:
         """Open the block. Raises UsageError for a transaction that was opened before."""
-        if self._phase is not _Phase.NEW:
+        if self._phase is not Phase.NEW:
             raise UsageError("transaction", Words("one that was opened before"), "a new one")
         refuse_beside(self)
-        self._phase = _Phase.OPEN
+        self._phase = Phase.OPEN
         self._owner = _here()
         return self
 
@@ -128,7 +121,7 @@ class Transaction:
                 be applied; `resolve` decides that.
         """
         if kind is not None:
-            self._phase = _Phase.NOT_APPLIED
+            self._phase = Phase.NOT_APPLIED
             return
         self._commit()
 
@@ -266,8 +259,8 @@ class Transaction:
             NotKicked: It is applied, and the loop may not know.
             StoreUnavailable: DynamoDB did not answer; the doubt remains.
         """
-        if self._phase in {_Phase.APPLIED, _Phase.NOT_APPLIED}:
-            return self._phase is _Phase.APPLIED
+        if self._phase in {Phase.APPLIED, Phase.NOT_APPLIED}:
+            return self._phase is Phase.APPLIED
         if not isinstance(self._sent, flow.Unresolved):
             raise UsageError("transaction", Words("one that was not sent"), "one that was sent")
         plan = self._sent.plan
@@ -284,7 +277,7 @@ class Transaction:
         if applied:
             self._apply(flow.Applied(plan, None))
         else:
-            self._phase = _Phase.NOT_APPLIED
+            self._phase = Phase.NOT_APPLIED
         return applied
 
     # What the pool does with a transaction.
@@ -305,10 +298,28 @@ class Transaction:
         self._works += works
         self.ids += [work.id for work in works]
 
+    def known(self, wanted: Wanted) -> WorkId | None:
+        """Return the answer to a key or a request that it has met before; `None` means to neither.
+
+        Raises AlreadyEnqueued if that is asked for.
+        """
+        self.check_open()
+        return self._keys.known(wanted)
+
+    def enroll_arranged(self, wanted: Wanted, arranged: Arranged) -> WorkId:
+        """Add what an enqueue on conditions comes to. Returns the id of its work item."""
+        self.check_open()
+        if (wanted.work.pool, arranged.work_id) in self._cancels:
+            got = Words("one that a work item holds which this transaction cancels")
+            raise UsageError("unique_key", got, "given in a transaction of its own")
+        self._keys.add(wanted, arranged)
+        self.enroll(arranged.works)
+        return arranged.work_id
+
     def order_cancel(self, order: CancelOrder) -> None:
         """Add a cancel that the commit makes."""
         self.check_open()
-        if order.work_id in self.ids:
+        if order.work_id in (*self.ids, *self._keys.answers):
             got = Words(f"{order.work_id}, which this transaction enqueues")
             raise UsageError("work_id", got, "that of a work item enqueued before the transaction")
         self._cancels[order.pool, order.work_id] = order
@@ -321,8 +332,8 @@ class Transaction:
 
     def check_open(self) -> None:
         """Raise UsageError unless this thread may add to it."""
-        if self._phase is not _Phase.OPEN:
-            raise UsageError("transaction", Words(_PHASE_WORDS[self._phase]), "an open one")
+        if self._phase is not Phase.OPEN:
+            raise UsageError("transaction", Words(PHASE_WORDS[self._phase]), "an open one")
         if _here() != self._owner:
             got = Words("one of another thread or process")
             raise UsageError("transaction", got, "one that this thread entered")
@@ -374,8 +385,8 @@ class Transaction:
     def _commit(self) -> None:
         self.check_open()
         draft = self._draft(())
-        if not (draft.guests or draft.works or draft.cancels):
-            self._phase = _Phase.NOT_APPLIED
+        if not (draft.guests or draft.works or draft.cancels or self._keys.writes_something):
+            self._phase = Phase.NOT_APPLIED
             return
         self._settle(self._send(draft))
 
@@ -385,12 +396,16 @@ class Transaction:
         if size > limits.TRANSACTION_BYTES_MAX:
             allowed = f"at most {limits.TRANSACTION_BYTES_MAX} bytes"
             raise UsageError("transaction", Words(f"one of {size} bytes"), allowed)
+        keys = self._keys
         return Draft(
             pool=self._pool,
             works=tuple(self._works),
             cancels=tuple(self._cancels.values()),
             guests=self._guests.guests(),
             anchor=anchor,
+            locks=tuple(keys.locks),
+            takeovers=tuple(keys.takeovers),
+            replaced=tuple(keys.replaced),
             receipt=self._receipt,
         )
 
@@ -401,14 +416,16 @@ class Transaction:
         return EpochMs(self._ports.clock.now() + longest)
 
     def _send(self, draft: Draft) -> flow.Sent:
-        self._phase = _Phase.UNRESOLVED
+        self._phase = Phase.UNRESOLVED
         try:
             sent = flow.commit(self._ports, draft, until=self._until())
         except WorkpoolError:
-            self._phase = _Phase.NOT_APPLIED
+            self._phase = Phase.NOT_APPLIED
             raise
         if not isinstance(sent, flow.Applied | flow.Unresolved):
-            self._phase = _Phase.NOT_APPLIED
+            self._phase = Phase.NOT_APPLIED
+        elif self._counts_before is not None:
+            self._counts_before.follow(self.counts)
         return sent
 
     def _settle(self, sent: flow.Sent) -> None:
@@ -443,7 +460,7 @@ class Transaction:
         self._follow_up()
 
     def _note_applied(self, applied: flow.Applied) -> None:
-        self._phase, self._sent = _Phase.APPLIED, applied
+        self._phase, self._sent = Phase.APPLIED, applied
         self.answers = {each.order.work_id: each.answer for each in applied.plan.cancels}
 
     def _follow_up(self) -> None:
@@ -462,6 +479,8 @@ class Transaction:
         found = {place - plan.guests_from: item for place, item in met.guests.items()}
         refused = met.failed[plan.guests_from : plan.guests_to]
         failed, stale = self._guests.failed(found, refused)
+        if not failed and any(met.failed[plan.guests_to : plan.locks_to]):
+            raise TransactionCanceled(self._keys.changed(sent, self.table), stale=True)
         if not failed:
             raise TransactionConflict("a work item of the transaction could not be stored")
         raise TransactionCanceled(failed, stale=stale)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from inspect import isasyncgen, iscoroutine, isgenerator
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
+from workpool_aws.adapters.items.requests import Requests, plain_action
 from workpool_aws.api.anchored import AnchoredTransaction
 from workpool_aws.api.caller import checked_id, read_caller, read_writer, refuse_beside
+from workpool_aws.api.conditions import counts_of
 from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.options import RetryableOptions, spelled_out
 from workpool_aws.api.pool_base import PoolBase
-from workpool_aws.api.prepared import Prepared, prepared
+from workpool_aws.api.prepared import Prepared
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.api.work import timer_of
 from workpool_aws.core import limits
@@ -83,7 +85,12 @@ class PoolTransactions(PoolBase):
         caller = read_writer(ctx)
         remaining_ms = timer_of(ctx) if hasattr(ctx, _TIMER) else None
         return Transaction(
-            self._ports, self.name, caller, remaining_ms=remaining_ms, receipt=receipt
+            self._ports,
+            self.name,
+            caller,
+            remaining_ms=remaining_ms,
+            receipt=receipt,
+            counts=counts_of(ctx),
         )
 
     def run_transaction(
@@ -172,9 +179,14 @@ class PoolTransactions(PoolBase):
         """
         found = job_at(target)
         kind = Kind.ACTION if found is None else found.job.kind
-        with AnchoredTransaction(self._ports, self.name, read_writer(ctx)) as tx:
-            self._submit(kind, tx, target, encode_one(args, target), options)
-        return prepared(tx.plan_only(), self.table)
+        caller, counts = read_writer(ctx), counts_of(ctx)
+        with AnchoredTransaction(self._ports, self.name, caller, counts=counts) as tx:
+            ids = self._submit(kind, tx, target, encode_one(args, target), options)
+        plan, requests = tx.plan_only(), Requests(self.table)
+        items: list[Any] = [requests.action(each) for each in plan.actions]
+        return Prepared(
+            ids=tuple(ids), items=tuple(items), plain=tuple(map(plain_action, items)), plan=plan
+        )
 
     def kick(self, ctx: LambdaContext | None, transaction: Transaction | Prepared) -> None:
         """Have the loop see the work items of an applied transaction.

@@ -59,6 +59,7 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         ("cancel requested", "yes" if shown.cancel_requested else "no"),
         ("callback", shown.callback or "-"),
         ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
+        ("unique key", cell(work.unique_key)),
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),

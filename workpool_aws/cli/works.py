@@ -17,7 +17,7 @@ from workpool_aws.cli.work_texts import (
     work_fields,
     work_row,
 )
-from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError
 from workpool_aws.insights.answers import WorkFilter
 from workpool_aws.insights.insights import Insights
 from workpool_aws.insights.moments import moment_of
@@ -119,7 +119,7 @@ def run_redrive(options: argparse.Namespace) -> int:
     for work_id in options.ids:
         try:
             answers[work_id] = target.pool.redrive(None, work_id)
-        except (NotFound, UsageError) as error:
+        except (AlreadyEnqueued, NotFound, UsageError) as error:
             answers[work_id] = None
             unfit = True
             note(f"workpool redrive: {error}")

@@ -240,6 +240,14 @@ PROOF_S: Final = 2 * 24 * 3600
 """Time for which the proof of a transaction is kept."""
 PROOF_S_MIN: Final = 3600
 """A work item that is kept for less does not prove its transaction."""
+UNIQUE_KEY_BYTES_MAX: Final = 512
+REQUEST_ID_BYTES_MAX: Final = 512
+UNIQUE_TRIES: Final = 8
+"""Decisions about one unique key, of which each may find that another caller was faster."""
+LOCK_KEPT_S: Final = 2 * 24 * 3600
+"""Time for which the lock of a unique key, or the mark of a request id, is kept beyond its use."""
+REQUEST_KEPT_S_MIN: Final = 24 * 3600
+"""Least time, from the due time on, for which a request id is known."""
 GUEST_DEPTH_MAX: Final = 32
 """Levels of nested maps and lists in an item of DynamoDB."""
 

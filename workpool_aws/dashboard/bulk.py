@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.core import limits
-from workpool_aws.errors import NotFound, UsageError, WorkpoolError
+from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError, WorkpoolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ def _redriven(pool: Workpool, work_id: str) -> bool:
     """Redrives a dead letter. False for one that is none any more."""
     try:
         pool.redrive(None, work_id)
-    except (NotFound, UsageError):
+    except (AlreadyEnqueued, NotFound, UsageError):
         return False
     return True
 

@@ -48,6 +48,8 @@ class Assignment:
     """The outcomes that want a callback, so that the finishing write can owe one."""
     awaited: bool = False
     """As `Spec.awaited`: the process that ends the work item has the loop look at its schedule."""
+    unique: bool = False
+    """True if its work item has a unique key, whose lock expires after its end."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

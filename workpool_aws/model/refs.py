@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.payload import Chunk, Part
     from workpool_aws.model.receipt import Receipt, Void
     from workpool_aws.model.schedule import ScheduleItem, Tick
+    from workpool_aws.model.unique import RequestMark, UniqueLock
     from workpool_aws.model.work import Pointer, WorkItem
 
 __all__ = [
@@ -38,11 +39,13 @@ __all__ = [
     "PointerRef",
     "ReceiptRef",
     "RegistrationRef",
+    "RequestRef",
     "Row",
     "RowPage",
     "ScheduleRef",
     "StatusRef",
     "TickRef",
+    "UniqueRef",
     "Unreadable",
     "VoidRef",
     "WorkRef",
@@ -79,6 +82,22 @@ class ReceiptRef(Ref["Receipt"]):
 
     pool: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueRef(Ref["UniqueLock"]):
+    """The lock of a unique key, by pool and key."""
+
+    pool: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRef(Ref["RequestMark"]):
+    """The mark of a request, by pool and the request's id."""
+
+    pool: str
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

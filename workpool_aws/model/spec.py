@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.model.names import label_of
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.model.trace import TraceContext
 
-__all__ = ["CallbackSpec", "Kind", "Outcome", "OutcomeName", "Spec"]
+__all__ = ["CallbackSpec", "Kind", "Outcome", "OutcomeName", "Spec", "UniqueSpec"]
 
 OutcomeName = Literal["success", "failed", "canceled"]
 """The values of `Outcome`, as type checkers see them in public values."""
@@ -50,6 +51,38 @@ class CallbackSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueSpec:
+    """The unique key of a work item, and how long the work item holds it [WP-16]."""
+
+    key: str
+    until_started: bool = False
+    """True if the work item holds the key until its first start, and not until it is finished."""
+    for_ms: int | None = None
+    """Time from its enqueue for which it holds the key, whatever becomes of it. `None` means until
+    it is started or finished."""
+
+    @property
+    def name(self) -> str | None:
+        """The key; `None` means that there is none."""
+        return self.key or None
+
+    @property
+    def until(self) -> Literal["finished", "started"] | None:
+        """End of its hold on the key; `None` means that there is no key, or that a time says so."""
+        if self.for_ms is not None or not self.key:
+            return None
+        return "started" if self.until_started else "finished"
+
+    @property
+    def span(self) -> timedelta | None:
+        """Time for which it holds the key; `None` means as `until` says."""
+        return None if self.for_ms is None else timedelta(milliseconds=self.for_ms)
+
+
+_NO_KEY: Final = UniqueSpec(key="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """Everything that a caller asks for of a work item, except its time.
 
@@ -78,6 +111,8 @@ class Spec:
     """Name of the schedule of which it is an occurrence; `None` means none."""
     awaited: bool = False
     """True if a later occurrence of its schedule may wait for its end."""
+    unique: UniqueSpec | None = None
+    """`None` means that it has no unique key."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
     trace: TraceContext | None = None
@@ -87,6 +122,11 @@ class Spec:
     def label(self) -> str:
         """The job's name, or else the function's, by which logs and statistics speak of it."""
         return label_of(self.job, self.target)
+
+    @property
+    def unique_terms(self) -> UniqueSpec:
+        """The terms of its unique key, without a name where it has none."""
+        return self.unique or _NO_KEY
 
     @property
     def callback_target(self) -> str | None:

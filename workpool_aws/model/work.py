@@ -115,7 +115,7 @@ class WorkItem(Record):
     permit: str | None = None
     """Secret by which a worker may make the next start [WP-28], in the event of that start alone.
     Each entry into `pending` draws another. `None` means that only the loop may make it: version
-    0.1 wrote the work item, or it runs."""
+    0.1 wrote the work item, it was replaced, or it runs."""
     claim: str | None = None
     """Token of the worker invocation that owns the current start; `None` means not claimed."""
     deadline: EpochMs | None = None
@@ -146,6 +146,11 @@ class WorkItem(Record):
     """The failed work item that this one redrives; `None` means that it was enqueued."""
     redriven_as: WorkId | None = None
     """The work item that redrives this failed one; `None` means none."""
+    rev: int = 0
+    """Number of replacements, by which its arguments and its due time have changed [WP-16]."""
+    postponed: bool = False
+    """True if a replacement has moved its due time beyond its places in time. The pass that meets
+    it at one of these puts a pointer at the due time."""
     epoch: int = 0
     """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
     (`core/work/bulk_cancel.py`)."""

@@ -67,24 +67,33 @@ _QUERY: Final = "Query"
 _PUT: Final = "PutItem"
 _UPDATE: Final = "UpdateItem"
 _DELETE: Final = "DeleteItem"
+_CHECK: Final = "ConditionCheckItem"
 
 _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
         _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
+        # Of works: whether the one that holds a unique key is over.
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.UNIQUE, PartitionKind.REQUEST)),
         # Not the registry, which one pool could take another out of: all pools share its partition,
-        # and IAM sees no more of a key.
+        # and IAM sees no more of a key. Done records: of works that a `cancel_all` has called off,
+        # and whose key another takes.
         _Access(
             (_PUT,),
             (
                 PartitionKind.WORK,
+                PartitionKind.DONE,
                 PartitionKind.PAYLOAD,
                 PartitionKind.CONTROL,
                 PartitionKind.RECEIPT,
+                PartitionKind.UNIQUE,
+                PartitionKind.REQUEST,
             ),
         ),
         # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not
-        # heard of.
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.CONTROL)),
+        # heard of; to end one that is called off, with its payload's time to live.
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        # In a transaction: that a unique key is held still.
+        _Access((_CHECK,), (PartitionKind.WORK, PartitionKind.UNIQUE)),
     ),
     Actor.READER: (
         _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
@@ -115,6 +124,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.WORK,
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
+                PartitionKind.UNIQUE,
                 PartitionKind.REGISTRY,
                 PartitionKind.DEPLOYMENT,
             ),
@@ -131,6 +141,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.CONTROL,
                 PartitionKind.RECEIPT,
                 PartitionKind.SCHEDULES,
+                PartitionKind.UNIQUE,
             ),
         ),
         _Access(
@@ -140,6 +151,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.PAYLOAD,
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
+                PartitionKind.UNIQUE,
             ),
         ),
         _Access((_DELETE,), (PartitionKind.SCHEDULES,)),
@@ -150,7 +162,15 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
         _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
         _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access(
+            (_UPDATE,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.UNIQUE,
+            ),
+        ),
     ),
     Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (PartitionKind.WORK,)),),
     Actor.LOOP: (
@@ -160,6 +180,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.WORK,
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
+                PartitionKind.UNIQUE,
                 PartitionKind.DEPLOYMENT,
             ),
         ),
@@ -167,7 +188,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.DONE)),
         _Access(
             (_PUT,),
-            (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.CONTROL, PartitionKind.REPORTS),
+            (
+                PartitionKind.WORK,
+                PartitionKind.DONE,
+                PartitionKind.CONTROL,
+                PartitionKind.REPORTS,
+                PartitionKind.UNIQUE,
+            ),
         ),
         _Access(
             (_UPDATE,),
@@ -176,6 +203,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.PAYLOAD,
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
+                PartitionKind.UNIQUE,
             ),
         ),
         _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
@@ -184,7 +212,15 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
         _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
         _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access(
+            (_UPDATE,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.UNIQUE,
+            ),
+        ),
     ),
     Actor.WATCHDOG: (
         _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),

@@ -24,9 +24,9 @@ from workpool_aws.adapters.aws.lean import (
     LeanLambda,
     transport_of,
 )
-from workpool_aws.adapters.dynamodb.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.expressions import item_to_wire
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id

@@ -18,10 +18,10 @@ from moto import mock_aws
 
 from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws.adapters.dynamodb.answers import server_time
-from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import LoopState, LoopStatus

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError, ParamValidationError
 
 from workpool_aws.adapters.aws.sdk_errors import advice_for, described
-from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.codec import decode
+from workpool_aws.adapters.items.expressions import item_from_wire
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.actions import GuestItem
 from workpool_aws.model.ids import EpochMs

@@ -13,10 +13,10 @@ from botocore.exceptions import ParamValidationError
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
 from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated, was_repeated
-from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.items import capacity
-from workpool_aws.adapters.items.attributes import DEAD_INDEX, PARTITION_KEY, SORT_KEY
-from workpool_aws.adapters.items.codec import change_of, decode, encode, key_in
+from workpool_aws.adapters.items.attributes import DEAD_INDEX
+from workpool_aws.adapters.items.codec import decode, key_in
+from workpool_aws.adapters.items.expressions import Expressions, item_from_wire
 from workpool_aws.adapters.items.keys import (
     Key,
     is_empty,
@@ -25,16 +25,14 @@ from workpool_aws.adapters.items.keys import (
     partition_of,
     sort_attribute,
 )
-from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of
+from workpool_aws.adapters.items.records import found_for, key_of, ref_of
+from workpool_aws.adapters.items.requests import Requests, wire_key
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model.actions import (
     Action,
-    Check,
-    Delete,
     Guest,
     GuestItem,
     GuestPlace,
-    GuestVerb,
 )
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
@@ -47,12 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
         AttributeValueTypeDef,
-        ConditionCheckTypeDef,
-        DeleteTypeDef,
-        PutTypeDef,
         QueryInputTypeDef,
-        TransactWriteItemTypeDef,
-        UpdateTypeDef,
     )
 
     from workpool_aws.ports import Clock, Entropy
@@ -85,12 +78,13 @@ class DynamoStore:
         """
         self._client = client
         self._table = table
+        self._requests = Requests(table)
         self._clock = clock
         self._entropy = entropy
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """Return the record, or `None`. Raises ValueError for a name that no key can carry."""
-        key = _wire_key(key_of(ref))
+        key = wire_key(key_of(ref))
         answer = self._send(
             lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True)
         )
@@ -145,11 +139,11 @@ class DynamoStore:
         """Do one conditional write. Raises ConditionFailed (nothing was written)."""
         match write:
             case Put():
-                put = self._put(write)
+                put = self._requests.put(write)
                 placed = self._send(lambda: self._client().put_item(**put))
                 return Written(server_time(placed), write.record)
             case Update():
-                update = self._update(write)
+                update = self._requests.update(write)
                 changed = self._send(
                     lambda: self._client().update_item(**update, ReturnValues="ALL_NEW")
                 )
@@ -170,7 +164,7 @@ class DynamoStore:
             if not isinstance(write, Guest)
         ]
         capacity.check_transaction(own, guests=len(writes) - len(own))
-        items = [self._action(write) for write in writes]
+        items = [self._requests.action(write) for write in writes]
         guests = {at: each.table for at, each in enumerate(writes) if isinstance(each, Guest)}
         # The same token in every try: a try that went through unseen is then recognised, not
         # applied again.
@@ -203,12 +197,12 @@ class DynamoStore:
 
     def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
-        key = _wire_key(key_of(ref))
+        key = wire_key(key_of(ref))
         self._send(lambda: self._client().delete_item(TableName=self._table, Key=key))
 
     def _get_batch(self, keys: Sequence[Key]) -> list[dict[str, object]]:
         items: list[dict[str, object]] = []
-        missing = [_wire_key(key) for key in keys]
+        missing = [wire_key(key) for key in keys]
         stalled = 0
         while missing:
             left = self._get_some(missing, items)
@@ -233,67 +227,6 @@ class DynamoStore:
         into.extend(item_from_wire(item) for item in answer["Responses"].get(self._table, []))
         left = answer.get("UnprocessedKeys", {}).get(self._table)
         return list(left["Keys"]) if left else []
-
-    def _action(self, write: Action) -> TransactWriteItemTypeDef:
-        match write:
-            case Put():
-                return {"Put": self._put(write)}
-            case Update():
-                return {"Update": self._update(write)}
-            case Check():
-                return {"ConditionCheck": self._check(write)}
-            case Delete():
-                return {"Delete": self._delete(write)}
-            case Guest():
-                return _guest_action(write)
-            case _:
-                assert_never(write)
-
-    def _check(self, write: Check) -> ConditionCheckTypeDef:
-        expressions = Expressions()
-        request: ConditionCheckTypeDef = {
-            "TableName": self._table,
-            "Key": _wire_key(key_of(write.ref)),
-            "ConditionExpression": expressions.condition(write.condition, record_type(write.ref)),
-            "ExpressionAttributeNames": expressions.names,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        if expressions.values:
-            request["ExpressionAttributeValues"] = expressions.values
-        return request
-
-    def _delete(self, write: Delete) -> DeleteTypeDef:
-        if write.condition is None:
-            return {"TableName": self._table, "Key": _wire_key(key_of(write.ref))}
-        return {**self._check(Check(ref=write.ref, condition=write.condition))}
-
-    def _put(self, write: Put) -> PutTypeDef:
-        request: PutTypeDef = {"TableName": self._table, "Item": item_to_wire(encode(write.record))}
-        if write.condition is not None:
-            expressions = Expressions()
-            request["ConditionExpression"] = expressions.condition(
-                write.condition, type(write.record)
-            )
-            request["ExpressionAttributeNames"] = expressions.names
-            # DynamoDB refuses an empty map of values.
-            if expressions.values:
-                request["ExpressionAttributeValues"] = expressions.values
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return request
-
-    def _update(self, write: Update) -> UpdateTypeDef:
-        expressions = Expressions()
-        request: UpdateTypeDef = {
-            "TableName": self._table,
-            "Key": _wire_key(key_of(write.ref)),
-            "UpdateExpression": expressions.change(change_of(write)),
-            "ConditionExpression": expressions.existing(write.condition, record_type(write.ref)),
-            "ExpressionAttributeNames": expressions.names,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        if expressions.values:
-            request["ExpressionAttributeValues"] = expressions.values
-        return request
 
     def _send(
         self, call: Callable[[], A], *, guests: Mapping[int, str] | None = None, once: bool = False
@@ -331,29 +264,8 @@ class DynamoStore:
             )
 
 
-def _guest_action(guest: Guest) -> TransactWriteItemTypeDef:
-    request: Any = {"TableName": guest.table, **guest.request}
-    if "ConditionExpression" in guest.request:
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    match guest.verb:
-        case GuestVerb.PUT:
-            return {"Put": request}
-        case GuestVerb.UPDATE:
-            return {"Update": request}
-        case GuestVerb.DELETE:
-            return {"Delete": request}
-        case GuestVerb.CHECK:
-            return {"ConditionCheck": request}
-        case _:
-            assert_never(guest.verb)
-
-
 def _guest_item(item: Mapping[str, Any] | None) -> GuestItem | None:
     return GuestItem(item) if item else None
-
-
-def _wire_key(key: Key) -> dict[str, AttributeValueTypeDef]:
-    return {PARTITION_KEY: {"S": key.pk}, SORT_KEY: {"S": key.sk}}
 
 
 def _decoded(item: Mapping[str, object]) -> Record | Unreadable:

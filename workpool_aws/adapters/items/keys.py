@@ -65,6 +65,8 @@ class PartitionKind(StrEnum):
     CONTROL = "control"
     REPORTS = "reports"
     RECEIPT = "receipt"
+    UNIQUE = "unique"
+    REQUEST = "request"
     SCHEDULES = "schedules"
     REGISTRY = "registry"
     DEPLOYMENT = "deployment"
@@ -76,6 +78,12 @@ _OF_POOLS: Final = (
     PartitionKind.SCHEDULES.value,
 )
 """Kinds of which each pool has one partition."""
+_NAMED: Final = (
+    PartitionKind.RECEIPT.value,
+    PartitionKind.UNIQUE.value,
+    PartitionKind.REQUEST.value,
+)
+"""Kinds of which each name has one partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +264,12 @@ def leading_key(partition_kind: PartitionKind, pool: str) -> str:
     name = pool if pool == "*" else _checked(pool)
     match partition_kind:
         case (
-            PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD | PartitionKind.RECEIPT
+            PartitionKind.WORK
+            | PartitionKind.DONE
+            | PartitionKind.PAYLOAD
+            | PartitionKind.RECEIPT
+            | PartitionKind.UNIQUE
+            | PartitionKind.REQUEST
         ):
             return f"{name}#{partition_kind.value}#*"
         case PartitionKind.CONTROL | PartitionKind.REPORTS | PartitionKind.SCHEDULES:
@@ -314,11 +327,8 @@ def place_of(partition: str) -> Place:
             return Place(PartitionKind(partition_kind), pool, int(shard))
         if partition_kind == PartitionKind.PAYLOAD.value and is_ulid(shard):
             return Place(PartitionKind.PAYLOAD, pool, work_id=WorkId(shard))
-        if (
-            partition_kind == PartitionKind.RECEIPT.value
-            and 1 <= len(shard.encode()) <= _NAME_BYTES_MAX
-        ):
-            return Place(PartitionKind.RECEIPT, pool, name=shard)
+        if partition_kind in _NAMED and 1 <= len(shard.encode()) <= _NAME_BYTES_MAX:
+            return Place(PartitionKind(partition_kind), pool, name=shard)
     raise ValueError("no partition of this package")
 
 

@@ -46,15 +46,18 @@ from workpool_aws.model.refs import (
     PointerRef,
     ReceiptRef,
     RegistrationRef,
+    RequestRef,
     ScheduleRef,
     StatusRef,
     TickRef,
+    UniqueRef,
     Unreadable,
     VoidRef,
     WorkRef,
 )
 from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.spec import Outcome
+from workpool_aws.model.unique import RequestMark, UniqueLock
 from workpool_aws.model.work import CallbackState, Pointer, WorkItem
 
 if TYPE_CHECKING:
@@ -180,6 +183,27 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         fields={
             "applied": Field("ap", forms.FLAG, absent=False),
             "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS),
+        },
+    ),
+    RecordKind(
+        record=UniqueLock,
+        ref=UniqueRef,
+        key=keys.ByName(PartitionKind.UNIQUE, "u"),
+        fields={
+            "work_id": Field("w", forms.ULID),
+            "until": Field("un", forms.WORK_MOMENT, absent=None),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
+        },
+    ),
+    RecordKind(
+        record=RequestMark,
+        ref=RequestRef,
+        key=keys.ByName(PartitionKind.REQUEST, "r"),
+        fields={
+            "work_id": Field("w", forms.ULID),
+            "digest": Field("dg", forms.TEXT, absent=None),
+            "until": Field("un", forms.WORK_MOMENT, absent=None),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
         },
     ),
     RecordKind(

@@ -14,7 +14,7 @@ from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.forms import FieldCodec, matched
 from workpool_aws.model.payload import Part, payload_of, stored_fields
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec
+from workpool_aws.model.spec import CallbackSpec, Kind, Outcome, Spec, UniqueSpec
 from workpool_aws.model.trace import TRACE_PARENT, TRACE_STATE, TraceContext
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "schedule": Field("sc", forms.TEXT, absent=None),
     "awaited": Field("aw", forms.FLAG, absent=False),
     "expires_after_ms": Field("xa", forms.EXPIRY, absent=None),
+    "unique_key": Field("uk", forms.TEXT, absent=None),
+    "unique_until_started": Field("us", forms.FLAG, absent=False),
+    "unique_for_ms": Field("uf", forms.EXPIRY, absent=None),
     "origin": Field("ln", forms.TEXT, absent=None),
     "trace_parent": Field("tp", TRACE_PARENT_TEXT, absent=None),
     "trace_state": Field("ts", TRACE_STATE_TEXT, absent=None),
@@ -121,16 +124,21 @@ OF_PAYLOADS: Final = frozenset(name for part in Part for name in stored_fields(p
 """Fields of payloads, which a record holds as one value each."""
 _OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes", "callback_job"})
 _OF_TRACE: Final = frozenset({"trace_parent", "trace_state", "trace_linked"})
+_OF_UNIQUE: Final = frozenset({"unique_key", "unique_until_started", "unique_for_ms"})
 _SPEC_PLAIN: Final = tuple(
-    name for name in SPEC_FIELDS if name not in OF_PAYLOADS | _OF_CALLBACK | _OF_TRACE
+    name for name in SPEC_FIELDS if name not in OF_PAYLOADS | _OF_CALLBACK | _OF_TRACE | _OF_UNIQUE
 )
 """Fields that are attributes of the spec itself."""
 
 
 def flatten_spec(spec: Spec) -> Mapping[str, object]:
     """Returns the values of a spec's fields."""
+    unique = spec.unique
     return {
         **{name: getattr(spec, name) for name in _SPEC_PLAIN},
+        "unique_key": None if unique is None else unique.key,
+        "unique_until_started": unique is not None and unique.until_started,
+        "unique_for_ms": None if unique is None else unique.for_ms,
         **stored_fields(Part.ARGS, spec.args),
         "callback_target": spec.callback_target,
         **stored_fields(Part.CONTEXT, spec.context),
@@ -145,7 +153,8 @@ def flatten_spec(spec: Spec) -> Mapping[str, object]:
 def spec_of(values: Mapping[str, Any]) -> Spec:
     """Returns the spec of these values.
 
-    A context or outcomes without a target ask for nothing, and are left out.
+    A context or outcomes without a target ask for nothing, and are left out. So are the terms of a
+    unique key that is not there.
 
     Raises ValueError: with no arguments it could not run, with some both in its item and in chunks
     it would be open which hold.
@@ -162,8 +171,15 @@ def spec_of(values: Mapping[str, Any]) -> Spec:
             outcomes=values["callback_outcomes"],
             job=values["callback_job"],
         )
+    unique = None
+    if values["unique_key"] is not None:
+        unique = UniqueSpec(
+            key=values["unique_key"],
+            until_started=values["unique_until_started"],
+            for_ms=values["unique_for_ms"],
+        )
     trace = TraceContext.read(
         values["trace_parent"], values["trace_state"], linked=values["trace_linked"]
     )
     plain = {name: values[name] for name in _SPEC_PLAIN}
-    return Spec(args=args, callback=callback, trace=trace, **plain)
+    return Spec(args=args, callback=callback, unique=unique, trace=trace, **plain)

@@ -132,6 +132,8 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
     "redrive_of": Field("ro", forms.ULID, absent=None),
     "redriven_as": Field("ra", forms.ULID, absent=None),
+    "rev": Field("rv", forms.COUNT, absent=0),
+    "postponed": Field("po", forms.FLAG, absent=False),
     "epoch": Field("ep", forms.COUNT, absent=0),
 }
 

@@ -82,13 +82,16 @@ class WorkRead:
     """Due work items whose time to start is over."""
     ticks: tuple[Tick, ...] = ()
     """Due ticks of schedules."""
+    postponed: tuple[WorkItem, ...] = ()
+    """Work items whose due time a replacement has moved beyond the row that was read."""
     cut: bool = False
     """True if `next_due` only marks the end of the read: later rows may all be over."""
 
     @property
     def is_something(self) -> bool:
-        """True if a pass would start or end a work item of this read now."""
-        return bool(self.due or self.bulk_canceled or self.expired or self.ticks)
+        """True if a pass would start, end or point at a work item of this read now."""
+        ended = self.bulk_canceled or self.expired
+        return bool(self.due or ended or self.ticks or self.postponed)
 
     def blocked_at(self, left: Sequence[Found]) -> str | None:
         """Returns the first key of this read that the cursor may not pass; `None` means none.
@@ -147,6 +150,11 @@ class Choice:
     def ticks(self) -> list[Tick]:
         """Due ticks of schedules."""
         return [tick for read in self.reads if read is not None for tick in read.ticks]
+
+    @property
+    def postponed(self) -> list[WorkItem]:
+        """Work items to put a pointer at, before the cursor passes the rows that led to them."""
+        return [work for read in self.reads if read is not None for work in read.postponed]
 
     @property
     def next_due(self) -> EpochMs | None:

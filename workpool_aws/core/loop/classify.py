@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.ids import EpochMs
 
-__all__ = ["Look", "Taken", "classify"]
+__all__ = ["Look", "Taken", "classify", "is_to_point"]
 
 
 class Look(Enum):
@@ -62,6 +62,15 @@ def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Loo
     if is_bulk_canceled(work, taken.config):
         return Look.CALLED_OFF
     return Look.EXPIRED if has_expired(work, now) else Look.DUE
+
+
+def is_to_point(row_key: str, work: WorkItem, now: EpochMs) -> bool:
+    """True if a pass that meets this row must put a pointer at the work item's due time [WP-16].
+
+    A replacement has moved it there, and only this row, or an earlier one, leads to it.
+    """
+    due_later = work.state is State.PENDING and work.due_at > now
+    return work.postponed and due_later and time_of(row_key) <= now
 
 
 def _has_moved(row_key: str, work: WorkItem) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import Found, WorkRead
-from workpool_aws.core.loop.classify import Look, Taken, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import PointerRef, Row, Unreadable
 from workpool_aws.model.schedule import Tick
@@ -38,6 +38,7 @@ def gather(
     seen = _Seen()
     for row, found in rows:
         seen.note_pointer(row, found)
+        seen.note_postponed(row, found, now)
         if isinstance(found, Tick):
             if not seen.takes_tick(found, now):
                 return seen.as_read(time_of(row.sort))
@@ -50,7 +51,9 @@ def gather(
             if time_of(row.sort) > now and seen.ahead == lookahead:
                 return seen.as_read(time_of(row.sort), cut=True)
         elif look is Look.LATER:
-            return seen.as_read(EpochMs(max(time_of(row.sort), found.due_at)))
+            # Of one that is postponed this row comes first, at which its pointer is put.
+            due_at = time_of(row.sort) if found.postponed else found.due_at
+            return seen.as_read(EpochMs(max(time_of(row.sort), due_at)))
         elif not seen.takes_work(row, found, look, free=free):
             break
     return seen.as_read(None)
@@ -65,6 +68,7 @@ class _Seen:
     expired: dict[WorkId, Found] = field(default_factory=dict)
     stale: list[PointerRef] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
+    postponed: dict[WorkId, WorkItem] = field(default_factory=dict)
     ahead: int = 0
     """Rows of later time that are over."""
 
@@ -73,6 +77,13 @@ class _Seen:
         over = found is None or (isinstance(found, WorkItem) and found.state is State.FINISHED)
         if isinstance(row.record, Pointer) and over:
             self.stale.append(PointerRef(row.record.pool, row.sort))
+
+    def note_postponed(
+        self, row: Row, found: WorkItem | Tick | Unreadable | None, now: EpochMs
+    ) -> None:
+        """Adds a work item whose due time a replacement has moved beyond this row."""
+        if isinstance(found, WorkItem) and is_to_point(row.sort, found, now):
+            self.postponed[found.id] = found
 
     def takes_tick(self, tick: Tick, now: EpochMs) -> bool:
         """Adds a tick that is due. False means that it is due later, or that there are enough."""
@@ -99,6 +110,7 @@ class _Seen:
             tuple(self.off.values()),
             tuple(self.expired.values()),
             tuple(self.ticks),
+            tuple(self.postponed.values()),
             cut=cut,
         )
 

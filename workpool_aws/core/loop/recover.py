@@ -252,6 +252,10 @@ def _judge_pending(work: WorkItem, *, deadline: EpochMs, sent: bool, now: EpochM
 
     The entry goes only when no event can make the start any more [WP-29].
     """
+    if work.rev and work.due_at > now:
+        # Replaced since it was chosen. Its pointer is put first, since its row may be behind the
+        # cursor, and no event can make the start, since the permit went with the replacement.
+        return Drop(work.due_at)
     if work.permit is None:
         return Begin(work)
     if now > deadline + limits.RECOVERY_MARGIN_MS:

@@ -45,11 +45,19 @@ def start_write(
 ) -> Update:
     """Returns the start write: pending becomes running, if it still is what was committed.
 
-    The start number fits and no cancel was requested [WP-2, WP-4].
+    The start number fits, no cancel was requested [WP-2, WP-4], and no replacement has changed its
+    arguments or its due time [WP-16].
     """
     deadline = EpochMs(now + event_age_ms + timeout_ms)
     changes = start_fields(start, token=token, proof=proof, now=now, deadline=deadline)
-    condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
+    condition = All(
+        (
+            leaving(Move.START),
+            Is("starts", start - 1),
+            Is("cancel_requested", False),
+            Is("rev", work.rev),
+        )
+    )
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "claim_write",
     "ended_unstarted",
     "is_unmade",
+    "left_unmade",
     "make_write",
     "start_fields",
     "take_write",
@@ -59,6 +60,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         context_chunks=chunk_count(work.spec.context),
         callback_outcomes=work.spec.callback_outcomes,
         awaited=work.spec.awaited,
+        unique=work.spec.unique is not None,
         job=work.spec.job,
         label=work.spec.label,
         proof=work.proof,
@@ -159,16 +161,34 @@ def is_unmade(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
 
 
 def ended_unstarted(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
-    """True if the work item was canceled, or expired, before its worker made this start.
-
-    No other process knows of its entry then, so the loop must be asked to check it [WP-21].
-    """
+    """True if the work item was canceled, or expired, before its worker made this start."""
     return (
         isinstance(work, WorkItem)
         and work.state is State.FINISHED
         and work.starts + 1 == a.start
         and a.permit is not None
         and work.permit == a.permit
+    )
+
+
+def left_unmade(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
+    """True if this start was its worker's to make, and never will be.
+
+    The work item has ended, or was replaced. No other process knows of its entry then, so the loop
+    must be asked to check it [WP-21].
+    """
+    return ended_unstarted(work, a) or _was_replaced(work, a)
+
+
+def _was_replaced(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
+    """True if the permit of this start went with a replacement [WP-16]."""
+    return (
+        isinstance(work, WorkItem)
+        and work.state is State.PENDING
+        and work.starts + 1 == a.start
+        and a.permit is not None
+        and work.permit is None
+        and work.rev > 0
     )
 
 
@@ -183,6 +203,8 @@ def why_refused(
         return "the work is gone"
     if ended_unstarted(current, assignment):
         return "it ended before it began"
+    if _was_replaced(current, assignment):
+        return "it was replaced before it began"
     unmade = assignment.permit is not None and current.starts + 1 == assignment.start
     if not unmade and (current.state is not State.RUNNING or current.starts != assignment.start):
         return f"start {assignment.start} is over"

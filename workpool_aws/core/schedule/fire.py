@@ -52,12 +52,19 @@ class _Chosen:
 
 
 def decide_fire(
-    item: ScheduleItem, last: WorkItem | None, *, now: EpochMs, epoch: int
+    item: ScheduleItem,
+    last: WorkItem | None,
+    *,
+    now: EpochMs,
+    epoch: int,
+    at_most: int | None = None,
 ) -> Fire | None:
     """Returns what becomes of the occurrences that are due; `None` means that none is.
 
     `last`: the work item of the latest occurrence; `None` means that it is gone, or that there is
     none. `epoch`: of the pool, for work items that a later `cancel_all` covers.
+    `at_most`: occurrences that their unique key allows, of which the latest are enqueued and the
+    others skipped; `None` means any number.
     """
     if item.paused:
         return None
@@ -65,7 +72,7 @@ def decide_fire(
     is_due = item.next_at is not None and item.next_at <= now
     if not is_due and (item.waiting is None or not over):
         return None
-    return _Occurrences(item, last, now).fire(epoch)
+    return _Occurrences(item, last, now).fire(epoch, at_most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class _Occurrences:
     last: WorkItem | None
     now: EpochMs
 
-    def fire(self, epoch: int) -> Fire:
+    def fire(self, epoch: int, at_most: int | None) -> Fire:
         """Returns what becomes of them."""
         item, now = self.item, self.now
         chosen = _Chosen((), 0, item.next_at)
@@ -84,6 +91,9 @@ class _Occurrences:
             chosen = self._caught_up(item.next_at)
         if item.overlap is not Overlap.ALLOW:
             chosen = self._without_overlap(chosen)
+        if at_most is not None:
+            over = max(0, len(chosen.taken) - at_most)
+            chosen = replace(chosen, taken=chosen.taken[over:], skipped=chosen.skipped + over)
         pairs = chosen.taken
         works = tuple(occurrence_of(item, at, due, now=now, epoch=epoch) for at, due in pairs)
         return Fire(

@@ -62,6 +62,14 @@ class WorkDetails:
     """Name of the schedule of which it is an occurrence; `None` means none."""
     expires_after: timedelta | None
     """Time after its due time from which it may not start; `None` means that it never expires."""
+    unique_key: str | None
+    """Its unique key; `None` means that it has none."""
+    unique_until: Literal["finished", "started"] | None
+    """End of its hold on the key; `None` means that it has no key, or holds it for `unique_for`."""
+    unique_for: timedelta | None
+    """Time from its enqueue for which it holds the key; `None` means as `unique_until` says."""
+    replacements: int
+    """Number of times that its arguments and its due time were replaced."""
     on_complete: str | None
     """Target of the callback; `None` means no callback."""
     on_complete_exclude: tuple[OutcomeName, ...]
@@ -112,7 +120,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
             missing=part in opened and whole is None,
         )
 
-    spec = work.spec
+    spec, unique = work.spec, work.spec.unique_terms
     return WorkDetails(
         status=listed(work),
         retry=spec.retry,
@@ -122,6 +130,10 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         expires_after=None
         if spec.expires_after_ms is None
         else timedelta(milliseconds=spec.expires_after_ms),
+        unique_key=unique.name,
+        unique_until=unique.until,
+        unique_for=unique.span,
+        replacements=work.rev,
         on_complete=spec.callback_target,
         on_complete_exclude=()
         if spec.callback is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -18,6 +18,7 @@ from workpool_aws.text import Words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workpool_aws.core.work.replace import Replacement
     from workpool_aws.model.actions import Action, Guest
     from workpool_aws.model.loop import Notice
     from workpool_aws.model.record import Record
@@ -60,8 +61,21 @@ class Draft:
     anchor: tuple[Update | Put, ...] = ()
     """A move of a work item, and the chunks that belong to it. The transaction is applied with that
     move or not at all, so it needs no receipt."""
+    locks: tuple[Action, ...] = ()
+    """Actions of which one fails if a unique key, or the id of a request, is not as it was read."""
+    takeovers: tuple[PlannedCancel, ...] = ()
+    """Cancels of work items that held a unique key. They fail as `locks` do."""
+    replaced: tuple[Replacement, ...] = ()
+    """Replacements, whose writes are among `locks`."""
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    """Epochs of pools that were read already. The others are read before the commit."""
     receipt: bool = True
     """False means that a doubt about a transaction without work items stays one."""
+
+    @property
+    def all_locks(self) -> tuple[Action, ...]:
+        """The actions of which one fails if a key or a request has changed hands."""
+        return (*self.locks, *(write for each in self.takeovers for write in each.actions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +120,22 @@ class TransactionPlan:
     guests_from: int
     """The place of the first action on a user's table. The anchor is before it."""
     guests_to: int
+    """The place behind the last one, where the locks begin."""
+    locks_to: int
     works: tuple[PlannedWork, ...]
     cancels: tuple[PlannedCancel, ...]
+    takeovers: tuple[PlannedCancel, ...]
+    replaced: tuple[Replacement, ...]
     tombstone: Put | None
     """Put if absent, it proves that the transaction can never be applied. `None` means that nothing
     does."""
     proven_until: EpochMs
     """Until then the proof that it was applied is kept."""
+
+    @property
+    def ends(self) -> tuple[PlannedCancel, ...]:
+        """All cancels."""
+        return (*self.cancels, *self.takeovers)
 
 
 def place_works(
@@ -160,23 +183,31 @@ def plan_transaction(
     tombstone = _tombstone(draft, prover, token=token, now=now)
     kept_s = None if prover is None else prover.spec.retention_s
     proof_s = min(kept_s or limits.PROOF_S, limits.PROOF_S)
-    receipt: tuple[Put, ...] = ()
-    if tombstone is not None and isinstance(tombstone.record, Receipt):
-        receipt = (Put(replace(tombstone.record, applied=True), IsAbsent()),)
     own: list[Put | Update] = [put for work in works for put in work.puts]
     own += [write for cancel in cancels for write in cancel.actions]
-    actions = (*draft.anchor, *draft.guests, *own, *receipt)
+    locks = draft.all_locks
+    actions = (*draft.anchor, *draft.guests, *locks, *own, *_receipt_of(tombstone))
     _check_count(len(actions), guests=len(draft.guests), works=len(works))
     return TransactionPlan(
         pool=draft.pool,
         actions=actions,
         guests_from=len(draft.anchor),
         guests_to=len(draft.anchor) + len(draft.guests),
+        locks_to=len(draft.anchor) + len(draft.guests) + len(locks),
         works=works,
         cancels=cancels,
+        takeovers=draft.takeovers,
+        replaced=draft.replaced,
         tombstone=tombstone,
         proven_until=EpochMs(now + proof_s * 1000),
     )
+
+
+def _receipt_of(tombstone: Put | None) -> tuple[Put, ...]:
+    """Returns the receipt in whose place the tombstone would be put; none if there is none."""
+    if tombstone is not None and isinstance(tombstone.record, Receipt):
+        return (Put(replace(tombstone.record, applied=True), IsAbsent()),)
+    return ()
 
 
 def _check_count(count: int, *, guests: int, works: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
-from workpool_aws.core.loop.classify import Look, Taken, classify
+from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.core.loop.gather import gather
 from workpool_aws.core.loop.runs import (
     may_share,
@@ -18,11 +19,14 @@ from workpool_aws.core.loop.runs import (
     starts_of_run,
 )
 from workpool_aws.core.loop.start import is_made_by_worker
+from workpool_aws.core.work.replace import pointed_write
 from workpool_aws.flow.reading import resolved, work_range
+from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import WorkItem
+from workpool_aws.ports import ConditionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +36,15 @@ if TYPE_CHECKING:
     from workpool_aws.model.refs import KeyRange
     from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
-__all__ = ["choose_due", "deadlines_of", "due_in", "live_in", "read_due", "read_works"]
+__all__ = [
+    "choose_due",
+    "deadlines_of",
+    "due_in",
+    "live_in",
+    "point_at_postponed",
+    "read_due",
+    "read_works",
+]
 
 
 def read_due(
@@ -134,7 +146,10 @@ def live_in(
             isinstance(work, Tick)
             or (
                 isinstance(work, WorkItem)
-                and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
+                and (
+                    classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
+                    or is_to_point(row.sort, work, now)
+                )
             )
         )
         for row, work in resolved(store, telemetry, key_range)
@@ -146,3 +161,14 @@ def due_in(
 ) -> bool:
     """True if a pass would start or end a work item of the range now."""
     return read_works(store, telemetry, key_range, free=0, taken=taken, now=now).is_something
+
+
+def point_at_postponed(ports: Ports, work: WorkItem) -> None:
+    """Has the loop read a work item again at the due time to which a replacement has moved it.
+
+    Its mark goes afterwards, unless a further replacement has moved the due time. Raises
+    StoreUnavailable: the pass is not committed then, so its cursor stays before the work item.
+    """
+    put_pointer(ports, work.pool, work.id, work.due_at)
+    with suppress(ConditionFailed):
+        ports.store.write(pointed_write(work))

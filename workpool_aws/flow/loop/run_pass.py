@@ -30,11 +30,12 @@ from workpool_aws.core.loop.plan import (
 from workpool_aws.core.loop.recover import check, mates_of, suspects_among
 from workpool_aws.core.loop.settle import Notices, deep_low, settle
 from workpool_aws.core.loop.tally import added, counts_by_job
+from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
-from workpool_aws.flow.loop.choose import choose_due, deadlines_of, read_due
+from workpool_aws.flow.loop.choose import choose_due, deadlines_of, point_at_postponed, read_due
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
 from workpool_aws.flow.loop.start import begin, begin_run
@@ -43,6 +44,7 @@ from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import read_notices, works_of
 from workpool_aws.flow.schedule.fire import fire_schedules
 from workpool_aws.flow.visibility import put_pointer, tell_schedule
+from workpool_aws.flow.work.arrange import take_key
 from workpool_aws.flow.work.expire import expire
 from workpool_aws.model import events
 from workpool_aws.model.loop import MinuteTally
@@ -100,6 +102,7 @@ class _Pass:
         )
         due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
         choice = choose_due(ports.invoker, memory, checked, due, room, now)
+        ports.fan_out(lambda work: point_at_postponed(ports, work), choice.postponed)
 
         callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
         apply_before(ports, callbacks.before)
@@ -192,8 +195,10 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
             case Point():
                 put_pointer(ports, effect.pool, effect.work_id, effect.at)
             case Expire():
-                let_expire(ports.store, overdue_expiries(effect.work))
-                tell_schedule(ports, effect.work)
+                work = effect.work
+                locks = lock_expiries(work, ended_at=work.finished_at)
+                let_expire(ports.store, (*overdue_expiries(work), *locks))
+                tell_schedule(ports, work)
             case _:
                 assert_never(effect)
 
@@ -241,4 +246,4 @@ def clean_up(session: LoopSession, plan: PassPlan) -> None:
     cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
     ports = session.ports
     ports.fan_out(lambda end: expire(ports, end.work), plan.expired)
-    fire_schedules(ports, session.pool, plan.ticks)
+    fire_schedules(ports, session.pool, plan.ticks, take_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.report.claim import ClaimAnswer, ended_unstarted, take_write, why_refused
+from workpool_aws.core.report.claim import ClaimAnswer, left_unmade, take_write, why_refused
 from workpool_aws.core.report.execute import report_not_run
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.report.complete import complete
@@ -68,7 +68,7 @@ def take(
                 reason=reason,
             )
             ports.telemetry.emit(event)
-            is_over = ended_unstarted(current, assignment)
+            is_over = left_unmade(current, assignment)
             if is_over:
                 # Otherwise the entry would occupy its slot until its deadline.
                 with suppress(StoreUnavailable):

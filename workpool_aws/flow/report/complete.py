@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.proof import callback_nonce, start_permit
-from workpool_aws.core.report.claim import ended_unstarted, is_unmade, make_write
+from workpool_aws.core.report.claim import is_unmade, left_unmade, make_write
 from workpool_aws.core.report.complete import (
     Finish,
     Ignored,
@@ -106,7 +106,7 @@ class MutationEnd:
         """
         a = self.step.a
         # A transaction does not answer with the work item, and the callback needs all of it.
-        wanted = bool(a.callback_outcomes)
+        wanted = bool(a.callback_outcomes) or a.unique
         work = self.step.ports.store.get(WorkRef(a.pool, a.work_id)) if wanted else None
         self.step.announce(self.decision, work)
 
@@ -225,7 +225,7 @@ class _Completion:
         finished: Record | Unreadable | None
         try:
             finished = write_with(store, decision.write, decision.beside).record
-            if finished is None and (a.callback_outcomes or a.awaited):
+            if finished is None and (a.callback_outcomes or a.awaited or a.unique):
                 # A transaction does not answer with the work item, and what follows needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
@@ -292,7 +292,7 @@ class _Completion:
             self._after_end(current, outcome, overdue_expiries(current))
         else:
             self._after.suspect(self.report, current)
-            if ended_unstarted(current, self.a):
+            if left_unmade(current, self.a):
                 self._after.ask_for_check()
             self._after.ignore(ignored)
         return False

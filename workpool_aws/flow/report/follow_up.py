@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.report.suspect import decide_suspicion
+from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.pool.kick import kick
@@ -60,6 +61,7 @@ class FollowUp:
         """
         let_expire(self.ports.store, expiries)
         if isinstance(finished, WorkItem):
+            let_expire(self.ports.store, lock_expiries(finished, ended_at=finished.finished_at))
             tell_schedule(self.ports, finished)
 
     def notify(

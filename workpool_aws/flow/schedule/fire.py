@@ -27,22 +27,26 @@ from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import TransactionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from workpool_aws.flow.work.arrange import Taken
     from workpool_aws.model.actions import Action
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.schedule import ScheduleItem, Tick
-    from workpool_aws.model.work import Pointer
+    from workpool_aws.model.work import Pointer, WorkItem
     from workpool_aws.model.writes import Written
     from workpool_aws.ports import Ports
+
+    TakeKey = Callable[[Ports, WorkItem, int], Taken | WorkId | None]
 
 __all__ = ["fire_schedules"]
 
 
-def fire_schedules(ports: Ports, pool: str, ticks: Sequence[Tick]) -> None:
+def fire_schedules(ports: Ports, pool: str, ticks: Sequence[Tick], take_key: TakeKey) -> None:
     """Looks at the schedule of each tick, and removes the ticks of those that were looked at [WP-26].
 
-    Several ticks of one schedule are one look. Raises StoreUnavailable: a tick that is left is met
-    again by the next pass.
+    `take_key`: as that of `flow/work/arrange.py`. Several ticks of one schedule are one look. Raises
+    StoreUnavailable: a tick that is left is met again by the next pass.
     """
     if not ticks:
         return
@@ -51,13 +55,15 @@ def fire_schedules(ports: Ports, pool: str, ticks: Sequence[Tick]) -> None:
     earliest: dict[str, Tick] = {}
     for tick in ticks:
         earliest.setdefault(tick.name, tick)
-    looked = ports.fan_out(lambda tick: _look(ports, tick, epoch), list(earliest.values()))
+    looked = ports.fan_out(
+        lambda tick: _look(ports, tick, epoch, take_key), list(earliest.values())
+    )
     over = {name for name, done in zip(earliest, looked, strict=True) if done}
     spent = [TickRef(pool, tick.at) for tick in ticks if tick.name in over]
     ports.fan_out(ports.store.delete, spent)
 
 
-def _look(ports: Ports, tick: Tick, epoch: int) -> bool:
+def _look(ports: Ports, tick: Tick, epoch: int, take_key: TakeKey) -> bool:
     """Enqueues what is due of a schedule. False means that another look must follow."""
     found = ports.store.get(ScheduleRef(tick.pool, tick.name))
     if isinstance(found, Unreadable):
@@ -72,18 +78,26 @@ def _look(ports: Ports, tick: Tick, epoch: int) -> bool:
     if item.last_work is not None:
         last = readable(ports.store.get(WorkRef(item.pool, item.last_work)))
     now = ports.clock.now()
-    fire = decide_fire(item, last, now=now, epoch=epoch)
-    return fire is None or _Firing(ports, item, time_of(tick.at), now).carry_out(fire)
+    at_most = None if item.spec.unique is None else 1
+    fire = decide_fire(item, last, now=now, epoch=epoch, at_most=at_most)
+    key = take_key(ports, fire.works[0], epoch) if fire is not None and fire.works else None
+    if isinstance(key, str):  # a work item holds the key of the schedule
+        fire, key = decide_fire(item, last, now=now, epoch=epoch, at_most=0), None
+    return fire is None or _Firing(ports, item, time_of(tick.at), now, key).carry_out(fire)
 
 
 @dataclass(frozen=True, slots=True)
 class _Firing:
-    """The fire of a schedule, judged at `now`. `seen_from`: time from which the next pass reads."""
+    """The fire of a schedule, judged at `now`. `seen_from`: time from which the next pass reads.
+
+    `key`: by which the occurrence takes its unique key; `None` means that it has none to take.
+    """
 
     ports: Ports
     item: ScheduleItem
     seen_from: EpochMs
     now: EpochMs
+    key: Taken | None
 
     def carry_out(self, fire: Fire) -> bool:
         """Writes the transaction. False means that the schedule, or an occurrence, is not as read.
@@ -126,8 +140,12 @@ class _Firing:
         actions += [Put(pointer) for pointer in pointers]
         if tick is not None:
             actions.append(Put(tick))
+        key = self.key if fire.works else None
+        actions += () if key is None else key.actions
         written = ports.store.transact(actions)
         self._prove(written, fire, pointers, tick)
+        if key is not None:
+            key.follow_up(written)
         self._report(fire)
 
     def _prove(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import record_of_end
 from workpool_aws.core.work.end import EndWrite, is_own_end
-from workpool_aws.flow.chunks import write_with
+from workpool_aws.core.work.unique import lock_expiries
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.visibility import commit_with_notice
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put
@@ -47,6 +50,10 @@ def refusal(ports: Ports, work: WorkItem, decision: EndWrite, token: str) -> Ref
             # more does no harm.
             ports.store.write(Put(notice_at(ports.clock.now())))
     else:
+        if "finished_at" in decision.write.set:
+            # Lost, the lock stays, which harms nothing: the end itself is answered.
+            with suppress(StoreUnavailable):
+                let_expire(ports.store, lock_expiries(work, ended_at=ports.clock.now()))
         return None
     current = found if isinstance(found, WorkItem) else None
     return None if current is not None and is_own_end(current, token) else Refused(current)

@@ -25,12 +25,13 @@ from workpool_aws.core.work.redrive import (
     RedrivenWork,
     decide_redrive,
 )
-from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
+from workpool_aws.errors import AlreadyEnqueued, NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool.kick import epoch_of, kick
 from workpool_aws.flow.reading import load_works, pages
 from workpool_aws.flow.shards import shards_of
 from workpool_aws.flow.visibility import commit_with_notice, prove_work_in_time, put_pointer
+from workpool_aws.flow.work.arrange import take_key
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.payload import Inline, Part
@@ -70,6 +71,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None) -> Wor
     Raises:
         NotFound: The work item is unknown, or its large arguments were removed by hand.
         UsageError: It neither failed for good nor has a dead callback. Nothing was created.
+        AlreadyEnqueued: Another work item holds its unique key. Nothing was created.
         StoreUnavailable: It may or may not be redriven.
     """
     with ports.tracing.span(_step(ports, pool)) as span:
@@ -105,7 +107,7 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) ->
 def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, origin: str | None) -> int:
     """Redrives these dead letters, and returns the number that this call redrove.
 
-    One that is gone or was redriven meanwhile is not counted. Raises StoreUnavailable: some may be
+    One that is gone, was redriven meanwhile, or whose unique key is held, is not counted. Raises StoreUnavailable: some may be
     redriven, some not; repeating the call redrives the others only.
     """
     count = 0
@@ -140,13 +142,13 @@ class _Redrives:
     trace: TraceContext | None
 
     def redrive_if_dead(self, work_id: str) -> _Made | None:
-        """Redrives a dead letter; `None` means that it is none any more.
+        """Redrives a dead letter; `None` means that it is none any more, or that its key is held.
 
         The list that it comes from may lag behind.
         """
         try:
             return self.redrive(work_id)
-        except (NotFound, UsageError):
+        except (AlreadyEnqueued, NotFound, UsageError):
             return None
 
     def redrive(self, work_id: str) -> _Made:
@@ -198,13 +200,21 @@ class _Redrives:
 
     def _commit(self, old: WorkItem, decision: Redrive) -> bool:
         work, chunks = packed(self._with_inputs_of(old, decision.work))
+        key = take_key(self.ports, work, self.epoch)
+        if isinstance(key, str):
+            raise AlreadyEnqueued(key)
+        locks = () if key is None else key.actions
         try:
-            written = self.ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
+            written = self.ports.store.transact(
+                [Put(work, IsAbsent()), decision.mark, *chunks, *locks]
+            )
         except TransactionFailed:
             # Another caller was faster, or this very write succeeded without an answer. The old
             # work item shows which.
             return False
         prove_work_in_time(self.ports, written, work.pool, work.id, work.due_at)
+        if key is not None:
+            key.follow_up(written)
         self.ports.telemetry.emit(
             events.Redriven(
                 pool=work.pool,

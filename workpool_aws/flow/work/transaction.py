@@ -32,11 +32,14 @@ from workpool_aws.core.work.transaction import (
     plan_transaction,
     prevents,
 )
+from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.pool.kick import epoch_of, kick
 from workpool_aws.flow.reading import load_works
 from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
 from workpool_aws.flow.work.enqueue import report_enqueued
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.writes import Put, Written
@@ -49,8 +52,13 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.core.work.replace import Replacement
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Notice
     from workpool_aws.model.work import WorkItem
+    from workpool_aws.model.writes import Condition
 
 __all__ = [
     "Applied",
@@ -63,8 +71,13 @@ __all__ = [
     "commit",
     "fence",
     "follow_up",
+    "kick_loops",
     "landed_by_now",
+    "planned_cancel",
     "prepare",
+    "show",
+    "show_cancel",
+    "show_replacement",
 ]
 
 
@@ -74,6 +87,16 @@ class Applied:
 
     plan: TransactionPlan
     written: Written | None
+
+    @property
+    def new(self) -> list[tuple[str, EpochMs, WorkId]]:
+        """The pools, due times and ids of work items that their loops must be told of."""
+        stored = [placed.work for placed in self.plan.works]
+        earlier = [each for each in self.plan.replaced if each.pointer is not None]
+        return [
+            *((work.pool, work.due_at, work.id) for work in stored),
+            *((each.pool, each.due_at, each.work_id) for each in earlier),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +190,7 @@ class _Commit:
                 if each.order.require_pending and each.answer is not CancelAnswer.CANCELED:
                     return NotPending(each)
             sent = self._resolved(self._send(plan))
-            if not isinstance(sent, ConditionsFailed) or any(sent.met.failed[: plan.guests_to]):
+            if not isinstance(sent, ConditionsFailed) or any(sent.met.failed[: plan.locks_to]):
                 return sent
             if sent.fenced:
                 break
@@ -179,7 +202,8 @@ class _Commit:
         ports, draft = self.ports, self.draft
         cancels = tuple(self._judged(order) for order in draft.cancels)
         # Read before the commit: what commits after a `cancel_all` was answered carries its epoch.
-        epochs = {pool: epoch_of(ports, pool) for pool in {work.pool for work in draft.works}}
+        pools = {work.pool for work in draft.works} - draft.epochs.keys()
+        epochs = {**draft.epochs, **{pool: epoch_of(ports, pool) for pool in pools}}
         now = ports.clock.now()
         random_bits = ports.entropy.bits(70) if draft.works else 0
         works = place_works(draft.works, epochs, now=now, random_bits=random_bits)
@@ -190,12 +214,7 @@ class _Commit:
         work = load_works(ports, order.pool, [order.work_id])[0]
         if work is None:
             return PlannedCancel(order, CancelAnswer.UNKNOWN, None)
-        now, token = ports.clock.now(), ports.entropy.token()
-        nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
-        decision = decide_cancel(work, token=token, now=now, nonce=nonce)
-        if not isinstance(decision, CancelWrite) or not decision.owes_callback:
-            return PlannedCancel(order, decision, work)
-        return PlannedCancel(order, decision, work, _notice(ports, work, now))
+        return planned_cancel(ports, order, work)
 
     def _send(self, plan: TransactionPlan) -> Applied | ConditionsFailed | Busy | _Doubtful:
         """Sends one request, the same each time, until an answer decides."""
@@ -242,6 +261,21 @@ class _Commit:
         )
 
 
+def planned_cancel(
+    ports: Ports, order: CancelOrder, work: WorkItem, *, only_if: Condition | None = None
+) -> PlannedCancel:
+    """Returns the cancel of a work item as it was read, as a part of a transaction.
+
+    `only_if`: a further condition; `None` means none.
+    """
+    now, token = ports.clock.now(), ports.entropy.token()
+    nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
+    decision = decide_cancel(work, token=token, now=now, nonce=nonce, only_if=only_if)
+    if not isinstance(decision, CancelWrite) or not decision.owes_callback:
+        return PlannedCancel(order, decision, work)
+    return PlannedCancel(order, decision, work, _notice(ports, work, now))
+
+
 def fence(ports: Ports, tombstone: Put) -> bool:
     """Decides a doubt for ever. True means that the transaction is applied, False that it never will be.
 
@@ -266,6 +300,15 @@ def follow_up(ports: Ports, applied: Applied) -> None:
 
     Raises StoreUnavailable: the watchdog or its hourly audit finds what no loop has seen.
     """
+    show(ports, applied)
+    kick_loops(ports, [applied])
+
+
+def show(ports: Ports, applied: Applied) -> None:
+    """Proves that loops find what an applied transaction wrote, once they run.
+
+    Raises StoreUnavailable as `follow_up`.
+    """
     written = applied.written
     for placed in applied.plan.works:
         work = placed.work
@@ -274,26 +317,52 @@ def follow_up(ports: Ports, applied: Applied) -> None:
         else:
             prove_work_in_time(ports, written, work.pool, work.id, placed.key_time)
         report_enqueued(ports, work)
-    for cancel in applied.plan.cancels:
-        _show_cancel(ports, cancel, written)
-    stored: dict[str, list[WorkItem]] = {}
-    for placed in applied.plan.works:
-        stored.setdefault(placed.work.pool, []).append(placed.work)
-    for pool, works in stored.items():
-        earliest, ids = min(work.due_at for work in works), [work.id for work in works]
-        kick(ports, pool, KickReason.ENQUEUE, due=earliest, stored=ids)
+    for cancel in applied.plan.ends:
+        show_cancel(ports, cancel, written)
+    for each in applied.plan.replaced:
+        show_replacement(ports, each, written)
     for cancel in applied.plan.cancels:
         if cancel.work is not None and cancel.answer is CancelAnswer.CANCELED:
-            owed = cancel.notice is not None
-            kick(
-                ports,
-                cancel.order.pool,
-                KickReason.CANCEL,
-                due=None if owed else cancel.work.due_at,
-            )
+            let_expire(ports.store, lock_expiries(cancel.work, ended_at=ports.clock.now()))
 
 
-def _show_cancel(ports: Ports, cancel: PlannedCancel, written: Written | None) -> None:
+def kick_loops(ports: Ports, applied: Sequence[Applied]) -> None:
+    """Kicks each pool of applied transactions, once for all work items.
+
+    Raises StoreUnavailable as `follow_up`.
+    """
+    by_pool: dict[str, list[tuple[EpochMs, WorkId]]] = {}
+    for pool, due_at, work_id in (each for one in applied for each in one.new):
+        by_pool.setdefault(pool, []).append((due_at, work_id))
+    for pool, new in by_pool.items():
+        due, stored = min(new)[0], [work_id for _, work_id in new]
+        kick(ports, pool, KickReason.ENQUEUE, due=due, stored=stored)
+    for cancel in (cancel for each in applied for cancel in each.plan.ends):
+        if cancel.work is not None and cancel.answer is CancelAnswer.CANCELED:
+            until = None if cancel.notice is not None else cancel.work.due_at
+            kick(ports, cancel.order.pool, KickReason.CANCEL, due=until)
+
+
+def show_replacement(ports: Ports, replaced: Replacement, written: Written | None) -> None:
+    """Has the loop find a work item whose due time is earlier now, and lets old chunks expire.
+
+    `written`: `None` means that its time is not known. Raises StoreUnavailable.
+    """
+    pointer = replaced.pointer
+    if pointer is not None:
+        at = time_of(pointer.at)
+        if written is None:
+            put_pointer(ports, pointer.pool, pointer.work_id, EpochMs(max(ports.clock.now(), at)))
+        else:
+            prove_work_in_time(ports, written, pointer.pool, pointer.work_id, at)
+    let_expire(ports.store, replaced.unused)
+    replacement = events.Replaced(
+        pool=replaced.pool, work_id=replaced.work_id, job=replaced.label, rev=replaced.rev
+    )
+    ports.telemetry.emit(replacement)
+
+
+def show_cancel(ports: Ports, cancel: PlannedCancel, written: Written | None) -> None:
     """Has the loop see the notice of a canceled work item that owes a callback."""
     notice, work = cancel.notice, cancel.work
     if notice is None or work is None:

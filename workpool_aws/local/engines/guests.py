@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
-from workpool_aws.adapters.items.codec import decode
 from workpool_aws.local.apis.dynamodb_tokens import dynamodb_error
 from workpool_aws.local.apis.http import json_reply
 from workpool_aws.local.engines.direct import SteppingStore
+from workpool_aws.local.engines.own_actions import own_action
 from workpool_aws.local.services.platform import OWN_TABLE, Platform
 from workpool_aws.model.actions import Action, Guest, GuestVerb
-from workpool_aws.model.refs import Unreadable
-from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import TransactionFailed
 
 if TYPE_CHECKING:
@@ -30,7 +26,6 @@ __all__ = ["SpanningTransactions", "guest_store"]
 T = TypeVar("T")
 
 _TRANSACT: Final = "TransactWriteItems"
-_ABSENT: Final = "attribute_not_exists(#pk)"
 _ONLY_PUTS: Final = (
     "A LocalCloud in memory takes no actions of user code on its pools' table, "
     "except those that Workpool.transact_items returns. Use engine='moto' for others."
@@ -87,14 +82,7 @@ def _action(each: Mapping[str, dict[str, Any]], table: str) -> Action | None:
     if body.get("TableName") != table:
         request = {name: value for name, value in body.items() if name != "TableName"}
         return Guest(table=str(body["TableName"]), verb=GuestVerb(verb), request=request)
-    if verb != GuestVerb.PUT or body.get("ConditionExpression") != _ABSENT:
-        return None
-    item = {
-        name: {"B": base64.b64decode(typed["B"])} if "B" in typed else typed
-        for name, typed in body["Item"].items()
-    }
-    record = decode(item_from_wire(item))
-    return None if isinstance(record, Unreadable) else Put(record, IsAbsent())
+    return own_action(verb, body)
 
 
 def _canceled(met: TransactionFailed) -> Reply:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from workpool_aws.adapters.dynamodb.expressions import item_from_wire
 from workpool_aws.adapters.items import capacity
 from workpool_aws.adapters.items.capacity import Meter, item_size
 from workpool_aws.adapters.items.codec import decode
+from workpool_aws.adapters.items.expressions import item_from_wire
 from workpool_aws.adapters.items.keys import PartitionKind, place_of
 from workpool_aws.adapters.items.records import step_name
 from workpool_aws.model.refs import Unreadable

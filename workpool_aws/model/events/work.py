@@ -15,6 +15,13 @@ class Enqueued(WorkEvent, level=INFO):
     delay_ms: int
 
 
+class Replaced(WorkEvent, level=INFO):
+    """A pending work item got other arguments, and another due time, by its unique key."""
+
+    rev: int
+    """Number of its replacements so far."""
+
+
 class Started(WorkEvent, level=INFO):
     """A worker was invoked."""
 

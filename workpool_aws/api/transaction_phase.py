@@ -1,0 +1,26 @@
+"""The phases of a transaction, and their names in errors."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+__all__ = ["PHASE_WORDS", "Phase"]
+
+
+class Phase(Enum):
+    """The phase of a transaction."""
+
+    NEW = auto()
+    OPEN = auto()
+    APPLIED = auto()
+    NOT_APPLIED = auto()
+    UNRESOLVED = auto()
+
+
+PHASE_WORDS: Final = {
+    Phase.NEW: "one that was not entered by `with`",
+    Phase.APPLIED: "one that was applied",
+    Phase.NOT_APPLIED: "one that is over, and was not applied",
+    Phase.UNRESOLVED: "one whose commit was not answered",
+}
