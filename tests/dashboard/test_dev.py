@@ -1,10 +1,13 @@
 """`workpool dev`: the workshop, its bench, and the command."""
 
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -344,3 +347,34 @@ def test_change_of_file_is_seen(tmp_path: Path) -> None:
     os.utime(file, (1, 1))
 
     assert (list(before), times_of(before) == before) == ([str(file)], False)
+
+
+def test_modules_of_working_folder_are_watched_and_no_installed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, started = tmp_path / "here", threading.Event()
+    files = {
+        "own_jobs": here / "own_jobs.py",
+        "own_mail": here / "shop" / "own_mail.py",
+        "installed": here / ".venv" / "lib" / "site-packages" / "installed.py",
+        "elsewhere": tmp_path / "elsewhere.py",
+    }
+    here.mkdir()
+    for name, file in files.items():
+        module = ModuleType(name)
+        module.__file__ = str(file)
+        monkeypatch.setitem(sys.modules, name, module)
+    watched: list[list[str]] = []
+
+    def watch(own: Iterable[str]) -> None:
+        watched.append(list(own))
+        started.set()
+
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("workpool_aws.cli.dev.restart_on_change", watch)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: started.wait(20))
+
+    assert main(["dev"]) == 0
+
+    assert watched == [[str(files["own_jobs"]), str(files["own_mail"])]]
