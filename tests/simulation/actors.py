@@ -52,6 +52,7 @@ from workpool_aws import (
     RetryPolicy,
     Snooze,
     StoreUnavailable,
+    Work,
     Workpool,
 )
 from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
@@ -82,7 +83,7 @@ _PAD = "x" * 5_000
 _LARGE = "y" * 17_000
 """A result with it does not fit beside a work."""
 
-_assignments: ContextVar[dict[int, Assignment]] = ContextVar("assignments")
+_assignments: ContextVar[dict[str, Assignment]] = ContextVar("assignments")
 """Of the invocation that runs, by the number of the work."""
 
 
@@ -197,9 +198,9 @@ class Actors:
         )
 
     def _decorated(self) -> Callable[[LambdaEvent, object], object]:
-        def body(number: int, pad: str = "") -> dict[str, object]:
+        def body(work: Work, number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
-            assignment = _assignments.get()[number]
+            assignment = _assignments.get()[work.work_id]
             self._judge.keys.ran(self._judge.works[assignment.work_id], number)
             return self._user_code(
                 assignment, number, snoozes(self._scenario.seed, number, assignment.start)
@@ -638,16 +639,14 @@ class _Remembering:
 
     def __call__(self, event: LambdaEvent, context: object) -> object:
         run = run_from_wire(event[WORKPOOL_KEY])
-        by_number: dict[int, Assignment] = {}
+        by_id: dict[str, Assignment] = {}
         for each in (event,) if run is None else run:
             assignment = assignment_from_wire(each[WORKPOOL_KEY])
             assert assignment is not None
             if assignment.permit is not None and self._is_first_version():
                 raise Exception("an assignment that cannot be read")  # noqa: TRY002 - as 0.1 refuses it
-            number = each["number"]
-            assert isinstance(number, int)
-            by_number[number] = assignment
-        _assignments.set(by_number)
+            by_id[assignment.work_id] = assignment
+        _assignments.set(by_id)
         return self._worker(event, context)
 
 
