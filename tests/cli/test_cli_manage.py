@@ -506,6 +506,7 @@ def test_show_tells_work_that_waits(scene: Scene, capsys: pytest.CaptureFixture[
             "started",
             "finished",
             "callback",
+            "unique key",
             "redrive of",
             "redriven as",
             "error",
