@@ -64,6 +64,8 @@ class Load:
     gap: timedelta | None = None
     fail_every: int | None = None
     batch: bool = False
+    group: int | None = None
+    """Members of each group; `None` means no groups."""
     on_complete: Literal["decorated", "plain"] | None = None
     note_bytes: int = 120
     """Of the arguments, which are about 60 bytes more."""
@@ -150,6 +152,12 @@ def measure_idle(works: int, seed: int) -> Figures:
 
 def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str | None) -> None:
     args = {**ARGS, "note": "x" * load.note_bytes}
+    if load.group is not None:
+        for _ in range(load.works // load.group):
+            pool.enqueue_group(
+                None, fn, [args] * load.group, retry=load.retry or False, on_complete=told
+            )
+        return
     if load.batch:
         pool.enqueue_action_batch(
             None, fn, [args] * load.works, retry=load.retry or False, on_complete=told
@@ -195,6 +203,23 @@ SCENARIOS = (
         lambda seed: measure(replace(BUSY, on_complete="decorated"), seed),
         7,
         5,
+    ),
+    Scenario(
+        "busy, one group of 1,000",
+        lambda seed: measure(
+            Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, group=BUSY_WORKS, on_complete="decorated"),
+            seed,
+        ),
+        4.5,
+        3.5,
+    ),
+    Scenario(
+        "busy, groups of 10",
+        lambda seed: measure(
+            Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, group=10, on_complete="decorated"), seed
+        ),
+        6,
+        4.5,
     ),
     Scenario(
         "isolated, retriable",

@@ -49,6 +49,7 @@ _WAYS = {
     (State.RUNNING, State.FINISHED): _Way("M465,130 H578", 522, 122, upward=True),
     (State.PENDING, State.FINISHED): _Way("M185,108 C185,30 635,30 635,106", 410, 42, upward=True),
     (State.RUNNING, State.RUNNING): _Way("M396,151 C370,205 450,205 425,153", 410, 208),
+    (None, State.FINISHED): _Way("M635,196 V155", 635, 210),
     (State.FINISHED, None): _Way("M690,130 H770", 735, 122, upward=True),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.api.groups import GroupOptions
     from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
+    from workpool_aws.core.views.groups import Group, GroupPage
     from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.schedules import Schedule
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkpoolError,
     )
+    from workpool_aws.model.group import GroupId
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.task_pool.middleware import with_task_pool
@@ -47,6 +50,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyEnqueued",
     "EnqueueOptions",
+    "Group",
+    "GroupId",
+    "GroupOptions",
+    "GroupPage",
     "JobStats",
     "LambdaContext",
     "ListedWork",
@@ -91,6 +98,10 @@ __all__ = [
 _HOMES: Final = {
     "AlreadyEnqueued": "errors",
     "EnqueueOptions": "api.options",
+    "Group": "core.views.groups",
+    "GroupId": "model.group",
+    "GroupOptions": "api.groups",
+    "GroupPage": "core.views.groups",
     "LambdaContext": "api.caller",
     "ListedWork": "core.views.listing",
     "MinuteStats": "core.views.stats",

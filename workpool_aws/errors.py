@@ -147,11 +147,11 @@ class UnknownOption(UsageError, TypeError):
 class NotFound(WorkpoolError):
     """No work item of this id is known: it was never enqueued, or its retention is over.
 
-    Or part of its payload is missing. Calls for a schedule raise it where there is none of that
-    name.
+    Or part of its payload is missing. Calls for a schedule or group raise it where there is none of
+    that name.
 
     Attributes:
-        work_id: The id that was asked for. Empty for a schedule.
+        work_id: The id that was asked for. Empty for a schedule or group.
     """
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
@@ -167,6 +167,13 @@ class NotFound(WorkpoolError):
         """Returns the error for a schedule that a pool does not have."""
         error = cls("")
         error.args = (f"no schedule {shown(name)} is known in pool {shown(pool)}",)
+        return error
+
+    @classmethod
+    def of_group(cls, group_id: str, pool: str) -> NotFound:
+        """Returns the error for a group that a pool does not have."""
+        error = cls("")
+        error.args = (f"no group {shown(group_id)} is known in pool {shown(pool)}",)
         return error
 
 
@@ -190,6 +197,7 @@ class StoreUnavailable(WorkpoolError):
             of them either runs, or never existed; `Workpool.status` shows which.
         maybe_applied: True if a transaction may have been applied, or may still be.
             `Transaction.resolve` decides it.
+        group_id: The group of which members may be missing. `None` means that none was enqueued.
         applied: True if a transaction was applied. See `NotKicked`.
     """
 
@@ -201,8 +209,10 @@ class StoreUnavailable(WorkpoolError):
         *,
         maybe_enqueued: tuple[str, ...] = (),
         maybe_applied: bool = False,
+        group_id: str | None = None,
     ) -> None:
         super().__init__(as_line(message, limit=_MESSAGE_MAX))
+        self.group_id = group_id
         self.maybe_enqueued = maybe_enqueued
         self.maybe_applied = maybe_applied
 

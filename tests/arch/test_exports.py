@@ -9,6 +9,10 @@ import workpool_aws
 EXPORTED = [
     "AlreadyEnqueued",
     "EnqueueOptions",
+    "Group",
+    "GroupId",
+    "GroupOptions",
+    "GroupPage",
     "JobStats",
     "LambdaContext",
     "ListedWork",

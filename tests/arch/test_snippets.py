@@ -170,7 +170,38 @@ def names_of_schedules(pool: Any) -> dict[str, Any]:
     return {"report": report}
 
 
+def names_of_groups(pool: Any) -> dict[str, Any]:
+    @pool.action
+    def resize(image: str) -> str:
+        return image
+
+    @pool.action
+    def publish(album: int, images: int = 0) -> None: ...
+
+    @pool.action
+    def alert(album: int, failed: int) -> None: ...
+
+    @pool.on_complete
+    def album_done(event: OnCompleteEvent) -> None: ...
+
+    @pool.on_complete
+    def image_done(event: OnCompleteEvent) -> None: ...
+
+    return {
+        "resize": resize,
+        "publish": publish,
+        "alert": alert,
+        "album_done": album_done,
+        "image_done": image_done,
+        "names": ["a.png"],
+        "OnCompleteEvent": OnCompleteEvent,
+        "Transaction": Transaction,
+    }
+
+
 PAGES = {
+    "docs/groups.md": names_of_groups,
+    "docs/how-to/fan-out-and-join.md": names_of_groups,
     "docs/schedules.md": names_of_schedules,
     "README.md": names_of_readme,
     "docs/dashboard.md": no_names,

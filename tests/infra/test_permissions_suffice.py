@@ -43,6 +43,7 @@ from workpool_aws.ports import Ports, Store
 STATEMENTS = json.loads(PATH.read_text(encoding="utf-8"))
 KINDS = {
     "#schedules": "schedules",
+    "#groups": "groups",
     "#work#": "work",
     "#done#": "done",
     "#payload#": "payload",
@@ -301,6 +302,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     cloud.run_until_idle(timedelta(days=2))
     manage(pool, ids, recorder)
     recur(cloud, pool, decorated, recorder)
+    gather(cloud, pool, decorated, recorder, targets[0])
     cloud.run_until_idle(timedelta(days=2))
     tick(cloud)
     transact(pool, decorated, recorder)
@@ -502,6 +504,24 @@ def recur(cloud: LocalCloud, pool: Workpool, fn: str, recorder: Recorder) -> Non
         pool.schedule(None, "often", fn, {}, every=2 * minute)
         pool.configure(None, reset=True)
         pool.unschedule(None, "often", cancel_pending=True)
+    cloud.run_until_idle(timedelta(days=2))
+
+
+def gather(cloud: LocalCloud, pool: Workpool, fn: str, recorder: Recorder, told: str) -> None:
+    """A group is enqueued, seen and followed; another one, which is not all stored, is canceled."""
+    with recorder.acting("enqueuer"):
+        pool.enqueue_group(None, fn, [{}, {}], group_id="done", on_complete=told)
+        later = pool.enqueue_group(None, fn, [{}, {}], run_after=timedelta(hours=1))
+    store = cloud._engine_open.quiet(cloud.table)
+    (member, _) = [each.work_id for each in pool.list(None, state="pending").items][-2:]
+    store.delete(WorkRef(pool.name, WorkId(member)))
+    with recorder.acting("reader"):
+        pool.group(None, later)
+        pool.groups(None)
+    with recorder.acting("manager"):
+        pool.cancel_group(None, later)
+        pool.group(None, later)
+        pool.groups(None)
     cloud.run_until_idle(timedelta(days=2))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from workpool_aws.adapters.items import forms, job_tallies, ledger_forms
 from workpool_aws.adapters.items.field import Field
+from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.adapters.items.schedule import PAST
 from workpool_aws.adapters.items.spec import (
@@ -25,7 +26,8 @@ from workpool_aws.adapters.items.spec import (
 )
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, schedule, spec, trace, work
+from workpool_aws.model import group, ids, loop, payload, retry, schedule, spec, trace, work
+from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedJob,
@@ -43,7 +45,7 @@ from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
-from workpool_aws.model.work import AttemptEnd, PastAttempt, WorkItem
+from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
@@ -100,6 +102,7 @@ attempts = st.builds(
 
 _TYPES = {
     **vars(ids),
+    **vars(group),
     **vars(loop),
     **vars(schedule),
     **vars(payload),
@@ -167,6 +170,8 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
         ).map(tuple),
     ),
     id(job_tallies.LABEL): jobs,
+    id(GROUP_END): st.builds(GroupEnd, jobs, st.sampled_from(Outcome)),
+    id(MEMBER_OUTCOMES): st.binary(max_size=20),
 }
 NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "pool": pools,
@@ -202,6 +207,14 @@ def records_of(kind: RecordKind[Any]) -> st.SearchStrategy[Record]:
         values |= {"args": texts, "args_chunks": st.none()}
     if kind.record is ScheduleItem:
         values |= _TIMINGS
+    if kind.record is GroupItem:
+        total = st.integers(0, limits.GROUP_MAX)
+        values |= {
+            "total": total,
+            "args": texts,
+            "args_chunks": st.none(),
+            "context_chunks": st.none(),
+        }
     return st.fixed_dictionaries({**names, **values}).map(kind.make)
 
 

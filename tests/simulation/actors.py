@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 from tests.simulation.forger import forged_event, forged_item, forged_order, forged_record
+from tests.simulation.grouping import GroupPlan, enqueue, stop
 from tests.simulation.history import (
     Began,
     CallOffAnswered,
@@ -130,6 +131,7 @@ class Actors:
             self._kernel.spawn(f"caller#{number}", partial(self._submit, submission))
         self._begin_recurring(began)
         self._begin_keyed()
+        self._begin_grouping()
         for number, cancel in enumerate(self._scenario.cancels):
             self._kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
         for number, call_off in enumerate(self._scenario.call_offs):
@@ -168,13 +170,7 @@ class Actors:
             for message in self._cloud.messages(told.value):
                 assert isinstance(message, dict)
                 self._judge.told(message["work_id"], message["result"]["kind"])
-                self._history.append(
-                    Heard(
-                        at=self._kernel.now(),
-                        work_id=message["work_id"],
-                        kind=message["result"]["kind"],
-                    )
-                )
+                self._told_of(message["work_id"], message["result"]["kind"])
         for each in [each for each in self._history if isinstance(each, Enqueued | Redriven)]:
             work_id = each.new_id if isinstance(each, Redriven) else each.work_id
             work = self._judge.works.get(WorkId(work_id))
@@ -263,17 +259,18 @@ class Actors:
 
     def _heard(self, event: OnCompleteEvent) -> None:
         self._judge.heard(event.work_id)
-        self._history.append(
-            Heard(at=self._kernel.now(), work_id=event.work_id, kind=event.result.kind)
-        )
+        self._told_of(event.work_id, event.result.kind)
+
+    def _told_of(self, work_id: str, kind: str) -> None:
+        """Remembers what an outsider was told, but for groups: nobody was given their work items."""
+        if self._judge.works[WorkId(work_id)].spec.group is None:
+            self._history.append(Heard(at=self._kernel.now(), work_id=work_id, kind=kind))
 
     def _deploy_listener(self) -> str:
         def listener(event: LambdaEvent, context: object) -> None:
             self._check(*_context(event["context"]))
             self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
-            self._history.append(
-                Heard(at=self._kernel.now(), work_id=event["work_id"], kind=event["result"]["kind"])
-            )
+            self._told_of(event["work_id"], event["result"]["kind"])
 
         return self._cloud.function(listener, name=Told.LISTENER.value)
 
@@ -381,6 +378,32 @@ class Actors:
     def _redrive_keyed(self, plan: KeyPlan, at_ms: int, which: int) -> None:
         self._kernel.sleep(at_ms)
         redrive_one(self._keyed_pool(plan), list(self._judge.works.values()), which)
+
+    def _begin_grouping(self) -> None:
+        for plan in self._scenario.groups:
+            for number, at_ms in enumerate(plan.calls_ms):
+                self._kernel.spawn(
+                    f"gatherer#{plan.name}-{number}", partial(self._gather, plan, at_ms)
+                )
+            for number, at_ms in enumerate(plan.cancels_ms):
+                self._kernel.spawn(
+                    f"stopper#{plan.name}-{number}", partial(self._stop, plan, at_ms)
+                )
+
+    def _gather(self, plan: GroupPlan, at_ms: int) -> None:
+        self._kernel.sleep(at_ms)
+        mode = {
+            (True, True): Mode.RETRIED,
+            (True, False): Mode.CLAIMED,
+            (False, True): Mode.PLAIN_RETRIED,
+            (False, False): Mode.PLAIN,
+        }[plan.decorated, plan.retried]
+        target = None if plan.told is None else self.listeners[Told[plan.told.upper()]]
+        enqueue(self._pool(plan.pool), plan, self.workers[mode], target, self._judge.groups)
+
+    def _stop(self, plan: GroupPlan, at_ms: int) -> None:
+        self._kernel.sleep(at_ms)
+        stop(self._pool(plan.pool), plan)
 
     def _submit(self, submission: Submission) -> None:
         self._kernel.sleep(submission.at_ms)
@@ -494,6 +517,8 @@ class Actors:
         self._judge.redrive_answered(old.id)
         if new == old.id:
             return  # its callback was dead, and is delivered again
+        if old.spec.group is not None:
+            return  # outsiders hear of groups, not of their members
         acknowledged([new])
         self._history.append(Redriven(at=self._kernel.now(), work_id=old.id, new_id=new))
 

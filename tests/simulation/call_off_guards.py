@@ -48,8 +48,8 @@ _EPOCHS: Final = (
         "enqueue: into the epoch",
         "WP-3",
         "flow.work.enqueue:_Enqueue.run",
-        "if seen.epoch != works[0].epoch:",
-        "if False:",
+        "seen.epoch != works[0].epoch and not self.members",
+        "False",
     ),
     one_edit(
         "enqueue: anew if it was canceled",

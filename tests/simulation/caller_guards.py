@@ -149,7 +149,7 @@ _LATE: Final = (
         "late rule: canceled with a callback",
         "WP-8",
         "flow.work.end:refusal",
-        "commit_with_notice(ports, decision.write, notice_at)",
+        "commit_with_notice(ports, decision.write, notice_at, decision.beside)",
         "ports.store.transact([decision.write, Put(notice_at(ports.clock.now()))])",
     ),
     one_edit(
@@ -397,7 +397,7 @@ _CALLBACKS: Final = (
         "callback: canceled while pending leaves a record",
         "WP-8",
         "flow.work.end:refusal",
-        "commit_with_notice(ports, decision.write, notice_at)",
+        "commit_with_notice(ports, decision.write, notice_at, decision.beside)",
         "ports.store.transact([decision.write])",
     ),
     one_edit(

@@ -66,6 +66,10 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "replace": ("WP-16", ("state", "starts", "cancel_requested", "rev")),
     "clear postponed": ("WP-16", ("state", "due_at")),
     "put Deployment": ("WP-13", ("version",)),
+    "put GroupItem": ("WP-19", ("absent",)),
+    "count ends": ("WP-19", ("version",)),
+    "follow": ("WP-19", ("absent",)),
+    "put Void": ("WP-19", ("absent",)),
 }
 
 _CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_condition_is_needed"

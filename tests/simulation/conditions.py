@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Final, assert_never
 
 from workpool_aws.model.loop import LoopState
+from workpool_aws.model.record import Record
 from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
+    GroupRef,
     LedgerRef,
     MinuteReportRef,
     NoticeRef,
@@ -27,7 +29,7 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import CallbackState, WorkItem
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -54,9 +56,7 @@ _left_out: list[tuple[str, str]] = []
 def step_of(write: Write) -> str:
     """Which write of the protocol this is."""
     if isinstance(write, Put):
-        if isinstance(write.record, WorkItem):
-            return "enqueue" if write.record.redrive_of is None else "redrive"
-        return f"put {type(write.record).__name__}"
+        return _step_of_put(write.record)
     match write.ref:
         case WorkRef():
             judged = any(
@@ -74,6 +74,8 @@ def step_of(write: Write) -> str:
             return "expire a chunk" if isinstance(write.ref, ChunkRef) else "let a lock expire"
         case ScheduleRef():
             return "count a dropped occurrence" if write.add else "fire"
+        case GroupRef():
+            return "count ends" if write.add else "all members are stored"
         case (
             PointerRef()
             | TickRef()
@@ -85,6 +87,14 @@ def step_of(write: Write) -> str:
             raise ValueError(f"nobody updates a {type(write.ref).__name__}")
         case _:
             assert_never(write.ref)
+
+
+def _step_of_put(record: Record) -> str:
+    if not isinstance(record, WorkItem):
+        return f"put {type(record).__name__}"
+    if record.state is State.FINISHED:
+        return "follow"
+    return "enqueue" if record.redrive_of is None else "redrive"
 
 
 def _step_of_start(write: Update) -> str:

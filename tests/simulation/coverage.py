@@ -32,6 +32,7 @@ _MOVES: Final = {
     "expire": Move.EXPIRE,
     "request cancel": Move.REQUEST_CANCEL,
     "suspect": Move.SUSPECT,
+    "follow": Move.FOLLOW,
 }
 
 SELDOM: Final = frozenset(
@@ -69,6 +70,9 @@ SELDOM: Final = frozenset(
         "put ScheduleItem": ("absent", "version", "next_at", "waiting"),
         "fire": ("waiting",),
         "count a dropped occurrence": ("born",),
+        "count ends": ("version",),  # two loops that count ends of one group at an instant
+        "follow": ("absent",),  # its id would have to be taken
+        "put Void": ("absent",),  # a member that is stored while its group is canceled
         "callback delivered": ("callback_nonce",),
         "callback pending": ("callback_nonce",),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
+from tests.simulation.grouping import GroupJudge
 from tests.simulation.keyed import KeyJudge
 from tests.simulation.recurring import ScheduleJudge
 from workpool_aws.core.work.end import CancelAnswer
+from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
     Config,
@@ -160,6 +162,10 @@ class Judge:
         self.violations: list[Violation] = []
         self.schedules = ScheduleJudge(now, self.fail)
         self.keys = KeyJudge(now, self.fail)
+        self.lags_ms: list[int] = []
+        """Of each start: since it was due and a slot was free. Of each settled entry: since its
+        user code was over. Of each group's callback: since its last member was over."""
+        self.groups = GroupJudge(now, self.fail, self.lags_ms)
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
@@ -167,9 +173,6 @@ class Judge:
         """Works of whose payloads somebody removed chunks by hand."""
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
-        self.lags_ms: list[int] = []
-        """Of each start: since it was due and a slot was free. Of each settled entry: since its
-        user code was over."""
         self._now = now
         self._lines = lines
         self._writer = writer
@@ -201,6 +204,7 @@ class Judge:
         """A write was applied."""
         self.schedules.seen(before, after)
         self.keys.seen(before, after)
+        self.groups.seen(before, after)
         match after:
             case None:
                 if isinstance(before, WorkItem):
@@ -218,7 +222,13 @@ class Judge:
             case ScheduleItem() | Tick() | UniqueLock() | RequestMark() | Void() | Receipt():
                 pass
             case (
-                Pointer() | Notice() | MinuteReport() | Registration() | Deployment() | Heartbeat()
+                Pointer()
+                | Notice()
+                | MinuteReport()
+                | Registration()
+                | Deployment()
+                | Heartbeat()
+                | GroupItem()
             ):
                 pass
             case _:
@@ -391,6 +401,7 @@ class Judge:
     def told(self, work_id: WorkId, kind: str) -> None:
         """An `on_complete` target was told how a work ended."""
         work = self.works[work_id]
+        self.groups.told(work)
         if (
             work.state is not State.FINISHED
             or work.outcome != kind

@@ -10,6 +10,7 @@ from tests.simulation.call_off_guards import CALL_OFF_GUARDS
 from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.expiry_guards import EXPIRY_GUARDS
+from tests.simulation.group_guards import GROUP_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
@@ -401,6 +402,7 @@ def _all() -> Iterator[Mutant]:
         *RUN_GUARDS,
         *SCHEDULE_GUARDS,
         *SHARD_GUARDS,
+        *GROUP_GUARDS,
         *TRANSACTION_GUARDS,
         *UNIQUE_GUARDS,
         *UPKEEP_GUARDS,

@@ -292,17 +292,17 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: another's item with other arguments",
         "WP-3",
-        "flow.work.enqueue:_Enqueue._store",
-        "            and met.current.spec.args == work.spec.args\n",
-        "",
+        "flow.work.enqueue:_is_same",
+        "current.spec.args == work.spec.args or current.spec.group is not None",
+        "True",
         f"{_ENQUEUEING}test_other_work_under_same_id_is_not_taken_for_own",
     ),
     _quiet(
         "enqueue: another's item of another time",
         "WP-3",
-        "flow.work.enqueue:_Enqueue._store",
-        "            and met.current.enqueued_at == work.enqueued_at\n",
-        "",
+        "flow.work.enqueue:_is_same",
+        "current.enqueued_at == work.enqueued_at",
+        "True",
         f"{_ENQUEUEING}test_other_work_under_same_id_is_not_taken_for_own",
     ),
     _quiet(

@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
+from tests.simulation.grouping import GroupPlan, groups_of
 from tests.simulation.keyed import KeyPlan, keys_of
 from tests.simulation.recurring import SchedulePlan, schedules_of
 from workpool_aws.local.faults.faults import Fault
@@ -256,6 +257,8 @@ class Scenario:
     """Recurring work, and what people do with it."""
     keys: KeyPlan | None = None
     """Work by unique keys, and what people do with it."""
+    groups: tuple[GroupPlan, ...] = ()
+    """Groups, and the calls that enqueue and cancel them."""
     forgeries: tuple[Act, ...] = ()
     """When somebody sends a destination record of some work item's start, without having been sent
     that start."""
@@ -271,7 +274,8 @@ class Scenario:
 
     @property
     def works(self) -> int:
-        return sum(each.count for each in self.submissions)
+        grouped = sum(each.total for each in self.groups)
+        return grouped + sum(each.count for each in self.submissions)
 
     @property
     def asks(self) -> int:
@@ -327,7 +331,8 @@ class Scenario:
         )
         keyed = [] if self.keys is None else [self.keys.ends_ms]
         scheduled = [max(each.ends_ms, each.acts[-1].at_ms) for each in self.schedules]
-        last_ms = max([each.at_ms for each in acts] + scheduled + keyed)
+        grouped = [each.ends_ms for each in self.groups]
+        last_ms = max([each.at_ms for each in acts] + scheduled + keyed + grouped)
         return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
 
     def __str__(self) -> str:
@@ -350,6 +355,7 @@ class Scenario:
             *self.upheavals,
             *self.schedules,
             *(() if self.keys is None else (self.keys,)),
+            *self.groups,
         )
         return "\n".join([*lines, *map(str, acts)])
 
@@ -607,6 +613,7 @@ def _any_scenario(seed: int) -> Scenario:
         hourly_look=seed // 8 % 2 == 1,
         forgeries=() if calm else tuple(_forgeries(seed)),
         schedules=schedules_of(seed, len(pools)),
+        groups=groups_of(seed, len(pools)),
     )
 
 

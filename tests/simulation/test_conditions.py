@@ -22,6 +22,9 @@ from workpool_aws.core.callback.delivery import (
     redeliver_write,
     sent_write,
 )
+from workpool_aws.core.group.cancel import void_at
+from workpool_aws.core.group.count import decide_count
+from workpool_aws.core.group.members import member_ids
 from workpool_aws.core.loop.start import start_write
 from workpool_aws.core.proof import digest_of
 from workpool_aws.core.report.claim import assignment_to_start, claim_write, make_write
@@ -42,6 +45,7 @@ from workpool_aws.core.work.expire import decide_expiry
 from workpool_aws.core.work.redrive import Redrive, decide_redrive
 from workpool_aws.core.work.replace import decide_replacement, pointed_write
 from workpool_aws.core.work.unique import lock_expiries
+from workpool_aws.model.group import GroupId, GroupItem
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
@@ -107,6 +111,20 @@ LOCK = UniqueLock(pool="email", key="k", work_id=KEYED.id)
 MARK = RequestMark(pool="email", request_id="r", work_id=KEYED.id)
 REPLACED = decide_replacement(KEYED, KEYED, max_wait_ms=None, random_bits=1, now=NOW)
 assert REPLACED is not None
+GROUP = GroupItem(
+    pool="email",
+    id=GroupId("g"),
+    spec=replace(a_work(on_complete="x", callback_outcomes=tuple(Outcome)).spec, group="g"),
+    total=1,
+    born="b",
+    digest="d",
+    created_at=NOW,
+    due_at=NOW,
+)
+MEMBER = member_ids(GROUP)[0]
+COUNT = decide_count(GROUP, [(MEMBER, Outcome.SUCCESS)], nonce="n", now=NOW)
+assert COUNT is not None
+assert COUNT.follow_up is not None
 
 
 def canceled(decision: object) -> Write:
@@ -195,6 +213,10 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "let a lock expire": (lock_expiries(KEYED, ended_at=NOW)[0], LOCK),
     "replace": (REPLACED.write, KEYED),
     "clear postponed": (pointed_write(PENDING), PENDING),
+    "make a group": (Put(GROUP, IsAbsent()), None),
+    "count ends": (COUNT.update, GROUP),
+    "follow": (Put(COUNT.follow_up, IsAbsent()), None),
+    "give a place up": (Put(void_at(GROUP, MEMBER, now=NOW), IsAbsent()), None),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
 put_back = decide_put_back(

@@ -336,6 +336,7 @@ class _Stage:
             self._judge_callback(work)
         judge.judge_call_offs()
         judge.schedules.judge(hourly_look=self._scenario.hourly_look)
+        judge.groups.judge(hourly_look=self._scenario.hourly_look)
         if (
             self._scenario.is_calm and not self._scenario.takes_days
         ):  # what nobody delivers holds its slot until its event is too old

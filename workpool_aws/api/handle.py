@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workpool_aws.api.caller import LambdaContext
-    from workpool_aws.api.options import RetryableOptions
+    from workpool_aws.api.options import Decorated, RetryableOptions
     from workpool_aws.api.parameters import Parameters
     from workpool_aws.api.returned import Returned
     from workpool_aws.api.transaction import Transaction
+    from workpool_aws.model.group import GroupId
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.spec import Kind
 
@@ -35,6 +36,8 @@ class Desk:
     ]
     """Stores work items of a target, one for each arguments as JSON."""
     result: Callable[[LambdaContext | None, str], Result | None]
+    enqueue_group: Callable[..., GroupId]
+    """Stores a group of work items of a target, as `Workpool.enqueue_group`."""
     table: str
     pool: str
 
@@ -135,6 +138,23 @@ class JobHandle(Generic[A, R]):
         All are checked before any is stored. Errors name the index, as in `args[3].to`.
         """
         return self._submit(ctx, encode_batch(args, self))
+
+    def enqueue_group(
+        self,
+        ctx: LambdaContext | None,
+        args: Sequence[Mapping[str, object]],
+        *,
+        on_complete: str | Decorated | None = None,
+        context: object = None,
+        group_id: str | None = None,
+    ) -> GroupId:
+        """As `enqueue` for each of many arguments, with one callback when all are over.
+
+        On the terms of `Workpool.enqueue_group`. Options of the members are those of the handle.
+        """
+        return self._desk.enqueue_group(
+            ctx, self, args, on_complete=on_complete, context=context, group_id=group_id
+        )
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result[R] | None:
         """The result of a work item, with a return value of the function's return type.

@@ -12,6 +12,7 @@ from workpool_aws.api.changes import PoolChanges
 from workpool_aws.api.conditions import counts_of, read_conditions
 from workpool_aws.api.enqueues import PoolEnqueues
 from workpool_aws.api.function import JobFunction
+from workpool_aws.api.groups import PoolGroups
 from workpool_aws.api.handle import Desk
 from workpool_aws.api.id_sequence import IdSequence
 from workpool_aws.api.job import job_at, read_job
@@ -85,6 +86,7 @@ class Workpool(
     PoolQueries,
     PoolChanges,
     PoolSchedules,
+    PoolGroups,
     PoolTransactions,
     PoolSettings,
     PoolDecorators,
@@ -251,7 +253,13 @@ class Workpool(
         return make(
             function,
             job=read_job(function, kind=kind, name=name, options=options, pool=self._options),
-            desk=Desk(submit=self._submit, result=self.result, table=self.table, pool=self.name),
+            desk=Desk(
+                submit=self._submit,
+                result=self.result,
+                enqueue_group=self.enqueue_group,
+                table=self.table,
+                pool=self.name,
+            ),
             connect=self._connect,
             make_work=self._make_work,
         )

@@ -18,7 +18,7 @@ __all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option
-or configuration; 3 a pool, schedule or work item is unknown, or a work item is not in a state for it;
+or configuration; 3 a pool, schedule, group or work item is unknown, or a work item is not in a state for it;
 4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
@@ -42,6 +42,7 @@ def add_commands(add: Adder) -> None:
     group.table()
     group.dev()
     group.schedules()
+    group.groups()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,31 @@ class _Groups:
         change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
         change.add_argument("name", metavar="NAME", help="the name of the schedule")
         _with_target(change)
+
+    def groups(self) -> None:
+        """Add the commands about groups of work items."""
+        found = self.add(
+            "groups", "list the groups of a pool", lazily("workpool_aws.cli.groups:run_groups")
+        )
+        found.add_argument(
+            "--limit",
+            type=whole(1, limits.GROUPS_LIST_MAX),
+            default=50,
+            metavar="N",
+            help="at most so many (50)",
+        )
+        found.add_argument("--after", metavar="ID", help="go on after a page that said so")
+        _with_target(found)
+        one = self.add(
+            "group",
+            "how far a group of work items is",
+            lazily("workpool_aws.cli.groups:run_group"),
+        )
+        one.add_argument("id", metavar="ID", help="the id of the group")
+        one.add_argument(
+            "--cancel", action="store_true", help="keep those that have not started from starting"
+        )
+        _with_yes(one)
 
 
 def _with_yes(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,8 @@ def run_why(options: argparse.Namespace) -> int:
     if target.output.as_json:
         target.output.json(_Answer(why).as_json())
     else:
-        target.output.fields(_Answer(why).fields())
+        group = [] if why.group is None else [("group", why.group)]
+        target.output.fields([*_Answer(why).fields(), *group])
     return UNFIT if why.verdict == "unknown" else 0
 
 
@@ -61,6 +62,7 @@ class _Answer:
             "verdict": why.verdict,
             "since": iso(why.since),
             "next_look": iso(why.next_look),
+            "group": why.group,
             "reasons": [
                 {
                     "code": reason.code,

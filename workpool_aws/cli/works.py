@@ -75,12 +75,14 @@ def run_show(options: argparse.Namespace) -> int:
             {
                 **work_as_json(work.status),
                 "retry": retry_as_json(work.retry),
+                "group": work.group,
                 "link": work.link,
                 **secrets,
             }
         )
         return 0
-    target.output.fields(work_fields(work))
+    group = [] if work.group is None else [("group", work.group)]
+    target.output.fields([*work_fields(work), *group])
     return 0
 
 

@@ -12,6 +12,9 @@ The diagram in the docs, the writes and the tests read it.
      retry, put back, snooze
 ```
 
+One work item is finished from the beginning: the one that stands for a group, and owes its callback.
+It never starts.
+
 A move is one conditional write of the work item's own item. Its condition begins with the state
 that the move leaves (`leaving`), and its change with the state that it enters (`entering`), so no
 write can make a move that is not in the table. No move leaves `finished` [WP-6]. A report of a
@@ -59,6 +62,7 @@ class Move(StrEnum):
     EXPIRE = "expire"
     REQUEST_CANCEL = "request_cancel"
     SUSPECT = "suspect"
+    FOLLOW = "follow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,12 @@ LEGAL: Final = MappingProxyType(
             State.RUNNING,
             "completion",
             "a failure whose sender may be a duplicate is kept for recovery",
+        ),
+        Move.FOLLOW: Arrow(
+            None,
+            State.FINISHED,
+            "loop",
+            "all members of a group are over; this one stands for the group and owes its callback",
         ),
     }
 )

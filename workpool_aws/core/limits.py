@@ -66,6 +66,7 @@ ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
 JOB_NAME_LENGTH_MAX: Final = names.JOB_LENGTH_MAX
+GROUP_ID_LENGTH_MAX: Final = names.GROUP_LENGTH_MAX
 ORIGIN_LENGTH_MAX: Final = 256
 """Characters of the way back from a work item to the request that enqueued it."""
 
@@ -299,6 +300,23 @@ RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 LEDGER_STARTS_MAX: Final = 800
 """Starts that the ledger names with those of runs: it is one item, and read back with room."""
+
+# Groups.
+GROUP_MAX: Final = 10_000
+"""Members of one group, two bits each: the item stays within three write units."""
+GROUP_OUTCOMES_BYTES_MAX: Final = 2 * GROUP_MAX // 8
+GROUP_CONTEXT_BYTES_MAX: Final = CONTEXT_INLINE_BYTES_MAX
+"""Of a group's callback, since it is written with each count."""
+GROUP_TRIES: Final = 8
+"""Tries of a count, of which each met another one."""
+GROUP_RETENTION_S_MIN: Final = 24 * 3600
+"""A member is kept for so long at least, so that a lost start is found before its end is removed."""
+GROUP_COUNT_LATE_MS: Final = 120_000
+"""An end that is older and not counted has reached no loop."""
+GROUP_CANCELS_A_STEP: Final = 100
+"""Members that one step of `cancel_group` reads and cancels."""
+GROUPS_LIST_MAX: Final = 100
+"""Groups on one page."""
 
 # Callbacks.
 CALLBACKS_OWED_MAX: Final = 500

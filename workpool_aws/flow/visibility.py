@@ -11,19 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import Pointer, State, WorkItem
-from workpool_aws.model.writes import Put, Update, Written
+from workpool_aws.model.writes import Put, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workpool_aws.model.loop import Notice
     from workpool_aws.ports import Ports
 
 __all__ = [
-    "commit_with_notice",
     "ensure_visible",
     "make_pointer",
     "make_tick",
@@ -46,19 +44,6 @@ def ensure_visible(
             return
         key_time = server_time
         written = again(key_time)
-
-
-def commit_with_notice(ports: Ports, write: Update, notice_at: Callable[[EpochMs], Notice]) -> None:
-    """Commits a write with the notice that the loop learns of it by, in one transaction.
-
-    A notice that landed late is written again, as `notice_at` makes it for the server's time.
-    Raises TransactionFailed: neither was written.
-    """
-    notice = notice_at(ports.clock.now())
-    written = ports.store.transact([write, Put(notice)])
-    ensure_visible(
-        ports, written, time_of(notice.at), lambda at: ports.store.write(Put(notice_at(at)))
-    )
 
 
 def prove_work_in_time(

@@ -25,6 +25,7 @@ __all__ = [
     "is_ulid",
     "make_id",
     "make_ids",
+    "place_after",
     "shard_of",
     "time_of",
 ]
@@ -78,7 +79,7 @@ def make_ids(
     # The top bit stays clear, so that counting up cannot overflow.
     number = random_bits % (1 << (_NUMBER_BITS - 1))
     if after is not None:
-        last = int(after[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
+        last = _number_of(after)
         # A fixed share of what is left, which therefore never runs out: after ten million steps, one
         # part in 150 is still there.
         longest = ((1 << _NUMBER_BITS) - last) >> _STEP_SHIFT
@@ -87,6 +88,21 @@ def make_ids(
         tail = (number << _SHARD_BITS) | (shard + number % shards)
         yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
+
+
+def place_after(first: str, ulid: str) -> int | None:
+    """Returns the place of an id among those that `make_ids` yields from `first` on, counted from 0.
+
+    `None` means that it is none of them: of another time, of another shard, or an earlier one.
+    """
+    if first[:TIME_LENGTH] != ulid[:TIME_LENGTH] or first[-1] != ulid[-1]:
+        return None
+    place = _number_of(ulid) - _number_of(first)
+    return place if place >= 0 else None
+
+
+def _number_of(ulid: str) -> int:
+    return int(ulid[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
     from workpool_aws.model.spec import Outcome
-    from workpool_aws.model.work import CallbackState
+    from workpool_aws.model.work import CallbackState, GroupEnd
 
 __all__ = [
     "DEFAULT_AUTHOR",
@@ -261,9 +261,9 @@ class NoticeKind(StrEnum):
 class Notice(Record):
     """A notice that this start of this work item is over, which frees a slot.
 
-    Written by: completion; cancel, of a work item that wants a callback. Read by: the loop (range).
-    Removed by: TTL of two weeks. One that owes a callback has no TTL, and the loop removes it once
-    the ledger has the callback. An item of its own, so that a completion never contends with the
+    Written by: completion; cancel and expiry, of a work item that wants a callback or is a member
+    of a group. Read by: the loop (range). Removed by: TTL of two weeks. One that the loop must take
+    over (`awaits_loop`) has no TTL, and the loop removes it once it has. An item of its own, so that a completion never contends with the
     loop for the ledger.
     """
 
@@ -289,6 +289,16 @@ class Notice(Record):
     did not know it, or is a worker that takes no runs."""
     more: tuple[ReportedEnd, ...] = ()
     """Further ends of the same run, shard and job."""
+
+    group: GroupEnd | None = None
+    """The end of a member of a group. `None` means that its work item is in no group, goes on, or
+    was ended by version 0.1."""
+
+    @property
+    def awaits_loop(self) -> bool:
+        """True if it has no TTL, since the loop must take it over: a callback, or an end to count."""
+        owes = self.callback is not None or self.group is not None
+        return owes and self.expires_at is None
 
     def each(self) -> tuple[Notice, ...]:
         """Returns the notices of its starts, one each."""

@@ -50,6 +50,8 @@ class Assignment:
     """As `Spec.awaited`: the process that ends the work item has the loop look at its schedule."""
     unique: bool = False
     """True if its work item has a unique key, whose lock expires after its end."""
+    grouped: bool = False
+    """True if it is a member of a group, whose notice must say so."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

@@ -13,6 +13,8 @@ from typing import Final
 __all__ = [
     "FUNCTION_ARN",
     "FUNCTION_NAME",
+    "GROUP",
+    "GROUP_LENGTH_MAX",
     "JOB",
     "JOB_LENGTH_MAX",
     "LABEL",
@@ -43,6 +45,9 @@ JOB: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{JOB_LENGTH_MAX - 1}}}")
 SCHEDULE_LENGTH_MAX: Final = 64
 SCHEDULE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{SCHEDULE_LENGTH_MAX - 1}}}")
 """A schedule's name."""
+GROUP_LENGTH_MAX: Final = 64
+GROUP: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{GROUP_LENGTH_MAX - 1}}}")
+"""The id of a group."""
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}(:[$A-Za-z0-9_-]{1,128})?")
 """A job's name, or a function's with or without a version or alias (`label_of`)."""

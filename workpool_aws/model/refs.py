@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from workpool_aws.model.record import Record, Ref
 
 if TYPE_CHECKING:
+    from workpool_aws.model.group import GroupItem
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import (
         Config,
@@ -31,6 +32,7 @@ __all__ = [
     "Collection",
     "ConfigRef",
     "DeploymentRef",
+    "GroupRef",
     "HeartbeatRef",
     "KeyRange",
     "LedgerRef",
@@ -143,6 +145,14 @@ class TickRef(Ref["Tick"]):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRef(Ref["GroupItem"]):
+    """A group, by pool and id."""
+
+    pool: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusRef(Ref["LoopStatus"]):
     """The status of a pool."""
 
@@ -219,6 +229,8 @@ class Collection(StrEnum):
     """Minute reports, by time; shard is ignored."""
     SCHEDULES = "schedules"
     """Schedules, by name; shard is ignored."""
+    GROUPS = "groups"
+    """Groups, by id; shard is ignored."""
     REGISTRY = "registry"
     """Registrations, by pool name; pool and shard are ignored."""
 

@@ -113,6 +113,8 @@ class Spec:
     """True if a later occurrence of its schedule may wait for its end."""
     unique: UniqueSpec | None = None
     """`None` means that it has no unique key."""
+    group: str | None = None
+    """Id of the group of which it is a member, or which it stands for; `None` means none."""
     origin: str | None = None
     """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
     trace: TraceContext | None = None

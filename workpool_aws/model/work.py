@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.record import Record
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptEnd",
     "CallbackState",
+    "GroupEnd",
     "PastAttempt",
     "Pointer",
     "State",
@@ -71,6 +72,14 @@ class CallbackState(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"
     """Given up. The work item stays among the dead letters, with no time to live."""
+
+
+class GroupEnd(NamedTuple):
+    """The end of a member of a group, as a notice has it."""
+
+    group: str
+    """Id of the group."""
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +163,12 @@ class WorkItem(Record):
     epoch: int = 0
     """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
     (`core/work/bulk_cancel.py`)."""
+
+    @property
+    def group_end(self) -> GroupEnd | None:
+        """Its end as a member of a group; `None` means that it is in none, or not over."""
+        group, outcome = self.spec.group, self.outcome
+        return None if group is None or outcome is None else GroupEnd(group, outcome)
 
     @property
     def start_before(self) -> EpochMs | None:

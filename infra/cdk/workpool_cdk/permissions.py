@@ -87,16 +87,34 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.RECEIPT,
                 PartitionKind.UNIQUE,
                 PartitionKind.REQUEST,
+                PartitionKind.GROUPS,
             ),
         ),
         # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not
-        # heard of; to end one that is called off, with its payload's time to live.
-        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        # heard of; to end one that is called off, with its payload's time to live. Of groups: that
+        # all members are stored.
+        _Access(
+            (_UPDATE,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.PAYLOAD,
+                PartitionKind.CONTROL,
+                PartitionKind.GROUPS,
+            ),
+        ),
         # In a transaction: that a unique key is held still.
         _Access((_CHECK,), (PartitionKind.WORK, PartitionKind.UNIQUE)),
     ),
     Actor.READER: (
-        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access(
+            (_GET,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.CONTROL,
+                PartitionKind.GROUPS,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
         _Access(
             (_GET_MANY,),
             (
@@ -112,6 +130,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.WORK,
                 PartitionKind.REPORTS,
                 PartitionKind.SCHEDULES,
+                PartitionKind.GROUPS,
                 PartitionKind.REGISTRY,
             ),
         ),
@@ -125,12 +144,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
                 PartitionKind.UNIQUE,
+                PartitionKind.GROUPS,
                 PartitionKind.REGISTRY,
                 PartitionKind.DEPLOYMENT,
             ),
         ),
         _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
-        _Access((_QUERY,), (PartitionKind.SCHEDULES,)),
+        _Access((_QUERY,), (PartitionKind.SCHEDULES, PartitionKind.GROUPS)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
         _Access(
             (_PUT,),
@@ -181,6 +201,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
                 PartitionKind.UNIQUE,
+                PartitionKind.GROUPS,
                 PartitionKind.DEPLOYMENT,
             ),
         ),
@@ -204,6 +225,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.CONTROL,
                 PartitionKind.SCHEDULES,
                 PartitionKind.UNIQUE,
+                PartitionKind.GROUPS,
             ),
         ),
         _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),

@@ -23,6 +23,7 @@ from workpool_aws.adapters.items.records import (
     kind_in,
     ref_of,
 )
+from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
@@ -92,7 +93,7 @@ def test_row_has_every_field_of_its_record_once_in_key_or_in_attribute(name):
     attributes = [field.attribute for field in kind.fields.values()]
 
     names = {each.name for each in fields(kind.record)}
-    if kind.record in {WorkItem, ScheduleItem}:
+    if kind.record in {WorkItem, ScheduleItem, GroupItem}:
         asked = {each.name for each in fields(Spec)} - {"callback"}
         of_callback = {"callback_target", "context", "callback_outcomes", "callback_job"}
         parts = Part if kind.record is WorkItem else (Part.ARGS, Part.CONTEXT)

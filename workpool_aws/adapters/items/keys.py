@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol, assert_never
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.attributes import DEAD_KEY, SORT_KEY
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
-from workpool_aws.model.names import POOL, SCHEDULE
+from workpool_aws.model.names import POOL
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
 
@@ -28,6 +28,7 @@ __all__ = [
     "InShard",
     "Key",
     "KeySpelling",
+    "OfName",
     "OfPool",
     "OfTable",
     "OfWork",
@@ -68,6 +69,7 @@ class PartitionKind(StrEnum):
     UNIQUE = "unique"
     REQUEST = "request"
     SCHEDULES = "schedules"
+    GROUPS = "groups"
     REGISTRY = "registry"
     DEPLOYMENT = "deployment"
 
@@ -76,6 +78,7 @@ _OF_POOLS: Final = (
     PartitionKind.CONTROL.value,
     PartitionKind.REPORTS.value,
     PartitionKind.SCHEDULES.value,
+    PartitionKind.GROUPS.value,
 )
 """Kinds of which each pool has one partition."""
 _NAMED: Final = (
@@ -206,19 +209,28 @@ class ByName:
 
 
 @dataclass(frozen=True, slots=True)
-class OfSchedule:
+class OfName:
     """By pool and name, all of a pool in one partition."""
 
     partition_kind: PartitionKind
+    pattern: re.Pattern[str]
+    """Matches the names that there can be."""
+    what: str
+    """Description of such a name, for messages."""
     sort: None = None
 
     def key(self, pool: str, name: str) -> Key:
-        """Return the name is the sort key."""
-        return Key(_pool_partition(pool, self.partition_kind), _schedule_in(name))
+        """The name is the sort key."""
+        return Key(_pool_partition(pool, self.partition_kind), self._checked(name))
 
     def names(self, place: Place, sort: str) -> tuple[str, str]:
         """Pool and name."""
-        return place.pool, _schedule_in(sort)
+        return place.pool, self._checked(sort)
+
+    def _checked(self, name: str) -> str:
+        if self.pattern.fullmatch(name) is None:
+            raise ValueError(f"the key is not {self.what}")
+        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +284,12 @@ def leading_key(partition_kind: PartitionKind, pool: str) -> str:
             | PartitionKind.REQUEST
         ):
             return f"{name}#{partition_kind.value}#*"
-        case PartitionKind.CONTROL | PartitionKind.REPORTS | PartitionKind.SCHEDULES:
+        case (
+            PartitionKind.CONTROL
+            | PartitionKind.REPORTS
+            | PartitionKind.SCHEDULES
+            | PartitionKind.GROUPS
+        ):
             return f"{name}#{partition_kind.value}"
         case PartitionKind.REGISTRY:
             return _REGISTRY
@@ -297,6 +314,8 @@ def partition_of(key_range: KeyRange) -> str:
             return _pool_partition(key_range.pool, PartitionKind.REPORTS)
         case Collection.SCHEDULES:
             return _pool_partition(key_range.pool, PartitionKind.SCHEDULES)
+        case Collection.GROUPS:
+            return _pool_partition(key_range.pool, PartitionKind.GROUPS)
         case Collection.REGISTRY:
             return _REGISTRY
         case _:
@@ -382,12 +401,6 @@ def _ulid_in(sort: str) -> WorkId:
         return forms.work_id(sort)
     except ValueError:
         raise ValueError("the key is not an id") from None
-
-
-def _schedule_in(name: str) -> str:
-    if SCHEDULE.fullmatch(name) is None:
-        raise ValueError("the key is not a schedule's name")
-    return name
 
 
 def _chunk_in(sort: str) -> tuple[Part, int]:

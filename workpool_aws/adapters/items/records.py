@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from workpool_aws.adapters.items import forms, job_tallies, keys, ledger_forms, reported_ends
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
+from workpool_aws.adapters.items.group import (
+    GROUP_END,
+    GROUP_FIELDS,
+    flatten_group,
+    group_of,
+)
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
 from workpool_aws.adapters.items.schedule import SCHEDULE_FIELDS, flatten_schedule, schedule_of
 from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
 from workpool_aws.core import limits
+from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import (
     Config,
@@ -32,6 +39,7 @@ from workpool_aws.model.loop import (
     NoticeKind,
     Registration,
 )
+from workpool_aws.model.names import GROUP, SCHEDULE
 from workpool_aws.model.payload import Chunk
 from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.record import Record, Ref
@@ -39,6 +47,7 @@ from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
+    GroupRef,
     HeartbeatRef,
     LedgerRef,
     MinuteReportRef,
@@ -218,10 +227,18 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
     RecordKind(
         record=ScheduleItem,
         ref=ScheduleRef,
-        key=keys.OfSchedule(PartitionKind.SCHEDULES),
+        key=keys.OfName(PartitionKind.SCHEDULES, SCHEDULE, "a schedule's name"),
         fields=SCHEDULE_FIELDS,
         flatten=flatten_schedule,
         build=schedule_of,
+    ),
+    RecordKind(
+        record=GroupItem,
+        ref=GroupRef,
+        key=keys.OfName(PartitionKind.GROUPS, GROUP, "a group's id"),
+        fields=GROUP_FIELDS,
+        flatten=flatten_group,
+        build=group_of,
     ),
     RecordKind(
         record=Notice,
@@ -239,6 +256,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "job": Field("j", job_tallies.LABEL, absent=None),
             "ran_ms": Field("rm", forms.COUNT, absent=None),
             "more": Field("m", reported_ends.REPORTED_ENDS, absent=()),
+            "group": Field("g", GROUP_END, absent=None),
         },
     ),
     RecordKind(
@@ -441,6 +459,7 @@ _STEP_NAMES: Final = {
     LoopStatus: "status",
     Notice: "done",
     ScheduleItem: "schedule",
+    GroupItem: "group",
 }
 
 

@@ -104,6 +104,7 @@ SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "job": Field("j", forms.TEXT, absent=None),
     "schedule": Field("sc", forms.TEXT, absent=None),
     "awaited": Field("aw", forms.FLAG, absent=False),
+    "group": Field("g", forms.TEXT, absent=None),
     "expires_after_ms": Field("xa", forms.EXPIRY, absent=None),
     "unique_key": Field("uk", forms.TEXT, absent=None),
     "unique_until_started": Field("us", forms.FLAG, absent=False),

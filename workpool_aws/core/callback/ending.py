@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.refs import Unreadable
     from workpool_aws.model.spec import Outcome
+    from workpool_aws.model.work import GroupEnd
 
 __all__ = ["after_finish", "expiry_after", "is_owed", "record_of_end"]
 
@@ -64,11 +65,19 @@ def is_owed(work: WorkItem | Unreadable | None) -> bool:
 
 
 def record_of_end(
-    work: WorkItem, outcome: Outcome | None, *, now: EpochMs, random_bits: int
+    work: WorkItem,
+    outcome: Outcome | None,
+    *,
+    now: EpochMs,
+    random_bits: int,
+    callback: CallbackState | None = CallbackState.PENDING,
+    group: GroupEnd | None = None,
 ) -> Notice:
-    """Returns the notice by which the loop delivers the callback of a work item that ended pending.
+    """Returns the notice by which the loop learns of the end of a work item that ended pending.
 
-    It carries no time to live [WP-10]. `outcome`: as the notice has it.
+    It delivers the callback, and counts the end of a member of a group. It carries no time to live
+    [WP-10]. `work`: as it was before its end, or as a follow-up. `outcome`: as the statistics count
+    it.
     """
     return Notice(
         pool=work.pool,
@@ -77,7 +86,8 @@ def record_of_end(
         work_id=work.id,
         start=work.starts,
         kind=NoticeKind.FINISHED,
-        callback=CallbackState.PENDING,
+        callback=callback,
         outcome=outcome,
         job=work.spec.label,
+        group=group,
     )

@@ -120,7 +120,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Delete a notice whose callback the committed ledger holds.
+    """Delete a notice whose callback the committed ledger holds, or whose end is counted.
 
     Repaired by a later pass, which meets the notice again. The callback may be sent twice then.
     """

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import limit_of, slots_taken
 from workpool_aws.core.loop.choose import marks_after
-from workpool_aws.core.loop.effects import Cancel, EndExpired, Results, Start, Tidy
+from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import NoticeRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -53,6 +54,8 @@ class PassPlan:
     starts: tuple[Start, ...]
     recovers: tuple[Recover, ...]
     callbacks: CallbackPlan
+    forgets: tuple[Forget, ...]
+    """Notices that this pass takes over: their callbacks are in the ledger, their ends counted."""
     cancels: tuple[Cancel, ...]
     expired: tuple[EndExpired, ...]
     ticks: tuple[Tick, ...]
@@ -86,6 +89,8 @@ class Findings:
     callbacks: CallbackPlan
     deadlines: Mapping[EntryKey, Entry]
     """The entries of the chosen work items."""
+    counted: tuple[str, ...] = ()
+    """Keys of notices that had nothing but the ends of groups' members, which are counted."""
 
     @property
     def moved(self) -> int:
@@ -94,10 +99,15 @@ class Findings:
         return len(self.settled.gone) + dropped + len(self.choice.chosen)
 
     def ends_something(self) -> bool:
-        """True if work items are canceled or expire, or a schedule is looked at."""
+        """True if work items are canceled or expire, ends are counted, or a schedule is looked at."""
         choice = self.choice
-        at_once = choice.bulk_canceled or choice.expired or choice.ticks
+        at_once = choice.bulk_canceled or choice.expired or choice.ticks or self.counted
         return self.inputs.bulk_cancel is not None or bool(at_once)
+
+    def forgets(self) -> tuple[Forget, ...]:
+        """Returns the notices to delete after the commit."""
+        pool = self.memory.ledger.pool
+        return (*self.callbacks.forgets, *(Forget(NoticeRef(pool, at)) for at in self.counted))
 
     def ledger_after(self) -> Ledger:
         """Returns the ledger to commit, but for its tally and the fence."""
@@ -165,6 +175,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         starts=starts,
         recovers=checked.recovers[: limits.RECOVERIES_MAX],
         callbacks=found.callbacks,
+        forgets=found.forgets(),
         cancels=cancels,
         expired=expired,
         ticks=tuple(choice.ticks),

@@ -61,6 +61,7 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         callback_outcomes=work.spec.callback_outcomes,
         awaited=work.spec.awaited,
         unique=work.spec.unique is not None,
+        grouped=work.spec.group is not None,
         job=work.spec.job,
         label=work.spec.label,
         proof=work.proof,

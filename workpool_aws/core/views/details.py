@@ -60,6 +60,8 @@ class WorkDetails:
     """Time for which the finished work item is kept; `None` means for ever."""
     schedule: str | None
     """Name of the schedule of which it is an occurrence; `None` means none."""
+    group: str | None
+    """Id of the group of which it is a member, or which it stands for; `None` means none."""
     expires_after: timedelta | None
     """Time after its due time from which it may not start; `None` means that it never expires."""
     unique_key: str | None
@@ -127,6 +129,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         claimed=spec.claimed,
         status_ttl=None if spec.retention_s is None else timedelta(seconds=spec.retention_s),
         schedule=spec.schedule,
+        group=spec.group,
         expires_after=None
         if spec.expires_after_ms is None
         else timedelta(milliseconds=spec.expires_after_ms),

@@ -47,6 +47,7 @@ def decide_cancel(
                 outcome=end.outcome,
                 beside=end.beside,
                 owes_callback=end.owes_callback,
+                group=end.group,
                 answer=CancelAnswer.CANCELED,
             )
         case State.RUNNING:

@@ -10,7 +10,7 @@ from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.work import CallbackState, GroupEnd, State, WorkItem
 from workpool_aws.model.writes import All, Condition, Update
 
 if TYPE_CHECKING:
@@ -33,8 +33,19 @@ class EndWrite:
     """The TTL of the chunks, in one transaction with `write`, since an ended work item is not read
     again unless it owes a callback."""
     owes_callback: bool = False
-    """True if a notice for the loop belongs into the transaction. A process that dies must not lose
-    the callback [WP-8]."""
+    """True if its notice owes a callback. A process that dies must not lose it [WP-8]."""
+    group: GroupEnd | None = None
+    """The end that its notice has the loop count [WP-19]. `None` means that it is no member."""
+
+    @property
+    def callback(self) -> CallbackState | None:
+        """The callback that its notice has; `None` means that it owes none."""
+        return CallbackState.PENDING if self.owes_callback else None
+
+    @property
+    def needs_notice(self) -> bool:
+        """True if a notice for the loop belongs into the transaction."""
+        return self.owes_callback or self.group is not None
 
 
 class CancelAnswer(StrEnum):
@@ -95,6 +106,7 @@ def end_pending(
         outcome=outcome,
         beside=input_expiries(work, expires_at=expires_at),
         owes_callback=outcome in spec.callback_outcomes,
+        group=None if spec.group is None else GroupEnd(spec.group, outcome),
     )
 
 

@@ -85,7 +85,13 @@ def decide_redrive(
     new = WorkItem(
         pool=old.pool,
         id=new_id,
-        spec=replace(old.spec, origin=origin or old.spec.origin, trace=trace or old.spec.trace),
+        # The end of a member of a group is counted, so this one is none [WP-19].
+        spec=replace(
+            old.spec,
+            origin=origin or old.spec.origin,
+            trace=trace or old.spec.trace,
+            group=None,
+        ),
         state=State.PENDING,
         due_at=now,
         enqueued_at=now,

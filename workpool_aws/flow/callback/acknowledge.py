@@ -15,8 +15,8 @@ from workpool_aws.core.callback.delivery import (
     record_of_failure,
 )
 from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.flow.commit import commit_with_notice
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.visibility import commit_with_notice
 from workpool_aws.model import events
 from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed

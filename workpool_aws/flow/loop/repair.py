@@ -13,7 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.groups import by_group
 from workpool_aws.core.loop.repair import rebuilt_from
+from workpool_aws.flow.group.count import count_ends
 from workpool_aws.flow.pool.kick import current_status
 from workpool_aws.flow.reading import pages
 from workpool_aws.flow.visibility import put_pointer
@@ -78,6 +80,8 @@ def rebuild(
         if work.state is State.PENDING and work.starts > 0:
             # Its pointer went when its event was sent to its worker, perhaps [WP-3].
             put_pointer(ports, pool, work.id, max(now, work.due_at))
+    # Notices before the cursor are not settled again, so ends are counted from the work items.
+    seen += count_ends(ports, pool, by_group(seen))
     ledger = rebuilt_from(pool, seen, now=now, epoch=epoch)
     ledger = replace(ledger, holder=token, generation=generation)
     # The first such put of a generation makes the holder. No other put of this generation succeeds

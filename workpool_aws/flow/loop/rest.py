@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import newly_owed, next_at
 from workpool_aws.core.loop.classify import Taken
+from workpool_aws.core.loop.groups import end_is_uncounted
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.flow.loop.choose import live_in, read_works
@@ -134,13 +135,15 @@ class _Resting:
         )
 
     def _notices_there(self, shard: int, now: EpochMs) -> bool:
-        """True if a notice of this shard frees a slot, asks for a check, or owes a callback."""
+        """True if a notice of this shard frees a slot, asks for a check, or awaits the loop."""
         ports, memory, pool = self.session.ports, self.session.memory, self.session.pool
         mark = self.session.memory.marks[shard]
         low = deep_low(mark.done_cursor)
         notices = read_notices(ports.store, ports.telemetry, pool, shard, low)
         settled = settle(self.session.entries, notices.records)
         if settled.gone or any(memory.checked.get(key) != at for key, at in settled.asked.items()):
+            return True
+        if end_is_uncounted(notices.records):
             return True
         held = {owed.work_id: owed for owed in memory.callbacks}
         room = limits.CALLBACKS_OWED_MAX - len(held)

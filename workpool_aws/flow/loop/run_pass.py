@@ -36,6 +36,7 @@ from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
 from workpool_aws.flow.loop.choose import choose_due, deadlines_of, point_at_postponed, read_due
+from workpool_aws.flow.loop.groups import count_groups
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
 from workpool_aws.flow.loop.start import begin, begin_run
@@ -104,11 +105,15 @@ class _Pass:
         choice = choose_due(ports.invoker, memory, checked, due, room, now)
         ports.fan_out(lambda work: point_at_postponed(ports, work), choice.postponed)
 
-        callbacks = owed_callbacks(session, inputs.notices, settled.gone, checked.dropped, now)
+        groups = count_groups(session, inputs, settled, checked)
+        ended = (*checked.dropped, *groups.follow_ups)
+        callbacks = owed_callbacks(session, inputs.notices, settled.gone, ended, now)
         apply_before(ports, callbacks.before)
 
         deadlines = deadlines_of(ports.invoker, choice, now)
-        found = Findings(memory, inputs, settled, checked, choice, callbacks, deadlines)
+        found = Findings(
+            memory, inputs, settled, checked, choice, callbacks, deadlines, groups.spent
+        )
         plan = plan_pass(found, ends_at=session.ends_at)
         read_shards_of(session, choice)
         # True whether or not the commit succeeds.
@@ -241,7 +246,7 @@ def clean_up(session: LoopSession, plan: PassPlan) -> None:
 
     Raises StoreUnavailable: the next pass meets what is left.
     """
-    for forget in plan.callbacks.forgets:
+    for forget in plan.forgets:
         session.ports.store.delete(forget.ref)
     cancel_works(session, [cancel.work for cancel in plan.cancels], session.memory.config)
     ports = session.ports

@@ -105,9 +105,9 @@ class MutationEnd:
         Raises StoreUnavailable: a second report, or recovery, repeats these steps.
         """
         a = self.step.a
-        # A transaction does not answer with the work item, and the callback needs all of it.
-        wanted = bool(a.callback_outcomes) or a.unique
-        work = self.step.ports.store.get(WorkRef(a.pool, a.work_id)) if wanted else None
+        # A transaction does not answer with the work item.
+        ref = WorkRef(a.pool, a.work_id)
+        work = self.step.ports.store.get(ref) if _needs_all_of(a) else None
         self.step.announce(self.decision, work)
 
 
@@ -225,7 +225,7 @@ class _Completion:
         finished: Record | Unreadable | None
         try:
             finished = write_with(store, decision.write, decision.beside).record
-            if finished is None and (a.callback_outcomes or a.awaited or a.unique):
+            if finished is None and _needs_all_of(a):
                 # A transaction does not answer with the work item, and what follows needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
@@ -260,7 +260,9 @@ class _Completion:
         `finished`: the work item as it ended. `outcome`: as the notice counts it.
         """
         self._after.release(finished, expiries)
-        self._after.notify(outcome, callback=self._call_back(finished), ran_ms=self.report.ran_ms)
+        group = finished.group_end if isinstance(finished, WorkItem) else None
+        callback, ran_ms = self._call_back(finished), self.report.ran_ms
+        self._after.notify(outcome, callback=callback, group=group, ran_ms=ran_ms)
 
     def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
         """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
@@ -398,3 +400,8 @@ class _Completion:
 
 def _work(record: Record | Unreadable | None) -> WorkItem | Unreadable | None:
     return record if isinstance(record, WorkItem | Unreadable) else None
+
+
+def _needs_all_of(a: Assignment) -> bool:
+    """True if the steps after the end need the work item: a callback, a schedule, a group."""
+    return bool(a.callback_outcomes) or a.awaited or a.grouped or a.unique

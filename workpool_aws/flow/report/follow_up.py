@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
     from workpool_aws.model.spec import Outcome
-    from workpool_aws.model.work import CallbackState
+    from workpool_aws.model.work import CallbackState, GroupEnd
     from workpool_aws.model.writes import Update
 
 __all__ = ["FollowUp", "Reporter"]
@@ -69,12 +69,14 @@ class FollowUp:
         outcome: Outcome | None,
         *,
         callback: CallbackState | None,
+        group: GroupEnd | None,
         ran_ms: int | None = None,
     ) -> None:
-        """Has the loop free the slot.
+        """Has the loop free the slot, and count the end of a member of a group [WP-19].
 
         `outcome`: as the notice counts it. `callback`: the loop's part in the callback; `None` means
-        none. `ran_ms`: time of its user code; `None` means that it is not known.
+        none. `group`: `None` means no member. `ran_ms`: time of its user code; `None` means that it
+        is not known.
         """
         notice = make_notice(
             self.ports,
@@ -83,8 +85,9 @@ class FollowUp:
             outcome=outcome,
             callback=callback,
             ran_ms=ran_ms,
+            group=group,
         )
-        if self.later is not None and callback is None:
+        if self.later is not None and callback is None and group is None:
             self.later.append(notice)
             return
         write_notice(self.ports, notice)

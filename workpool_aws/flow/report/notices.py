@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.spec import Outcome
+    from workpool_aws.model.work import GroupEnd
     from workpool_aws.ports import Ports
 
 __all__ = ["make_notice", "prove_notice", "write_notice", "write_together"]
@@ -34,6 +35,7 @@ def make_notice(
     outcome: Outcome | None = None,
     callback: CallbackState | None = None,
     ran_ms: int | None = None,
+    group: GroupEnd | None = None,
 ) -> Notice:
     """Returns a notice of this start at the present time."""
     now = ports.clock.now()
@@ -49,6 +51,7 @@ def make_notice(
         outcome=outcome,
         job=a.label,
         ran_ms=ran_ms,
+        group=group,
     )
 
 

@@ -33,7 +33,7 @@ from workpool_aws.model.refs import (
     WorkRef,
     readable,
 )
-from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
+from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Put, Written
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ class _Audit:
         return bool(forgotten)
 
     def owe_again(self) -> bool:
-        """Puts the notices of the last two hours that owe a callback where the next loop reads.
+        """Puts the notices of the last two hours that await the loop where the next one reads.
 
-        Their writer had no answer and may be dead: it canceled the work item, or redrove the
+        They owe a callback, or have the end of a group's member. Their writer had no answer and may
+        be dead: it ended the work item, or redrove the
         callback. If a loop took a notice over and died before it removed it, the next loop finds
         the callback delivered, and removes it.
         """
@@ -102,7 +103,7 @@ class _Audit:
             for shard, mark in enumerate(self.ledger.shards)
             for page in self._before_the_cursor(Collection.DONE, shard, deep_low(mark.done_cursor))
             for row in page
-            if isinstance(row.record, Notice) and row.record.callback is CallbackState.PENDING
+            if isinstance(row.record, Notice) and row.record.awaits_loop
         ]
         for record in owed:
             self._put_again(record)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.classify import Taken
+from workpool_aws.core.loop.groups import end_is_uncounted
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.pool.kick import KickReason, loop_is_overdue
 from workpool_aws.core.watchdog.watch import (
@@ -204,6 +205,8 @@ class _PoolCheck:
                 return "a report that no loop has settled"
             if callback_is_overdue(ledger, reports.records, self.now):
                 return "a callback is owed"
+            if end_is_uncounted(reports.records):
+                return "the end of a group's member is not counted"
         return None
 
     def _has_anything(self) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
 
-__all__ = ["cancel", "cancel_called_off"]
+__all__ = ["cancel", "cancel_called_off", "cancel_without_kick"]
 
 
 def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
@@ -36,7 +36,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
         return decision
     if work is not None and decision.answer is CancelAnswer.CANCELED:
         try:
-            due = None if decision.owes_callback else work.due_at
+            due = None if decision.needs_notice else work.due_at
             kick(ports, pool, KickReason.CANCEL, due=due)
         except StoreUnavailable as error:
             # Canceled all the same; the watchdog finds the record of an owed callback, and a far
@@ -45,6 +45,12 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
                 events.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error))
             )
     return decision.answer
+
+
+def cancel_without_kick(ports: Ports, work: WorkItem) -> CancelAnswer:
+    """As `cancel`, for a work item as last read. Its caller kicks."""
+    decision = _carry_out(ports, work)
+    return decision if isinstance(decision, CancelAnswer) else decision.answer
 
 
 def cancel_called_off(ports: Ports, work: WorkItem, config: Config) -> bool:

@@ -11,7 +11,7 @@ from workpool_aws.core.work.end import EndWrite, is_own_end
 from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire, write_with
-from workpool_aws.flow.visibility import commit_with_notice
+from workpool_aws.flow.commit import commit_with_notice, put_end
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
@@ -34,11 +34,18 @@ def refusal(ports: Ports, work: WorkItem, decision: EndWrite, token: str) -> Ref
     """Writes an end or a request; `None` means that it holds, also if the SDK repeated it."""
 
     def notice_at(at: EpochMs) -> Notice:
-        return record_of_end(work, decision.outcome, now=at, random_bits=ports.entropy.bits(75))
+        return record_of_end(
+            work,
+            decision.outcome,
+            now=at,
+            random_bits=ports.entropy.bits(75),
+            callback=decision.callback,
+            group=decision.group,
+        )
 
     try:
-        if decision.owes_callback:
-            commit_with_notice(ports, decision.write, notice_at)
+        if decision.needs_notice:
+            commit_with_notice(ports, decision.write, notice_at, decision.beside)
         else:
             write_with(ports.store, decision.write, decision.beside)
     except ConditionFailed as met:
@@ -49,6 +56,9 @@ def refusal(ports: Ports, work: WorkItem, decision: EndWrite, token: str) -> Ref
             # How late the notice of the write that went through became visible is not known: one
             # more does no harm.
             ports.store.write(Put(notice_at(ports.clock.now())))
+        elif isinstance(found, WorkItem) and found.group_end is not None:
+            # The process that ended it may have had no answer, and be gone [WP-19].
+            put_end(ports, found, owes_callback=False)
     else:
         if "finished_at" in decision.write.set:
             # Lost, the lock stays, which harms nothing: the end itself is answered.

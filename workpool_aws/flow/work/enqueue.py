@@ -16,6 +16,7 @@ from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
 from workpool_aws.model.payload import inline_text
+from workpool_aws.model.receipt import Void
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
@@ -25,7 +26,10 @@ from workpool_aws.ports import ConditionFailed, Ports
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Acknowledged", "enqueue", "report_enqueued"]
+    from workpool_aws.model.record import Record
+    from workpool_aws.model.refs import Unreadable
+
+__all__ = ["Acknowledged", "enqueue", "enqueue_members", "report_enqueued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,16 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     return _Enqueue(ports, works).run() if works else Acknowledged((), Seen())
 
 
+def enqueue_members(ports: Ports, works: Sequence[WorkItem]) -> None:
+    """Stores the members of a group, and ensures that a loop will see them [WP-3].
+
+    One that an earlier call has stored, or that was canceled before it was stored, stays as it is.
+    Their ids and epoch stay, too. A concurrent `cancel_all` may therefore cancel them. Raises
+    StoreUnavailable: some may not be stored, and repeating the call is safe.
+    """
+    _Enqueue(ports, works, members=True).run()
+
+
 @dataclass(frozen=True, slots=True)
 class _Moved:
     """The id of a stored work item. With an `error`, the ids of which one may be stored."""
@@ -61,6 +75,8 @@ class _Enqueue:
 
     ports: Ports
     works: Sequence[WorkItem]
+    members: bool = False
+    """True if they are members of a group: their ids follow from it, so none is stored twice."""
 
     def run(self) -> Acknowledged:
         """Stores, kicks and moves into the epoch that the kick has read."""
@@ -77,7 +93,7 @@ class _Enqueue:
             raise StoreUnavailable(
                 f"stored, but the loop could not be notified: {error}", maybe_enqueued=ids
             ) from error
-        if seen.epoch != works[0].epoch:
+        if seen.epoch != works[0].epoch and not self.members:
             ids = self._all_into(seen.epoch)
         if failures:
             raise StoreUnavailable(
@@ -111,15 +127,12 @@ class _Enqueue:
             written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
             prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
         except ConditionFailed as met:
-            if not (
-                isinstance(met.current, WorkItem)
-                and met.current.enqueued_at == work.enqueued_at
-                and met.current.spec.target == work.spec.target
-                and met.current.spec.args == work.spec.args
-            ):
+            if self.members and _is_taken(met.current, work):
+                return None
+            if not _is_same(met.current, work):
                 return StoreUnavailable(f"another item has the id {work.id}")
-            # This call's own put, which the SDK repeated after a lost answer. The first may have
-            # been late, so the work item gets a pointer.
+            # This call's own put, which the SDK repeated after a lost answer, or another call's for
+            # the same group. That may have been late, so the work item gets a pointer.
             try:
                 put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
             except StoreUnavailable as unpointed:
@@ -166,6 +179,26 @@ class _Enqueue:
             return _Moved(enqueue(ports, [again]).ids)
         except StoreUnavailable as error:
             return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
+
+
+def _is_same(current: Record | Unreadable | None, work: WorkItem) -> bool:
+    """True if the stored item is this work item, as a first copy of its put stored it."""
+    return (
+        isinstance(current, WorkItem)
+        and current.enqueued_at == work.enqueued_at
+        and current.spec.target == work.spec.target
+        and (current.spec.args == work.spec.args or current.spec.group is not None)
+    )
+
+
+def _is_taken(current: Record | Unreadable | None, work: WorkItem) -> bool:
+    """True if a member's place needs nothing: the loop has seen the member, or it was canceled."""
+    if isinstance(current, Void):
+        return True
+    seen = isinstance(current, WorkItem) and (
+        current.state is not State.PENDING or current.starts > 0
+    )
+    return seen and _is_same(current, work)
 
 
 def _at_once(works: Sequence[WorkItem]) -> int | None:

@@ -27,10 +27,11 @@ from workpool_aws.core.work.redrive import (
 )
 from workpool_aws.errors import AlreadyEnqueued, NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.commit import commit_with_notice
 from workpool_aws.flow.pool.kick import epoch_of, kick
 from workpool_aws.flow.reading import load_works, pages
 from workpool_aws.flow.shards import shards_of
-from workpool_aws.flow.visibility import commit_with_notice, prove_work_in_time, put_pointer
+from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.flow.work.arrange import take_key
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id

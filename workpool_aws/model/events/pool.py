@@ -67,6 +67,29 @@ class ScheduleFired(Event, level=INFO):
     """From the earliest of them to now."""
 
 
+class GroupEnqueued(Event, level=INFO):
+    """A caller stored all members of a group."""
+
+    group: str
+    total: int
+
+
+class GroupFinished(Event, level=INFO):
+    """All members of a group are over, and its callback is owed, if one is wanted."""
+
+    group: str
+    succeeded: int
+    failed: int
+    canceled: int
+
+
+class GroupCanceled(Event, level=INFO):
+    """A caller canceled the members of a group that had not started."""
+
+    group: str
+    canceled: int
+
+
 class ScheduleChanged(Event, level=INFO):
     """A person or program made, changed, paused, resumed or removed a schedule."""
 

@@ -108,6 +108,8 @@ class Why:
     next_look: datetime | None
     """The time by which the loop or the watchdog looks at it next. `None` means that neither does,
     as at a finished work item or in a paused pool."""
+    group: str | None = None
+    """Id of the group of which it is a member, or which it stands for; `None` means none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ def why_of(
     `holders`: work items of `slot_holders`.
     """
     if isinstance(work, WorkItem) and (work.expires_at is None or work.expires_at * 1000 > now):
-        return _Question(work, records, holders, now).answer()
+        answer = _Question(work, records, holders, now).answer()
+        return replace(answer, group=work.spec.group)
     return Why(
         work_id=work_id,
         verdict="unknown",

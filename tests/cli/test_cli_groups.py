@@ -1,0 +1,47 @@
+"""`workpool groups` and `workpool group ID`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from workpool_aws.cli.main import main
+from workpool_aws.local import LocalCloud
+
+
+def test_groups_are_listed_shown_and_canceled(capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool("email")
+        fn = cloud.function(lambda event, _: None, name="report")
+        pool.enqueue_group(None, fn, [{}, {}], group_id="nightly")
+        cloud.run_until_idle()
+        pool.enqueue_group(None, fn, [{}] * 3, group_id="later", run_after=timedelta(hours=1))
+        member = pool.list(None, state="pending").items[0].work_id
+        where = ["--table", cloud.table, "--pool", "email"]
+
+        def run(*command: str) -> tuple[int, str]:
+            code = main([*command, *where])
+            return code, capsys.readouterr().out
+
+        listed = run("groups")
+        page = json.loads(run("groups", "--limit", "1", "--json")[1])
+        shown = run("group", "nightly")
+        why = run("why", member)
+        details = run("show", member)
+        asked = run("group", "later", "--cancel")
+        canceled = json.loads(run("group", "later", "--cancel", "--yes", "--json")[1])
+        unknown = run("group", "never")
+        wrong = run("groups", "--limit", "0")
+
+    assert (listed[0], shown[0], asked[0], unknown[0], wrong[0]) == (0, 0, 2, 3, 2)
+    assert [line.split()[:3] for line in listed[1].splitlines()[1:]] == [
+        ["later", "running", "report"],
+        ["nightly", "finished", "report"],
+    ]
+    assert (page["next"], page["groups"][0]["total"]) == ("later", 3)
+    assert "2, of which 2 are stored" in shown[1]
+    assert "later" in why[1].split()
+    assert "later" in details[1].split()
+    assert (canceled["state"], canceled["enqueued"]) == ("running", 3)

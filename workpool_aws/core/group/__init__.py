@@ -1,0 +1,1 @@
+"""Decides about groups: their members, and the callback that follows them."""

@@ -1,0 +1,1 @@
+"""Drives groups: stores, counts, follows, cancels."""
