@@ -107,6 +107,7 @@ bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (AR
 infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in an environment of its own; wants Node (ARGS="..." goes to pytest)
 	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }
 	$(INFRA_VENV)/bin/mypy --strict $(INFRA)/workpool_cdk $(INFRA)/app.py examples/bookshop/deploy.py
+	MYPYPATH=examples/air_quality/src $(INFRA_VENV)/bin/mypy --strict examples/air_quality/deploy.py
 	$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m pytest tests/infra $(ARGS)
 
 template: $(INFRA_STAMP) ## Write a plain CloudFormation template and the zip of its code into build/template (ARGS="--config FILE --out FOLDER")

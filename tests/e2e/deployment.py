@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +110,13 @@ def deploy(server: MiniStack, *, release: int = 1) -> Deployed:
     )
 
 
-def deploy_project(server: MiniStack, folder: Path, stack: str) -> dict[str, str]:
+def deploy_project(
+    server: MiniStack, folder: Path, stack: str, *, context: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Deploy a stack of a project as its reader does, and return its outputs."""
     outputs = server.folder / f"{stack}.json"
     words = ["deploy", stack, "--app", f"{CDK_PYTHON} deploy.py", "-c", "workpool:bundle-for=host"]
+    words += [each for pair in (context or {}).items() for each in ("-c", "=".join(pair))]
     folders = ["--output", str(server.folder / stack), "--outputs-file", str(outputs)]
     _cdk(server, *words, *folders, "--require-approval", "never", cwd=folder)
     said: dict[str, dict[str, str]] = json.loads(outputs.read_text(encoding="utf-8"))

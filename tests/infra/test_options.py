@@ -45,7 +45,7 @@ def deployed() -> Deployed:
         ({"pools": {1: {}}}, "pools: a name must be 1 to 40 .*; got 1"),
         (
             {"pools": {"a": {1: 2, "b": 3}}},
-            r"pools\['a'\]: an option must be one of max_parallelism; got 1",
+            r"pools\['a'\]: an option must be one of max_parallelism, schedules; got 1",
         ),
         (
             {"pools": {"a": {"max_parallelism": "10"}}},

@@ -312,6 +312,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     call_all_off(cloud, pool, decorated, targets[1], recorder)
     ask_the_table(cloud, decorated, recorder)
     deploy_anew(cloud)
+    declare_schedules(cloud, decorated)
     leave_to_the_hourly_look(cloud, decorated)
     lose_a_status(cloud, pool, decorated)
 
@@ -423,6 +424,15 @@ def deploy_anew(cloud: LocalCloud) -> None:
     assert cloud.workpool("unused").config(None).max_parallelism == dict(LIMITS)["unused"]
 
 
+def declare_schedules(cloud: LocalCloud, fn: str) -> None:
+    """A deployment declares a schedule, and the next one declares it no more."""
+    tick(cloud, email=[{"name": "daily", "fn": fn, "cron": "@daily"}])
+    assert [each.name for each in cloud.workpool("email").schedules(None)] == ["daily"]
+    tick(cloud, email=[])
+    assert cloud.workpool("email").schedules(None) == []
+    cloud.run_until_idle()
+
+
 def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
     """What no loop can see any more: a due work, a spent pointer and a record that owes a callback before every cursor."""
     store, pool = cloud._engine_open.quiet(cloud.table), cloud.workpool("email")
@@ -525,10 +535,11 @@ def gather(cloud: LocalCloud, pool: Workpool, fn: str, recorder: Recorder, told:
     cloud.run_until_idle(timedelta(days=2))
 
 
-def tick(cloud: LocalCloud) -> None:
-    cloud.invoke(
-        cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": ["email"]}}
-    )
+def tick(cloud: LocalCloud, **schedules: list[dict[str, str]]) -> None:
+    order: dict[str, object] = {"table": cloud.table, "pools": ["email"]}
+    if schedules:
+        order["schedules"] = schedules
+    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": order})
     cloud.advance(timedelta(seconds=10))
 
 
@@ -726,6 +737,8 @@ BY_CHANCE = {
     "SendEmailServiceRole": {"dynamodb:UpdateItem control"},
     # It counts an occurrence only where that fell due between a change and its landing.
     "AdminServiceRole": {"dynamodb:UpdateItem schedules"},
+    # The same, for schedules that a deployment declares.
+    "PoolsWatchdogRole": {"dynamodb:UpdateItem schedules"},
     # It reads the jobs only where no caller of its process has read them a moment before.
     "BoardServiceRole": {"dynamodb:GetItem #deployment"},
 }

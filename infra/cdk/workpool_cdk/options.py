@@ -22,7 +22,7 @@ PoolLimits = Mapping[str, int | None]
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _EXAMPLE: Final = '{"email": {"max_parallelism": 10}}'
-_KNOWN: Final = frozenset({"max_parallelism"})
+_KNOWN: Final = frozenset({"max_parallelism", "schedules"})
 _ENVIRONMENT_BYTES_MAX: Final = 3_400
 """What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all,
 and the rest is for names and ARNs."""

@@ -245,7 +245,15 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         ),
     ),
     Actor.WATCHDOG: (
-        _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
+        _Access(
+            (_GET,),
+            (
+                PartitionKind.CONTROL,
+                PartitionKind.REGISTRY,
+                PartitionKind.SCHEDULES,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
         _Access((_GET_MANY,), (PartitionKind.WORK,)),
         _Access(
             (_QUERY,),
@@ -264,12 +272,14 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DONE,
                 PartitionKind.CONTROL,
                 PartitionKind.REGISTRY,
+                PartitionKind.SCHEDULES,
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_UPDATE,), (PartitionKind.CONTROL,)),
-        # On its hourly look: spent pointers, and records that it has put anew.
-        _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
+        _Access((_UPDATE,), (PartitionKind.CONTROL, PartitionKind.SCHEDULES)),
+        # On its hourly look: spent pointers, and records that it has put anew. And schedules that
+        # the deployment declares no more.
+        _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.SCHEDULES)),
     ),
 }
 

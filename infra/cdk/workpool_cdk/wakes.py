@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -39,7 +39,7 @@ class WatchdogTick(Construct):
     """One tick a minute for the whole table, whatever the number of pools: about five cents a month.
 
     It names the pools of the deployment, so that the watchdog looks at them whatever the table's
-    registry says.
+    registry says, and declares their schedules (decision 34).
 
     In a group of its own: the loop, which may drop schedules of its group, cannot drop this one.
     """
@@ -64,7 +64,8 @@ class WatchdogTick(Construct):
         role.add_to_principal_policy(invoke_statement(watchdog_arn))
         for statement in failures.send_statements(failures.ticks):
             role.add_to_principal_policy(statement)
-        schedule = scheduler.CfnSchedule(
+        self._table, self._pools = table, sorted(pools)
+        self._minute = scheduler.CfnSchedule(
             self,
             "Minute",
             description="Has the watchdog look at every pool of the table.",
@@ -74,9 +75,7 @@ class WatchdogTick(Construct):
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=watchdog_arn,
                 role_arn=role.role_arn,
-                input=Stack.of(self).to_json_string(
-                    {"workpool_watchdog": {"table": table, "pools": sorted(pools)}}
-                ),
+                input=self._input({}),
                 # A tick that is late is worth less than the next one.
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=60, maximum_retry_attempts=2
@@ -87,7 +86,15 @@ class WatchdogTick(Construct):
             ),
         )
         # The group's name is known before the group is there, and a role before it may do anything.
-        schedule.node.add_dependency(group, role)
+        self._minute.node.add_dependency(group, role)
+
+    def declare(self, schedules: Mapping[str, Sequence[object]]) -> None:
+        """Let the tick declare these schedules, by pool. They replace those before."""
+        self._minute.add_property_override("Target.Input", self._input(schedules))
+
+    def _input(self, schedules: Mapping[str, Sequence[object]]) -> str:
+        order = {"table": self._table, "pools": self._pools, "schedules": schedules}
+        return Stack.of(self).to_json_string({"workpool_watchdog": order})
 
 
 def _group(scope: Construct) -> scheduler.ScheduleGroup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final, Unpack, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -16,6 +16,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
+from workpool_aws import ScheduleOptions
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS, nouns_of
 from workpool_cdk import functions, permissions, settings
 from workpool_cdk.acknowledged import acknowledge_schedules
@@ -40,6 +41,7 @@ from workpool_cdk.messages import let_alarms_publish, statements_for
 from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import Named, pools_to_json, read_job, read_jobs, read_pools
 from workpool_cdk.permissions import Actor
+from workpool_cdk.schedules import schedules_of_pools
 from workpool_cdk.table import PoolTable
 from workpool_cdk.targets import (
     AsyncSettings,
@@ -123,6 +125,8 @@ class Workpool(Construct):
         pools: The pools of the table, by name, each with its options. The option is
             `max_parallelism`, 0 to 500, and defaults to the limit of the programs. A limit given
             here takes precedence over that of a program's constructor, and `configure` over both.
+            The option `schedules` declares schedules as `workpool.toml` does; `add_schedule` is
+            for programs.
         table_name: The table's name. `None` means that CloudFormation makes one. The property
             `table_name` has it, and in a function the variable WORKPOOL_TABLE.
         encryption_key: A KMS key of your own for the table and the queues of failures; `None` means
@@ -186,6 +190,8 @@ class Workpool(Construct):
         self._named = Named(self._pools)
         self._handlers: list[str] = []
         self._callbacks: list[_Callback] = []
+        self._actions: dict[str, set[str]] = {}
+        self._schedules = schedules_of_pools(pools)
         self._late = LateChecks(self)
         self.node.add_validation(self._late)
         self.table = PoolTable(
@@ -200,7 +206,7 @@ class Workpool(Construct):
         self._make_functions(log_retention, loop_memory_mb)
         self._far_wakes = FarWakes(self, "FarWakes", loop_arn=self._loop.arn)
         self._connect(log_level, level)
-        WatchdogTick(
+        self._tick = WatchdogTick(
             self,
             "Tick",
             watchdog_arn=self._watchdog.function.function_arn,
@@ -208,6 +214,7 @@ class Workpool(Construct):
             pools=list(self._pools),
             failures=self.failures,
         )
+        self._tick.declare(self._schedules.by_pool())
         self._monitor = self._watch(level, alarm_topic, loop_memory_mb)
 
     @property
@@ -293,6 +300,7 @@ class Workpool(Construct):
         allow_recursion(target.function)
         self._late.add_chained(target.function)
         serve(target.function, names, named=pools is not None)
+        self._actions.setdefault(target.arn, set()).update(names)
         self._beside(target.function, "Starts", self._loop).add_statements(
             permissions.invoke_statement(target.arn), *self._limits_statements(target)
         )
@@ -371,6 +379,71 @@ class Workpool(Construct):
             self.add_on_complete(function, pools=pools)
         for job in (*listed[0], *listed[1]):
             self._name_job(job, qualified(function), "add_handler")
+
+    def add_schedule(
+        self,
+        name: str,
+        target: lambda_.IFunction | str,
+        args: Mapping[str, object] | None = None,
+        *,
+        pool: str | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Let a pool run a function again and again.
+
+        The watchdog makes the schedule within a minute after the deployment, as
+        `Workpool.sync_schedules` does for the owner `deployment`. A later deployment without it
+        removes it. Schedules that programs make stay as they are.
+
+        A schedule that is paused by hand stays paused. One that is removed by hand comes back with
+        the next deployment that changes any.
+
+        Args:
+            name: 1 to 64 letters, digits, `_`, `-` and `.`, unique in the pool.
+            target: A function that `add_action` added, or the name of a job.
+            args: A JSON object of at most 4 KB. Defaults to an empty one.
+            pool: The pool. Defaults to the only one of this construct.
+            options: Those of `Workpool.schedule`, with `on_complete` as an ARN or a job's name. The
+                defaults of a decorated function do not apply, nor those of its program's pool: name
+                `retry` here.
+
+        Raises:
+            ConfigurationError: A value is not allowed, the target was not added for this pool, or
+                the pool has a schedule of this name. Nothing was added.
+        """
+        if pool is None and len(self._pools) > 1:
+            raise must_be("pool", f"one of {', '.join(self._pools)}", pool)
+        [found] = pool_names([next(iter(self._pools)) if pool is None else pool], self._pools)
+        definition = {"name": name, "fn": self._scheduled(target, found), "args": args or {}}
+        self._schedules.add(found, {**definition, **options})
+        self._tick.declare(self._schedules.by_pool())
+
+    def _scheduled(self, target: object, pool: str) -> str:
+        """Returns the name by which the watchdog finds the function of a schedule."""
+        jobs = self._named.jobs
+        if isinstance(target, str):
+            if target not in jobs:
+                allowed = (
+                    f"a function, or a job that was added: {', '.join(sorted(jobs)) or 'none'}"
+                )
+                raise must_be("target", allowed, target)
+            return target
+        if not has(target, "function_arn"):
+            raise must_be("target", "a function, or the name of a job", target)
+        function = qualified(target)
+        path = function.function.node.path
+        if pool not in self._actions.get(function.arn, ()):
+            raise ConfigurationError(f"{path}: add_action must add it for the pool {pool!r} first")
+        name = name_beside(function.function, Stack.of(self))
+        if name is None:
+            raise ConfigurationError(
+                f"{path}: a schedule needs its name, which is known in its stack alone: give it a function_name"
+            )
+        full = name if function.qualifier == "$LATEST" else f"{name}:{function.qualifier}"
+        named = [job for job, each in jobs.items() if each == full]
+        if len(named) > 1:
+            raise must_be("target", f"one of its jobs: {', '.join(sorted(named))}", path)
+        return named[0] if named else full
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role enqueue work items.
