@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from workpool_aws.model.group import GroupId
     from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.rate import RateLimit
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.task_pool.middleware import with_task_pool
     from workpool_aws.task_pool.pool import TaskPool
@@ -66,6 +67,7 @@ __all__ = [
     "PayloadTooLarge",
     "PoolConfig",
     "PoolSummary",
+    "RateLimit",
     "Result",
     "RetryLater",
     "RetryPolicy",
@@ -114,6 +116,7 @@ _HOMES: Final = {
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.views.status",
     "PoolSummary": "core.views.details",
+    "RateLimit": "model.rate",
     "Result": "core.views.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",

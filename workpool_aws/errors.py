@@ -63,6 +63,7 @@ __all__ = [
     "TaskPoolClosed",
     "TaskStillRunning",
     "TasksFailed",
+    "TimedOut",
     "TransactionCanceled",
     "TransactionConflict",
     "UnknownOption",
@@ -406,3 +407,13 @@ class Snooze(Exception):
             raise UsageError("delay", delay, "a timedelta")
         super().__init__(message or f"snoozed for {delay.total_seconds():g} s")
         self.delay = delay
+
+
+class TimedOut(TimeoutError):
+    """Raised in user code when its attempt has run for longer than its own timeout.
+
+    Its process ends a second later.
+    """
+
+    def __init__(self, timeout_ms: int) -> None:
+        super().__init__(f"it ran for longer than its timeout of {timeout_ms / 1000:g} s")

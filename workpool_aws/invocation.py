@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["after_body", "anchored", "before_body", "begun", "raised", "refused", "sleeper"]
+__all__ = [
+    "after_body",
+    "anchored",
+    "before_body",
+    "begun",
+    "progress",
+    "raised",
+    "refused",
+    "sleeper",
+]
 
 after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
     "workpool_after_body", default=None
@@ -34,6 +43,10 @@ begun: Final[ContextVar[Callable[[Mapping[str, object]], None] | None]] = Contex
     "workpool_begun", default=None
 )
 """Called with the event that a start of a run would have alone, before the start is taken."""
+progress: Final[ContextVar[Callable[[float, str | None], None] | None]] = ContextVar(
+    "workpool_progress", default=None
+)
+"""Takes the progress of the attempt that runs, a share and a note. `None` means that nothing does."""
 
 raised: Final[ContextVar[Callable[[BaseException], None] | None]] = ContextVar(
     "workpool_raised", default=None

@@ -21,6 +21,7 @@ from workpool_aws.model.names import (
     SCHEDULE_GROUP,
     TABLE,
 )
+from workpool_aws.model.rate import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,8 @@ _JOBS_SHAPE: Final = (
     "jobs and the names or ARNs of their functions: send_email=mailer,crawl=crawler"
 )
 _POOLS_SHAPE: Final = 'a JSON object of pools: {"email": {"max_parallelism": 10}}'
+_Terms = tuple[str, int | None, RateLimit | None]
+"""A pool with the limits that its deployment gives it."""
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -82,6 +85,9 @@ class Settings:
     """WORKPOOL_JOBS, for the watchdog: jobs, and the function of each, by name or ARN."""
     pools: tuple[tuple[str, int], ...] = ()
     """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives
+    each."""
+    rates: tuple[tuple[str, RateLimit], ...] = ()
+    """WORKPOOL_POOLS, for the watchdog: pools, and the `rate_limit` that the deployment gives
     each."""
     serves: frozenset[str] | None = None
     """WORKPOOL_SERVES, for workers: the pools whose work items this function runs. `None` means any
@@ -120,6 +126,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     function = "the ARN of a Lambda function, version or alias"
     group = "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"
     region = "the name of a region"
+    pools = env.pools("WORKPOOL_POOLS")
     return Settings(
         loop_arn=env.matching("WORKPOOL_LOOP_ARN", FUNCTION_ARN, function),
         completion_arn=env.matching("WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, function),
@@ -129,7 +136,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ),
         acknowledging=env.functions("WORKPOOL_ACKNOWLEDGING"),
         jobs=env.jobs("WORKPOOL_JOBS"),
-        pools=env.pools("WORKPOOL_POOLS"),
+        pools=tuple((pool, limit) for pool, limit, _ in pools if limit is not None),
+        rates=tuple((pool, rate) for pool, _, rate in pools if rate is not None),
         serves=pools_served(env.text(SERVES)),
         metrics=env.metrics("WORKPOOL_METRICS"),
         lean_calls=env.flag("WORKPOOL_LEAN_CALLS"),
@@ -221,7 +229,7 @@ class _Variables:
                 raise UsageError(name, text, f"one function for the job {job}")
         return tuple(sorted(named.items()))
 
-    def pools(self, name: str) -> tuple[tuple[str, int], ...]:
+    def pools(self, name: str) -> tuple[_Terms, ...]:
         value = self.text(name)
         if value is None:
             return ()
@@ -231,30 +239,36 @@ class _Variables:
             pools = None
         if not isinstance(pools, dict):
             raise UsageError(name, value, _POOLS_SHAPE)
-        given: list[tuple[str, int]] = []
-        for pool, options in pools.items():
-            if (
-                POOL.fullmatch(pool) is None
-                or not isinstance(options, dict)
-                or options.keys() - {"max_parallelism"}
-            ):
-                raise UsageError(name, {pool: options}, _POOLS_SHAPE)
-            if "max_parallelism" not in options:
-                continue
-            limit = options["max_parallelism"]
-            if (
-                isinstance(limit, bool)
-                or not isinstance(limit, int)
-                or not 0 <= limit <= limits.PARALLELISM_MAX
-            ):
-                raise UsageError(
-                    name,
-                    {pool: options},
-                    "a JSON object of pools "
-                    f"with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism",
-                )
-            given.append((pool, limit))
-        return tuple(sorted(given))
+        return tuple(self.pool_terms(name, pool, pools[pool]) for pool in sorted(pools))
+
+    @staticmethod
+    def pool_terms(name: str, pool: str, options: object) -> _Terms:
+        """Return the limits of one pool. Raises UsageError."""
+        if (
+            POOL.fullmatch(pool) is None
+            or not isinstance(options, dict)
+            or options.keys() - {"max_parallelism", "rate_limit"}
+        ):
+            raise UsageError(name, {pool: options}, _POOLS_SHAPE)
+        limit, rate = options.get("max_parallelism"), options.get("rate_limit")
+        if "max_parallelism" in options and (
+            isinstance(limit, bool)
+            or not isinstance(limit, int)
+            or not 0 <= limit <= limits.PARALLELISM_MAX
+        ):
+            raise UsageError(
+                name,
+                {pool: options},
+                "a JSON object of pools "
+                f"with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism",
+            )
+        if "rate_limit" not in options:
+            return pool, limit, None
+        try:
+            return pool, limit, RateLimit.parse(rate)
+        except UsageError as error:
+            allowed = "a JSON object of pools with a rate limit such as 100/1m as rate_limit"
+            raise UsageError(name, {pool: options}, f"{allowed} ({error})") from None
 
     def flag(self, name: str) -> bool:
         value = (self.text(name) or "").lower()

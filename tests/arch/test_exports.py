@@ -25,6 +25,7 @@ EXPORTED = [
     "PayloadTooLarge",
     "PoolConfig",
     "PoolSummary",
+    "RateLimit",
     "Result",
     "RetryLater",
     "RetryPolicy",

@@ -344,6 +344,8 @@ def test_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.CaptureFi
         "max_parallelism": None,
         "paused": True,
         "by": "a caller outside Lambda",
+        "rate_limit": None,
+        "lifts_rate_limit": False,
     }
     assert re.fullmatch(f"9, paused, by a caller outside Lambda{when}", limited["override"])
     assert resumed["in force"] == "9 at a time"
@@ -353,6 +355,8 @@ def test_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.CaptureFi
         "max_parallelism": 9,
         "paused": False,
         "by": "a caller outside Lambda",
+        "rate_limit": None,
+        "lifts_rate_limit": False,
     }
 
 
@@ -708,6 +712,30 @@ def test_jobs_of_deployment_have_line_each(
     assert lines[0] == ["job", "function"]
     assert ["mail.send", app] in lines
     assert scene.pool.jobs(None)["crawled"] == app
+
+
+def test_rate_is_set_shown_and_lifted(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for argv in (["rate"], ["rate", "100/1m/5"], ["rate", "none"], ["limit", "--reset"]):
+        assert main([*argv, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        lifts = found["override"] is not None and found["override"]["lifts_rate_limit"]
+        said.append((found["rate_limit"], lifts))
+    assert said == [(None, False), ("100/1m/5", False), (None, True), (None, False)]
+
+    assert main(["rate", "7/2s"]) == 0
+    shown = capsys.readouterr().out
+    assert "4 at a time, 7/2s" in shown
+    assert re.search(r"override +7/2s, by a caller outside Lambda", shown)
+    assert main(["pools"]) == 0
+    lines = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    assert (lines[0][-1], lines[1][-1]) == ("rate", "7/2s")
+
+
+@pytest.mark.parametrize("value", ["", "5", "0/1m", "5/1m/6", "5/1y"])
+def test_rate_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rate", value, "--table", "t"]) == 2
+    assert "must be as 100/1m, or none" in capsys.readouterr().err
 
 
 def test_pools_of_table_have_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
 import workpool_aws
-from tests.e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RELEASE_CONTEXT, STACK, Job
+from tests.e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RATED, RELEASE_CONTEXT, STACK, Job
 from workpool_cdk import Workpool
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME, library_code
 
@@ -28,8 +28,12 @@ class E2e(Stack):
         # Another release differs in the code of the jobs, and in the settings of the library's
         # functions.
         level = "DEBUG" if release == "1" else "INFO"
-        pools = {
-            name: {"max_parallelism": LIMITED[name]} if name in LIMITED else {} for name in POOLS
+        pools: dict[str, dict[str, int | str]] = {
+            name: {
+                **({"max_parallelism": LIMITED[name]} if name in LIMITED else {}),
+                **({"rate_limit": RATED[name]} if name in RATED else {}),
+            }
+            for name in POOLS
         }
         self.pool = Workpool(self, "Pools", pools, log_level=level)
         self._code = library_code(

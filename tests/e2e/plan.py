@@ -14,10 +14,12 @@ POOLS = (
     "killed",
     "later",
     "limit",
+    "paced",
     "plain",
     "released",
     "retries",
     "shot",
+    "timed",
     "told",
     "unheard",
     "vanishing",
@@ -25,6 +27,8 @@ POOLS = (
 )
 LIMITED = {"limit": 3}
 """Limits that the deployment gives."""
+RATED = {"paced": "3/6s"}
+"""Rate limits that the deployment gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ JOBS = {
     "fail-first": Job(handler="jobs.fail_first"),
     "hang-once": Job(handler="jobs.hang_once"),
     "vanish": Job(handler="jobs.vanish", timeout_s=10),
+    "linger": Job(handler="jobs.linger", timeout_s=300),
     "which-release": Job(handler="jobs.which_release"),
     "open-model": Job(handler="worker.open_model"),
     "plain": Job(handler="jobs.plain", decorated=False),

@@ -45,11 +45,19 @@ def deployed() -> Deployed:
         ({"pools": {1: {}}}, "pools: a name must be 1 to 40 .*; got 1"),
         (
             {"pools": {"a": {1: 2, "b": 3}}},
-            r"pools\['a'\]: an option must be one of max_parallelism, schedules; got 1",
+            r"pools\['a'\]: an option must be one of max_parallelism, rate_limit, schedules; got 1",
         ),
         (
             {"pools": {"a": {"max_parallelism": "10"}}},
             "max_parallelism must be an int from 0 to 500; got '10'",
+        ),
+        (
+            {"pools": {"a": {"rate_limit": "100"}}},
+            r"pools\['a'\].rate_limit must be None, a RateLimit, or a text as",
+        ),
+        (
+            {"pools": {"a": {"rate_limit": "5/1m/6"}}},
+            "burst must be an int from 1 to 5, or None; got 6",
         ),
         ({"table_name": "a b"}, "table_name must be None, or a table's name"),
         ({"table_name": 7}, "table_name must be .*; got 7"),

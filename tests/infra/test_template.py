@@ -243,7 +243,7 @@ def test_everything_but_table_goes_with_stack(deployed: Deployed) -> None:
         ({"e mail": {}}, "must be 1 to 40 of A-Z a-z 0-9 _ -; got 'e mail'"),
         (
             {"email": {"max_paralelism": 1}},
-            r"pools\['email'\]: an option must be one of max_parallelism, schedules; got 'max_paralelism'",
+            r"pools\['email'\]: an option must be one of max_parallelism, rate_limit, schedules; got 'max_paralelism'",
         ),
         (
             {"email": {"max_parallelism": 501}},

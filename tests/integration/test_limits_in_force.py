@@ -22,6 +22,7 @@ from tests.kit.stores import (
 )
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
+from workpool_aws.core.pool.configure import Base
 from workpool_aws.flow.pool import configure
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ConfigAlternates
@@ -283,10 +284,10 @@ def test_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool) -
         stage.pool().configure(None, max_parallelism=9)
     stage.notes.clear()
     before = stage.memory.meter.snapshot().requests
-    configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="one")
+    configure.ensure_base(stage.ports, POOL, Base(max_parallelism=4), by="one")
     written = stage.config()
     asked = stage.memory.meter.snapshot().requests - before
-    configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="another")
+    configure.ensure_base(stage.ports, POOL, Base(max_parallelism=4), by="another")
 
     assert (written.max_parallelism, written.base_by, stage.config()) == (4, "one", written)
     assert stage.notes.count("get ConfigRef") == len(["to write it", "to see that it stands"])

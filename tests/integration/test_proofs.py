@@ -190,7 +190,7 @@ def test_loop_sends_nonce_whose_digest_it_stored() -> None:
     [sent] = stage.invoker.started
     assert sent.nonce is not None
     assert stage.work(work_id).proof == digest_of(sent.nonce) == sent.proof
-    assert claim_write(sent, token="t", ends_by=NOW).condition is not None
+    assert claim_write(sent, token="t", now=NOW, ends_by=NOW).condition is not None
 
 
 def test_nonce_of_start_is_its_own_and_same_each_time() -> None:

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from workpool_aws.adapters.items import forms, job_tallies, ledger_forms
+from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, rates
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RecordKind
@@ -26,12 +26,13 @@ from workpool_aws.adapters.items.spec import (
 )
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
-from workpool_aws.model import group, ids, loop, payload, retry, schedule, spec, trace, work
+from workpool_aws.model import group, ids, loop, payload, rate, retry, schedule, spec, trace, work
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedJob,
     DeployedLimit,
+    DeployedRate,
     Entry,
     EntryKey,
     JobTallies,
@@ -41,6 +42,7 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.payload import Part
+from workpool_aws.model.rate import RateLimit, RateSpent
 from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import PastRun, ScheduleItem
@@ -106,11 +108,19 @@ _TYPES = {
     **vars(loop),
     **vars(schedule),
     **vars(payload),
+    **vars(rate),
     **vars(retry),
     **vars(spec),
     **vars(trace),
     **vars(work),
 }
+
+rate_limits = st.builds(
+    RateLimit,
+    st.integers(100, 1_000_000),
+    per=st.integers(1, 86_400).map(lambda seconds: timedelta(seconds=seconds)),
+    burst=st.none() | st.integers(1, 100),
+)
 
 BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.TEXT): texts,
@@ -172,6 +182,17 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(job_tallies.LABEL): jobs,
     id(GROUP_END): st.builds(GroupEnd, jobs, st.sampled_from(Outcome)),
     id(MEMBER_OUTCOMES): st.binary(max_size=20),
+    id(rates.RATE_LIMIT): rate_limits,
+    id(rates.RATE_SPENT): st.builds(
+        RateSpent,
+        st.integers(0, 10**15),
+        st.integers(0, 500),
+        st.integers(0, 10**10),
+        st.integers(0, 10**9),
+    ),
+    id(rates.DEPLOYED_RATES): st.lists(st.builds(DeployedRate, pools, rate_limits), max_size=3).map(
+        tuple
+    ),
 }
 NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "pool": pools,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
@@ -29,8 +30,11 @@ from tests.simulation.history import (
 )
 from tests.simulation.judge import Judge
 from tests.simulation.keyed import KeyCall, KeyPlan, play_call, redrive_one
+from tests.simulation.rates import RateChange
 from tests.simulation.recurring import FIRST_NUMBER, SchedulePlan, play
 from tests.simulation.scenario import (
+    BEATING_TIMEOUT_MS,
+    HEARTBEAT_MS,
     TIMEOUT_MS,
     Act,
     CallOff,
@@ -43,8 +47,10 @@ from tests.simulation.scenario import (
     Upheaval,
     ending_of,
     expiry_of,
+    long_ending_of,
     shards_seen,
     snoozes,
+    timeout_of,
 )
 from tests.simulation.versions import is_first_version
 from workpool_aws import (
@@ -75,7 +81,11 @@ from workpool_aws.model.spec import Outcome, OutcomeName
 
 __all__ = ["DECORATED", "Actors"]
 
-DECORATED = frozenset({Mode.CLAIMED, Mode.RETRIED, Mode.UNDELIVERED})
+DECORATED = frozenset(
+    {Mode.CLAIMED, Mode.RETRIED, Mode.UNDELIVERED, Mode.BEATING, Mode.BEATING_RETRIED}
+)
+_BEATING = frozenset({Mode.BEATING, Mode.BEATING_RETRIED})
+_RETRIED = frozenset({Mode.RETRIED, Mode.PLAIN_RETRIED, Mode.BEATING_RETRIED})
 _WANTS = frozenset({"success", "failed", "canceled"})
 
 _PAD = "x" * 5_000
@@ -147,8 +157,7 @@ class Actors:
         self._begin_forging()
         for plan in self._scenario.pools:
             self._history.append(LimitAsked(at=began, pool=plan.name, limit=plan.limit))
-        if self._scenario.changes:
-            self._kernel.spawn("operator", partial(self._operate, began))
+        self._begin_operating(began)
 
     def repair(self) -> None:
         """An operator who died in the middle is followed by another, when all is calm; and what was removed returns."""
@@ -187,19 +196,23 @@ class Actors:
         return self._cloud._open.kernel
 
     def _deploy(self, mode: Mode) -> str:
-        handler = self._decorated() if mode in DECORATED else self._plain(mode)
+        handler = self._decorated(mode) if mode in DECORATED else self._plain(mode)
+        timeout_ms = BEATING_TIMEOUT_MS if mode in _BEATING else TIMEOUT_MS
         reserved = 0 if mode is Mode.UNDELIVERED else None
         return self._cloud.function(
-            handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS), reserved=reserved
+            handler, name=mode.value, timeout=timedelta(milliseconds=timeout_ms), reserved=reserved
         )
 
-    def _decorated(self) -> Callable[[LambdaEvent, object], object]:
+    def _decorated(self, mode: Mode) -> Callable[[LambdaEvent, object], object]:
         def body(work: Work, number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
             assignment = _assignments.get()[work.work_id]
             self._judge.keys.ran(self._judge.works[assignment.work_id], number)
             return self._user_code(
-                assignment, number, snoozes(self._scenario.seed, number, assignment.start)
+                assignment,
+                number,
+                snoozes(self._scenario.seed, number, assignment.start),
+                beats=mode in _BEATING,
             )
 
         return _Remembering(self._cloud.workpool().action(body), self._is_first_version)
@@ -275,11 +288,20 @@ class Actors:
         return self._cloud.function(listener, name=Told.LISTENER.value)
 
     def _user_code(
-        self, assignment: Assignment, number: int, later_ms: int | None = None
+        self,
+        assignment: Assignment,
+        number: int,
+        later_ms: int | None = None,
+        *,
+        beats: bool = False,
     ) -> dict[str, object]:
-        does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
+        does = (long_ending_of if beats else ending_of)(
+            self._scenario.seed, number, assignment.attempts_made + 1
+        )
         execution = self._judge.begins(
-            assignment, self._judge.works[assignment.work_id].spec.target, TIMEOUT_MS
+            assignment,
+            self._judge.works[assignment.work_id].spec.target,
+            BEATING_TIMEOUT_MS if beats else TIMEOUT_MS,
         )
         self._runs += 1
         run, attempt = self._runs, assignment.attempts_made + 1
@@ -297,6 +319,10 @@ class Actors:
         except Killed:
             self._judge.ends(execution, by_itself=False)
             self._note(number, Ended(at=self._kernel.now(), run=run, ending="killed"))
+            raise
+        except TimeoutError:
+            self._judge.ends(execution, by_itself=True)
+            self._note(number, Ended(at=self._kernel.now(), run=run, ending="failed"))
             raise
         self._judge.ends(execution, by_itself=True)
         ending: Literal["ok", "failed", "snoozed"] = (
@@ -326,7 +352,9 @@ class Actors:
     def _pool(self, number: int) -> Workpool:
         """As a process of its own has it."""
         plan = self._scenario.pools[number]
-        return self._cloud.workpool(plan.name, max_parallelism=plan.limit)
+        return self._cloud.workpool(
+            plan.name, max_parallelism=plan.limit, rate_limit=self._scenario.rate
+        )
 
     def _caller(self, submission: Submission) -> Workpool:
         pool = self._pool(submission.pool)
@@ -407,7 +435,7 @@ class Actors:
 
     def _submit(self, submission: Submission) -> None:
         self._kernel.sleep(submission.at_ms)
-        retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
+        retried = submission.mode in _RETRIED
         backoff = timedelta(milliseconds=submission.backoff_ms)
         due_at = self._kernel.now() + submission.delay_ms
         asked_at, acknowledged = (
@@ -415,6 +443,7 @@ class Actors:
             self._judge.enqueue_asked(self._scenario.pools[submission.pool].name),
         )
         expires_ms = expiry_of(self._scenario.seed, submission.first)
+        beats = submission.mode in _BEATING
         try:
             ids = self._caller(submission).enqueue_action_batch(
                 None,
@@ -427,7 +456,9 @@ class Actors:
                 if retried
                 else False,
                 run_after=timedelta(milliseconds=submission.delay_ms),
-                expires_after=None if expires_ms is None else timedelta(milliseconds=expires_ms),
+                expires_after=_span(expires_ms),
+                timeout=_span(timeout_of(self._scenario.seed, submission.first) if beats else None),
+                heartbeat_timeout=_span(HEARTBEAT_MS if beats else None),
                 on_complete=None if submission.told is None else self.listeners[submission.told],
                 context=[submission.first, _PAD if submission.large else ""]
                 if submission.told is not None
@@ -450,7 +481,7 @@ class Actors:
         acknowledged: bool,
     ) -> None:
         decorated = submission.mode in DECORATED
-        retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
+        retried = submission.mode in _RETRIED
         self._history += [
             Enqueued(
                 at=self._kernel.now(),
@@ -624,10 +655,22 @@ class Actors:
         answered()
         self._history.append(CallOffAnswered(at=self._kernel.now(), pool=name, call=number))
 
+    def _begin_operating(self, began: EpochMs) -> None:
+        for number, change in enumerate(self._scenario.rate_changes):
+            self._kernel.spawn(f"rater#{number}", partial(self._rate, change))
+        if self._scenario.changes:
+            self._kernel.spawn("operator", partial(self._operate, began))
+
     def _operate(self, began: EpochMs) -> None:
         for change in self._scenario.changes:
             self._kernel.sleep(max(0, began + change.at_ms - self._kernel.now()))
             self._change(change)
+
+    def _rate(self, change: RateChange) -> None:
+        self._kernel.sleep(change.at_ms)
+        pool = self._cloud.workpool(self._scenario.pools[change.pool].name)
+        with suppress(StoreUnavailable):
+            pool.configure(None, rate_limit=change.rate)
 
     def _change(self, change: Change) -> None:
         name = self._scenario.pools[change.pool].name
@@ -673,6 +716,10 @@ class _Remembering:
             by_id[assignment.work_id] = assignment
         _assignments.set(by_id)
         return self._worker(event, context)
+
+
+def _span(ms: int | None) -> timedelta | None:
+    return None if ms is None else timedelta(milliseconds=ms)
 
 
 def _excluded(submission: Submission) -> Sequence[OutcomeName]:

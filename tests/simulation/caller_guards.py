@@ -97,7 +97,7 @@ _OWN_WRITES: Final = (
         "own write: config",
         "WP-13",
         "flow.pool.configure:_write",
-        "not all(getattr(record, name, None) == value for name, value in changes.items())",
+        "not isinstance(record, Config) or not is_set(record, changes)",
         "True",
     ),
 )

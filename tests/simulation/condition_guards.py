@@ -37,6 +37,8 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
     ),
     "suspect": ("WP-14", ("state", "starts", "proof", "claim")),
+    "beat": ("WP-14", ("state", "starts", "proof", "claim", "deadline")),
+    "progress": ("WP-4", ("state", "starts", "proof")),
     "cancel": ("WP-7", ("state", "epoch")),
     "expire": ("WP-25", ("state",)),
     "request cancel": ("WP-7", ("state", "epoch")),

@@ -122,6 +122,13 @@ def _step_of_work(write: Update) -> str:
         return _step_of_start(write)
     if changes.get("claim") is not None:
         return "claim"
+    told = changes.keys() & {"progress", "beat_at"}
+    if told:
+        return "progress" if "progress" in told else "beat"
+    return _step_of_change(changes)
+
+
+def _step_of_change(changes: Mapping[str, object]) -> str:
     if "cancel_requested" in changes:
         return "request cancel"
     if "outcome" in changes:

@@ -33,6 +33,8 @@ _MOVES: Final = {
     "request cancel": Move.REQUEST_CANCEL,
     "suspect": Move.SUSPECT,
     "follow": Move.FOLLOW,
+    "beat": Move.BEAT,
+    "progress": Move.BEAT,
 }
 
 SELDOM: Final = frozenset(
@@ -48,6 +50,8 @@ SELDOM: Final = frozenset(
         "put back": ("starts", "proof", "claim"),
         "snooze": ("state", "starts", "proof", "claim", "claim or deadline"),
         "suspect": ("state", "starts", "proof", "claim"),
+        "beat": ("state", "starts", "proof", "claim", "deadline"),
+        "progress": ("state", "starts", "proof"),
         "end as canceled": (
             "state",
             "starts",

@@ -19,6 +19,7 @@ from typing import Final, assert_never
 from tests.simulation.forger import MARK
 from tests.simulation.grouping import GroupJudge
 from tests.simulation.keyed import KeyJudge
+from tests.simulation.rates import RateJudge
 from tests.simulation.recurring import ScheduleJudge
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.group import GroupItem
@@ -166,6 +167,7 @@ class Judge:
         """Of each start: since it was due and a slot was free. Of each settled entry: since its
         user code was over. Of each group's callback: since its last member was over."""
         self.groups = GroupJudge(now, self.fail, self.lags_ms)
+        self.rates = RateJudge(now, self.fail)
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
@@ -235,6 +237,7 @@ class Judge:
                 assert_never(after)
 
     def _config(self, config: Config) -> None:
+        self.rates.config(config)
         pool = self._pools[config.pool]
         if pool.config is None:
             pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
@@ -590,7 +593,8 @@ class Judge:
         key = EntryKey(after.id, after.starts)
         if sum(first == pool.runs.get(key, key) for first in pool.runs.values()) > 1:
             lag_ms -= _RUN_PATIENCE_MS  # its turn comes when the ones before it are over
-        self.lags_ms.append(lag_ms)
+        if not self.rates.is_rated(after.pool):
+            self.lags_ms.append(lag_ms)
         pool.slots[EntryKey(after.id, after.starts)] = (self._now(), None)
 
     def _recorded(self, before: WorkItem, after: WorkItem) -> None:
@@ -603,9 +607,9 @@ class Judge:
             slots[key] = (since, self._now())
         if after.snoozes > before.snoozes:
             self._snoozed(before, after)
-        recovered = after.error_type == "no_report" and (after.error or "").startswith(
-            "no report arrived"
-        )
+        recovered = after.error_type in {"no_report", "heartbeat_lost"} and (
+            after.error or ""
+        ).startswith(("no report arrived", "no heartbeat arrived"))
         if recovered:
             self._recovered.add(key)
         if (
@@ -646,6 +650,7 @@ class Judge:
             self.fail("WP-5", f"{key} snoozed {after.snoozes} times in a row")
 
     def _ledger(self, before: Ledger | None, after: Ledger) -> None:
+        self.rates.ledger(before, after)
         pool = self._pools[after.pool]
         pool.ledger = after
         if pool.status is not None and after.generation > pool.status.generation:

@@ -181,7 +181,7 @@ _ENTRIES: Final = (
         "a new holder looks at unconfirmed entries",
         "WP-20",
         "flow.loop.session:acquire_session",
-        "Memory.of(ledger, status)",
+        "Memory.of(ledger, status, spent)",
         "Memory(ledger=ledger, callbacks=ledger.callbacks)",
     ),
     one_edit(
@@ -645,7 +645,7 @@ _WATCHDOG: Final = (
         "watchdog: only where one may start",
         "WP-22",
         "flow.watchdog.watch:_PoolCheck._left_to_do",
-        "may_start(config, ledger) and ",
+        "may_start(config, ledger, status, self.now) and ",
         "",
     ),
     one_edit(

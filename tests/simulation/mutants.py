@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from tests.simulation.beat_guards import BEAT_GUARDS
 from tests.simulation.call_off_guards import CALL_OFF_GUARDS
 from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
@@ -14,6 +15,7 @@ from tests.simulation.group_guards import GROUP_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.quiet_guards import QUIET_GUARDS
+from tests.simulation.rate_guards import RATE_GUARDS
 from tests.simulation.run_guards import RUN_GUARDS
 from tests.simulation.schedule_guards import SCHEDULE_GUARDS
 from tests.simulation.shard_guards import SHARD_GUARDS
@@ -74,6 +76,10 @@ _QUICK: Final = frozenset(
         "recovery counts a start that may have run",
         "recovery trusts the item's deadline",
         "recovery: unclaimed and known to claim",
+        "rate: a start needs a token",
+        "rate: committed with the starts",
+        "rate: remembered by its holder",
+        "rate: retries are starts",
         "rest: near works",
         "rest: no wake, not idle",
         "rest: wakes for deadlines",
@@ -400,6 +406,8 @@ def _all() -> Iterator[Mutant]:
         *CALL_OFF_GUARDS,
         *EXPIRY_GUARDS,
         *RUN_GUARDS,
+        *RATE_GUARDS,
+        *BEAT_GUARDS,
         *SCHEDULE_GUARDS,
         *SHARD_GUARDS,
         *GROUP_GUARDS,

@@ -84,8 +84,8 @@ _UNMADE_STARTS: Final = (
         "unmade start: sent again without an answer",
         "WP-20",
         "flow.loop.start:_send_unmade",
-        "return Begun(start.key, until, sent=answered)",
-        "return Begun(start.key, EpochMs(start_by + function.timeout_ms), sent=True)",
+        "return Begun(start.key, until if answered else None, sent=answered)",
+        "return Begun(start.key, until, sent=True)",
         f"{_UNMADE}test_event_without_answer_is_sent_again",
     ),
     _quiet(

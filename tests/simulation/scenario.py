@@ -15,7 +15,9 @@ from typing import Final, Literal
 
 from tests.simulation.grouping import GroupPlan, groups_of
 from tests.simulation.keyed import KeyPlan, keys_of
+from tests.simulation.rates import RateChange, rate_changes_of, rate_of
 from tests.simulation.recurring import SchedulePlan, schedules_of
+from workpool_aws import RateLimit
 from workpool_aws.local.faults.faults import Fault
 
 __all__ = [
@@ -35,15 +37,20 @@ __all__ = [
     "ending_of",
     "expiry_of",
     "is_short",
+    "long_ending_of",
     "one_submission",
     "scenario_of",
     "shards_seen",
     "small_scenario",
     "snoozes",
+    "timeout_of",
 ]
 
 TIMEOUT_MS: Final = 20_000
-"""Of every worker."""
+"""Of every worker, but for those that send heartbeats."""
+BEATING_TIMEOUT_MS: Final = 150_000
+HEARTBEAT_MS: Final = 30_000
+_BEATING_RATE: Final = 0.15
 SHARDS_SEEN_MAX: Final = 4
 _SNOOZERS: Final = 2
 _MIXED_RATE: Final = 0.15
@@ -112,6 +119,9 @@ class Mode(StrEnum):
     PLAIN = "plain"
     """Undecorated, not retried."""
     PLAIN_RETRIED = "plainretried"
+    BEATING = "beating"
+    """Decorated, not retried, long, and sends heartbeats."""
+    BEATING_RETRIED = "beatingretried"
     UNDELIVERED = "undelivered"
     """Decorated; Lambda never finds room for it, so its events grow too old."""
 
@@ -262,6 +272,9 @@ class Scenario:
     forgeries: tuple[Act, ...] = ()
     """When somebody sends a destination record of some work item's start, without having been sent
     that start."""
+    rate: RateLimit | None = None
+    """Rate limit that the programs give each pool."""
+    rate_changes: tuple[RateChange, ...] = ()
     hourly_look: bool
     """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must
     be finished."""
@@ -320,7 +333,9 @@ class Scenario:
     @property
     def over_after(self) -> timedelta:
         """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
-        acts: tuple[Submission | Act | CallOff | Change | Redeployment | Upheaval, ...] = (
+        acts: tuple[
+            Submission | Act | CallOff | Change | RateChange | Redeployment | Upheaval, ...
+        ] = (
             *self.submissions,
             *self.cancels,
             *self.call_offs,
@@ -328,6 +343,7 @@ class Scenario:
             *self.redrives,
             *self.redeployments,
             *self.upheavals,
+            *self.rate_changes,
         )
         keyed = [] if self.keys is None else [self.keys.ends_ms]
         scheduled = [max(each.ends_ms, each.acts[-1].at_ms) for each in self.schedules]
@@ -341,6 +357,7 @@ class Scenario:
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
             f"two versions {self.two_versions}, sharded {self.sharded}",
+            f"rate limit {self.rate}, then {', '.join(map(str, self.rate_changes)) or 'as it is'}",
             f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
@@ -368,6 +385,12 @@ def ending_of(seed: int, number: int, attempt: int) -> Execution:
     return Execution(
         chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS)
     )
+
+
+def long_ending_of(seed: int, number: int, attempt: int) -> Execution:
+    """What the user code does of a work that sends heartbeats."""
+    chance = random.Random(f"long {seed}/{number}/{attempt}")
+    return Execution(chance.choice((100, 15_000, 50_000, 110_000)), chance.choice(_ENDINGS))
 
 
 def snoozes(seed: int, number: int, start: int) -> int | None:
@@ -466,6 +489,8 @@ def scenario_of(seed: int) -> Scenario:
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
     sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
     found = replace(found, two_versions=mixed, sharded=sharded)
+    # A process of version 0.1 knows no rate limit, and no heartbeat.
+    found = replace(found, rate=None, rate_changes=()) if mixed else _of_beating(found)
     if not mixed and not is_short(seed):
         found = _with_keys(found)
     if seed % 16 == _LATE_WRITERS:
@@ -507,6 +532,8 @@ def _of_short_ones(scenario: Scenario) -> Scenario:
         schedules=(),
         upheavals=(),
         short=True,
+        rate=None,
+        rate_changes=(),
     )
 
 
@@ -525,6 +552,22 @@ def _with_keys(scenario: Scenario) -> Scenario:
         rates={Fault.WRITE_LATE: 0.2, **scenario.rates},
         looks_at_ms=(),
     )
+
+
+def _of_beating(scenario: Scenario) -> Scenario:
+    """In some scenarios decorated workers run for long, and send heartbeats."""
+    if random.Random(f"beats {scenario.seed}").random() >= _BEATING_RATE:
+        return scenario
+    beating = {Mode.CLAIMED: Mode.BEATING, Mode.RETRIED: Mode.BEATING_RETRIED}
+    submissions = tuple(
+        replace(each, mode=beating.get(each.mode, each.mode)) for each in scenario.submissions
+    )
+    return replace(scenario, submissions=submissions)
+
+
+def timeout_of(seed: int, first: int) -> int | None:
+    """Milliseconds that an attempt of a long submission may take; `None` means as its function."""
+    return random.Random(f"timeout {seed}/{first}").choice((None, None, 45_000))
 
 
 def _of_late_writers(scenario: Scenario) -> Scenario:
@@ -562,6 +605,8 @@ def _of_late_writers(scenario: Scenario) -> Scenario:
         redrives=tuple(
             Act(45_000 + chance.randrange(30_000), chance.randrange(4)) for _ in range(2)
         ),
+        rate=None,
+        rate_changes=(),
         rates={Fault.FROZEN: chance.choice((0.2, 0.5))},
         aim=chance.choice(_LATE_AIMS),
         budget=chance.choice((2, 5)),
@@ -614,6 +659,8 @@ def _any_scenario(seed: int) -> Scenario:
         forgeries=() if calm else tuple(_forgeries(seed)),
         schedules=schedules_of(seed, len(pools)),
         groups=groups_of(seed, len(pools)),
+        rate=rate_of(seed),
+        rate_changes=rate_changes_of(seed, len(pools)),
     )
 
 

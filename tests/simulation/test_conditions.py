@@ -27,6 +27,7 @@ from workpool_aws.core.group.count import decide_count
 from workpool_aws.core.group.members import member_ids
 from workpool_aws.core.loop.start import start_write
 from workpool_aws.core.proof import digest_of
+from workpool_aws.core.report.beat import beat_write, progress_write
 from workpool_aws.core.report.claim import assignment_to_start, claim_write, make_write
 from workpool_aws.core.report.complete import (
     Judged,
@@ -152,7 +153,12 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
         make_write(SENT_START, token="t", now=NOW, ends_by=NOW, claim=None),
         PERMITTED,
     ),
-    "claim": (claim_write(an_assignment(), token="t", ends_by=DEADLINE), a_running_work()),
+    "claim": (claim_write(an_assignment(), token="t", now=NOW, ends_by=DEADLINE), a_running_work()),
+    "beat": (
+        beat_write(an_assignment(), token="worker-1", until=EpochMs(DEADLINE + 1), now=NOW),
+        RUNNING,
+    ),
+    "progress": (progress_write(an_assignment(), 0.5, None), RUNNING),
     "finish": (decide_report(an_assignment(), MINE, now=NOW, jitter=0).write, RUNNING),
     "finish by a stranger": (
         decide_report(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001), jitter=0).write,

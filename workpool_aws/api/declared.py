@@ -50,6 +50,7 @@ def read_declared(
         table="table",
         name="pool",
         max_parallelism=limits.PARALLELISM_DEFAULT,
+        rate_limit=None,
         default_retry=RetryPolicy(),
         retry_actions_by_default=False,
         status_ttl=timedelta(seconds=limits.RETENTION_S_DEFAULT),

@@ -63,6 +63,15 @@ class EnqueueOptions(TypedDict, total=False):
     dedupe:
         "invocation" makes the `request_id` up from the Lambda invocation, the target, and the number
         of this enqueue among those of the target in the invocation.
+    timeout:
+        Longest time of an attempt of a decorated function, above 0, at most 15 minutes.
+        `TimeoutError` is raised in the function then, and its process ends a second later. The
+        attempt fails as `timeout`. One above the function's own timeout fails at once, as
+        `not_invocable`. `None` means the function's own timeout alone.
+    heartbeat_timeout:
+        The library sends heartbeats while a decorated function runs. Without one for so long the
+        attempt fails as `heartbeat_lost`, long before the function's own timeout. 30 s to 15
+        minutes. `None` means no heartbeats.
     on_complete:
         Target that is notified at least once when the work item finishes: the ARN of a Lambda
         function (decorated with `on_complete` or not), an SQS queue or an SNS topic, a decorated
@@ -86,6 +95,8 @@ class EnqueueOptions(TypedDict, total=False):
     debounce_max: timedelta | None
     request_id: str | None
     dedupe: Literal["invocation"] | None
+    timeout: timedelta | None
+    heartbeat_timeout: timedelta | None
     on_complete: str | Decorated | None
     context: object
     on_complete_exclude: Iterable[OutcomeName] | None

@@ -36,6 +36,7 @@ from workpool_aws.api.work import Work, work_of
 from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
 from workpool_aws.core import limits
+from workpool_aws.core.pool.configure import Base
 from workpool_aws.core.pool.kick import Seen
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.work.unique import Wanted
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.messages import Assignment
+    from workpool_aws.model.rate import RateLimit
     from workpool_aws.model.spec import Spec
     from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports, Store
@@ -115,6 +117,9 @@ class Workpool(
         max_parallelism: The most work items of the pool that run at a time, 0 to 500; 0 pauses. A
             limit given explicitly becomes the pool's base, written by the first enqueue of the
             process. `configure` overrides it.
+        rate_limit: The most starts of the pool in a window of time, retries included. It becomes
+            the pool's base as `max_parallelism` does. `None` gives none, and leaves the one that
+            was given before.
         default_retry: The policy meant by `retry=True`, and by queries.
         retry_actions_by_default: Retries actions that say nothing about `retry`.
         status_ttl: Time for which a finished work item is kept; `None` means for ever.
@@ -132,6 +137,7 @@ class Workpool(
         name: str = "default",
         *,
         max_parallelism: int = _PARALLELISM,
+        rate_limit: RateLimit | None = None,
         default_retry: RetryPolicy = _RETRY,
         retry_actions_by_default: bool = False,
         status_ttl: timedelta | None = _STATUS_TTL,
@@ -143,6 +149,7 @@ class Workpool(
             table=table,
             name=name,
             max_parallelism=max_parallelism,
+            rate_limit=rate_limit,
             default_retry=default_retry,
             retry_actions_by_default=retry_actions_by_default,
             status_ttl=status_ttl,
@@ -153,7 +160,11 @@ class Workpool(
         ):
             raise UsageError("session", session, "a boto3.Session, or None (boto3's own choice)")
         super().__init__(options, Connection(session=session, ports=ports, log_level=level))
-        self._limit_is_explicit = max_parallelism is not _PARALLELISM
+        explicit = max_parallelism is not _PARALLELISM
+        self._base = Base(
+            max_parallelism=options.max_parallelism if explicit else None,
+            rate_limit=options.rate_limit,
+        )
         self._ids = IdSequence()
         self._lock = ForkSafeLock()
         self._registered_in: Store | None = None
@@ -360,14 +371,7 @@ class Workpool(
         if self._registered_in is ports.store:
             return
         kick.ensure_registered(ports, self.name)
-        limit = self._options.max_parallelism
-        configure.ensure_base(
-            ports,
-            self.name,
-            max_parallelism=limit,
-            explicit=self._limit_is_explicit,
-            by=caller.name,
-        )
+        configure.ensure_base(ports, self.name, self._base, by=caller.name)
         self._registered_in = ports.store
 
     def _make_work(self, ports: Ports, assignment: Assignment, context: object) -> Work:

@@ -10,9 +10,17 @@ from typing import Final, Literal, get_args
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import POOL, TABLE
+from workpool_aws.model.rate import RateLimit
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["LogLevel", "PoolOptions", "read_log_level", "read_parallelism", "read_pool_options"]
+__all__ = [
+    "LogLevel",
+    "PoolOptions",
+    "read_log_level",
+    "read_parallelism",
+    "read_pool_options",
+    "read_rate_limit",
+]
 
 _SECOND: Final = timedelta(seconds=1)
 _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
@@ -27,6 +35,7 @@ class PoolOptions:
     table: str
     name: str
     max_parallelism: int
+    rate_limit: RateLimit | None
     default_retry: RetryPolicy
     retry_actions_by_default: bool
     retention_s: int | None
@@ -38,6 +47,7 @@ def read_pool_options(
     table: object,
     name: object,
     max_parallelism: object,
+    rate_limit: object,
     default_retry: object,
     retry_actions_by_default: object,
     status_ttl: object,
@@ -63,6 +73,7 @@ def read_pool_options(
         table=table,
         name=name,
         max_parallelism=read_parallelism(max_parallelism),
+        rate_limit=read_rate_limit(rate_limit),
         default_retry=default_retry,
         retry_actions_by_default=retry_actions_by_default,
         retention_s=retention_s,
@@ -88,4 +99,11 @@ def read_parallelism(value: object) -> int:
         or not 0 <= value <= limits.PARALLELISM_MAX
     ):
         raise UsageError("max_parallelism", value, f"an int from 0 to {limits.PARALLELISM_MAX}")
+    return value
+
+
+def read_rate_limit(value: object) -> RateLimit | None:
+    """A rate limit; `None` stays `None`. Raises UsageError for anything else."""
+    if value is not None and not isinstance(value, RateLimit):
+        raise UsageError("rate_limit", value, "a RateLimit, or None (no rate limit)")
     return value

@@ -1,12 +1,14 @@
-"""`PoolSettings`, the part of `Workpool` for the limit in force."""
+"""`PoolSettings`, the part of `Workpool` for the limits in force."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from workpool_aws.api.caller import read_caller, read_writer
 from workpool_aws.api.pool_base import PoolBase
-from workpool_aws.api.pool_options import read_parallelism
+from workpool_aws.api.pool_options import read_parallelism, read_rate_limit
+from workpool_aws.core.pool.configure import OverrideChange
 from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.pool import configure
@@ -15,12 +17,19 @@ from workpool_aws.text import NOTHING
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.model.loop import Config
+    from workpool_aws.model.rate import RateLimit
 
-__all__ = ["PoolSettings"]
+__all__ = ["AsIs", "PoolSettings"]
+
+
+class AsIs(Enum):
+    """A value that a change leaves as it is, where `None` has a meaning of its own."""
+
+    AS_IS = "as it is"
 
 
 class PoolSettings(PoolBase):
-    """Changes and shows the limit of a pool. A part of `Workpool`."""
+    """Changes and shows the limits of a pool. A part of `Workpool`."""
 
     def configure(
         self,
@@ -28,11 +37,12 @@ class PoolSettings(PoolBase):
         *,
         max_parallelism: int | None = None,
         paused: bool | None = None,
+        rate_limit: RateLimit | AsIs | None = AsIs.AS_IS,
         reset: bool = False,
     ) -> PoolConfig:
-        """Override the limit that programs and the deployment set.
+        """Override the limits that programs and the deployment set.
 
-        When this returns, no new start exceeds the limit.
+        When this returns, no new start exceeds the limits.
 
         Running work items are unaffected.
 
@@ -51,6 +61,8 @@ class PoolSettings(PoolBase):
             max_parallelism: 0 to 500. `None` leaves the limit as it is.
             paused: `True` starts nothing, and goes on accepting. `False` resumes. `None` leaves it
                 as it is.
+            rate_limit: The rate limit in force from now on. `None` lifts it. Tokens that were spent
+                stay spent. Left out, the rate limit stays as it is.
             reset: Drops the whole override first.
 
         Raises:
@@ -59,22 +71,10 @@ class PoolSettings(PoolBase):
                 does no harm.
         """
         caller = read_writer(ctx)
-        if max_parallelism is not None:
-            read_parallelism(max_parallelism)
-        if paused is not None and not isinstance(paused, bool):
-            raise UsageError("paused", paused, "True, False, or None (as it is)")
-        if not isinstance(reset, bool):
-            raise UsageError("reset", reset, "True or False")
-        if max_parallelism is None and paused is None and not reset:
-            raise UsageError("max_parallelism", NOTHING, "given, or else paused or reset")
-        changed = configure.override(
-            self._ports,
-            self.name,
-            max_parallelism=max_parallelism,
-            paused=paused,
-            reset=reset,
-            by=caller.name,
+        change = _read_change(
+            max_parallelism=max_parallelism, paused=paused, rate_limit=rate_limit, reset=reset
         )
+        changed = configure.override(self._ports, self.name, change, by=caller.name)
         return self._config_of(changed)
 
     def config(self, ctx: LambdaContext | None) -> PoolConfig:
@@ -90,4 +90,31 @@ class PoolSettings(PoolBase):
         return self._config_of(configure.load(self._ports, self.name))
 
     def _config_of(self, config: Config | None) -> PoolConfig:
-        return config_of(config, max_parallelism_default=self._options.max_parallelism)
+        return config_of(
+            config,
+            max_parallelism_default=self._options.max_parallelism,
+            rate_default=self._options.rate_limit,
+        )
+
+
+def _read_change(
+    *, max_parallelism: int | None, paused: object, rate_limit: object, reset: object
+) -> OverrideChange:
+    """The change of an override. Raises UsageError for a value that is not allowed."""
+    if max_parallelism is not None:
+        read_parallelism(max_parallelism)
+    if paused is not None and not isinstance(paused, bool):
+        raise UsageError("paused", paused, "True, False, or None (as it is)")
+    if not isinstance(reset, bool):
+        raise UsageError("reset", reset, "True or False")
+    rated = rate_limit is not AsIs.AS_IS
+    rate = read_rate_limit(rate_limit) if rated else None
+    if max_parallelism is None and paused is None and not rated and not reset:
+        raise UsageError("max_parallelism", NOTHING, "given, or else rate_limit, paused or reset")
+    return OverrideChange(
+        max_parallelism=max_parallelism,
+        paused=paused,
+        rate_limit=rate,
+        unrated=rated and rate is None,
+        reset=reset,
+    )

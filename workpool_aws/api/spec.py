@@ -42,6 +42,9 @@ RETRY_ALLOWED: Final = (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
+_NO_TIME: Final = timedelta(0)
+_TIMEOUT_MAX: Final = timedelta(milliseconds=limits.TIMEOUT_MS_MAX)
+_HEARTBEAT_MIN: Final = timedelta(milliseconds=limits.HEARTBEAT_MS_MIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,8 @@ def read_spec(
         job=job,
         expires_after_ms=given.expiry_ms(),
         unique=read_unique(options),
+        timeout_ms=given.timeout_ms("timeout", _NO_TIME),
+        heartbeat_ms=given.timeout_ms("heartbeat_timeout", _HEARTBEAT_MIN),
         origin=caller.origin,
     )
 
@@ -119,6 +124,20 @@ class _Given:
         if not isinstance(value, timedelta) or not timedelta(0) < value <= _DELAY_MAX:
             allowed = f"a timedelta above 0, at most {_DELAY_MAX.days} days, or None (never)"
             raise UsageError("expires_after", value, allowed)
+        return -(-value // _MILLISECOND)
+
+    def timeout_ms(self, name: str, least: timedelta) -> int | None:
+        """A bound of an attempt; `None` means none. `least`: the shortest one that is allowed."""
+        value = self.given.get(name)
+        if value is None:
+            return None
+        if (
+            not isinstance(value, timedelta)
+            or not max(least, _MILLISECOND) <= value <= _TIMEOUT_MAX
+        ):
+            lowest = f"from {least.seconds} s" if least else "above 0"
+            most = _TIMEOUT_MAX // timedelta(minutes=1)
+            raise UsageError(name, value, f"a timedelta {lowest}, at most {most} minutes, or None")
         return -(-value // _MILLISECOND)
 
     def callback(self) -> CallbackSpec | None:

@@ -13,7 +13,7 @@ from workpool_aws.core.views.instants import instant
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.reading import load_works
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.text import Words, type_name
+from workpool_aws.text import Words, as_line, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,9 @@ class Work:
     """
     _ports: Ports = field(repr=False, compare=False)
     _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
+    _tell: Callable[[float, str | None], None] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def remaining(self) -> timedelta:
@@ -79,6 +82,49 @@ class Work:
         """
         stored = load_works(self._ports, self.pool.name, [self.work_id])[0]
         return stored is not None and stored.cancel_requested
+
+    def progress(self, share: float, note: str | None = None) -> None:
+        """Report how far this attempt is, for `status`, lists and the dashboard.
+
+        At most one write a second is made. Of more calls the last one counts, and is written when
+        the second is over. One that is still to be written when the attempt ends is dropped. So is
+        one that DynamoDB does not take. Costs one write unit for each KB of the work item's own
+        item.
+
+            >>> from datetime import timedelta
+            >>> from workpool_aws import Work
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...
+            ...     @pool.action
+            ...     def scan(work: Work, pages: int) -> None:
+            ...         for page in range(pages):
+            ...             work.progress(page / pages, f"page {page + 1} of {pages}")
+            ...             work.sleep(10)
+            ...
+            ...     scan_arn = cloud.function(scan)
+            ...     work_id = pool.enqueue_action(None, scan_arn, {"pages": 3})
+            ...     cloud.advance(timedelta(seconds=15))
+            ...     pool.status(None, work_id).note
+            'page 2 of 3'
+
+        Args:
+            share: The part that is done, 0 to 1.
+            note: A line of at most 200 characters. `None` means none.
+
+        Raises:
+            UsageError: A value is not allowed. Nothing was written.
+        """
+        number: object = share
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+            raise UsageError("share", share, "a number from 0 to 1")
+        said: object = note
+        if said is not None and (not isinstance(said, str) or len(said) > limits.NOTE_LENGTH_MAX):
+            longest = limits.NOTE_LENGTH_MAX
+            raise UsageError("note", note, f"a str of at most {longest} characters, or None")
+        if self._tell is not None:
+            self._tell(float(share), None if note is None else as_line(note))
 
     def sleep(self, duration: timedelta | float) -> None:
         """Do nothing for a timedelta or a number of seconds.
@@ -114,6 +160,7 @@ def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Work
         pool=pool,
         _ports=ports,
         _remaining_ms=remaining_ms,
+        _tell=invocation.progress.get(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ from workpool_aws.api.job import Job, mark_job
 from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler, take_names
 from workpool_aws.api.returned import Returned
 from workpool_aws.api.run import RunStart, RunSteps, serve_run, start_of
+from workpool_aws.api.vigil import Vigil, current_vigil
 from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
@@ -31,13 +33,14 @@ from workpool_aws.core.report.execute import (
     report_unknown_job,
 )
 from workpool_aws.core.report.raised import type_name
-from workpool_aws.errors import StoreUnavailable, UsageError
+from workpool_aws.errors import StoreUnavailable, TimedOut, UsageError
 from workpool_aws.flow.callback.acknowledge import acknowledge
 from workpool_aws.flow.report.claim import ClaimUnanswered, take
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.flow.report.follow_up import FollowUp
 from workpool_aws.flow.report.notices import write_together
 from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.settings import refuse_other_pools, takes_runs
@@ -163,12 +166,12 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         """Handle the delivery of one start. Raises ReportNotWritten, UsageError."""
         if is_too_late(assignment, now=ports.clock.now()):
             return _reported(ports, assignment, report_not_run(_TOO_LATE))
-        token = None
+        token, began = None, ports.clock.now()
         if self._must_take(assignment):
             token = self._take(ports, assignment, context).token
             if token is None:
                 return REPORTED
-        report = self._perform(ports, assignment, arguments, context, token=token)
+        report = self._perform(ports, assignment, arguments, context, token=token, began=began)
         return _reported(ports, assignment, report)
 
     def _serve_run(self, starts: Sequence[RunStart], context: object) -> object:
@@ -244,10 +247,14 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         context: object,
         *,
         token: str | None,
+        began: EpochMs | None = None,
     ) -> Report | None:
-        """Trace and run a start that is taken; `None` means that its success is written already."""
+        """Trace and run a start that is taken; `None` means that its success is written already.
+
+        `began`: a time before it was taken. Defaults to now.
+        """
         # A report that names a claim would end a mutation for good.
-        claim = token if self._CLAIMS else None
+        claim, now = token if self._CLAIMS else None, ports.clock.now()
         step = TraceStep(
             operation=TracedOperation.ATTEMPT,
             table=assignment.table,
@@ -257,22 +264,20 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
             attempt=assignment.attempts_made + 1,
             sent_at=assignment.sent_at,
         )
+        ends_at = EpochMs(now + timer_of(context)())
+        vigil = Vigil(ports, assignment, claim, now if began is None else began, ends_at)
         with ports.tracing.span(step, assignment.trace) as span:
-            report = self._attempt(ports, assignment, arguments, context, token=claim)
+            with vigil.kept():
+                report = self._attempt(vigil, arguments, context)
             if report is not None:
                 span.end(report.kind, report.error_type)
         return report
 
     def _attempt(
-        self,
-        ports: Ports,
-        assignment: Assignment,
-        arguments: Mapping[str, object],
-        context: object,
-        *,
-        token: str | None,
+        self, vigil: Vigil, arguments: Mapping[str, object], context: object
     ) -> Report | None:
-        """Run the function; `None` means that its success is written already."""
+        """Validate the arguments, and run the function; `None` means that its success is written."""
+        ports, assignment, token = vigil.ports, vigil.assignment, vigil.token
         try:
             values = self._parameters.bind(
                 arguments, lambda kind: self._make_handle(kind, ports, assignment, context)
@@ -305,6 +310,22 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         return self._run_body(ports, assignment, values, token=token)
 
     def _run_body(
+        self,
+        ports: Ports,
+        assignment: Assignment,
+        values: Mapping[str, object],
+        *,
+        token: str | None,
+    ) -> Report:
+        vigil = current_vigil.get()
+        try:
+            with nullcontext() if vigil is None else vigil.timed():
+                return self._run_once(ports, assignment, values, token=token)
+        except TimedOut as late:  # while the durations of a simulation passed
+            _show_raised(ports, assignment, late)
+            return report_raised(late, claim=token)
+
+    def _run_once(
         self,
         ports: Ports,
         assignment: Assignment,

@@ -7,14 +7,18 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
+from workpool_aws.errors import UsageError
 from workpool_aws.local.urls import is_endpoint
+from workpool_aws.model.rate import RateLimit
 from workpool_aws.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["engine", "one_of", "share", "whole"]
+__all__ = ["NO_RATE", "engine", "one_of", "rate", "share", "whole"]
 
+NO_RATE: Final = "none"
+"""Lifts a rate limit."""
 _ENGINES: Final = ("memory", "moto")
 _FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
 
@@ -47,6 +51,16 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def rate(text: str) -> RateLimit | str:
+    """Read a rate limit, or the word for none."""
+    if text == NO_RATE:
+        return text
+    try:
+        return RateLimit.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(f"must be as 100/1m, or none ({error})") from None
 
 
 def share(text: str) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Final
 
-from workpool_aws.cli.argument_types import one_of, whole
+from workpool_aws.cli.argument_types import one_of, rate, whole
 from workpool_aws.core import limits
 
 __all__ = ["MANAGE_CODES", "add_commands", "lazily"]
@@ -165,9 +165,29 @@ class _Groups:
             "--new", action="store_true", help="also where the table does not know the pool yet"
         )
         limit.add_argument(
-            "--reset", action="store_true", help="drop what overrides the programs' own limit"
+            "--reset", action="store_true", help="drop what overrides the programs' own limits"
         )
         _with_target(limit)
+        self.rate()
+
+    def rate(self) -> None:
+        """Add the command about the rate limit of a pool."""
+        command = self.add(
+            "rate",
+            "show or set the number of starts in a window of time",
+            lazily("workpool_aws.cli.pools:run_rate"),
+        )
+        command.add_argument(
+            "rate",
+            type=rate,
+            nargs="?",
+            metavar="N/WINDOW",
+            help="as 100/1m, 10/s or, with a burst, 100/1m/5; none: no rate limit; left out: show",
+        )
+        command.add_argument(
+            "--new", action="store_true", help="also where the table does not know the pool yet"
+        )
+        _with_target(command)
 
     def stats(self) -> None:
         """Add `stats`."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig
+    from workpool_aws.model.rate import RateLimit
 
 __all__ = [
     "JOB_STATS_HEADER",
@@ -40,10 +41,19 @@ def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
     """Return the configuration of a pool, as names and values."""
     override, base = config.override, config.base.by or "the default"
     pairs = [
-        ("in force", f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"),
+        (
+            "in force",
+            (
+                f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"
+                f"{_rate(config.rate_limit)}"
+            ),
+        ),
         (
             "base",
-            f"{config.base.max_parallelism}, by {base}{_at(config.base.at)}",
+            (
+                f"{config.base.max_parallelism}{_rate(config.base.rate_limit)}, by {base}"
+                f"{_at(config.base.at)}"
+            ),
         ),
     ]
     if override is None:
@@ -52,6 +62,8 @@ def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
         parts = [
             *([] if override.max_parallelism is None else [str(override.max_parallelism)]),
             *(["paused"] if override.paused else []),
+            *([] if override.rate_limit is None else [str(override.rate_limit)]),
+            *(["no rate limit"] if override.lifts_rate_limit else []),
         ]
         pairs.append(
             (
@@ -60,6 +72,14 @@ def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
             )
         )
     return pairs
+
+
+def _rate(rate: RateLimit | None) -> str:
+    return "" if rate is None else f", {rate}"
+
+
+def _rate_text(rate: RateLimit | None) -> str | None:
+    return None if rate is None else str(rate)
 
 
 def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
@@ -78,6 +98,7 @@ def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
         ("failed for good", _share(stats.permanent_failure_rate)),
         ("start lag p50", _lag(stats.start_lag_p50_ms)),
         ("start lag p95", _lag(stats.start_lag_p95_ms)),
+        *([] if stats.next_token_at is None else [("next start", moment(stats.next_token_at))]),
     ]
 
 
@@ -102,7 +123,7 @@ def stats_as_json(stats: Stats) -> dict[str, JsonValue]:
     """Return the statistics as a JSON object."""
     figures = asdict(stats)
     minutes = [{**asdict(each), "began_at": iso(each.began_at)} for each in stats.minutes]
-    return {**figures, "minutes": minutes}
+    return {**figures, "minutes": minutes, "next_token_at": iso(stats.next_token_at)}
 
 
 def _share(rate: float | None) -> str:
@@ -123,10 +144,12 @@ def config_as_json(config: PoolConfig) -> dict[str, JsonValue]:
     return {
         "max_parallelism": config.max_parallelism,
         "paused": config.paused,
+        "rate_limit": _rate_text(config.rate_limit),
         "base": {
             "max_parallelism": config.base.max_parallelism,
             "by": config.base.by,
             "at": iso(config.base.at),
+            "rate_limit": _rate_text(config.base.rate_limit),
         },
         "override": None
         if override is None
@@ -135,5 +158,7 @@ def config_as_json(config: PoolConfig) -> dict[str, JsonValue]:
             "paused": override.paused,
             "by": override.by,
             "at": iso(override.at),
+            "rate_limit": _rate_text(override.rate_limit),
+            "lifts_rate_limit": override.lifts_rate_limit,
         },
     }

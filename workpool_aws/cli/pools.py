@@ -1,10 +1,11 @@
-"""Commands about a pool as a whole: pools, pause, resume, limit, stats."""
+"""Commands about a pool as a whole: pools, pause, resume, limit, rate, stats."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from workpool_aws.cli.argument_types import NO_RATE
 from workpool_aws.cli.output import cell
 from workpool_aws.cli.pool_texts import (
     JOB_STATS_HEADER,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.core.views.status import PoolConfig
 
-__all__ = ["run_jobs", "run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
+__all__ = ["run_jobs", "run_limit", "run_pause", "run_pools", "run_rate", "run_resume", "run_stats"]
 
 
 def run_pause(options: argparse.Namespace) -> int:
@@ -50,6 +51,15 @@ def run_limit(options: argparse.Namespace) -> int:
     return _show_config(target, target.pool.configure(None, max_parallelism=options.limit))
 
 
+def run_rate(options: argparse.Namespace) -> int:
+    """`workpool rate [N/WINDOW | none]`."""
+    target = target_of(options, known=not options.new)
+    if options.rate is None:
+        return _show_config(target, target.pool.config(None))
+    rate = None if options.rate == NO_RATE else options.rate
+    return _show_config(target, target.pool.configure(None, rate_limit=rate))
+
+
 def run_pools(options: argparse.Namespace) -> int:
     """`workpool pools`."""
     target = target_of(options, known=False)
@@ -64,8 +74,14 @@ def run_pools(options: argparse.Namespace) -> int:
         for each in found:
             limit = "paused" if each.config.paused else str(each.config.max_parallelism)
             source = each.config.override or each.config.base
-            rows.append((each.name, limit, cell(source.by or "the default"), each.loop))
-        target.output.table(("pool", "limit", "set by", "loop"), rows)
+            rate = "-" if each.config.rate_limit is None else str(each.config.rate_limit)
+            rows.append((each.name, limit, cell(source.by or "the default"), each.loop, rate))
+        header, rated = (
+            ("pool", "limit", "set by", "loop", "rate"),
+            any(row[-1] != "-" for row in rows),
+        )
+        shown = header if rated else header[:-1]
+        target.output.table(shown, [row[: len(shown)] for row in rows])
     return 0
 
 

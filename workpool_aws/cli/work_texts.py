@@ -56,6 +56,7 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         ("due", moment(shown.next_run_at)),
         ("started", moment(shown.started_at)),
         ("finished", moment(shown.finished_at)),
+        *_course_of(work),
         ("cancel requested", "yes" if shown.cancel_requested else "no"),
         ("callback", shown.callback or "-"),
         ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
@@ -76,6 +77,19 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         ("arguments", _payload(work.args, "--args shows them; they may be secret")),
         ("result", _payload(work.result, "--result shows it")),
     ]
+
+
+def _course_of(work: WorkDetails) -> list[tuple[str, str]]:
+    """Return the course of a running attempt and its own bounds, as names and values."""
+    shown, pairs = work.status, list[tuple[str, str]]()
+    if shown.progress is not None:
+        note = f" {as_line(shown.note)}" if shown.note else ""
+        pairs.append(("progress", f"{shown.progress:.0%}{note}"))
+    if shown.heartbeat_at is not None:
+        pairs.append(("heartbeat", moment(shown.heartbeat_at)))
+    if work.timeout is not None:
+        pairs.append(("timeout", f"{work.timeout.total_seconds():g} s"))
+    return pairs
 
 
 def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
@@ -99,6 +113,9 @@ def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
         "redrive_of": work.redrive_of,
         "redriven_as": work.redriven_as,
         "last_error": work.last_error,
+        "progress": work.progress,
+        "note": work.note,
+        "heartbeat_at": iso(work.heartbeat_at),
         "attempts": [
             {
                 "number": each.number,
@@ -143,7 +160,9 @@ def _end_of(attempt: Attempt) -> str:
 
 
 def _state_of(work: ListedWork) -> str:
-    state = work.outcome or work.state
+    state: str = work.outcome or work.state
+    if state == "running" and work.progress is not None:
+        state = f"{state} {work.progress:.0%}"
     return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
 
 

@@ -63,6 +63,7 @@ class Move(StrEnum):
     REQUEST_CANCEL = "request_cancel"
     SUSPECT = "suspect"
     FOLLOW = "follow"
+    BEAT = "beat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,12 @@ LEGAL: Final = MappingProxyType(
             State.FINISHED,
             "loop",
             "all members of a group are over; this one stands for the group and owes its callback",
+        ),
+        Move.BEAT: Arrow(
+            State.RUNNING,
+            State.RUNNING,
+            "decorated worker",
+            "it lives, and has a later deadline; or reports its progress",
         ),
     }
 )

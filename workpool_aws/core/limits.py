@@ -21,6 +21,8 @@ __all__: list[str] = []  # read as `limits.NAME`
 PARALLELISM_MAX: Final = 500
 """The ledger is one item: 500 slots of about 14 bytes keep a commit near 8 KB."""
 PARALLELISM_DEFAULT: Final = 10
+RATE_STARTS_MAX: Final = bounds.RATE_STARTS_MAX
+RATE_BURST_MAX: Final = bounds.RATE_BURST_MAX
 DELAY_MS_MAX: Final = bounds.DELAY_MAX // timedelta(milliseconds=1)
 """A year: of `run_after`, `run_at`, backoff, `RetryLater` and `Snooze`, jitter included."""
 PAYLOAD_DEPTH_MAX: Final = 100
@@ -99,6 +101,21 @@ LATE_MS: Final = 5_000
 BUFFER_MS: Final = 15_000
 DATE_RESOLUTION_MS: Final = 1_000
 """The server's `Date` is whole seconds."""
+
+# Timeouts and heartbeats of an attempt.
+TIMEOUT_MS_MAX: Final = 15 * 60_000
+"""Lambda's own: no function runs for longer."""
+TIMEOUT_GRACE_MS: Final = 1_000
+"""Time between `TimeoutError` in user code and the end of its process."""
+HEARTBEAT_MS_MIN: Final = 30_000
+"""Shorter, and a slow network would end what lives."""
+BEATS_A_TIMEOUT: Final = 3
+BEAT_RETRY_MS: Final = 2_000
+PROGRESS_PARTS: Final = 10_000
+"""Progress is stored in so many parts of the whole."""
+PROGRESS_EVERY_MS: Final = 1_000
+NOTE_LENGTH_MAX: Final = 200
+"""Characters of the note of a progress, which is written with the work item's own item."""
 
 # The loop.
 PASS_FLOOR_MS: Final = 100

@@ -23,6 +23,7 @@ from workpool_aws.dashboard.bulk import FORGOTTEN, VERBS, BulkAct, canceled
 from workpool_aws.dashboard.filters import filter_of
 from workpool_aws.dashboard.guard import form_of, is_own_request
 from workpool_aws.errors import UsageError
+from workpool_aws.model.rate import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "Acts"]
 
 _NUMBER: Final = re.compile("[0-9]{1,6}")
+_NO_RATE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,13 @@ class Acts:
             raise UsageError("limit", wanted, f"a number from 0 to {limits.PARALLELISM_MAX}")
         pool.configure(None, max_parallelism=int(wanted))
         return _Done(f"/pools/{pool.name}", "limit", int(wanted))
+
+    def set_rate(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Overrides the rate limit; `none` lifts it."""
+        pool, wanted = self.pool_of(path), (form.get("rate") or [""])[0].strip()
+        rate = None if wanted == _NO_RATE else RateLimit.parse(wanted)
+        pool.configure(None, rate_limit=rate)
+        return _Done(f"/pools/{pool.name}", "rate")
 
     def pause(self, path: Mapping[str, str], form: _Form) -> _Done:
         """Pauses or resumes the pool."""
@@ -217,6 +226,8 @@ class Acts:
         options: dict[str, Any] = {
             "retry": details.retry or False,
             "expires_after": details.expires_after,
+            "timeout": details.timeout,
+            "heartbeat_timeout": details.heartbeat_timeout,
         }
         if details.on_complete is not None:
             options["on_complete"] = details.on_complete
@@ -265,6 +276,7 @@ def _counts(states: Mapping[str, int]) -> str:
 
 ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/limit": Acts.set_limit,
+    "/pools/{pool}/rate": Acts.set_rate,
     "/pools/{pool}/pause": Acts.pause,
     "/pools/{pool}/cancel-all": Acts.cancel_all,
     "/pools/{pool}/works": Acts.bulk,

@@ -25,6 +25,7 @@ _NOTICES: Final = {
     "canceled": "Canceled or asked to cancel",
     "redriven": "Redriven",
     "limit": "The limit was set",
+    "rate": "The rate limit was set",
     "reset": "The override was dropped",
     "paused": "The pool is paused",
     "resumed": "The pool is resumed",

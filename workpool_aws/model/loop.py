@@ -13,6 +13,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
+    from workpool_aws.model.rate import RateLimit, RateSpent
     from workpool_aws.model.spec import Outcome
     from workpool_aws.model.work import CallbackState, GroupEnd
 
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "DeployedJob",
     "DeployedLimit",
+    "DeployedRate",
     "Deployment",
     "Entry",
     "EntryKey",
@@ -83,6 +85,12 @@ class LoopStatus(Record):
     shards_read: int | None = None
     """Number of shards that the loop and the watchdog read. `None` means every shard of the ledger.
     It is never less than `shards`."""
+    beats: bool = False
+    """True if the loop rests between two looks at work items that send heartbeats, perhaps. No
+    schedule wakes it for them, and the watchdog does so without a warning."""
+    rate: RateSpent | None = None
+    """Tokens that were spent when the loop rested or handed over, all of its commits counted.
+    `None` means that none did so with a rate limit."""
 
 
 class EntryKey(NamedTuple):
@@ -195,6 +203,11 @@ class Ledger(Record):
     epoch: int = 0
     """Epoch before which all work items are canceled. It is behind the config's during a bulk
     cancel."""
+    beats: bool = False
+    """True if an entry may be of a work item that sends heartbeats."""
+    rate: RateSpent | None = None
+    """Tokens of the rate limit that starts have spent, committed with those starts. `None` means
+    that no start was made under a rate limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +237,21 @@ class Config(Record):
     """Limit of the deployment, which takes precedence over the programs' `max_parallelism`. `None`
     means that the deployment sets none."""
     deployed_at: EpochMs | None = None
+    rate_limit: RateLimit | None = None
+    """Rate limit that programs give. `None` means that none does."""
+    deployed_rate: RateLimit | None = None
+    """Rate limit of the deployment, which takes precedence over the programs'."""
+    override_rate: RateLimit | None = None
+    """Rate limit of the override, which takes precedence over both."""
+    override_unrated: bool | None = None
+    """True if the override lifts the rate limit."""
+
+    @property
+    def rate(self) -> RateLimit | None:
+        """Rate limit in force; `None` means that the pool has none."""
+        if self.override_unrated:
+            return None
+        return self.override_rate or self.deployed_rate or self.rate_limit
 
     @property
     def limit(self) -> int:
@@ -362,6 +390,13 @@ class DeployedLimit(NamedTuple):
     max_parallelism: int
 
 
+class DeployedRate(NamedTuple):
+    """Rate limit that a deployment gives one pool."""
+
+    pool: str
+    rate_limit: RateLimit
+
+
 class DeployedJob(NamedTuple):
     """Function that a deployment gives one job."""
 
@@ -392,6 +427,8 @@ class Deployment(Record):
     """The jobs that can be enqueued by name, in order of their names."""
     schedules: str | None = None
     """Digest of the declared schedules that the table has. `None` means that there are none."""
+    rates: tuple[DeployedRate, ...] = ()
+    """The rate limits set for pools, in order of their names, as `limits` are."""
     version: int = 0
     """Raised by each watchdog that writes the item, so that of two concurrent writes only one
     succeeds."""

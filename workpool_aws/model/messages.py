@@ -52,6 +52,10 @@ class Assignment:
     """True if its work item has a unique key, whose lock expires after its end."""
     grouped: bool = False
     """True if it is a member of a group, whose notice must say so."""
+    timeout_ms: int | None = None
+    """As `Spec.timeout_ms`, which the worker enforces."""
+    heartbeat_ms: int | None = None
+    """As `Spec.heartbeat_ms`: the worker sends heartbeats."""
     job: str | None = None
     """The job to run, in a function of many. `None` means that no name led to the function."""
     label: str | None = None

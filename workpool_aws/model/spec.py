@@ -107,6 +107,12 @@ class Spec:
     expires_after_ms: int | None = None
     """Time after which it may not start any more, counted from when it is due first; `None` means
     that it never expires."""
+    timeout_ms: int | None = None
+    """Longest time of an attempt, enforced by a decorated worker. `None` means the function's own
+    timeout alone."""
+    heartbeat_ms: int | None = None
+    """Time without a heartbeat after which an attempt counts as lost. `None` means that none is
+    sent."""
     schedule: str | None = None
     """Name of the schedule of which it is an occurrence; `None` means none."""
     awaited: bool = False

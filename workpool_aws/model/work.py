@@ -129,6 +129,13 @@ class WorkItem(Record):
     """Token of the worker invocation that owns the current start; `None` means not claimed."""
     deadline: EpochMs | None = None
     """Time from which the current start can no longer run. Recovery waits a margin longer."""
+    beat_at: EpochMs | None = None
+    """Time of the last heartbeat of the current or last start; `None` means that it sent none."""
+    progress: int | None = None
+    """Progress of the current or last start, in parts of `limits.PROGRESS_PARTS`. `None` means that
+    it reported none."""
+    note: str | None = None
+    """Its note for people."""
     cancel_requested: bool = False
     suspected_type: str | None = None
     """Error type of a report without the claimer's token. It counts only if no better report

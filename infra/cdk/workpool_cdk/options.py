@@ -11,18 +11,22 @@ from typing import Final
 from aws_cdk import Token
 
 from workpool_aws.core import limits
+from workpool_aws.errors import UsageError
 from workpool_aws.model.names import JOB
+from workpool_aws.model.rate import RateLimit
 from workpool_cdk.checks import whole_within
 from workpool_cdk.errors import ConfigurationError, must_be
 
 __all__ = ["Named", "PoolLimits", "pools_to_json", "read_job", "read_jobs", "read_pools"]
 
-PoolLimits = Mapping[str, int | None]
-"""For each pool its `max_parallelism`; None: whatever programs say."""
+PoolTerms = Mapping[str, int | str]
+"""The limits that a deployment gives a pool: its `max_parallelism`, and its `rate_limit` as text.
+What is left out is whatever programs say."""
+PoolLimits = Mapping[str, PoolTerms]
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _EXAMPLE: Final = '{"email": {"max_parallelism": 10}}'
-_KNOWN: Final = frozenset({"max_parallelism", "schedules"})
+_KNOWN: Final = frozenset({"max_parallelism", "rate_limit", "schedules"})
 _ENVIRONMENT_BYTES_MAX: Final = 3_400
 """What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all,
 and the rest is for names and ARNs."""
@@ -59,26 +63,37 @@ def _read_name(name: object) -> str:
     return name
 
 
-def _read_limit(name: str, options: object) -> int | None:
+def _read_limit(name: str, options: object) -> PoolTerms:
     field = f"pools[{name!r}]"
     if not isinstance(options, Mapping):
         raise must_be(field, 'a mapping of options, as {} or {"max_parallelism": 10}', options)
     unknown = [key for key in options if key not in _KNOWN]
     if unknown:
         raise must_be(f"{field}: an option", f"one of {', '.join(sorted(_KNOWN))}", unknown[0])
-    value = options.get("max_parallelism")
-    return (
-        None
-        if value is None
-        else whole_within(f"{field}.max_parallelism", value, 0, limits.PARALLELISM_MAX)
-    )
+    read: dict[str, int | str] = {}
+    slots, rate = options.get("max_parallelism"), options.get("rate_limit")
+    if slots is not None:
+        read["max_parallelism"] = whole_within(
+            f"{field}.max_parallelism", slots, 0, limits.PARALLELISM_MAX
+        )
+    if rate is not None:
+        read["rate_limit"] = _read_rate(f"{field}.rate_limit", rate)
+    return read
+
+
+def _read_rate(field: str, rate: object) -> str:
+    if isinstance(rate, RateLimit):
+        return str(rate)
+    try:
+        return str(RateLimit.parse(rate))
+    except UsageError as error:
+        allowed = 'None, a RateLimit, or a text as "100/1m": starts and the window'
+        raise must_be(field, f"{allowed} ({error})", rate) from None
 
 
 def pools_to_json(pools: PoolLimits) -> str:
     """What WORKPOOL_POOLS says: pools that have a limit, in order of name."""
-    said = {
-        name: {"max_parallelism": pools[name]} for name in sorted(pools) if pools[name] is not None
-    }
+    said = {name: dict(pools[name]) for name in sorted(pools) if pools[name]}
     return json.dumps(said, separators=(",", ":"))
 
 

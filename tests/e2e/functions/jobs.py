@@ -45,6 +45,15 @@ def vanish(how: str) -> None:
     time.sleep(60)
 
 
+@pool.action
+def linger(work: Work, ms: int) -> int:
+    """Take its time in the first attempt, and tell how far it is."""
+    work.progress(0.5, "half way")
+    if work.attempt == 1:
+        time.sleep(ms / 1_000)
+    return work.attempt
+
+
 def plain(event: dict[str, Any], _: object) -> dict[str, Any]:
     """A Lambda function that knows nothing of pools."""
     if event.get("fail"):

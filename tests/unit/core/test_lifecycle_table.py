@@ -11,6 +11,7 @@ from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.lifecycle import LEGAL, Move
 from workpool_aws.core.loop.start import start_write
+from workpool_aws.core.report.beat import progress_write
 from workpool_aws.core.report.claim import claim_write
 from workpool_aws.core.report.complete import (
     decide_put_back,
@@ -48,7 +49,7 @@ def the_writes() -> dict[Move, Update]:
         Move.START: start_write(
             a_work(), 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW
         ),
-        Move.CLAIM: claim_write(an_assignment(), token="c", ends_by=NOW),
+        Move.CLAIM: claim_write(an_assignment(), token="c", now=NOW, ends_by=NOW),
         Move.FINISH: decide_report(
             an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5
         ).write,
@@ -63,6 +64,7 @@ def the_writes() -> dict[Move, Update]:
         ).write,
         Move.REQUEST_CANCEL: requested.write,
         Move.SUSPECT: suspected,
+        Move.BEAT: progress_write(an_assignment(), 0.5, None),
     }
 
 

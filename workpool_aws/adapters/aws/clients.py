@@ -22,7 +22,7 @@ from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.tracing import tracing_for
 from workpool_aws.core import limits
 from workpool_aws.incarnation import PerIncarnation
-from workpool_aws.model.loop import DeployedLimit, Deployment
+from workpool_aws.model.loop import DeployedLimit, DeployedRate, Deployment
 from workpool_aws.model.refs import DeploymentRef, readable
 from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
 from workpool_aws.settings import Settings, read_settings
@@ -160,6 +160,7 @@ class _Addresses:
             scheduler_role_arn=self.settings.scheduler_role_arn,
             acknowledging=self.settings.acknowledging,
             limits=tuple(DeployedLimit(pool, limit) for pool, limit in self.settings.pools),
+            rates=tuple(DeployedRate(pool, rate) for pool, rate in self.settings.rates),
             jobs=deployed_jobs(self.settings.jobs, beside=self.settings.loop_arn),
         )
 

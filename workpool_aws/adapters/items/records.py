@@ -12,7 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from workpool_aws.adapters.items import forms, job_tallies, keys, ledger_forms, reported_ends
+from workpool_aws.adapters.items import (
+    forms,
+    job_tallies,
+    keys,
+    ledger_forms,
+    rates,
+    reported_ends,
+)
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.group import (
@@ -284,6 +291,8 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "epoch": Field("ep", forms.COUNT, absent=0),
             "shards": Field("sh", forms.SHARDS, absent=1),
             "shards_read": Field("sr", forms.SHARDS, absent=None),
+            "beats": Field("hb", forms.FLAG, absent=False),
+            "rate": Field("rt", rates.RATE_SPENT, absent=None),
         },
     ),
     RecordKind(
@@ -301,6 +310,8 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "tally": Field("ta", ledger_forms.TALLY, absent=None),
             "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
             "epoch": Field("ep", forms.COUNT, absent=0),
+            "beats": Field("hb", forms.FLAG, absent=False),
+            "rate": Field("rt", rates.RATE_SPENT, absent=None),
         },
     ),
     RecordKind(
@@ -320,6 +331,10 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "epoch_at": Field("ea", forms.MOMENT, absent=None),
             "deployed_parallelism": Field("dmax", forms.PARALLELISM, absent=None),
             "deployed_at": Field("da", forms.MOMENT, absent=None),
+            "rate_limit": Field("rl", rates.RATE_LIMIT, absent=None),
+            "deployed_rate": Field("drl", rates.RATE_LIMIT, absent=None),
+            "override_rate": Field("orl", rates.RATE_LIMIT, absent=None),
+            "override_unrated": Field("onr", forms.FLAG, absent=None),
         },
     ),
     RecordKind(
@@ -343,6 +358,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "limits": Field("lim", ledger_forms.DEPLOYED_LIMITS, absent=()),
             "jobs": Field("jobs", ledger_forms.DEPLOYED_JOBS, absent=()),
             "schedules": Field("sch", forms.TEXT, absent=None),
+            "rates": Field("rat", rates.DEPLOYED_RATES, absent=()),
             "version": Field("v", forms.GENERATION, absent=0),
             "replaced": Field("rep", forms.TEXTS, absent=()),
             "replaced_at": Field("ra", forms.MOMENT, absent=None),

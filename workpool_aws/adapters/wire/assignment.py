@@ -56,13 +56,21 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_outcomes],
         **{flag: True for flag in ("awaited", "unique", "grouped") if getattr(assignment, flag)},
-        **({} if assignment.job is None else {"job": assignment.job}),
+        **_given(
+            job=assignment.job,
+            timeout_ms=assignment.timeout_ms,
+            heartbeat_ms=assignment.heartbeat_ms,
+        ),
         **({} if assignment.label in {None, assignment.job} else {"label": assignment.label}),
-        **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
-        **({} if assignment.permit is None else {"permit": assignment.permit}),
+        **_given(nonce=assignment.nonce, permit=assignment.permit),
         **({} if assignment.trace is None else {"trace": trace_to_wire(assignment.trace)}),
         **({} if assignment.sent_at is None else {"sent_at": assignment.sent_at}),
     }
+
+
+def _given(**fields: str | int | None) -> dict[str, object]:
+    """Returns the fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def assignment_from_wire(value: object) -> Assignment | None:
@@ -103,6 +111,12 @@ def assignment_from_wire(value: object) -> Assignment | None:
             awaited=fields.get("awaited") is True,
             unique=fields.get("unique") is True,
             grouped=fields.get("grouped") is True,
+            timeout_ms=fields.optional_integer(
+                "timeout_ms", at_least=1, at_most=limits.TIMEOUT_MS_MAX
+            ),
+            heartbeat_ms=fields.optional_integer(
+                "heartbeat_ms", at_least=limits.HEARTBEAT_MS_MIN, at_most=limits.TIMEOUT_MS_MAX
+            ),
             job=job,
             label=job or fields.label("label"),
             nonce=nonce,

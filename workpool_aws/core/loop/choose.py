@@ -116,6 +116,8 @@ class Choice:
     chosen: tuple[Found, ...]
     left: tuple[Found, ...]
     reads: tuple[WorkRead | None, ...]
+    starved: bool = False
+    """True if those that wait have a free slot, and no token of the rate limit."""
     runs: Mapping[EntryKey, EntryKey] = field(default_factory=dict)
     """The first start of its run, for each chosen work item that shares one."""
 
@@ -201,8 +203,9 @@ def choose(
         else:
             chosen.append(found)
             room = after
+    starved = isinstance(room, Headroom) and room.starved and bool(left)
     runs = fill_runs(chosen, left, most_of=most_of, spare=spare)
-    return Choice(tuple(chosen), tuple(left), tuple(reads)).with_runs(runs)
+    return Choice(tuple(chosen), tuple(left), tuple(reads), starved).with_runs(runs)
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:

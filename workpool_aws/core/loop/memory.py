@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.rate import landed_by, spent_after
 from workpool_aws.core.loop.runs import JobPace, learned
 from workpool_aws.core.loop.shards import Load
 from workpool_aws.model.loop import ShardCursors
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         LoopStatus,
         PendingCallback,
     )
+    from workpool_aws.model.rate import RateSpent
 
 __all__ = ["Inputs", "Memory"]
 
@@ -74,6 +76,8 @@ class Memory:
     """Number of shards for new work items, as the status has it."""
     shards_read: int = 1
     """Number of shards that a pass reads. The status never has fewer."""
+    spent: RateSpent | None = None
+    """Tokens that starts have spent, by this holder's clock. `None` means that none are."""
     load: Load = field(default_factory=Load)
     """Starts by which the number of shards is chosen."""
     paces: Mapping[str, JobPace] = field(default_factory=dict)
@@ -82,14 +86,17 @@ class Memory:
     """True if the last pass that read due work items left some that found no slot."""
 
     @staticmethod
-    def of(ledger: Ledger, status: LoopStatus | None = None) -> Memory:
+    def of(
+        ledger: Ledger, status: LoopStatus | None = None, spent: RateSpent | None = None
+    ) -> Memory:
         """Returns the memory of a new holder, which trusts the table alone.
 
-        `status`: as read before; `None` means that it is the pool's first.
+        `status`: as read before; `None` means that it is the pool's first. `spent`: tokens of the
+        ledger's rate, as this holder counts them.
         """
         kept = len(ledger.shards)
         shards, read = (1, kept) if status is None else (status.shards, status.shards_read or kept)
-        memory = Memory(ledger=ledger, shards=shards, shards_read=max(shards, read))
+        memory = Memory(ledger=ledger, shards=shards, shards_read=max(shards, read), spent=spent)
         return memory.adopting(ledger)
 
     @property
@@ -127,8 +134,10 @@ class Memory:
         Each notice that asks for a check is served once.
         """
         fresh = {key for key, at in settled.asked.items() if self.checked.get(key) != at}
+        rate = None if inputs.config is None else inputs.config.rate
         return replace(
             self,
+            spent=spent_after(self.spent, rate, inputs.now),
             config=inputs.config,
             config_read_at=inputs.config_read_at,
             deep_read_at=inputs.now if inputs.deep else self.deep_read_at,
@@ -152,6 +161,12 @@ class Memory:
             unconfirmed=known | (not_confirmed - self.sent),
             config_read_at=None,
         )
+
+    def having_landed(self, ledger: Ledger, now: EpochMs) -> Memory:
+        """Returns the memory once a commit of this holder is known to have landed by `now`."""
+        if ledger.rate is None or ledger.rate == self.ledger.rate:
+            return self
+        return replace(self, spent=landed_by(ledger.rate, now))
 
     def in_next_generation(self, ledger: Ledger) -> Memory:
         """Returns the memory under the next generation, which begins as a new holder does.

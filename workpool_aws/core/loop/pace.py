@@ -82,7 +82,7 @@ class Pace:
 
         The loop is awake in time for what is due, since a due time holds to a second.
         """
-        due = None if done.free <= 0 else done.next_due
+        due = None if done.free <= 0 else done.next_start
         awaited = [at - now for at in (callback_at, due) if at is not None]
         poll_ms = limits.PASS_EAGER_MS if self.is_eager(done, now) else self.poll_ms
         return max(1, min(poll_ms, self._slowest_ms(done, now), *awaited))
@@ -116,6 +116,14 @@ class PassResult:
     """True if later rows were not all read: `next_due` may be of a work item that is over."""
     in_runs: bool = False
     """True if runs of short work items are in flight: their slots are free again soon."""
+    token_at: EpochMs | None = None
+    """Time of the next token of the rate limit, for which due work items wait. `None` means that
+    none does."""
+
+    @property
+    def next_start(self) -> EpochMs | None:
+        """Time from which the next work item that does not start now may start."""
+        return self.token_at or self.next_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,12 @@ def decide_pause(
         return Pause(pace, max(wait_ms, least_ms - (now - began), 1), slowed)
     lingers = now < max(pace.promise_until, pace.active_at + limits.LINGER_MS)
     rest = decide_rest(
-        memory.entries, done.next_due, free=done.free, now=now, callback_at=callback_at
+        memory.entries,
+        done.next_start,
+        free=done.free,
+        now=now,
+        callback_at=callback_at,
+        starved=done.token_at is not None,
     )
     if not lingers and rest is not None:
         return Pause(pace, None)

@@ -14,7 +14,9 @@ from workpool_aws.core.loop.admit import limit_of, slots_taken
 from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
+from workpool_aws.core.loop.rate import Tokens, tokens_of
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.rate import RateSpent
 from workpool_aws.model.refs import NoticeRef
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class PassPlan:
     """True if it frees or fills a slot, moves a callback, ends something, or
     looks at a schedule."""
     config_version: int
+    token_at: EpochMs | None
+    """Time of the next token, for which due work items wait; `None` means that none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +125,39 @@ class Findings:
             deep=self.inputs.deep,
             now=self.inputs.now,
         )
+        entries = {**self.checked.entries, **self.deadlines}
+        beat = any(one.work.spec.heartbeat_ms is not None for one in self.choice.chosen)
         return replace(
             before,
-            entries={**self.checked.entries, **self.deadlines},
+            entries=entries,
+            beats=bool(entries) and (before.beats or beat),
             shards=(*marks, *before.shards[len(read) :]),
             callbacks=self.callbacks.owed,
             epoch=self._epoch_after(),
+            rate=self._rate_after(),
         )
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Tokens of the rate limit before the starts of this pass; `None` means no rate limit."""
+        config = self.inputs.config
+        rate = None if config is None else config.rate
+        return tokens_of(rate, self.memory.spent, self.inputs.now)
+
+    def _rate_after(self) -> RateSpent | None:
+        """Returns the spent tokens with those of the new starts, which the commit pays [WP-33]."""
+        count, tokens, before = len(self.choice.chosen), self.tokens, self.memory.ledger
+        if tokens is None or not count:
+            return before.rate
+        spent_us = tokens.after(count).spent_until_us
+        return RateSpent(spent_us, count, tokens.limit.step_us, before.generation)
+
+    def token_at(self) -> EpochMs | None:
+        """Returns the time of the next token, if due work items wait for one."""
+        tokens = self.tokens
+        if tokens is None or not self.choice.starved:
+            return None
+        return tokens.after(len(self.choice.chosen)).next_at
 
     def _epoch_after(self) -> int:
         """Returns the epoch of a bulk cancel that has ended, and until then the ledger's own."""
@@ -186,6 +216,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         moved=found.moved,
         promise_until=promise if starts else None,
         progress=found.moved > 0 or callbacks_moved or found.ends_something(),
+        token_at=found.token_at(),
     )
 
 
@@ -244,6 +275,7 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
         promise_until=plan.promise_until,
         cut=plan.choice.cut,
         in_runs=any(entry.run is not None for entry in plan.ledger.entries.values()),
+        token_at=plan.token_at,
     )
 
 

@@ -288,5 +288,8 @@ def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
         return Report(
             kind=ReportKind.FAILED, error=work.suspected_error, error_type=work.suspected_type
         )
+    if work.beat_at is not None:
+        text = "no heartbeat arrived before the deadline: its worker was lost, or was cut off"
+        return Report(kind=ReportKind.FAILED, error=text, error_type="heartbeat_lost")
     text = "no report arrived before the deadline: the function was lost, or its report was"
     return Report(kind=ReportKind.FAILED, error=text, error_type="no_report")

@@ -35,15 +35,18 @@ def decide_rest(
     free: int,
     now: EpochMs,
     callback_at: EpochMs | None = None,
+    starved: bool = False,
 ) -> Rest | None:
     """Returns how to rest; `None` means not at all.
 
     The loop stays up and polls if a work item is due, or must be recovered, soon. Without a free
     slot nothing can start, so only completions, a deadline, a callback or a new config matter.
     `callback_at`: time at which an owed callback needs attention; `None` means that none is owed.
+    `starved`: due work items wait until `next_due` for a token of the rate limit. Until then the
+    pool counts as full.
     """
-    saturated = free <= 0
-    due = None if saturated else next_due
+    saturated = free <= 0 or starved
+    due = None if free <= 0 else next_due
     first = min((entry.deadline for entry in entries.values()), default=None)
     recover_at = None if first is None else EpochMs(first + limits.RECOVERY_MARGIN_MS + 1)
     if (

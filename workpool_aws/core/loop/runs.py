@@ -41,7 +41,7 @@ _NEWEST_SHARE: Final = 8
 """Weight of a new end against the mean of the ones before."""
 _BETWEEN_MS: Final = 10
 """Time that an invocation spends between two starts of its run, about."""
-_LOST_PROCESS: Final = frozenset({"timeout", "crashed", "no_report"})
+_LOST_PROCESS: Final = frozenset({"timeout", "crashed", "no_report", "heartbeat_lost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +138,12 @@ def spare_starts(
 def may_share(work: WorkItem) -> bool:
     """True if a work item may be in a run, as far as it alone decides.
 
-    Its arguments must be in its own item. One whose last attempt ended with its process runs alone.
+    Its arguments must be in its own item. One whose last attempt ended with its process runs alone,
+    and so does one that may end its process by a timeout or a heartbeat that fails.
     """
     last = work.history[-1].error_type if work.history else None
-    return isinstance(work.spec.args, Inline) and last not in _LOST_PROCESS
+    is_bounded = work.spec.timeout_ms is not None or work.spec.heartbeat_ms is not None
+    return isinstance(work.spec.args, Inline) and last not in _LOST_PROCESS and not is_bounded
 
 
 def fill_runs(

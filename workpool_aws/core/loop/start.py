@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "assignment_for",
     "assignment_to_make",
+    "first_look",
     "is_made_by_worker",
     "start_write",
 ]
@@ -31,6 +32,21 @@ def is_made_by_worker(work: WorkItem, *, target_claims: bool) -> bool:
     the next one: the function may be one of version 0.1, or marked wrongly.
     """
     return target_claims and work.permit is not None and work.undelivered == 0
+
+
+def first_look(
+    work: WorkItem, *, event_age_ms: int, timeout_ms: int, by_worker: bool, now: EpochMs
+) -> EpochMs:
+    """Returns the time at which the loop looks at a start that it sends now, if no report comes.
+
+    It can still run until its event is too old and its function's timeout is over. A worker that
+    makes its start and sends heartbeats is looked at earlier: by then the start has a deadline of
+    its own. One that no worker has made by then is requeued, and its event finds nothing to start.
+    """
+    whole_ms, heartbeat_ms = event_age_ms + timeout_ms, work.spec.heartbeat_ms
+    if heartbeat_ms is None or not by_worker:
+        return EpochMs(now + whole_ms)
+    return EpochMs(now + min(whole_ms, heartbeat_ms))
 
 
 def start_write(

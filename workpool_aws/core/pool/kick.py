@@ -16,6 +16,7 @@ from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
 __all__ = [
+    "HEARTBEATS_DUE",
     "KickReason",
     "NotNeeded",
     "Seen",
@@ -37,6 +38,8 @@ class KickReason(StrEnum):
     WATCHDOG = "watchdog"
 
 
+HEARTBEATS_DUE: Final = "work items that send heartbeats are to be looked at"
+"""Reason for which a waiting loop is started, as no schedule wakes it for that."""
 _FOLLOWING: Final = frozenset({KickReason.COMPLETE, KickReason.WAKE})
 """Kicks that follow from an earlier loop of the pool."""
 
@@ -176,5 +179,5 @@ def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
     if status.state is LoopState.RUNNING and not is_live(status, now):
         return "the loop's lease ran out"
     if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
-        return "the loop did not wake in time"
+        return HEARTBEATS_DUE if status.beats else "the loop did not wake in time"
     return None

@@ -62,6 +62,8 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         awaited=work.spec.awaited,
         unique=work.spec.unique is not None,
         grouped=work.spec.group is not None,
+        timeout_ms=work.spec.timeout_ms,
+        heartbeat_ms=work.spec.heartbeat_ms,
         job=work.spec.job,
         label=work.spec.label,
         proof=work.proof,
@@ -98,6 +100,9 @@ def start_fields(
         "claim": claim,
         "suspected_type": None,
         "suspected_error": None,
+        "beat_at": None,
+        "progress": None,
+        "note": None,
     }
 
 
@@ -120,7 +125,14 @@ def make_write(
     changes = start_fields(
         a.start, token=token, proof=a.proof, now=now, deadline=ends_by, claim=claim
     )
-    return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
+    return Update(
+        ref=WorkRef(a.pool, a.work_id), set={**changes, **_first_beat(a, now)}, condition=condition
+    )
+
+
+def _first_beat(a: Assignment, now: EpochMs) -> dict[str, object]:
+    """Returns the beat with which a worker that sends heartbeats takes its start."""
+    return {} if a.heartbeat_ms is None else {"beat_at": now}
 
 
 def take_write(
@@ -131,19 +143,24 @@ def take_write(
     `claims`: False if a start that it makes stays unclaimed.
     """
     if assignment.permit is None:
-        return claim_write(assignment, token=token, ends_by=ends_by)
+        return claim_write(assignment, token=token, now=now, ends_by=ends_by)
     claim = token if claims else None
     return make_write(assignment, token=token, now=now, ends_by=ends_by, claim=claim)
 
 
-def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Update:
+def claim_write(assignment: Assignment, *, token: str, now: EpochMs, ends_by: EpochMs) -> Update:
     """Returns the claim of this start, if it is running and unclaimed.
 
-    Its deadline becomes the end of this invocation.
+    Its deadline becomes `ends_by`.
     """
     return Update(
         ref=WorkRef(assignment.pool, assignment.work_id),
-        set={**entering(Move.CLAIM), "claim": token, "deadline": ends_by},
+        set={
+            **entering(Move.CLAIM),
+            "claim": token,
+            "deadline": ends_by,
+            **_first_beat(assignment, now),
+        },
         condition=this_start(
             Move.CLAIM, assignment.start, Is("proof", assignment.proof), Is("claim", None)
         ),

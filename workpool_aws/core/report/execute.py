@@ -15,7 +15,7 @@ from workpool_aws.core.report.raised import (
     text_with_causes,
     type_name,
 )
-from workpool_aws.errors import Snooze, UsageError
+from workpool_aws.errors import Snooze, TimedOut, UsageError
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
     return Report(
         kind=ReportKind.SNOOZED if snoozed and retryable else ReportKind.FAILED,
         error=kept_text(text_with_causes(error, causes)),
-        error_type=type_name(error),
+        error_type="timeout" if isinstance(error, TimedOut) else type_name(error),
         retryable=retryable,
         delay_ms=max(delays, default=None),
         claim=claim,

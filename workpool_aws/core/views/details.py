@@ -72,6 +72,10 @@ class WorkDetails:
     """Time from its enqueue for which it holds the key; `None` means as `unique_until` says."""
     replacements: int
     """Number of times that its arguments and its due time were replaced."""
+    timeout: timedelta | None
+    """Longest time of an attempt; `None` means the function's own timeout alone."""
+    heartbeat_timeout: timedelta | None
+    """Time without a heartbeat after which an attempt is lost; `None` means no heartbeats."""
     on_complete: str | None
     """Target of the callback; `None` means no callback."""
     on_complete_exclude: tuple[OutcomeName, ...]
@@ -106,6 +110,10 @@ class PoolSummary:
     status."""
 
 
+def _span(ms: int | None) -> timedelta | None:
+    return None if ms is None else timedelta(milliseconds=ms)
+
+
 def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails:
     """Returns the details of a work item.
 
@@ -130,9 +138,9 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         status_ttl=None if spec.retention_s is None else timedelta(seconds=spec.retention_s),
         schedule=spec.schedule,
         group=spec.group,
-        expires_after=None
-        if spec.expires_after_ms is None
-        else timedelta(milliseconds=spec.expires_after_ms),
+        expires_after=_span(spec.expires_after_ms),
+        timeout=_span(spec.timeout_ms),
+        heartbeat_timeout=_span(spec.heartbeat_ms),
         unique_key=unique.name,
         unique_until=unique.until,
         unique_for=unique.span,

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.rate import tokens_of
+from workpool_aws.core.loop.rate_left import counted_now
 from workpool_aws.core.loop.tally import (
     error_rate,
     executions,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workpool_aws.core.views.job_stats import JobStats
-    from workpool_aws.model.loop import MinuteTally
+    from workpool_aws.model.loop import Config, Ledger, LoopStatus, MinuteTally
 
 __all__ = [
     "MinuteStats",
@@ -32,6 +34,7 @@ __all__ = [
     "Stats",
     "check_by_job",
     "check_window",
+    "next_token_at",
     "stats_event",
     "stats_of",
 ]
@@ -108,6 +111,9 @@ class Stats:
     """As `start_lag_p50_ms`, the 95th percentile."""
     minutes: tuple[MinuteStats, ...] = ()
     """The minutes of the window in which something happened, the earliest first."""
+    next_token_at: datetime | None = None
+    """Time before which the rate limit lets no start through. `None` means that it lets one through
+    now, or that no start was made under one."""
     jobs: Mapping[str, JobStats] = field(default_factory=dict, hash=False)
     """The jobs that have any figures, by name. Empty unless `by_job` was asked for."""
 
@@ -150,6 +156,15 @@ def stats_of(
         start_lag_p95_ms=lag_ms_at(total, 0.95),
         minutes=tuple(_minute(each) for each in counted),
     )
+
+
+def next_token_at(
+    config: Config | None, ledger: Ledger | None, status: LoopStatus | None, now: EpochMs
+) -> datetime | None:
+    """Returns the time of the next token of the rate limit, if there is none now."""
+    spent = counted_now(ledger, status)
+    tokens = tokens_of(None if config is None else config.rate, spent, now)
+    return None if tokens is None or tokens.free else instant(tokens.next_at)
 
 
 def _minute(tally: MinuteTally) -> MinuteStats:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, assert_never
 
+from workpool_aws.core import limits
 from workpool_aws.core.report.history import attempts_of, last_error_of
 from workpool_aws.core.views.instants import instant
 from workpool_aws.model.loop import DEFAULT_AUTHOR, Config
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.payload import JsonValue
     from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.rate import RateLimit
 
 __all__ = [
     "Attempt",
@@ -122,6 +124,13 @@ class Status:
     has gone wrong."""
     attempts: tuple[Attempt, ...] = ()
     """The last five attempts that ended, the latest last. A running attempt is not among them."""
+    progress: float | None = None
+    """Part that is done, 0 to 1, as the current or last attempt reported it (`Work.progress`). `None`
+    means that it reported none."""
+    note: str | None = None
+    """Note of the progress."""
+    heartbeat_at: datetime | None = None
+    """Last heartbeat of the current or last attempt. `None` means that it sends none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +145,7 @@ class Result(Generic[V_co]):
     """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
     error_type: str | None = None
     """The exception's class name, or one of the pool's own types: `timeout`, `crashed`,
-    `no_report`, `never_delivered`, `snoozed_too_often`, `expired`, `invalid_arguments`, `invalid_result`,
+    `no_report`, `heartbeat_lost`, `never_delivered`, `snoozed_too_often`, `expired`, `invalid_arguments`, `invalid_result`,
     `not_invocable`, `payload_missing`. `None` means that the work item did not fail."""
 
 
@@ -149,6 +158,8 @@ class BaseLimit:
     """`deployment`, or the function that set it last. `None` means the default."""
     at: datetime | None
     """The time at which it was set. `None` means the default."""
+    rate_limit: RateLimit | None = None
+    """The rate limit of the deployment, or else of programs. `None` means that neither gives one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +173,9 @@ class LimitOverride:
     """The caller that set it last. `None` means that it is not known."""
     at: datetime | None
     """The time at which it was set. `None` means that it is not known."""
+    rate_limit: RateLimit | None = None
+    """`None` leaves the base in force, unless the rate limit is lifted."""
+    lifts_rate_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +189,8 @@ class PoolConfig:
     base: BaseLimit
     override: LimitOverride | None
     """`None` means that there is none."""
+    rate_limit: RateLimit | None = None
+    """The rate limit in force. `None` means that the pool has none."""
 
 
 def _instant(at: EpochMs | None) -> datetime | None:
@@ -208,6 +224,9 @@ def status_of(work: WorkItem | None) -> Status:
         cancel_requested=work.cancel_requested,
         callback=None if work.callback is None else work.callback.value,
         last_error=last_error_of(work),
+        progress=None if work.progress is None else min(1.0, work.progress / limits.PROGRESS_PARTS),
+        note=work.note,
+        heartbeat_at=_instant(work.beat_at),
         attempts=tuple(
             Attempt(
                 number=each.number,
@@ -239,39 +258,54 @@ def result_of(work: WorkItem) -> Result | None:
             assert_never(work.outcome)
 
 
-def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
+def config_of(
+    config: Config | None, *, max_parallelism_default: int, rate_default: RateLimit | None = None
+) -> PoolConfig:
     """Returns the limits in a stored config. `None` means no config, so the default holds."""
     if config is None:
-        base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
+        base = BaseLimit(
+            max_parallelism=max_parallelism_default, by=None, at=None, rate_limit=rate_default
+        )
         return PoolConfig(
             max_parallelism=max_parallelism_default,
             paused=max_parallelism_default == 0,
             base=base,
             override=None,
+            rate_limit=rate_default,
         )
-    if config.deployed_parallelism is not None:
-        base = BaseLimit(
-            max_parallelism=config.deployed_parallelism,
-            by=_DEPLOYMENT,
-            at=_instant(config.deployed_at),
-        )
-    elif config.base_by == DEFAULT_AUTHOR:
-        base = BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
-    else:
-        base = BaseLimit(
-            max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at)
-        )
+    overrides = (config.override_parallelism, config.override_rate)
+    is_overridden = config.override_paused or config.override_unrated or overrides != (None, None)
     override = LimitOverride(
         max_parallelism=config.override_parallelism,
         paused=bool(config.override_paused),
         by=config.override_by,
         at=_instant(config.override_at),
+        rate_limit=config.override_rate,
+        lifts_rate_limit=bool(config.override_unrated),
     )
     return PoolConfig(
         max_parallelism=config.limit,
         paused=config.limit == 0,
-        base=base,
-        override=None
-        if config.override_parallelism is None and not config.override_paused
-        else override,
+        base=_base_of(config),
+        override=override if is_overridden else None,
+        rate_limit=config.rate,
+    )
+
+
+def _base_of(config: Config) -> BaseLimit:
+    rate = config.deployed_rate or config.rate_limit
+    if config.deployed_parallelism is not None:
+        return BaseLimit(
+            max_parallelism=config.deployed_parallelism,
+            by=_DEPLOYMENT,
+            at=_instant(config.deployed_at),
+            rate_limit=rate,
+        )
+    if config.base_by == DEFAULT_AUTHOR:
+        return BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None, rate_limit=rate)
+    return BaseLimit(
+        max_parallelism=config.max_parallelism,
+        by=config.base_by,
+        at=instant(config.base_at),
+        rate_limit=rate,
     )

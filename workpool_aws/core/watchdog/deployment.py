@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core import limits
+from workpool_aws.core.pool.configure import DeployedTerms
+from workpool_aws.model.loop import DeployedLimit, DeployedRate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
 
 __all__ = ["differs", "is_due", "limits_to_set", "schedules_differ", "to_record", "with_schedules"]
+
+Limit = TypeVar("Limit", DeployedLimit, DeployedRate)
 
 
 def differs(known: Deployment | None, deployed: Deployment) -> bool:
@@ -57,15 +61,26 @@ def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool
     return deployed.loop_arn not in _lately_replaced(known, now)
 
 
-def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str, int | None]:
-    """Returns the limit of each pool for which the table has another one.
+def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str, DeployedTerms]:
+    """Returns the limits of each pool for which the table has others.
 
-    `None` stands for a pool that the deployment does not name any more.
+    A pool that the deployment does not name any more gets none.
     """
-    before: Mapping[str, int] = {} if known is None else dict(known.limits)
-    named = dict(deployed.limits)
+    before = {} if known is None else _terms_of(known)
+    named = _terms_of(deployed)
+    none = DeployedTerms()
     return {
-        pool: named.get(pool) for pool in {**before, **named} if before.get(pool) != named.get(pool)
+        pool: named.get(pool, none)
+        for pool in {**before, **named}
+        if before.get(pool, none) != named.get(pool, none)
+    }
+
+
+def _terms_of(deployment: Deployment) -> dict[str, DeployedTerms]:
+    slots, rates = dict(deployment.limits), dict(deployment.rates)
+    return {
+        pool: DeployedTerms(max_parallelism=slots.get(pool), rate_limit=rates.get(pool))
+        for pool in {**slots, **rates}
     }
 
 
@@ -77,10 +92,12 @@ def to_record(
     `unset`: pools whose limit could not be set. The item keeps their old limit.
     """
     before = () if known is None else known.limits
-    limits_after = [limit for limit in deployed.limits if limit.pool not in unset] + [
-        limit for limit in before if limit.pool in unset
-    ]
-    recorded = replace(deployed, limits=tuple(sorted(limits_after)))
+    rates_before = () if known is None else known.rates
+    recorded = replace(
+        deployed,
+        limits=_after(before, deployed.limits, unset),
+        rates=_after(rates_before, deployed.rates, unset),
+    )
     if known is None:
         return recorded
     recorded = replace(
@@ -94,6 +111,15 @@ def to_record(
         replaced = tuple(dict.fromkeys((*_lately_replaced(known, now), known.loop_arn)))
         recorded = replace(recorded, replaced=replaced, replaced_at=now)
     return recorded if recorded == known else replace(recorded, version=known.version + 1)
+
+
+def _after(
+    before: Iterable[Limit], deployed: Iterable[Limit], unset: Collection[str]
+) -> tuple[Limit, ...]:
+    """Returns the deployed limits, and those before of the pools whose limits could not be set."""
+    after = [limit for limit in deployed if limit.pool not in unset]
+    after += [limit for limit in before if limit.pool in unset]
+    return tuple(sorted(after, key=lambda limit: limit.pool))
 
 
 def _lately_replaced(known: Deployment, now: EpochMs) -> tuple[str, ...]:

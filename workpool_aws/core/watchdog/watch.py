@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import limit_of, slots_taken
+from workpool_aws.core.loop.rate import tokens_of
+from workpool_aws.core.loop.rate_left import counted_elsewhere
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.work import CallbackState
@@ -28,11 +30,18 @@ __all__ = [
 ]
 
 
-def may_start(config: Config | None, ledger: Ledger | None) -> bool:
+def may_start(
+    config: Config | None, ledger: Ledger | None, status: LoopStatus | None, now: EpochMs
+) -> bool:
     """True if a due work item could start.
 
-    Computed from config and ledger; the status's `saturated` is not trusted.
+    Computed from config and ledger; the status's `saturated` is not trusted. `status` has the
+    tokens of a rate limit that a resting loop has counted.
     """
+    spent = counted_elsewhere(ledger, status)
+    tokens = tokens_of(None if config is None else config.rate, spent, now)
+    if tokens is not None and tokens.free == 0:
+        return False
     return limit_of(config) > (0 if ledger is None else slots_taken(ledger.entries))
 
 

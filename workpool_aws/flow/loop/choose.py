@@ -18,7 +18,7 @@ from workpool_aws.core.loop.runs import (
     spare_starts,
     starts_of_run,
 )
-from workpool_aws.core.loop.start import is_made_by_worker
+from workpool_aws.core.loop.start import first_look, is_made_by_worker
 from workpool_aws.core.work.replace import pointed_write
 from workpool_aws.flow.reading import resolved, work_range
 from workpool_aws.flow.visibility import put_pointer
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.refs import KeyRange
     from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
@@ -71,7 +72,9 @@ def read_due(
             work_range(
                 memory.ledger.pool, shard, read_from(mark, back_to=back_to, deep=inputs.deep)
             ),
-            free=rows_wanted(memory, room.slots, inputs.now),
+            free=rows_wanted(memory, room.slots, inputs.now)
+            if room.tokens is None
+            else room.starts,
             taken=taken,
             now=inputs.now,
         )
@@ -80,15 +83,22 @@ def read_due(
 
 
 def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:
-    """Returns the entries of chosen work items, each until event age and timeout are over."""
+    """Returns the entries of chosen work items, each until the loop looks at it."""
     entries = {}
     for found in choice.chosen:
         function = invoker.limits(found.work.spec.target)
-        deadline = EpochMs(now + function.event_age_ms + function.timeout_ms)
         run = choice.runs.get(found.start)
         if run is not None and run != found.start:
-            deadline = patience_over_at(now)
-        entries[found.start] = Entry(deadline, run=run)
+            entries[found.start] = Entry(patience_over_at(now), run=run)
+            continue
+        look_at = first_look(
+            found.work,
+            event_age_ms=function.event_age_ms,
+            timeout_ms=function.timeout_ms,
+            by_worker=is_made_by_worker(found.work, target_claims=function.claims),
+            now=now,
+        )
+        entries[found.start] = Entry(look_at, run=run)
     return entries
 
 
@@ -110,7 +120,8 @@ def choose_due(
             return 1
         return starts_of_run(known, function.timeout_ms, now)
 
-    slots = 0 if isinstance(room, Refusal) else room.slots
+    # Each start of a run would need a token, so a pool with a rate limit makes none.
+    slots = 0 if isinstance(room, Refusal) or room.tokens is not None else room.slots
     found = {each.work.id: each.work for read in due if read is not None for each in read.due}
     spare = spare_starts(memory, len(checked.entries), slots, tuple(found.values()), now)
     return choose(due, room, most_of=most_of, spare=spare)

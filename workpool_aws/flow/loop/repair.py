@@ -22,6 +22,7 @@ from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import SHARDS_MAX
 from workpool_aws.model.loop import Ledger
+from workpool_aws.model.rate import RateSpent
 from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, Unreadable, readable
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Either, Is, IsNot, Put, Update
@@ -83,7 +84,10 @@ def rebuild(
     # Notices before the cursor are not settled again, so ends are counted from the work items.
     seen += count_ends(ports, pool, by_group(seen))
     ledger = rebuilt_from(pool, seen, now=now, epoch=epoch)
-    ledger = replace(ledger, holder=token, generation=generation)
+    # Which tokens were spent is lost, so all of them count as spent [WP-33].
+    rated = config is not None and config.rate is not None
+    rate = RateSpent(0, 0, 0, generation) if rated else None
+    ledger = replace(ledger, holder=token, generation=generation, rate=rate)
     # The first such put of a generation makes the holder. No other put of this generation succeeds
     # after it.
     own = All((Is("generation", generation), Is("holder", token)))

@@ -55,10 +55,11 @@ class _Resting:
         session, done = self.session, self.done
         decision = decide_rest(
             session.entries,
-            self._next_due(now) if done.cut else done.next_due,
+            self._next_due(now) if done.cut else done.next_start,
             free=done.free,
             now=now,
             callback_at=next_at(session.memory.callbacks),
+            starved=done.token_at is not None,
         )
         if decision is None:
             return True
@@ -66,6 +67,7 @@ class _Resting:
             "state": decision.state,
             "wake_at": decision.wake_at,
             "saturated": decision.saturated,
+            **session.left_behind(),
         }
         if session.memory.shards > 1:
             changes["shards"] = 1
@@ -192,7 +194,8 @@ def hand_over(session: LoopSession) -> None:
     generation = session.generation + 1
     lease_until = EpochMs(session.ports.clock.now() + limits.LEASE_MS)
     session.write_status(
-        {"generation": generation, "lease_until": lease_until}, expected=LoopState.RUNNING
+        {"generation": generation, "lease_until": lease_until, **session.left_behind()},
+        expected=LoopState.RUNNING,
     )
     session.ports.telemetry.emit(events.HandedOver(pool=session.pool, generation=generation))
     invoke_loop(session.ports, session.pool, generation, reason="hand_over")

@@ -100,6 +100,7 @@ class _Pass:
             in_flight=slots_taken(checked.entries),
             bulk_cancel=inputs.bulk_cancel,
             now=now,
+            spent=memory.spent,
         )
         due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
         choice = choose_due(ports.invoker, memory, checked, due, room, now)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.memory import Memory
+from workpool_aws.core.loop.rate_left import counted_by_next
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.repair import rebuild, take_back
 from workpool_aws.model import events
@@ -107,6 +108,8 @@ class LoopSession:
                 "tally": committed.tally,
                 "jobs": committed.jobs,
                 "epoch": committed.epoch,
+                "beats": committed.beats,
+                "rate": committed.rate,
                 "committed_by": committed.committed_by,
                 "version": committed.version,
             },
@@ -132,7 +135,8 @@ class LoopSession:
             # It may have gone through: look, and trust what is there.
             self.reload()
             return False
-        self.memory = replace(self.memory, ledger=committed, callbacks=committed.callbacks)
+        landed = self.memory.having_landed(committed, self.ports.clock.now())
+        self.memory = replace(landed, ledger=committed, callbacks=committed.callbacks)
         return True
 
     def reload(self) -> None:
@@ -148,7 +152,19 @@ class LoopSession:
             or current.generation != self.generation
         ):
             raise Fenced
-        self.memory = self.memory.adopting(current)
+        self.memory = self.memory.having_landed(current, self.ports.clock.now()).adopting(current)
+
+    def left_behind(self) -> Mapping[str, object]:
+        """Returns the fields of the status that are about the ledger.
+
+        They are the spent tokens, for the next holder, and the flag of heartbeats, for the
+        watchdog.
+        """
+        spent = self.memory.spent
+        if spent is None or self.ledger.rate is None:
+            return {"beats": self.ledger.beats}
+        rate = replace(spent, generation=self.ledger.rate.generation)
+        return {"beats": self.ledger.beats, "rate": rate}
 
     def renew_lease(self, now: EpochMs) -> None:
         """Renews the lease when less than half of it is left. Raises Fenced."""
@@ -187,7 +203,8 @@ class LoopSession:
         taken = _Holder(self.ports, self.pool, self.generation, self.token).take()
         if taken is None:
             raise Fenced
-        self.memory = self.memory.in_next_generation(taken)
+        landed = self.memory.having_landed(taken, self.ports.clock.now())
+        self.memory = landed.in_next_generation(taken)
 
 
 def acquire_session(
@@ -211,7 +228,9 @@ def acquire_session(
     ledger = _Holder(ports, pool, generation, token).take()
     if ledger is None:
         return None
+    # By a clock after the take: no commit of the former holder lands later [WP-33].
     now = ports.clock.now()
+    spent = counted_by_next(ledger, status, now)
     ports.telemetry.emit(
         events.LoopTook(pool=pool, generation=generation, in_flight=slots_taken(ledger.entries))
     )
@@ -225,7 +244,7 @@ def acquire_session(
         generation=generation,
         token=token,
         secret=ports.entropy.token(),
-        memory=Memory.of(ledger, status),
+        memory=Memory.of(ledger, status, spent),
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),
     )

@@ -17,6 +17,7 @@ from workpool_aws.core.loop.runs import patience_over_at
 from workpool_aws.core.loop.start import (
     assignment_for,
     assignment_to_make,
+    first_look,
     is_made_by_worker,
     start_write,
 )
@@ -197,8 +198,14 @@ def _send_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Star
     answered = False
     with suppress(StoreUnavailable):
         answered = _Sender(ports, start.work, assignment, now).send()
-    until = EpochMs(start_by + function.timeout_ms) if answered else None
-    return Begun(start.key, until, sent=answered)
+    until = first_look(
+        start.work,
+        event_age_ms=function.event_age_ms,
+        timeout_ms=function.timeout_ms,
+        by_worker=True,
+        now=now,
+    )
+    return Begun(start.key, until if answered else None, sent=answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +300,10 @@ class _Sender:
         function = ports.invoker.limits(target)
         if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
             return f"the target must be {OWN_FUNCTION}"
+        timeout_ms = self.work.spec.timeout_ms
+        if timeout_ms is not None and timeout_ms > function.timeout_ms:
+            own, asked = function.timeout_ms / 1000, timeout_ms / 1000
+            return f"timeout must be at most the function's own, {own:g} s; got {asked:g} s"
         return function.refusal(self.work.pool)
 
     def report_unanswered(self, error: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.pool.configure import changed_config, override_changes
+from workpool_aws.core.pool.configure import changed_config, is_set
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.pool.kick import kick
@@ -17,6 +17,7 @@ from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
 
 if TYPE_CHECKING:
+    from workpool_aws.core.pool.configure import Base, DeployedTerms, OverrideChange
     from workpool_aws.model.record import Record
 
 __all__ = [
@@ -68,88 +69,72 @@ def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
     return readable(config)
 
 
-def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
-    """Makes this program's limit the pool's base, if it is `explicit`."""
-    if not explicit:
+def ensure_base(ports: Ports, pool: str, base: Base, *, by: str) -> None:
+    """Makes the limits that this program gives explicitly the pool's base."""
+    given = base.fields()
+    if not given:
         return
     for _ in range(limits.CONFIG_TRIES):
         config = load(ports, pool)
-        if config is not None and config.max_parallelism == max_parallelism:
+        if config is not None and is_set(config, given):
             break
         if config is not None and config.base_by != DEFAULT_AUTHOR:
-            ports.telemetry.emit(
-                events.ConfigAlternates(
-                    pool=pool,
-                    ours=max_parallelism,
-                    theirs=config.max_parallelism,
-                    theirs_by=config.base_by,
-                )
-            )
-        changes: dict[str, object] = {
-            "max_parallelism": max_parallelism,
-            "base_by": by,
-            "base_at": ports.clock.now(),
-        }
+            _report_other(ports, config, base)
+        changes = {**given, "base_by": by, "base_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=config is None)
             break
     else:
         raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
-    if config is not None and config.deployed_parallelism not in (None, max_parallelism):
-        ports.telemetry.emit(
-            events.BaseIgnored(
-                pool=pool, ours=max_parallelism, deployed=config.deployed_parallelism
-            )
-        )
+    ours = base.max_parallelism
+    if config is not None and ours is not None and config.deployed_parallelism not in (None, ours):
+        ignored = events.BaseIgnored(pool=pool, ours=ours, deployed=config.deployed_parallelism)
+        ports.telemetry.emit(ignored)
 
 
-def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
-    """Sets the deployment's limit of a pool; `None` removes it, and the programs' base holds again.
+def _report_other(ports: Ports, config: Config, base: Base) -> None:
+    """Reports that this program gives a pool another base than the program before it."""
+    ours, rate = base.max_parallelism, base.rate_limit
+    theirs = config.max_parallelism
+    event = events.ConfigAlternates(
+        pool=config.pool,
+        ours=theirs if ours is None else ours,
+        theirs=theirs,
+        theirs_by=config.base_by,
+        our_rate=None if rate is None else str(rate),
+        their_rate=None if config.rate_limit is None else str(config.rate_limit),
+    )
+    ports.telemetry.emit(event)
 
-    False means that it was set already. When it returns, no start is committed that it forbids,
+
+def deploy_limit(ports: Ports, pool: str, terms: DeployedTerms) -> bool:
+    """Sets the deployment's limits of a pool; where it gives none, the programs' base holds again.
+
+    False means that they were set already. When it returns, no start is committed that they forbid,
     unless an override allows it.
     """
     for _ in range(limits.CONFIG_TRIES):
         config = load(ports, pool)
-        changed = (None if config is None else config.deployed_parallelism) != max_parallelism
-        changes: dict[str, object] = {
-            "deployed_parallelism": max_parallelism,
-            "deployed_at": ports.clock.now(),
-        }
-        if not changed:
+        if is_set(config, terms.fields()):
             # Its writer may have died before the fence. The watchdog, which calls, kicks by itself.
             _fence(ports, pool)
             return False
+        changes = {**terms.fields(), "deployed_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=True)
             return True
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
 
-def override(
-    ports: Ports,
-    pool: str,
-    *,
-    max_parallelism: int | None,
-    paused: bool | None,
-    reset: bool,
-    by: str,
-) -> Config:
-    """Sets or drops the override; `None` leaves a value as it is.
+def override(ports: Ports, pool: str, change: OverrideChange, *, by: str) -> Config:
+    """Changes or drops the override.
 
     When it returns, no start is committed that it forbids [WP-13]. Running work items are not
     affected. Raises StoreUnavailable if the change may or may not hold.
     """
     for _ in range(limits.CONFIG_TRIES):
         config = _mended(ports, pool)
-        changes = override_changes(
-            max_parallelism=max_parallelism,
-            paused=paused,
-            reset=reset,
-            by=by,
-            now=ports.clock.now(),
-        )
-        written = _write(ports, pool, config, changes)
+        written = _write(ports, pool, config, change.fields(by, ports.clock.now()))
         if written is not None:
             _announce(ports, pool, first=False)
             return written
@@ -223,7 +208,7 @@ def _write(
     except ConditionFailed as lost:
         # One's own write, repeated by the SDK after a lost answer, fails on itself.
         record = lost.current
-        if not all(getattr(record, name, None) == value for name, value in changes.items()):
+        if not isinstance(record, Config) or not is_set(record, changes):
             return None
     return record if isinstance(record, Config) else None
 

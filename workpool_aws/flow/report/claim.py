@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from workpool_aws.core.report.beat import lease_after
 from workpool_aws.core.report.claim import ClaimAnswer, left_unmade, take_write, why_refused
 from workpool_aws.core.report.execute import report_not_run
 from workpool_aws.errors import StoreUnavailable
@@ -51,7 +52,7 @@ def take(
     """
     token = ports.entropy.token()
     now = ports.clock.now()
-    ends_by = EpochMs(now + max(0, remaining_ms))
+    ends_by = lease_after(assignment.heartbeat_ms, now, EpochMs(now + max(0, remaining_ms)))
     try:
         ports.store.write(
             take_write(assignment, token=token, now=now, ends_by=ends_by, claims=claims)

@@ -13,12 +13,19 @@ from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.views.job_stats import JobStats, Waiting, job_stats_of
-from workpool_aws.core.views.stats import Queued, Stats, stats_of
+from workpool_aws.core.views.stats import Queued, Stats, next_token_at, stats_of
 from workpool_aws.flow.reading import pages, resolved, works_of
 from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import Ledger, MinuteReport
-from workpool_aws.model.refs import Collection, KeyRange, key_before
+from workpool_aws.model.refs import (
+    Collection,
+    ConfigRef,
+    KeyRange,
+    StatusRef,
+    key_before,
+    readable,
+)
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
@@ -75,6 +82,10 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False)
         window_ms=window_ms,
         now=now,
     )
+    if ledger is not None and ledger.rate is not None:
+        config = readable(ports.store.get(ConfigRef(pool)))
+        status = readable(ports.store.get(StatusRef(pool)))
+        stats = replace(stats, next_token_at=next_token_at(config, ledger, status, now))
     if not by_job:
         return stats
     return replace(stats, jobs=count.by_job(backlog, minutes, since=since))

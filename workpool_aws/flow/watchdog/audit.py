@@ -21,7 +21,7 @@ from workpool_aws.flow.shards import ledger_of
 from workpool_aws.flow.visibility import ensure_visible, put_pointer, put_tick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
-from workpool_aws.model.loop import Ledger, LoopState, Notice
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus, Notice
 from workpool_aws.model.refs import (
     Collection,
     ConfigRef,
@@ -115,7 +115,7 @@ class _Audit:
         The transaction that moved it on may have landed so late that its tick lies out of sight.
         In a pool without a free slot no tick is read, so none is missing.
         """
-        if not may_start(readable(self.ports.store.get(ConfigRef(self.pool))), self.ledger):
+        if not self._may_start(None):
             return False
         overdue = [
             item
@@ -141,11 +141,15 @@ class _Audit:
 
     def _starts_all_due(self) -> bool:
         """True if no due work item can be waiting for its turn: no loop runs, and a slot is free."""
-        store = self.ports.store
-        status = readable(store.get(StatusRef(self.pool)))
+        status = readable(self.ports.store.get(StatusRef(self.pool)))
         if status is None or status.state is LoopState.RUNNING:
             return False
-        return may_start(readable(store.get(ConfigRef(self.pool))), self.ledger)
+        return self._may_start(status)
+
+    def _may_start(self, status: LoopStatus | None) -> bool:
+        """True if a due work item could start. `status`: `None` counts tokens by the ledger alone."""
+        config = readable(self.ports.store.get(ConfigRef(self.pool)))
+        return may_start(config, self.ledger, status, self.now)
 
     def _due_in(self, page: Sequence[Row]) -> list[WorkItem]:
         """Returns the due work items of a page, as their pointers would find them.

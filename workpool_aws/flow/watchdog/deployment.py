@@ -21,6 +21,7 @@ from workpool_aws.model.writes import Condition, Is, IsAbsent, Put
 from workpool_aws.ports import ConditionFailed, Ports, Store
 
 if TYPE_CHECKING:
+    from workpool_aws.core.pool.configure import DeployedTerms
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
 
@@ -124,13 +125,18 @@ class _Recording:
             for pool, limit in limits_to_set(self.deployed, item).items():
                 self._set_limit(pool, limit)
 
-    def _set_limit(self, pool: str, limit: int | None) -> bool:
+    def _set_limit(self, pool: str, terms: DeployedTerms) -> bool:
         ports = self.ports
         try:
-            changed = configure.deploy_limit(ports, pool, limit)
+            changed = configure.deploy_limit(ports, pool, terms)
         except StoreUnavailable as error:
             ports.telemetry.emit(events.DeploymentNotRecorded(pool=pool, error=str(error)))
             return False
         if changed:
-            ports.telemetry.emit(events.LimitDeployed(pool=pool, max_parallelism=limit))
+            rate = None if terms.rate_limit is None else str(terms.rate_limit)
+            ports.telemetry.emit(
+                events.LimitDeployed(
+                    pool=pool, max_parallelism=terms.max_parallelism, rate_limit=rate
+                )
+            )
         return True

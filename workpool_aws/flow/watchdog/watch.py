@@ -14,7 +14,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.groups import end_is_uncounted
 from workpool_aws.core.loop.settle import deep_low, settle
-from workpool_aws.core.pool.kick import KickReason, loop_is_overdue
+from workpool_aws.core.pool.kick import HEARTBEATS_DUE, KickReason, loop_is_overdue
 from workpool_aws.core.watchdog.watch import (
     audit_due,
     beats,
@@ -122,7 +122,10 @@ def _watch_pool(ports: Ports, pool: str) -> None:
     if reason is None and audit_due(now):
         reason = audit_pool(ports, pool, now)
     if reason is not None:
-        ports.telemetry.emit(events.WatchdogActed(pool=pool, reason=reason))
+        if reason == HEARTBEATS_DUE:
+            ports.telemetry.emit(events.HeartbeatsDue(pool=pool))
+        else:
+            ports.telemetry.emit(events.WatchdogActed(pool=pool, reason=reason))
         kick(ports, pool, KickReason.WATCHDOG)
 
 
@@ -195,7 +198,7 @@ class _PoolCheck:
             back = looks_back(status, self.now)
             low = works_from(mark, back=back, now=None if self.ever else self.now)
             key_range = work_range(self.pool, shard, low)
-            if may_start(config, ledger) and due_in(
+            if may_start(config, ledger, status, self.now) and due_in(
                 self.store, self.telemetry, key_range, taken=taken, now=self.now
             ):
                 return "due work, free slots, no loop"

@@ -85,6 +85,14 @@ class Task:
     process: Task | None = None
     """The task of whose process this one is a further thread; `None` means it is a process of its
     own."""
+    interruption: BaseException | None = None
+    """It raises this at its next service call or sleep. `None` means that it is not interrupted."""
+
+    def interrupted(self) -> None:
+        """Raise the interruption, once."""
+        error, self.interruption = self.interruption, None
+        if error is not None:
+            raise error
 
 
 @dataclass(eq=False, slots=True)
@@ -176,6 +184,9 @@ class Kernel(Protocol):
 
     def kill(self, task: Task) -> None:
         """End a task: it raises Killed at its next service call or sleep."""
+
+    def interrupt(self, task: Task, error: BaseException) -> None:
+        """Raise an error in a task, at its sleep or its next service call."""
 
     def watch_jumps(self, watch: JumpWatch, every_ms: int) -> None:
         """Ask `watch` before time passes over a stretch in which nothing is known to happen and that has a multiple of `every_ms` in it."""

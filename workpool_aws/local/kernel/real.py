@@ -36,9 +36,9 @@ _END_S = 1.0
 
 
 class _Thread(Task):
-    """A task and what wakes it to die."""
+    """A task and what wakes it, to die or to be interrupted."""
 
-    __slots__ = ("death", "thread")
+    __slots__ = ("bell", "thread")
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class _Thread(Task):
         run: Callable[[_Thread], None],
     ) -> None:
         super().__init__(name, body, process=process)
-        self.death = threading.Event()
+        self.bell = threading.Event()
         self.thread = threading.Thread(target=run, args=(self,), name=name, daemon=True)
 
 
@@ -125,9 +125,16 @@ class RealKernel:
         with self._changed:
             task.killed = True
             if isinstance(task, _Thread):
-                task.death.set()
+                task.bell.set()
                 self._live.pop(task, None)
             self._changed.notify_all()
+
+    def interrupt(self, task: Task, error: BaseException) -> None:
+        """See Kernel. Code that waits by means of its own goes on until it calls a service."""
+        with self._lock:
+            task.interruption = error
+            if isinstance(task, _Thread):
+                task.bell.set()
 
     def join(self, tasks: Sequence[Task]) -> None:
         """See Kernel."""
@@ -150,8 +157,11 @@ class RealKernel:
         seconds = max(0, ms) / 1000 / self._speed
         if task is None:
             time.sleep(seconds)
-        elif task.death.wait(seconds):
-            raise Killed
+        else:
+            ends_at = time.monotonic() + seconds
+            while task.bell.wait(max(0.0, ends_at - time.monotonic())):
+                task.bell.clear()
+                self._mine()
 
     def call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
         """See Kernel."""
@@ -204,8 +214,10 @@ class RealKernel:
 
     def _mine(self) -> _Thread | None:
         task = self._by_thread.get(threading.get_ident())
-        if task is not None and task.killed:
-            raise Killed
+        if task is not None:
+            if task.killed:
+                raise Killed
+            task.interrupted()
         return task
 
     def _apply(self, apply: Callable[[], T]) -> T:

@@ -137,6 +137,13 @@ class VirtualKernel:
             if isinstance(task, TaskSlot) and task in self._seats:
                 self._wake(task)
 
+    def interrupt(self, task: Task, error: BaseException) -> None:
+        """See Kernel. A sleeping task is woken."""
+        with self._lock:
+            task.interruption = error
+            if isinstance(task, TaskSlot) and task in self._seats and task.alarm is not None:
+                self._wake(task)
+
     def join(self, tasks: Sequence[Task]) -> None:
         """See Kernel."""
         seat = self._mine()
@@ -289,6 +296,7 @@ class VirtualKernel:
             lane.turn.acquire()
         if seat.killed or seat.left:
             raise Killed
+        seat.interrupted()
 
     def _next(self, current: TaskSlot | None) -> TaskSlot | None:
         """Return the next task to run, for the holder of the baton.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws import invocation
+from workpool_aws import invocation, process
 from workpool_aws.adapters.wire.assignment import assignment_from_wire, run_from_wire
 from workpool_aws.adapters.wire.callback import ticket_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
@@ -24,6 +24,7 @@ from workpool_aws.local.services.answers import (
     unreadable,
 )
 from workpool_aws.local.services.attempt_notes import AttemptNotes, PlannedErrors, callback_of
+from workpool_aws.local.services.beside import SimulatedProcess
 from workpool_aws.local.services.context import SimulatedContext, context_of
 from workpool_aws.model import events
 from workpool_aws.model.spec import Outcome
@@ -74,6 +75,8 @@ class _Run:
     """Of a run: the starts that began, by their work item."""
     alarm: Alarm | None = None
     over: bool = False
+    beside: list[Task] = field(default_factory=list)
+    """Further threads of its process."""
 
     @property
     def assignment(self) -> Assignment | None:
@@ -216,6 +219,8 @@ class Runs:
         if answer is not None:
             self._end(run, answer)
         elif not run.over:
+            for thread in run.beside:
+                self._kernel.kill(thread)
             self._diary.end(run.entry, self._kernel.now(), "killed")
 
     def _begin(self, this: Try) -> _Run:
@@ -280,6 +285,7 @@ class Runs:
         invocation.before_body.set(lambda worker: self._fail_as_planned(run, worker))
         invocation.raised.set(run.note_error)
         invocation.after_body.set(lambda: self._take_time(run))
+        process.current.set(SimulatedProcess(self._kernel, run.beside))
         try:
             answer = self._ran(run)
         except Killed:
@@ -340,6 +346,8 @@ class Runs:
             run.over = True
             if run.alarm is not None:
                 run.alarm.cancel()
+            for thread in run.beside:
+                self._kernel.kill(thread)
             self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
 

@@ -129,12 +129,19 @@ class WatchdogActed(Event, level=WARNING):
     reason: str
 
 
+class HeartbeatsDue(Event, level=INFO):
+    """The watchdog starts a loop to look at work items that send heartbeats."""
+
+
 class ConfigAlternates(Event, level=WARNING):
     """A program gave this pool another base limit than the one before it: a new release did, or two programs overwrite each other."""
 
     ours: int
     theirs: int
     theirs_by: str
+    our_rate: str | None = None
+    """Rate limit that this program gives. `None` means none."""
+    their_rate: str | None = None
 
 
 class BaseIgnored(Event, level=WARNING):
@@ -210,9 +217,10 @@ class DeploymentNotRecorded(Event, level=WARNING):
 
 
 class LimitDeployed(Event, level=INFO):
-    """The deployment gave this pool another limit, or gives it none any more."""
+    """The deployment gave this pool other limits, or gives it none any more."""
 
     max_parallelism: int | None
+    rate_limit: str | None = None
 
 
 class LimitsDenied(Event, level=WARNING):

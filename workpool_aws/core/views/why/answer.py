@@ -58,6 +58,7 @@ WhyCode = Literal[
     "out_of_sight",
     "past_retention",
     "paused",
+    "rate_limited",
     "redriven",
     "running",
     "slots_taken",

@@ -170,6 +170,9 @@ class _Question:
         first = reasons[0]
         if first.code == "chosen" and first.until is not None:
             return first.until
+        limited = next((each.until for each in reasons if each.code == "rate_limited"), None)
+        if limited is not None:
+            return limited
         if isinstance(ledger, Ledger) and any(each.code == "slots_taken" for each in reasons):
             deadline = min((entry.deadline for entry in ledger.entries.values()), default=now)
             return instant(EpochMs(max(now, deadline + limits.RECOVERY_MARGIN_MS)))

@@ -10,6 +10,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.lifecycle import has_expired
 from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of, slots_taken
 from workpool_aws.core.loop.bulk_cancel import bulk_cancel_to_make
+from workpool_aws.core.loop.rate import tokens_of
+from workpool_aws.core.loop.rate_left import counted_now
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.views.instants import stamp
 from workpool_aws.core.views.why.answer import error_text, label_of, reason
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.views.why.answer import PoolRecords, WhyReason
     from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.rate import RateSpent
     from workpool_aws.model.work import WorkItem
 
 __all__ = [
@@ -146,6 +149,8 @@ class _Admission:
                 return None if self.records.config is None else self._paused(self.records.config)
             case Reason.SLOTS_TAKEN:
                 return None if self.work.due_at > self.now else self._slots_taken(holders)
+            case Reason.RATE_LIMITED:
+                return self._rate_limited()
             case Reason.CANCELING:
                 return (
                     None
@@ -166,9 +171,31 @@ class _Admission:
         config, ledger = readable(self.records.config), readable(self.records.ledger)
         canceling = None if ledger is None else bulk_cancel_to_make(None, config, ledger)
         taken = 0 if ledger is None else slots_taken(ledger.entries)
-        room = headroom_of(config, in_flight=taken, bulk_cancel=canceling, now=self.now)
+        room = headroom_of(
+            config, in_flight=taken, bulk_cancel=canceling, now=self.now, spent=self._spent()
+        )
         after = room.admit(self.work)
         return after if isinstance(after, Refusal) else None
+
+    def _spent(self) -> RateSpent | None:
+        """Returns the tokens that are spent, as the loop of now counts them."""
+        status, ledger = readable(self.records.status), readable(self.records.ledger)
+        return counted_now(ledger, status)
+
+    def _rate_limited(self) -> WhyReason | None:
+        config = readable(self.records.config)
+        rate = None if config is None else config.rate
+        tokens = tokens_of(rate, self._spent(), self.now)
+        if tokens is None or self.work.due_at > self.now:
+            return None
+        return reason(
+            "rate_limited",
+            f"The rate limit of {rate} lets no start through before {stamp(tokens.next_at)}.",
+            "The time of the next start, or a higher limit: `workpool rate N/WINDOW`. Work items "
+            "that were due earlier come first.",
+            since=self.work.due_at,
+            until=tokens.next_at,
+        )
 
     @staticmethod
     def _paused(config: Config) -> WhyReason:

@@ -1,0 +1,64 @@
+"""Rates, timeouts and heartbeats of deployed functions, in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+
+from tests.e2e.deployment import processes_of
+from tests.e2e.waiting import once
+from workpool_aws import RateLimit, RetryPolicy
+
+QUICK = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=200), jitter=False)
+
+
+def most_within(moments: list[float], seconds: float) -> int:
+    return max(sum(at <= each < at + seconds for each in moments) for at in moments)
+
+
+def test_rate_limit_of_deployment_paces_starts(make_pool, finished):
+    pool = make_pool("paced")
+    once(lambda: pool.config(None).rate_limit == RateLimit.parse("3/6s"))
+    ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 1} for n in range(9)])
+
+    once(lambda: pool.why(None, ids[-1]).reasons[0].code == "rate_limited")
+    finished(pool, ids)
+
+    began = sorted(pool.result(None, each).return_value["began"] for each in ids)
+    # A process may need two seconds to begin, which brings it nearer to the next one.
+    assert most_within(began, 6 - 2) <= 3
+    assert began[-1] - began[0] >= 8 * 2 - 2
+
+
+def test_attempt_that_hangs_ends_at_its_timeout(make_pool, finished):
+    pool = make_pool("timed")
+    work_id = pool.enqueue_action(
+        None, "linger", {"ms": 200_000}, timeout=timedelta(seconds=3), retry=QUICK
+    )
+    status = once(lambda: pool.status(None, work_id), lambda seen: seen.progress is not None)
+    assert (status.progress, status.note) == (0.5, "half way")
+
+    (status,) = finished(pool, [work_id])
+
+    assert (status.outcome, pool.result(None, work_id).return_value) == ("success", 2)
+    assert status.attempts[0].error_type == "timeout"
+
+
+def test_lost_worker_with_heartbeats_is_found_before_its_timeout(cloud, make_pool):
+    pool = make_pool("timed")
+    asked = time.monotonic()
+    work_id = pool.enqueue_action(
+        None, "linger", {"ms": 280_000}, heartbeat_timeout=timedelta(seconds=30)
+    )
+    once(lambda: pool.status(None, work_id).heartbeat_at is not None)
+    (victim,) = once(lambda: list(processes_of(cloud, "linger")))
+
+    os.kill(victim, signal.SIGKILL)
+    while pool.status(None, work_id).state != "finished" and time.monotonic() - asked < 200:
+        time.sleep(1)
+
+    result = pool.result(None, work_id)
+    assert result is not None, "not found within 200 s"
+    assert result.error_type in {"crashed", "heartbeat_lost"}

@@ -1,0 +1,72 @@
+"""The process of the operating system, as Lambda runs a worker: threads beside user code, its interruption, its end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from workpool_aws import process
+from workpool_aws.process import LambdaProcess
+
+
+def test_main_thread_is_interrupted_wherever_it_waits() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with (
+        pytest.raises(TimeoutError, match="too long"),
+        LambdaProcess().interrupted_after(20, lambda: TimeoutError("too long")),
+    ):
+        threading.Event().wait(30)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_code_that_ends_in_time_is_not_interrupted() -> None:
+    with LambdaProcess().interrupted_after(60_000, lambda: TimeoutError("too long")):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_interruption_that_comes_late_strikes_nothing() -> None:
+    with LambdaProcess().interrupted_after(60_000, lambda: TimeoutError("too long")):
+        handler = signal.getsignal(signal.SIGALRM)
+    assert callable(handler)
+    handler(signal.SIGALRM, None)
+
+
+def test_another_thread_is_not_interrupted() -> None:
+    seen: list[object] = []
+
+    def body() -> None:
+        with LambdaProcess().interrupted_after(1, lambda: TimeoutError("too long")):
+            seen.append(signal.getitimer(signal.ITIMER_REAL))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join(10)
+    assert seen == [(0.0, 0.0)]
+
+
+def test_thread_beside_waits_until_it_is_stopped() -> None:
+    said: list[bool] = []
+    ended = threading.Event()
+
+    def body(wait: object) -> None:
+        assert callable(wait)
+        said.append(wait(1))
+        said.append(wait(60_000))
+        ended.set()
+
+    beside = LambdaProcess().beside("beside", body)
+    beside.stop()
+    beside.stop()
+    assert ended.wait(10)
+    assert said[-1] is True
+
+
+def test_end_of_process_runs_no_further_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(process.os, "_exit", codes.append)
+    LambdaProcess().end()
+    assert codes == [70]
