@@ -17,6 +17,7 @@ from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, rates
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RecordKind
+from workpool_aws.adapters.items.reported_ends import REPORTED_ENDS
 from workpool_aws.adapters.items.schedule import PAST
 from workpool_aws.adapters.items.spec import (
     OUTCOMES,
@@ -39,6 +40,7 @@ from workpool_aws.model.loop import (
     JobTally,
     MinuteTally,
     PendingCallback,
+    ReportedEnd,
     ShardCursors,
 )
 from workpool_aws.model.payload import Part
@@ -193,6 +195,9 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(rates.DEPLOYED_RATES): st.lists(st.builds(DeployedRate, pools, rate_limits), max_size=3).map(
         tuple
     ),
+    id(REPORTED_ENDS): st.lists(
+        st.builds(ReportedEnd, ulids, starts, st.none() | st.sampled_from(Outcome)), max_size=3
+    ).map(tuple),
 }
 NAMES: Mapping[str, st.SearchStrategy[Any]] = {
     "pool": pools,
