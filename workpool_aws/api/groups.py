@@ -48,6 +48,8 @@ class GroupOptions(TypedDict, total=False):
         Earliest start of all as a timezone-aware datetime.
     expires_after:
         Time after which no start of a member may be made, counted from the due time.
+    timeout, heartbeat_timeout:
+        As of any enqueue.
     retry:
         As of any enqueue. `None` means the default of the kind.
     """
@@ -55,6 +57,8 @@ class GroupOptions(TypedDict, total=False):
     run_after: timedelta | None
     run_at: datetime | None
     expires_after: timedelta | None
+    timeout: timedelta | None
+    heartbeat_timeout: timedelta | None
     retry: bool | RetryPolicy | None
 
 
