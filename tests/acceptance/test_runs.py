@@ -12,6 +12,7 @@ import pytest
 from workpool_aws import RetryPolicy, Work, Workpool
 from workpool_aws.adapters.wire.assignment import run_from_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 
 SHORT = timedelta(milliseconds=100)
@@ -99,6 +100,18 @@ def test_variable_of_function_keeps_it_from_runs(
     monkeypatch.setenv("WORKPOOL_RUNS", value)
     function = deployed(cloud, lambda number: number)
     enqueued(cloud, 20)
+
+    assert (max(function.starts) > 1) is runs
+
+
+@pytest.mark.parametrize(("limit", "runs"), [(2, True), (3, False)])
+def test_large_pools_make_no_runs(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, limit: int, runs: bool
+) -> None:
+    """Where the table bounds them, runs outlive their time."""
+    monkeypatch.setattr(limits, "RUN_LIMIT_MAX", 2)
+    function = deployed(cloud, lambda number: number)
+    enqueued(cloud, 30, limit=limit)
 
     assert (max(function.starts) > 1) is runs
 

@@ -311,6 +311,8 @@ RUN_LEARNED: Final = 3
 """Ends of a job that the loop must have seen before it makes runs of it."""
 RUN_QUIET_MS: Final = 60_000
 """After a run whose starts came back, so long no run of that job is made."""
+RUN_LIMIT_MAX: Final = 200
+"""Slots of a pool up to which it makes runs. Beyond, the partitions of the table bound it."""
 RUN_FRESH_MS: Final = 2_000
 """Age of the newest work item up to which runs leave one: its batch may be on its way to the table."""
 RUN_ROWS_MAX: Final = 600

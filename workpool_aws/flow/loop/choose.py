@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import Headroom, Refusal
+from workpool_aws.core.loop.admit import Headroom, Refusal, slots_taken
 from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
 from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.core.loop.gather import gather
@@ -73,7 +73,7 @@ def read_due(
                 memory.ledger.pool, shard, read_from(mark, back_to=back_to, deep=inputs.deep)
             ),
             free=rows_wanted(memory, room.slots, inputs.now)
-            if room.tokens is None
+            if _makes_runs(room, checked)
             else room.starts,
             taken=taken,
             now=inputs.now,
@@ -102,6 +102,16 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     return entries
 
 
+def _makes_runs(room: Headroom, checked: Checked) -> bool:
+    """True if the pool makes runs.
+
+    Each start of a run would need a token of a rate limit. And where the table bounds a large pool,
+    runs outlive their time, and what they give back costs more than they save.
+    """
+    limit = room.slots + slots_taken(checked.entries)
+    return room.tokens is None and limit <= limits.RUN_LIMIT_MAX
+
+
 def choose_due(
     invoker: Invoker,
     memory: Memory,
@@ -120,8 +130,7 @@ def choose_due(
             return 1
         return starts_of_run(known, function.timeout_ms, now)
 
-    # Each start of a run would need a token, so a pool with a rate limit makes none.
-    slots = 0 if isinstance(room, Refusal) or room.tokens is not None else room.slots
+    slots = 0 if isinstance(room, Refusal) or not _makes_runs(room, checked) else room.slots
     found = {each.work.id: each.work for read in due if read is not None for each in read.due}
     spare = spare_starts(memory, len(checked.entries), slots, tuple(found.values()), now)
     return choose(due, room, most_of=most_of, spare=spare)
