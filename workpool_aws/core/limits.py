@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from workpool_aws.core.limits_of_views import *
 from workpool_aws.model import bounds, names
 
 __all__: list[str] = []  # read as `limits.NAME`
@@ -362,57 +363,6 @@ CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024
 CALLBACK_LATE_MS: Final = 60_000
 """Delay with which a schedule may wake the loop for a callback."""
 
-# Seeing and managing.
-TALLY_MS: Final = 60_000
-TALLY_JOBS_MAX: Final = 16
-"""Jobs that are counted apart in one minute, because each takes some 20 bytes of the ledger."""
-"""Span that one report covers."""
-REPORT_RETENTION_S: Final = 8 * 24 * 3600
-STATS_WINDOW_MS_MIN: Final = 60_000
-STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000
-STATS_ROWS_MAX: Final = 1_000
-"""Rows that are read to count due work items, and again to count later ones: above it the count is
-a lower bound."""
-LIST_MAX: Final = 1_000
-"""Works on one page of a list."""
-LIST_ROWS_MAX: Final = 2_000
-"""Rows that are read for one page of a list."""
-ARGS_TEXT_MAX: Final = 1_000
-"""Characters of a text that is looked for in arguments."""
-LIST_QUERY_MAX: Final = 100
-REDRIVE_CHUNK: Final = 50
-BULK_MAX: Final = 10_000
-"""Work items that one act of the dashboard cancels or redrives."""
-BULK_FORM_MAX: Final = 200
-"""Work items that are chosen one by one for it."""
-BULK_PAGE: Final = 25
-"""Work items between two looks for an abort."""
-BULK_ACTS_AT_ONCE: Final = 4
-BULK_ACTS_KEPT: Final = 50
-"""Bulk acts that a dashboard remembers."""
-FORM_BYTES_MAX: Final = 64 * 1024
-"""Bytes of a form that the dashboard takes, arguments of a new work item included."""
-ERRORS_READ_MAX: Final = 2_000
-"""Dead letters, the newest first, that are read to group them by their errors."""
-FINGERPRINT_CHARACTERS: Final = 1_000
-"""Characters of an error's text that decide about its group."""
-MATCHING_PAGES_MAX: Final = 50
-"""Pages with a filter that are read for an act on all that meet it."""
-FILTER_PAGES_MAX: Final = 20
-"""Pages that are read for one page of a list with a filter of its own, as by error."""
-WHY_HOLDERS_MAX: Final = 20
-"""Work items that hold the slots of a full pool, read for one answer of `why`."""
-WHY_ERROR_MAX: Final = 200
-"""Characters of an error's type, and of its text, in one of its sentences."""
-DOCTOR_ROWS: Final = 50
-"""Work items, the first due and the newest, by which `doctor` learns the functions of a pool."""
-WHY_WATCHDOG_LATE_MS: Final = 3 * 60_000
-"""Age of a lack of a loop from which the watchdog counts as missing: three ticks."""
-
-# Task pools.
-TASK_WORKERS_MAX: Final = 500
-"""Threads of one task pool. A Lambda has 1,024 threads and file descriptors in all."""
-
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 HEARTBEAT_MS: Final = 5 * WATCHDOG_MS
@@ -489,9 +439,6 @@ assert (
 ), "due work must start in time while the loop runs"
 assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, (
     "a long pass must leave time for the start itself"
-)
-assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, (
-    "a report must outlive the window it is asked for in"
 )
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert (

@@ -22,12 +22,7 @@ from workpool_aws.adapters.items import (
 )
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
 from workpool_aws.adapters.items.field import Field
-from workpool_aws.adapters.items.group import (
-    GROUP_END,
-    GROUP_FIELDS,
-    flatten_group,
-    group_of,
-)
+from workpool_aws.adapters.items.group import GROUP_END, GROUP_FIELDS, flatten_group, group_of
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
 from workpool_aws.adapters.items.schedule import SCHEDULE_FIELDS, flatten_schedule, schedule_of
 from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
@@ -470,18 +465,12 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-_STEP_NAMES: Final = {
-    WorkItem: "work",
-    LoopStatus: "status",
-    Notice: "done",
-    ScheduleItem: "schedule",
-    GroupItem: "group",
-}
+_NOUNS: Final = {WorkItem: "work", LoopStatus: "status", Notice: "done"}
 
 
 def step_name(record_type: type[Record]) -> str:
     """Returns the name of a type of record in meters and messages."""
-    return _STEP_NAMES.get(record_type, record_type.__name__.lower())
+    return _NOUNS.get(record_type, record_type.__name__.lower().removesuffix("item"))
 
 
 def encode_field(record_type: type[Record], name: str, value: object) -> Value | None:

@@ -261,8 +261,8 @@ class _Completion:
         """
         self._after.release(finished, expiries)
         group = finished.group_end if isinstance(finished, WorkItem) else None
-        callback, ran_ms = self._call_back(finished), self.report.ran_ms
-        self._after.notify(outcome, callback=callback, group=group, ran_ms=ran_ms)
+        ran_ms = self.report.ran_ms
+        self._after.notify(outcome, callback=self._call_back(finished), group=group, ran_ms=ran_ms)
 
     def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
         """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
