@@ -37,7 +37,7 @@ BEAT_GUARDS: Final = (
     _named(
         "beat: the claim has a lease",
         "WP-21",
-        "flow.report.claim:claim",
+        "flow.report.claim:take",
         "lease_after(assignment.heartbeat_ms, now, EpochMs(now + max(0, remaining_ms)))",
         "EpochMs(now + max(0, remaining_ms))",
         "test_worker_lost_before_its_first_beat_is_found_soon",

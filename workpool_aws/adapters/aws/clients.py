@@ -82,14 +82,13 @@ def aws_ports(
 
     No call is made. Clients other than DynamoDB's are made when they are first needed.
 
-    `None` means a new session from the environment, the system's clock, chance and threads,
-    Powertools logs at the settings' level, and the settings of the environment.
+    `None` means a new session from the environment, the system's clock, chance and threads, logs at
+    the settings' level, and the settings of the environment.
 
     Raises:
         UsageError: no region is known, or a setting has a value that is not allowed.
     """
-    if settings is None:
-        settings = read_settings()
+    settings = read_settings() if settings is None else settings
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy()
     if telemetry is None:
