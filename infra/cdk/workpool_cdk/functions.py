@@ -85,14 +85,15 @@ WATCHDOG: Final = FunctionShape(
 )
 
 
-def loop_memory_mb(pools: Mapping[str, int | None]) -> int:
+def loop_memory_mb(pools: Mapping[str, Mapping[str, int | str]]) -> int:
     """Return the memory with which a loop keeps the slots of these pools filled.
 
     Lambda gives a function its share of a core by its memory. A slot of jobs of 100 ms wants about
     five starts a second, of 0.9 ms of a core each. A pool whose limit the deployment does not say
     counts with the library's default, for which the least is enough.
     """
-    largest = max((limit for limit in pools.values() if limit is not None), default=0)
+    limits = (terms.get("max_parallelism") for terms in pools.values())
+    largest = max((limit for limit in limits if isinstance(limit, int)), default=0)
     return max(LOOP.memory_mb, min(_WHOLE_CORE_MB, _LOOP_MB_A_SLOT * largest))
 
 
