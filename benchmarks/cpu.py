@@ -24,9 +24,9 @@ from botocore.awsrequest import AWSResponse
 from benchmarks.loop_cpu import RequestCpu
 from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
-from workpool_aws.adapters.items.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.expressions import item_to_wire
 from workpool_aws.adapters.items.ledger_packing import pack, unpack
 from workpool_aws.adapters.system import SystemClock, SystemEntropy
 from workpool_aws.local import LocalCloud

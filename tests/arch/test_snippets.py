@@ -211,6 +211,7 @@ PAGES = {
     "docs/how-to/migrate-from-sqs.md": names_of_sqs,
     "docs/how-to/one-at-a-time.md": no_names,
     "docs/how-to/schedules-from-code.md": names_of_schedules,
+    "docs/how-to/stop-a-job-that-hangs.md": no_names,
     "docs/local-cloud.md": names_of_local_cloud,
     "docs/transactions.md": names_of_transactions,
     "docs/unique-work.md": names_of_unique_work,

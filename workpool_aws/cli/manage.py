@@ -35,6 +35,7 @@ def add_commands(add: Adder) -> None:
     """
     group = _Groups(add)
     group.works()
+    group.work()
     group.why()
     group.pools()
     group.limits()
@@ -52,7 +53,7 @@ class _Groups:
     add: Adder
 
     def works(self) -> None:
-        """Add the commands about work items."""
+        """Add `ls`."""
         ls = self.add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
         ls.add_argument(
             "--state", type=one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
@@ -82,6 +83,8 @@ class _Groups:
         ls.add_argument("--after", metavar="C", help="go on after a page that said so")
         _with_target(ls)
 
+    def work(self) -> None:
+        """Add the commands about one work item or some."""
         show = self.add(
             "show", "everything about one work item", lazily("workpool_aws.cli.works:run_show")
         )

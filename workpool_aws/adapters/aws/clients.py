@@ -97,12 +97,12 @@ def aws_ports(
             # A table may be given by its ARN; its metrics have its name.
             name = table.rpartition("/")[2]
             telemetry = MetricsTelemetry(telemetry, clock, table=name, scope=settings.metrics)
-    region = settings.region
+    own = PerIncarnation(lambda: session_of(region=settings.region))
     clients = _Clients(
-        PerIncarnation(lambda: session_of(region=region)) if session is None else lambda: session,
+        own if session is None else lambda: session,
         clock,
         entropy,
-        region,
+        settings.region,
         lean=settings.lean_calls,
     )
     clients.dynamodb()  # a wrong configuration is refused here, not by the first call

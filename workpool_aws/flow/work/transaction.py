@@ -90,7 +90,7 @@ class Applied:
 
     @property
     def new(self) -> list[tuple[str, EpochMs, WorkId]]:
-        """The pools, due times and ids of work items that their loops must be told of."""
+        """The pools, due times and ids of work items that their loops must see."""
         stored = [placed.work for placed in self.plan.works]
         earlier = [each for each in self.plan.replaced if each.pointer is not None]
         return [
