@@ -254,13 +254,8 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert thing.__doc__, name
 
 
-@pytest.mark.parametrize("later", ["AlreadyEnqueued"])
-def test_later_features_are_absent(later: str) -> None:
-    assert not hasattr(workpool_aws, later)
-
-
-@pytest.mark.parametrize("option", ["unique_key", "timeout"])
-def test_options_of_later_are_refused_and_never_ignored(cloud: LocalCloud, option: str) -> None:
+@pytest.mark.parametrize("option", ["uniqueKey", "time_out"])
+def test_unknown_options_are_refused_and_never_ignored(cloud: LocalCloud, option: str) -> None:
     enqueue: Any = cloud.workpool().enqueue_action
 
     with pytest.raises(TypeError, match=option):

@@ -236,10 +236,14 @@ def test_mutation_is_performed_in_tests(cloud: LocalCloud, accounts: Any) -> Non
 DOORS: dict[str, Callable[[Workpool, str, Transaction], object]] = {
     "cancel": lambda pool, other, earlier: pool.cancel(None, other),
     "cancel_all": lambda pool, other, earlier: pool.cancel_all(None),
+    "cancel_group": lambda pool, other, earlier: pool.cancel_group(None, "g"),
     "configure": lambda pool, other, earlier: pool.configure(None, paused=False),
     "enqueue_action": lambda pool, other, earlier: pool.enqueue_action(None, "step", {}),
     "enqueue_action_batch": lambda pool, other, earlier: pool.enqueue_action_batch(
         None, "step", [{}]
+    ),
+    "enqueue_group": lambda pool, other, earlier: pool.enqueue_group(
+        None, "step", [{}], on_complete="step"
     ),
     "enqueue_mutation": lambda pool, other, earlier: pool.enqueue_mutation(None, "step", {}),
     "enqueue_mutation_batch": lambda pool, other, earlier: pool.enqueue_mutation_batch(
@@ -267,7 +271,18 @@ DOORS: dict[str, Callable[[Workpool, str, Transaction], object]] = {
 
 HARMLESS = {
     *("action", "handler", "mutation", "name", "on_complete", "query", "table"),
-    *("config", "count_dead_letters", "is_known", "jobs", "list", "log_stats", "pools", "result"),
+    *(
+        "config",
+        "count_dead_letters",
+        "group",
+        "groups",
+        "is_known",
+        "jobs",
+        "list",
+        "log_stats",
+        "pools",
+        "result",
+    ),
     *("schedules", "show", "stats", "status", "status_batch", "why", "why_batch"),
 }
 """The others: they read, decorate, or log."""

@@ -11,10 +11,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Final, NamedTuple
+from unittest.mock import patch
 
 from tests.simulation.judge import Execution, Judge
-from tests.simulation.scenario import Act, Mode, Scenario, Told, scenario_of
+from tests.simulation.scenario import Act, Mode, Scenario, Told, ordinary_scenario
 from tests.simulation.world import Run, simulate
+from workpool_aws.core import limits
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import Event
@@ -202,7 +204,7 @@ class History:
 
 def scenario_for(seed: int) -> Scenario:
     """The sweep's scenario of a seed; of every fourth one with its messages doubled, of every fourth one with many cancels and losses."""
-    scenario, chance = scenario_of(seed), random.Random(seed)
+    scenario, chance = ordinary_scenario(seed), random.Random(seed)
     match seed % 4:
         case 2:
             rates = dict.fromkeys((Fault.RECORD_TWICE, Fault.RECORD_LATE, Fault.EVENT_TWICE), 0.5)
@@ -252,7 +254,9 @@ def scenario_for(seed: int) -> Scenario:
 
 @cache
 def history_of(seed: int) -> History:
-    run = simulate(scenario_for(seed), judging=RecordingJudge)
+    # Peers have no runs: each start of theirs has a notice and a slot of its own.
+    with patch.object(limits, "RUN_SHORT_MS", 0):
+        run = simulate(scenario_for(seed), judging=RecordingJudge)
     judge = run.judge
     assert isinstance(judge, RecordingJudge)
     changes = tuple(Change(index, *write) for index, write in enumerate(judge.writes))

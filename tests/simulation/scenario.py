@@ -39,6 +39,7 @@ __all__ = [
     "is_short",
     "long_ending_of",
     "one_submission",
+    "ordinary_scenario",
     "scenario_of",
     "shards_seen",
     "small_scenario",
@@ -496,6 +497,12 @@ def scenario_of(seed: int) -> Scenario:
     if seed % 16 == _LATE_WRITERS:
         return _of_late_writers(found)
     return _of_short_ones(found) if is_short(seed) else found
+
+
+def ordinary_scenario(seed: int) -> Scenario:
+    """The scenario of a seed without rates, heartbeats, keys, groups, shards or a second version."""
+    found = replace(_any_scenario(seed), rate=None, rate_changes=(), groups=())
+    return _of_late_writers(found) if seed % 16 == _LATE_WRITERS else found
 
 
 def _of_short_ones(scenario: Scenario) -> Scenario:
