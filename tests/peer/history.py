@@ -20,7 +20,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import Event
-from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import EntryKey, Ledger, LoopStatus, Notice
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.record import Record
@@ -189,14 +189,18 @@ class History:
 
     @cached_property
     def pointers_left(self) -> set[str]:
-        """Keys of pointers that nobody removed."""
-        left: set[str] = set()
+        """Keys of pointers that nobody removed, but for those whose work item ended beyond the reach of the audit."""
+        left: dict[str, WorkId] = {}
         for each in self.changes:
             if isinstance(each.after, Pointer):
-                left.add(each.after.at)
+                left[each.after.at] = each.after.work_id
             elif isinstance(each.before, Pointer):
-                left.discard(each.before.at)
-        return left
+                left.pop(each.before.at, None)
+        return {
+            at
+            for at, work_id in left.items()
+            if (self.final(work_id).finished_at or 0) < time_of(at) + limits.WATCHDOG_DEEP_MS
+        }
 
     def __str__(self) -> str:
         return self.run.report(whole=True)
