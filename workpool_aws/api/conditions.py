@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from workpool_aws.api.unique import read_name, read_span
 from workpool_aws.core import limits
 from workpool_aws.core.work.unique import (
+    NamedRequest,
     OnConflict,
-    Request,
     Wanted,
     known_until,
     request_digest,
@@ -66,11 +66,11 @@ class Conditions:
         count: int,
         caller: Caller,
         counts: InvocationCounts | None,
-    ) -> Request | None:
+    ) -> NamedRequest | None:
         until = known_until(work.spec.retention_s, work.due_at)
         if self.request_id is not None:
             own = self.request_id if count == 1 else f"{self.request_id}/{number}"
-            return Request(id=own, digest=request_digest(work), until=until)
+            return NamedRequest(id=own, digest=request_digest(work), until=until)
         if not self.by_invocation:
             return None
         if caller.request_id is None or counts is None:
@@ -78,7 +78,7 @@ class Conditions:
             raise UsageError("dedupe", _INVOCATION, allowed)
         nth = counts.take((work.pool, work.spec.label))
         own = f"{caller.request_id}/{nth}/{work.spec.label}"
-        return Request(id=own, digest=None, until=until)
+        return NamedRequest(id=own, digest=None, until=until)
 
 
 @dataclass(frozen=True, slots=True)

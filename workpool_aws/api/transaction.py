@@ -19,7 +19,7 @@ from workpool_aws.adapters.guests.values import to_typed_map
 from workpool_aws.api.caller import refuse_beside
 from workpool_aws.api.conditions import InvocationCounts
 from workpool_aws.api.transaction_keys import TransactionKeys
-from workpool_aws.api.transaction_phase import PHASE_WORDS, Phase
+from workpool_aws.api.transaction_phase import PHASE_WORDS, TransactionPhase
 from workpool_aws.core import limits
 from workpool_aws.core.work.transaction import CancelOrder, Draft
 from workpool_aws.errors import (
@@ -84,7 +84,7 @@ class Transaction:
         self._caller = caller
         self._remaining_ms = remaining_ms
         self._receipt = receipt
-        self._phase = Phase.NEW
+        self._phase = TransactionPhase.NEW
         self._owner = (0, 0)
         self._guests = GuestDraft(ports.table)
         self._works: list[WorkItem] = []
@@ -97,10 +97,10 @@ class Transaction:
 
     def __enter__(self) -> Self:
         """Open the block. Raises UsageError for a transaction that was opened before."""
-        if self._phase is not Phase.NEW:
+        if self._phase is not TransactionPhase.NEW:
             raise UsageError("transaction", Words("one that was opened before"), "a new one")
         refuse_beside(self)
-        self._phase = Phase.OPEN
+        self._phase = TransactionPhase.OPEN
         self._owner = _here()
         return self
 
@@ -121,7 +121,7 @@ class Transaction:
                 be applied; `resolve` decides that.
         """
         if kind is not None:
-            self._phase = Phase.NOT_APPLIED
+            self._phase = TransactionPhase.NOT_APPLIED
             return
         self._commit()
 
@@ -259,8 +259,8 @@ class Transaction:
             NotKicked: It is applied, and the loop may not know.
             StoreUnavailable: DynamoDB did not answer; the doubt remains.
         """
-        if self._phase in {Phase.APPLIED, Phase.NOT_APPLIED}:
-            return self._phase is Phase.APPLIED
+        if self._phase in {TransactionPhase.APPLIED, TransactionPhase.NOT_APPLIED}:
+            return self._phase is TransactionPhase.APPLIED
         if not isinstance(self._sent, flow.Unresolved):
             raise UsageError("transaction", Words("one that was not sent"), "one that was sent")
         plan = self._sent.plan
@@ -277,7 +277,7 @@ class Transaction:
         if applied:
             self._apply(flow.Applied(plan, None))
         else:
-            self._phase = Phase.NOT_APPLIED
+            self._phase = TransactionPhase.NOT_APPLIED
         return applied
 
     # What the pool does with a transaction.
@@ -332,7 +332,7 @@ class Transaction:
 
     def check_open(self) -> None:
         """Raise UsageError unless this thread may add to it."""
-        if self._phase is not Phase.OPEN:
+        if self._phase is not TransactionPhase.OPEN:
             raise UsageError("transaction", Words(PHASE_WORDS[self._phase]), "an open one")
         if _here() != self._owner:
             got = Words("one of another thread or process")
@@ -386,7 +386,7 @@ class Transaction:
         self.check_open()
         draft = self._draft(())
         if not (draft.guests or draft.works or draft.cancels or self._keys.writes_something):
-            self._phase = Phase.NOT_APPLIED
+            self._phase = TransactionPhase.NOT_APPLIED
             return
         self._settle(self._send(draft))
 
@@ -416,14 +416,14 @@ class Transaction:
         return EpochMs(self._ports.clock.now() + longest)
 
     def _send(self, draft: Draft) -> flow.Sent:
-        self._phase = Phase.UNRESOLVED
+        self._phase = TransactionPhase.UNRESOLVED
         try:
             sent = flow.commit(self._ports, draft, until=self._until())
         except WorkpoolError:
-            self._phase = Phase.NOT_APPLIED
+            self._phase = TransactionPhase.NOT_APPLIED
             raise
         if not isinstance(sent, flow.Applied | flow.Unresolved):
-            self._phase = Phase.NOT_APPLIED
+            self._phase = TransactionPhase.NOT_APPLIED
         elif self._counts_before is not None:
             self._counts_before.follow(self.counts)
         return sent
@@ -460,7 +460,7 @@ class Transaction:
         self._follow_up()
 
     def _note_applied(self, applied: flow.Applied) -> None:
-        self._phase, self._sent = Phase.APPLIED, applied
+        self._phase, self._sent = TransactionPhase.APPLIED, applied
         self.answers = {each.order.work_id: each.answer for each in applied.plan.cancels}
 
     def _follow_up(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["PHASE_WORDS", "Phase"]
+__all__ = ["PHASE_WORDS", "TransactionPhase"]
 
 
-class Phase(Enum):
+class TransactionPhase(Enum):
     """The phase of a transaction."""
 
     NEW = auto()
@@ -19,8 +19,8 @@ class Phase(Enum):
 
 
 PHASE_WORDS: Final = {
-    Phase.NEW: "one that was not entered by `with`",
-    Phase.APPLIED: "one that was applied",
-    Phase.NOT_APPLIED: "one that is over, and was not applied",
-    Phase.UNRESOLVED: "one whose commit was not answered",
+    TransactionPhase.NEW: "one that was not entered by `with`",
+    TransactionPhase.APPLIED: "one that was applied",
+    TransactionPhase.NOT_APPLIED: "one that is over, and was not applied",
+    TransactionPhase.UNRESOLVED: "one whose commit was not answered",
 }

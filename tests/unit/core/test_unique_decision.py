@@ -17,7 +17,7 @@ from workpool_aws.core.work.replace import decide_replacement, is_own_replacemen
 from workpool_aws.core.work.unique import (
     Free,
     Held,
-    Request,
+    NamedRequest,
     decide_lock,
     decide_request,
     lock_expiries,
@@ -138,7 +138,7 @@ def test_lock_expires_two_days_after_its_work_item() -> None:
     assert lock_expiries(a_work(), ended_at=NOW) == ()
 
 
-REQUEST = Request(id="r", digest="d", until=LATER)
+REQUEST = NamedRequest(id="r", digest="d", until=LATER)
 MARK = RequestMark(pool="email", request_id="r", work_id=HELD.id, digest="d", until=LATER)
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Free",
     "Held",
+    "NamedRequest",
     "OnConflict",
-    "Request",
     "Wanted",
     "decide_lock",
     "decide_request",
@@ -64,7 +64,7 @@ class OnConflict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class NamedRequest:
     """The id of a request, by which its repetition is known [WP-17]."""
 
     id: str
@@ -104,7 +104,7 @@ class Wanted:
     on_conflict: OnConflict = OnConflict.RETURN
     max_wait_ms: int | None = None
     """Longest time for which replacements postpone it, from its enqueue; `None` means any."""
-    request: Request | None = None
+    request: NamedRequest | None = None
 
     def refuse(self, holder: WorkId) -> None:
         """Raises AlreadyEnqueued, unless the id of the work item that holds the key is the answer."""
@@ -166,7 +166,9 @@ def still_held(held: Held) -> Check:
     return Check(ref=WorkRef(work.pool, work.id), condition=condition)
 
 
-def decide_request(mark: RequestMark | None, request: Request, *, now: EpochMs) -> Condition | None:
+def decide_request(
+    mark: RequestMark | None, request: NamedRequest, *, now: EpochMs
+) -> Condition | None:
     """Returns the condition under which a request is answered for the first time.
 
     `None` means that it was answered with the work item that the mark names.
@@ -186,7 +188,7 @@ def decide_request(mark: RequestMark | None, request: Request, *, now: EpochMs) 
     return None
 
 
-def mark_of(request: Request, pool: str, work_id: WorkId) -> RequestMark:
+def mark_of(request: NamedRequest, pool: str, work_id: WorkId) -> RequestMark:
     """Returns the mark by which a request is answered with this work item from now on."""
     until = request.until
     return RequestMark(

@@ -29,7 +29,7 @@ from workpool_aws.ports import TransactionFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workpool_aws.flow.work.arrange import Taken
+    from workpool_aws.flow.work.arrange import KeyTaken
     from workpool_aws.model.actions import Action
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.schedule import ScheduleItem, Tick
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.writes import Written
     from workpool_aws.ports import Ports
 
-    TakeKey = Callable[[Ports, WorkItem, int], Taken | WorkId | None]
+    TakeKey = Callable[[Ports, WorkItem, int], KeyTaken | WorkId | None]
 
 __all__ = ["fire_schedules"]
 
@@ -97,7 +97,7 @@ class _Firing:
     item: ScheduleItem
     seen_from: EpochMs
     now: EpochMs
-    key: Taken | None
+    key: KeyTaken | None
 
     def carry_out(self, fire: Fire) -> bool:
         """Writes the transaction. False means that the schedule, or an occurrence, is not as read.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.writes import Written
     from workpool_aws.ports import Ports
 
-__all__ = ["Arranged", "Taken", "arrange", "take_key"]
+__all__ = ["Arranged", "KeyTaken", "arrange", "take_key"]
 
 R = TypeVar("R", bound=Record)
 
@@ -127,7 +127,7 @@ class _Arranging:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class KeyTaken:
     """Actions by which a work item takes its key, and what follows from them."""
 
     ports: Ports
@@ -145,7 +145,7 @@ class Taken:
             show_cancel(self.ports, each, written)
 
 
-def take_key(ports: Ports, work: WorkItem, epoch: int) -> Taken | WorkId | None:
+def take_key(ports: Ports, work: WorkItem, epoch: int) -> KeyTaken | WorkId | None:
     """Returns the actions by which a work item takes its key, or the id of the one that holds it.
 
     `None` means that it has no key. `epoch`: of the pool. Raises StoreUnavailable.
@@ -156,12 +156,12 @@ def take_key(ports: Ports, work: WorkItem, epoch: int) -> Taken | WorkId | None:
     return judged.lock.work_id if isinstance(judged, Held) else _taken(ports, judged)
 
 
-def _taken(ports: Ports, free: Free) -> Taken:
+def _taken(ports: Ports, free: Free) -> KeyTaken:
     holder = free.called_off
     if holder is None:
-        return Taken(ports, free.put, ())
+        return KeyTaken(ports, free.put, ())
     order = CancelOrder(pool=holder.pool, work_id=holder.id, require_pending=True)
-    return Taken(ports, free.put, (planned_cancel(ports, order, holder, only_if=free.only_if),))
+    return KeyTaken(ports, free.put, (planned_cancel(ports, order, holder, only_if=free.only_if),))
 
 
 def _judge_key(ports: Ports, work: WorkItem, unique: UniqueSpec, epoch: int) -> Free | Held:
