@@ -89,6 +89,17 @@ def test_function_that_acknowledges_was_only_sent_it(
     assert (world.messenger.sent[0][1].ticket is not None) is says
 
 
+def test_named_handler_is_sent_its_ticket_where_its_settings_are_unknown(world: World) -> None:
+    """A function of several handlers finds the one by the ticket, and nothing else."""
+    acknowledges(world, says=False)
+    told = a_told_work(world, FUNCTION)
+    named = replace(told.spec, callback=replace(told.spec.callback, job="email_sent"))
+    work = world.put(replace(told, spec=named))
+
+    assert deliver(world.ports, work) is CallbackState.SENT
+    assert world.messenger.sent[0][1].ticket.job == "email_sent"
+
+
 @pytest.mark.parametrize("says", [True, False])
 def test_function_that_serves_other_pools_is_sent_nothing_and_callback_is_given_up(
     world: World, says: bool

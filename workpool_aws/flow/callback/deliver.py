@@ -61,7 +61,9 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
         return work.callback
     acknowledges = False
     if target_of(target).acknowledges:
-        acknowledges = ports.invoker.acknowledges(target)
+        # A handler that has a name is decorated, also where its settings may not be read.
+        named = work.spec.callback_job is not None
+        acknowledges = named or ports.invoker.acknowledges(target)
         refusal = ports.invoker.limits(target).refusal(work.pool)
         if refusal is not None:
             return give_up(ports, work, refusal)
