@@ -538,6 +538,7 @@ def _of_short_ones(scenario: Scenario) -> Scenario:
         loop_timeout=timedelta(seconds=chance.choice((900, 900, 30))),
         schedules=(),
         upheavals=(),
+        groups=(),  # they may be of a second pool
         short=True,
         rate=None,
         rate_changes=(),
