@@ -117,12 +117,26 @@ def test_config_as_json_has_every_field() -> None:
     assert whole == {
         "max_parallelism": 0,
         "paused": True,
-        "base": {"max_parallelism": 4, "by": "deployment", "at": AT.isoformat()},
-        "override": {"max_parallelism": 7, "paused": True, "by": "ops", "at": AT.isoformat()},
+        "rate_limit": None,
+        "base": {
+            "max_parallelism": 4,
+            "by": "deployment",
+            "at": AT.isoformat(),
+            "rate_limit": None,
+        },
+        "override": {
+            "max_parallelism": 7,
+            "paused": True,
+            "by": "ops",
+            "at": AT.isoformat(),
+            "rate_limit": None,
+            "lifts_rate_limit": False,
+        },
     }
     assert bare == {
         "max_parallelism": 10,
         "paused": False,
-        "base": {"max_parallelism": 10, "by": None, "at": None},
+        "rate_limit": None,
+        "base": {"max_parallelism": 10, "by": None, "at": None, "rate_limit": None},
         "override": None,
     }

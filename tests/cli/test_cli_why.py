@@ -56,6 +56,7 @@ def test_why_is_json_on_request(pool: Workpool, capsys: pytest.CaptureFixture[st
         "verdict": "waiting",
         "since": "2026-01-01T00:00:00+00:00",
         "next_look": said["next_look"],
+        "group": None,
     }
     assert said["next_look"] > reason["until"] == "2026-01-01T01:00:00+00:00"
     assert reason["code"] == "not_due"

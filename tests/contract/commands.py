@@ -14,9 +14,11 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
-from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, schedule
+from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, rates, schedule
 from workpool_aws.adapters.items.forms import FieldCodec, Value
+from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
+from workpool_aws.adapters.items.reported_ends import REPORTED_ENDS
 from workpool_aws.adapters.items.spec import (
     OUTCOMES,
     RETRY,
@@ -25,7 +27,8 @@ from workpool_aws.adapters.items.spec import (
 )
 from workpool_aws.adapters.items.work import HISTORY
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, spec, trace, work
+from workpool_aws.model import ids, loop, payload, rate, retry, spec, trace, work
+from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
     DeployedJob,
@@ -40,12 +43,13 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.payload import Part
+from workpool_aws.model.rate import RateLimit, RateSpent
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
-from workpool_aws.model.work import AttemptEnd, PastAttempt, Pointer, WorkItem
+from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, Pointer
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -161,6 +165,14 @@ def _attempt(chance: Random) -> PastAttempt:
 
 _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.TEXT): lambda chance: chance.choice(TEXTS),
+    id(rates.RATE_LIMIT): lambda chance: RateLimit(
+        1 + chance.randrange(9), per=timedelta(minutes=1)
+    ),
+    id(rates.RATE_SPENT): lambda chance: RateSpent(*(chance.randrange(99) for _ in range(4))),
+    id(rates.DEPLOYED_RATES): lambda _chance: (),
+    id(MEMBER_OUTCOMES): lambda chance: chance.randbytes(3),
+    id(GROUP_END): lambda chance: GroupEnd("g", chance.choice(list(Outcome))),
+    id(REPORTED_ENDS): lambda _chance: (),
     **{id(form): _small for form in forms.NUMBERS},
     id(forms.CHUNKS): lambda chance: 1 + chance.randrange(3),
     id(forms.RETENTION): lambda chance: 1 + chance.randrange(3),
@@ -210,6 +222,8 @@ _KEYS: Final[Mapping[str, Draw]] = {
     "work_id": _id,
     "token": lambda chance: chance.choice(["t1", "t2"]),
     "name": lambda chance: chance.choice(["hourly", "nightly"]),
+    "key": lambda chance: chance.choice(["order 1", "order 2"]),
+    "request_id": lambda chance: chance.choice(["r1", "r2"]),
     "part": lambda chance: chance.choice([Part.ARGS, Part.RESULT]),
     "number": lambda chance: chance.choice([0, 11]),
 }
@@ -231,6 +245,7 @@ _hints = lru_cache(
             **vars(ids),
             **vars(loop),
             **vars(payload),
+            **vars(rate),
             **vars(retry),
             **vars(spec),
             **vars(trace),
@@ -271,11 +286,13 @@ def _record(chance: Random, kind: type[Record]) -> Record:
         for name, at in stored.items()
         if at.required or chance.random() < _LIKELY.get(name, 0.15)
     }
-    if kind is ScheduleItem:
-        # It has its arguments and its context in its item, and one of two timings.
+    if kind in (ScheduleItem, GroupItem):
+        # They have their arguments and their context in their item.
         made |= {"args_chunks": None, "context_chunks": None}
+    if kind is ScheduleItem:
+        # One of two timings.
         made |= {"cron": None, "every_ms": limits.EVERY_MS_MIN, "timezone": "UTC"}
-    if kind in (WorkItem, ScheduleItem):
+    if "args_chunks" in made:
         # Arguments lie in the item or in chunks, never in both.
         made["args"] = "{}" if made["args_chunks"] is None else None
     if kind in (Pointer, Notice):

@@ -989,7 +989,7 @@ MISTAKES = [
     Put(make_work(1), Below("state", 2)),
     Put(make_work(1), All(())),
     Put(make_work(1), Either((Is("starts", 1), All(())))),
-    Put(Pointer(pool=POOL, at=work_id(1), work_id=work_id(1, shard=1))),
+    Put(Pointer(pool=POOL, at=work_id(1, shard=2), work_id=work_id(1, shard=1))),
     Update(ref=WorkRef(POOL, work_id(1))),
     Update(ref=WorkRef(POOL, work_id(1)), set={"id": work_id(2)}),
     Update(ref=WorkRef(POOL, work_id(1)), set={"state": None}),

@@ -156,7 +156,7 @@ def test_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(
         *(
-            owed_record(at - 1_800_000 + n, an_id(NOW), callback=each)
+            owed_record(at - 1_800_000 + n, an_id(NOW), callback=each, expires_at=at // 1000 + 99)
             for n, each in enumerate((None, CallbackState.SENT))
         )
     )

@@ -147,7 +147,7 @@ GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
     ],
 )
 def test_bytes_that_are_no_slots_are_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"slot|start number"):
+    with pytest.raises(ValueError, match=r"slot|number"):
         unpack(value)
 
 
