@@ -258,6 +258,24 @@ def test_hourly_look_reads_latest_rows_and_no_more_than_it_may(
     assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
 
 
+def test_hourly_look_reads_on_after_pages_that_were_cut_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[WP-27]: a query ends after 1 MB, so a page may have far fewer rows than were asked for."""
+    monkeypatch.setattr(limits, "WATCHDOG_PAGE", limits.WATCHDOG_ROWS_MAX)
+    at = NOW + HOUR_MS
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
+    stage.memory._page_bytes = 1
+    old = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000)
+    later = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(3)]
+    stage.place(old, *later)
+    stage.watch()
+
+    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == [
+        "due work lay out of the loop's sight"
+    ]
+
+
 def test_hourly_look_at_pool_that_never_had_loop_finds_nothing(stage: Stage) -> None:
     """[WP-12]"""
     stage.pool().configure(None, paused=True)

@@ -9,7 +9,6 @@ latest first; earlier rows are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -203,5 +202,10 @@ class _Audit:
             limit=limits.WATCHDOG_PAGE,
             reverse=True,
         )
-        found = pages(self.ports.store, self.ports.telemetry, key_range)
-        return islice(found, limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE)
+        rows_read = 0
+        # By rows: a page that a query's 1 MB cut short is no reason to stop.
+        for page in pages(self.ports.store, self.ports.telemetry, key_range, readable=False):
+            yield page
+            rows_read += len(page)
+            if rows_read >= limits.WATCHDOG_ROWS_MAX:
+                return
