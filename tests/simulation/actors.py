@@ -352,9 +352,8 @@ class Actors:
     def _pool(self, number: int) -> Workpool:
         """As a process of its own has it."""
         plan = self._scenario.pools[number]
-        return self._cloud.workpool(
-            plan.name, max_parallelism=plan.limit, rate_limit=self._scenario.rate
-        )
+        rate = None if self._is_first_version() else self._scenario.rate
+        return self._cloud.workpool(plan.name, max_parallelism=plan.limit, rate_limit=rate)
 
     def _caller(self, submission: Submission) -> Workpool:
         pool = self._pool(submission.pool)

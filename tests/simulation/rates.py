@@ -72,6 +72,17 @@ class RateJudge:
         self._now = now
         self._fail = fail
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
+        self._counts: Callable[[], bool | None] = lambda: True
+        self._holders: dict[str, bool] = {}
+        """Loops that were seen to write a ledger themselves: True if they count starts."""
+
+    def told_apart_by(self, counts: Callable[[], bool | None]) -> None:
+        """Some loops know no rate limit, and what they start is not counted.
+
+        `counts`: whether the loop does that writes now; `None` means that nobody is known to, as
+        when a write lands late.
+        """
+        self._counts = counts
 
     def is_rated(self, pool: str) -> bool:
         """Whether its starts may have to wait for a token."""
@@ -88,9 +99,12 @@ class RateJudge:
         pool = self._pools[after.pool]
         if not pool.felt and (before is None or before.committed_by == after.committed_by):
             pool.felt, pool.commits = True, []
+        counts = self._counts()
+        if counts is not None:
+            self._holders.setdefault(after.holder, counts)
         added = after.entries.keys() - ({} if before is None else before.entries).keys()
         rate, now = pool.rate, self._now()
-        if rate is None or not pool.felt or not added:
+        if rate is None or not pool.felt or not added or not self._holders.get(after.holder):
             return
         since = now - rate.per // _MILLISECOND
         pool.commits = [at for at in pool.commits if at > since] + [now] * len(added)

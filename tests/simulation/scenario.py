@@ -490,8 +490,7 @@ def scenario_of(seed: int) -> Scenario:
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
     sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
     found = replace(found, two_versions=mixed, sharded=sharded)
-    # A process of version 0.1 knows no rate limit, and no heartbeat.
-    found = replace(found, rate=None, rate_changes=()) if mixed else _of_beating(found)
+    found = found if mixed else _of_beating(found)  # a worker of version 0.1 sends no heartbeat
     if not mixed and not is_short(seed):
         found = _with_keys(found)
     if seed % 16 == _LATE_WRITERS:

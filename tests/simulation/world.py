@@ -160,6 +160,8 @@ class _Stage:
             once=not scenario.doubles_events,
             in_time=not scenario.delays_starts,
         )
+        if scenario.two_versions:
+            self._judge.rates.told_apart_by(self._counts_starts)
         self._began = EpochMs(0)
         self._coverage = Coverage()
         self._history: list[Event] = []
@@ -209,6 +211,10 @@ class _Stage:
         if self._scenario.short and writer.startswith(LOOP_NAME):
             return False
         return is_first_version(self._scenario.seed, writer)
+
+    def _counts_starts(self) -> bool | None:
+        """Whether the loop that writes now knows rate limits; `None` where no loop is seen to."""
+        return not self.is_first_version() if self._writer().startswith(LOOP_NAME) else None
 
     @property
     def _platform(self) -> Platform:
