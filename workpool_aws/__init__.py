@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.core.views.stats import MinuteStats, Stats
-    from workpool_aws.core.views.status import PoolConfig, Result, Status
+    from workpool_aws.core.views.status import Attempt, PoolConfig, Result, Status
     from workpool_aws.core.views.why.answer import Why, WhyReason
     from workpool_aws.errors import (
         AlreadyEnqueued,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyEnqueued",
+    "Attempt",
     "EnqueueOptions",
     "Group",
     "GroupId",
@@ -99,6 +100,7 @@ __all__ = [
 
 _HOMES: Final = {
     "AlreadyEnqueued": "errors",
+    "Attempt": "core.views.status",
     "EnqueueOptions": "api.options",
     "Group": "core.views.groups",
     "GroupId": "model.group",

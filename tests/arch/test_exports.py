@@ -8,6 +8,7 @@ import workpool_aws
 
 EXPORTED = [
     "AlreadyEnqueued",
+    "Attempt",
     "EnqueueOptions",
     "Group",
     "GroupId",

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tools.docs_site.attributes import undivided
 from tools.docs_site.command_line import command_line
 from tools.docs_site.offline import loaded
 from tools.docs_site.sources import (
@@ -22,6 +23,12 @@ from tools.docs_site.sources import (
 ROOT = Path(__file__).parents[2]
 PUBLIC = ("workpool_aws", "workpool_aws.local", "workpool_aws.testing", "workpool_cdk")
 DECISION = re.compile(r"decisions/\d{4}-")
+
+
+def test_docs_of_an_attribute_keep_what_is_before_a_colon() -> None:
+    napoleon = ["an ARN, or a name.", "It may be long.", "", ":type: The function", ""]
+
+    assert undivided(napoleon) == ["The function: an ARN, or a name.", "It may be long.", ""]
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -176,10 +176,10 @@ def names_of_groups(pool: Any) -> dict[str, Any]:
         return image
 
     @pool.action
-    def publish(album: int, images: int = 0) -> None: ...
+    def publish(album: int | str, images: int = 0) -> None: ...
 
     @pool.action
-    def alert(album: int, failed: int) -> None: ...
+    def alert(album: str, failed: int) -> None: ...
 
     @pool.on_complete
     def album_done(event: OnCompleteEvent) -> None: ...
@@ -194,6 +194,7 @@ def names_of_groups(pool: Any) -> dict[str, Any]:
         "album_done": album_done,
         "image_done": image_done,
         "names": ["a.png"],
+        "BaseModel": BaseModel,
         "OnCompleteEvent": OnCompleteEvent,
         "Transaction": Transaction,
     }

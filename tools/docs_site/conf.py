@@ -1,5 +1,6 @@
 """The configuration of the documentation site: `make site`."""
 
+import re
 import sys
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "tools.docs_site.attributes",
     "tools.docs_site.llms",
     "tools.docs_site.offline",
     "tools.docs_site.sequence",
@@ -64,22 +66,33 @@ _WITHOUT_SIGNATURE = ("JobHandle", "LambdaContext", "Monitoring")
 
 
 def _signature_of_class(
-    _: Sphinx, kind: str, name: str, thing: object, *_others: object
-) -> tuple[str, str] | None:
+    _: Sphinx,
+    kind: str,
+    name: str,
+    thing: object,
+    _options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None] | None:
     """No signature for values that the library makes, and the own one of a construct.
 
     autodoc finds that of the mock below a construct first.
     """
     if kind != "class":
-        return None
+        return _without_mocked_calls(signature), returns
     made_by_users = name == "workpool_aws.RetryPolicy"
     if not made_by_users and (is_dataclass(thing) or name.endswith(_WITHOUT_SIGNATURE)):
         return "", ""
     if name.startswith("workpool_cdk.") and "__init__" in vars(thing):
-        signature = inspect.signature(thing.__init__, bound_method=True)
+        own = inspect.signature(thing.__init__, bound_method=True)
         shown = {"show_return_annotation": False, "unqualified_typehints": True}
-        return stringify_signature(signature, **shown), ""
+        return _without_mocked_calls(stringify_signature(own, **shown)), ""
     return None
+
+
+def _without_mocked_calls(signature: str | None) -> str | None:
+    """A default such as `Duration.seconds(60)` is a mock without its number: the docstring has it."""
+    return signature and re.sub(r"= aws_cdk\.Duration\.\w+", "= ...", signature)
 
 
 def _without_docs_of_new_type(

@@ -122,11 +122,11 @@ class Workpool(Construct):
     Args:
         scope: The stack, or a construct in it.
         construct_id: Its name there.
-        pools: The pools of the table, by name, each with its options. The option is
-            `max_parallelism`, 0 to 500, and defaults to the limit of the programs. A limit given
-            here takes precedence over that of a program's constructor, and `configure` over both.
-            The option `schedules` declares schedules as `workpool.toml` does; `add_schedule` is
-            for programs.
+        pools: The pools of the table, by name, each with its options. `max_parallelism`, 0 to 500,
+            defaults to the limit of the programs. `rate_limit` is a `RateLimit` or text, as in
+            "100/1m", and defaults to that of the programs. A limit given here takes precedence over
+            that of a program's constructor, and `configure` over both. `schedules` declares
+            schedules as `workpool.toml` does; `add_schedule` is for programs.
         table_name: The table's name. `None` means that CloudFormation makes one. The property
             `table_name` has it, and in a function the variable WORKPOOL_TABLE.
         encryption_key: A KMS key of your own for the table and the queues of failures; `None` means
@@ -134,8 +134,9 @@ class Workpool(Construct):
         deletion_protection: True lets DynamoDB refuse to delete the table.
         removal_policy: The policy of the table when the stack is deleted. Defaults to keeping it.
             Everything else is deleted.
-        log_retention: Time for which the logs of loop, completion and watchdog are kept.
-        log_level: The lowest level that these three log (docs/events.md).
+        log_retention: Time for which the logs of loop, completion and watchdog are kept. Defaults
+            to a month.
+        log_level: The lowest level that these three log (docs/events.md). Defaults to "WARNING".
         loop_memory_mb: Memory of the loop, and with it its share of a core, which bounds the starts
             a second (docs/performance.md). Defaults to 10 MB for each slot of the largest limit in
             `pools`, at least 256 and at most 1,769 (one whole core).
@@ -143,8 +144,8 @@ class Workpool(Construct):
         alarm_topic: The topic that alarms notify when they begin and end. `None` means that they
             only show in the console.
         failure_retention: Time for which the two queues of failures keep a message, 1 minute to
-            14 days. Defaults to 14 days. Messages of completion hold arguments and results. They are encrypted with
-            `encryption_key`, if it is given.
+            14 days. Defaults to 14 days. Messages of completion hold arguments and results. They are
+            encrypted with `encryption_key`, if it is given.
 
     Raises:
         ConfigurationError: An option cannot be deployed; the message names it. Nothing was added to
@@ -270,8 +271,8 @@ class Workpool(Construct):
                 report. Defaults to all pools of this construct. WORKPOOL_SERVES names them to the
                 library, and a second call adds to it.
             event_age: The longest time that an event may wait in Lambda's queue, 1 minute to
-                6 hours. It is part of each start's deadline, after which a start that never
-                reported is recovered.
+                6 hours. Defaults to 1 minute. It is part of each start's deadline, after which a
+                start that never reported is recovered.
             name: The job that the function is: the name of the decorated function, or the one that
                 its decorator gives it. Callers then enqueue it by that name, or by the decorated
                 function itself. `None` means that only its ARN or its own name leads to it.
@@ -458,9 +459,10 @@ class Workpool(Construct):
         self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role query: `status`, `result`, `list`, `stats`, `config`.
+        """Let a function or role query: `status`, `result`, `list`, `stats`, `why`, `config`.
 
-        It can read arguments and results, too.
+        So for every call that only reads, as `group`, `schedules`, `jobs` and `pools`. It can read
+        arguments and results, too.
 
         Raises:
             ConfigurationError: As `grant_enqueue`.
@@ -468,7 +470,7 @@ class Workpool(Construct):
         self._grant(grantee, Actor.READER, pools)
 
     def grant_manage(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role `cancel`, `cancel_all`, `redrive` and `configure`.
+        """Let a function or role `cancel`, `redrive`, `configure`, and manage schedules and groups.
 
         Raises:
             ConfigurationError: As `grant_enqueue`.
