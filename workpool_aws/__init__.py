@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
+    from workpool_aws.api.queries import ListConditions
     from workpool_aws.api.schedule_options import ScheduleDefinition, ScheduleOptions
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.api.work import Work
@@ -58,6 +59,7 @@ __all__ = [
     "GroupPage",
     "JobStats",
     "LambdaContext",
+    "ListConditions",
     "ListedWork",
     "MinuteStats",
     "NonRetryableError",
@@ -107,6 +109,7 @@ _HOMES: Final = {
     "GroupOptions": "api.groups",
     "GroupPage": "core.views.groups",
     "LambdaContext": "api.caller",
+    "ListConditions": "api.queries",
     "ListedWork": "core.views.listing",
     "MinuteStats": "core.views.stats",
     "JobStats": "core.views.job_stats",

@@ -12,6 +12,7 @@ from workpool_aws import (
     NotFound,
     OnCompleteEvent,
     PayloadTooLarge,
+    RetryPolicy,
     Transaction,
     UnknownOption,
     UsageError,
@@ -287,6 +288,55 @@ def test_groups_are_listed_by_id_in_pages(cloud: LocalCloud) -> None:
     assert [each.group_id for each in (*first.items, *second.items)] == sorted(made)
     assert {each.total for each in (*first.items, *second.items)} == {1, 2, 3}
     assert (first.next, second.next) == (first.items[-1].group_id, None)
+    newest = pool.groups(None, order="newest", limit=2)
+    last = pool.groups(None, order="newest", limit=2, after=newest.next)
+    assert [each.group_id for each in (*newest.items, *last.items)] == sorted(made, reverse=True)
+    assert last.next is None
+    with pytest.raises(UsageError, match="order must be one of oldest, newest"):
+        pool.groups(None, order="name")  # type: ignore[arg-type]
+
+
+def test_members_are_listed_alone_in_every_state(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=2)
+    later = timedelta(minutes=1)
+
+    def resize(event: dict[str, int], _: object) -> None:
+        if event["n"] < 2:
+            raise OSError("again")
+
+    fn = cloud.function(
+        resize,
+        timeout=timedelta(minutes=15),
+        takes=lambda event: timedelta(minutes=10 if event["n"] == 3 else 0),
+    )
+    retry = RetryPolicy(max_attempts=2, initial_backoff=timedelta(hours=2), jitter=False)
+    others = pool.enqueue_action_batch(None, fn, numbers(2), retry=False)
+    pool.enqueue_group(None, fn, [{"n": 0}, {"n": 2}, {"n": 3}], group_id="a", retry=retry)
+    pool.enqueue_group(None, fn, numbers(2), group_id="b", retry=False, run_after=later)
+    others += pool.enqueue_action_batch(None, fn, numbers(2), run_after=HOUR)
+    cloud.advance(timedelta(minutes=2))
+
+    def listed(group: str, state: Any, order: Any = "oldest") -> list[str]:
+        page = pool.list(None, state=state, order=order, group=group)
+        assert page.next is None
+        return [each.work_id for each in page.items]
+
+    first, second, third = listed("a", None)
+    assert {first, second, third}.isdisjoint(others)
+    assert listed("a", None, "newest") == [third, second, first]
+    assert (listed("a", "pending"), listed("a", "running")) == ([first], [third])
+    assert (listed("a", "finished"), listed("a", "dead")) == ([second], [])
+    assert listed("b", "dead") == listed("b", "finished") == listed("b", None)
+    assert (len(listed("b", None)), listed("b", "pending")) == (2, [])
+    page = pool.list(None, group="a", limit=2)
+    assert [each.work_id for each in page.items] == [first, second]
+    rest = pool.list(None, group="a", limit=2, after=page.next)
+    assert [each.work_id for each in rest.items] == [third]
+    assert len(pool.list(None, group="a", between=(None, cloud.now - HOUR)).items) == 0
+    with pytest.raises(NotFound, match="no group 'never' is known in pool 'default'"):
+        pool.list(None, group="never")
+    with pytest.raises(UsageError, match="group must be a str of 1 to 64"):
+        pool.list(None, group="")
 
 
 def test_unknown_group_is_unknown(cloud: LocalCloud) -> None:

@@ -43,12 +43,16 @@ def pool(cloud: LocalCloud) -> Workpool:
 def test_insights_cost_what_table_was_asked(cloud: LocalCloud, pool: Workpool) -> None:
     insights = Insights(cloud.table)
     work_id = pool.list(None).items[0].work_id
+    pool.enqueue_group(None, "good", [{}] * 3, group_id="album")
     for question in (
         insights.pools,
         lambda: insights.pool("email"),
         lambda: insights.works("email", WorkFilter()),
         lambda: insights.work("email", work_id, args=True),
         lambda: insights.errors("email"),
+        lambda: insights.groups("email"),
+        lambda: insights.group("email", "album"),
+        lambda: insights.works("email", WorkFilter(group="album")),
     ):
         before = cloud.capacity
 
@@ -130,6 +134,25 @@ def test_work_has_details_and_reasons(cloud: LocalCloud, pool: Workpool) -> None
     assert closed.why.reasons[0].code == "not_due"
     with pytest.raises(NotFound):
         Insights(cloud.table).work("email", "nonsense")
+
+
+def test_groups_are_paged_and_their_members_listed(cloud: LocalCloud, pool: Workpool) -> None:
+    insights = Insights(cloud.table)
+    for n in range(51):
+        pool.enqueue_group(None, "good", [{"n": n}], group_id=f"g{n:02}")
+
+    first = insights.groups("email").value
+    second = insights.groups("email", first.next).value
+    members = insights.works("email", WorkFilter(group="g07")).value.rows
+
+    assert [each.group_id for each in (*first.items, *second.items)] == [
+        f"g{n:02}" for n in reversed(range(51))
+    ]
+    assert insights.group("email", "g07").value in second.items + first.items
+    assert [pool.show(None, row.work.work_id, args=True).args.value for row in members] == [
+        {"n": 7}
+    ]
+    assert insights.group("email", "none").value.state == "unknown"
 
 
 def test_errors_are_grouped_without_their_values(cloud: LocalCloud, pool: Workpool) -> None:

@@ -16,6 +16,7 @@ EXPORTED = [
     "GroupPage",
     "JobStats",
     "LambdaContext",
+    "ListConditions",
     "ListedWork",
     "MinuteStats",
     "NonRetryableError",

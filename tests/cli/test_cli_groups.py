@@ -29,6 +29,8 @@ def test_groups_are_listed_shown_and_canceled(capsys: pytest.CaptureFixture[str]
         page = json.loads(run("groups", "--limit", "1", "--json")[1])
         shown = run("group", "nightly")
         why = run("why", member)
+        members = json.loads(run("ls", "--group", "nightly", "--json")[1])["items"]
+        none = run("ls", "--group", "never")
         details = run("show", member)
         asked = run("group", "later", "--cancel")
         canceled = json.loads(run("group", "later", "--cancel", "--yes", "--json")[1])
@@ -40,6 +42,8 @@ def test_groups_are_listed_shown_and_canceled(capsys: pytest.CaptureFixture[str]
         ["later", "running", "report"],
         ["nightly", "finished", "report"],
     ]
+    assert {each["outcome"] for each in members} == {"success"}
+    assert (len(members), none[0]) == (2, 3)
     assert (page["next"], page["groups"][0]["total"]) == ("later", 3)
     assert "2, of which 2 are stored" in shown[1]
     assert "later" in why[1].split()

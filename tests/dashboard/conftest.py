@@ -8,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.kit.asgi import Client
+from tests.kit.browser import Browser
 from tests.kit.functions import echo
 from workpool_aws import Workpool
 from workpool_aws.dashboard import dashboard_app
@@ -47,23 +48,57 @@ class Scene:
         return Client(self.app(read_only=read_only), base_url="http://localhost:8765", headers=OWN)
 
 
+def scene_in(cloud: LocalCloud) -> Scene:
+    """Fill the pools, and return what there is."""
+    pool, paused = cloud.workpool("email", max_parallelism=4), cloud.workpool("paused")
+
+    @pool.action
+    def send_email(secret: str) -> str:
+        return f"sent {secret}"
+
+    cloud.function(send_email)
+    bad, worse = cloud.function(refuse, name="bad"), cloud.function(crash, name="worse")
+    good = send_email.enqueue(None, secret=SECRET)
+    failed = pool.enqueue_action_batch(None, bad, [{"n": n} for n in range(4)])
+    failed += pool.enqueue_action_batch(None, worse, [{}])
+    half = cloud.function(lambda event, _: 1 / event["n"], name="half")
+    paused.enqueue_group(None, half, [{"n": n} for n in (2, 0, 1)], group_id="album")
+    cloud.run_until_idle()
+    late = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
+    pool.schedule(None, "report", worse, {}, cron="30 6 * * MON-FRI")
+    paused.configure(None, paused=True)
+    stuck = paused.enqueue_action(None, "echo", {})
+    paused.enqueue_group(None, "echo", [{}] * 2, group_id="nightly")
+    return Scene(cloud, pool, good, failed, late, stuck)
+
+
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     with LocalCloud() as cloud:
-        pool, paused = cloud.workpool("email", max_parallelism=4), cloud.workpool("paused")
+        yield scene_in(cloud)
 
-        @pool.action
-        def send_email(secret: str) -> str:
-            return f"sent {secret}"
 
-        cloud.function(send_email)
-        bad, worse = cloud.function(refuse, name="bad"), cloud.function(crash, name="worse")
-        good = send_email.enqueue(None, secret=SECRET)
-        failed = pool.enqueue_action_batch(None, bad, [{"n": n} for n in range(4)])
-        failed += pool.enqueue_action_batch(None, worse, [{}])
-        cloud.run_until_idle()
-        late = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
-        pool.schedule(None, "report", worse, {}, cron="30 6 * * MON-FRI")
-        paused.configure(None, paused=True)
-        stuck = paused.enqueue_action(None, "echo", {})
-        yield Scene(cloud, pool, good, failed, late, stuck)
+@pytest.fixture(scope="module")
+def shared_scene() -> Iterator[Scene]:
+    with LocalCloud() as cloud:
+        yield scene_in(cloud)
+
+
+@pytest.fixture
+def seen(shared_scene: Scene) -> Iterator[Scene]:
+    """A scene of several tests, none of which may change it."""
+    before = written(shared_scene)
+    yield shared_scene
+    assert written(shared_scene) == before
+
+
+def written(scene: Scene) -> int:
+    """Return the write units that were ever used."""
+    return scene.cloud.capacity.write_units
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser of all tests in one."""
+    with Browser() as browser:
+        yield browser

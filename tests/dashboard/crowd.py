@@ -50,6 +50,13 @@ def crowd(cloud: LocalCloud) -> dict[str, Workpool]:
     send_email.enqueue(None, to="late@example.com")
     cloud.advance(timedelta(minutes=1))
     mails.schedule(None, "digest", "send_email", {"to": "all@example.com"}, cron="30 6 * * MON-FRI")
+    mails.enqueue_group(
+        None,
+        "send_email",
+        [{"to": f"reader-{n}@example.com"} for n in range(500)],
+        group_id="newsletter",
+        run_after=timedelta(hours=3),
+    )
     mails.schedule(
         None, "reminder", "send_email", {"to": "all@example.com"}, every=timedelta(hours=6)
     )

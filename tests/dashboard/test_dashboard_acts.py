@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from tests.dashboard.conftest import Scene
+from tests.dashboard.conftest import Scene, written
 from tests.kit.asgi import Client
 from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
@@ -40,7 +40,7 @@ def urls_of(scene: Scene) -> list[str]:
     """Return the address of each act, on work items of each kind."""
     page = scene.client().get("/pools/email/errors").text
     fingerprints = re.findall(r'id="g-(\w+)"', page)
-    names = {"pool": "email", "schedule": "report", "act": "unknown"}
+    names = {"pool": "email", "schedule": "report", "act": "unknown", "group": "nightly"}
     return [
         path.format(**names, work_id=work_id, fingerprint=fingerprint)
         for path in ACTS
@@ -49,32 +49,33 @@ def urls_of(scene: Scene) -> list[str]:
     ]
 
 
-def written(scene: Scene) -> int:
-    return scene.cloud.capacity.write_units
-
-
-def test_every_route_that_takes_a_form_is_an_act(scene: Scene) -> None:
+def test_every_route_that_takes_a_form_is_an_act(seen: Scene) -> None:
     posts = [
         route.path
-        for route in scene.app().routes
+        for route in seen.app().routes
         if isinstance(route, Route) and route.methods and not route.methods <= {"GET", "HEAD"}
     ]
 
     assert sorted(posts) == sorted(ACTS)
 
 
-def test_read_only_dashboard_refuses_every_act(scene: Scene) -> None:
-    client, before = scene.client(read_only=True), written(scene)
+def test_read_only_dashboard_refuses_every_act(seen: Scene) -> None:
+    client, before = seen.client(read_only=True), written(seen)
 
     answers = {
-        client.post(url, data={"id": scene.late, **form}, follow_redirects=False).status_code
-        for url in urls_of(scene)
+        client.post(url, data={"id": seen.late, **form}, follow_redirects=False).status_code
+        for url in urls_of(seen)
         for form in FORMS
     }
 
-    assert (answers, written(scene) - before) == ({403}, 0)
-    pages = ("/pools/email", "/pools/email/works", "/pools/email/errors")
-    works = [f"/pools/email/works/{each}" for each in (scene.bad[0], scene.late)]
+    assert (answers, written(seen) - before) == ({403}, 0)
+    pages = (
+        "/pools/email",
+        "/pools/email/works",
+        "/pools/email/errors",
+        "/pools/paused/groups/nightly",
+    )
+    works = [f"/pools/email/works/{each}" for each in (seen.bad[0], seen.late)]
     works += [f"{each}/again" for each in works]
     assert [path for path in (*pages, *works) if 'method="post"' in client.get(path).text] == []
 
@@ -91,18 +92,18 @@ def test_read_only_dashboard_refuses_every_act(scene: Scene) -> None:
         {},
     ],
 )
-def test_act_of_another_site_is_refused(scene: Scene, headers: dict[str, str]) -> None:
-    client, before = Client(scene.app(), base_url="http://localhost:8765"), written(scene)
+def test_act_of_another_site_is_refused(seen: Scene, headers: dict[str, str]) -> None:
+    client, before = Client(seen.app(), base_url="http://localhost:8765"), written(seen)
 
     answers = {
         client.post(
-            url, data={"id": scene.late, **form}, headers=headers, follow_redirects=False
+            url, data={"id": seen.late, **form}, headers=headers, follow_redirects=False
         ).status_code
-        for url in urls_of(scene)
+        for url in urls_of(seen)
         for form in FORMS[4:]
     }
 
-    assert (answers, written(scene) - before) == ({403}, 0)
+    assert (answers, written(seen) - before) == ({403}, 0)
 
 
 def test_act_of_own_page_is_known_by_its_origin_without_the_newer_header(scene: Scene) -> None:
@@ -279,15 +280,15 @@ def test_bulk_act_runs_once_whatever_is_pressed(scene: Scene) -> None:
     assert "Redrive 2 work items" in client.get("/bulk").text
 
 
-def test_question_that_is_left_changes_nothing(scene: Scene) -> None:
-    client, before = scene.client(), written(scene)
-    asked = client.post("/pools/email/works", data={"verb": "redrive", "id": scene.bad})
+def test_question_that_is_left_changes_nothing(seen: Scene) -> None:
+    client, before = seen.client(), written(seen)
+    asked = client.post("/pools/email/works", data={"verb": "redrive", "id": seen.bad})
     url = str(asked.url).partition("8765")[2]
 
     client.post(f"{url}/abort")
 
     assert "<h1>Aborted</h1>" in client.post(url).text
-    assert written(scene) == before
+    assert written(seen) == before
     assert client.post("/bulk/other").status_code == 404
     assert client.get("/bulk/other").status_code == 404
 
@@ -407,6 +408,18 @@ def test_group_of_errors_is_redriven(scene: Scene) -> None:
     assert client.post(url).status_code == 404
 
 
+def test_group_is_canceled_after_question(scene: Scene) -> None:
+    client, url = scene.client(), "/pools/paused/groups/nightly/cancel"
+    paused = scene.cloud.workpool("paused")
+
+    asked = client.post(url)
+    assert "2 of its 2 members are not over" in asked.text
+    assert {each.state for each in paused.list(None, group="nightly").items} == {"pending"}
+    assert "Canceled or asked to cancel: 2." in client.post(url, data={"confirmed": "1"}).text
+    scene.cloud.run_until_idle()
+    assert paused.group(None, "nightly").canceled == 2
+
+
 def test_cancel_all_shows_counts_first(scene: Scene) -> None:
     client = scene.client()
 
@@ -436,6 +449,9 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/works/nonsense/again", "", 400, "args must be a JSON object"),
         ("/pools/email/schedules/report", "verb=stop", 400, "verb must be pause, resume or run"),
         ("/pools/email/schedules/none", "verb=run", 404, "no schedule 'none' is known in pool"),
+        ("/pools/email/groups/none/cancel", "", 404, "no group 'none' is known in pool"),
+        ("/pools/email/groups/none/cancel", "confirmed=1", 404, "no group 'none' is known"),
+        ("/pools/email/groups/%3Cb%3E/cancel", "", 400, "group_id must be"),
         ("/pools/none/pause", "", 404, "No pool none is known"),
         ("/pools/a%20b/pause", "", 400, "name must be"),
         ("/pools/email/works/nonsense/redrive", "", 404, "nonsense"),
@@ -443,12 +459,12 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
     ],
 )
 def test_bad_form_changes_nothing(
-    scene: Scene, url: str, content: str, status: int, said: str
+    seen: Scene, url: str, content: str, status: int, said: str
 ) -> None:
-    before = written(scene)
+    before = written(seen)
 
-    answer = scene.client().post(url, content=content.encode("latin-1"), headers=FORM)
+    answer = seen.client().post(url, content=content.encode("latin-1"), headers=FORM)
 
     assert (answer.status_code, said in unescape(answer.text)) == (status, True)
-    assert written(scene) == before
+    assert written(seen) == before
     assert limits.BULK_FORM_MAX == 200

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import axe_core_python
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from tests.kit.browser import CHROMIUM, Browser
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
-AT_REST = "document.querySelector('.htmx-request') === null"
+AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -37,12 +38,6 @@ def served(app: Starlette) -> Iterator[str]:
         thread.join(timeout=10)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser() as browser:
-        yield browser
-
-
 @pytest.fixture
 def address(scene: Scene, browser: Browser) -> Iterator[str]:
     with served(scene.app()) as address:
@@ -51,35 +46,53 @@ def address(scene: Scene, browser: Browser) -> Iterator[str]:
         browser.open("about:blank")
 
 
+@pytest.fixture
+def seen_address(seen: Scene, browser: Browser) -> Iterator[str]:
+    with served(seen.app()) as address:
+        yield address
+        browser.open("about:blank")
+
+
+def faults_of(browser: Browser) -> list[str]:
+    """Return the violations that axe finds in the page, with their elements.
+
+    The page was opened without its policy, for the script that judges it.
+    """
+    browser.evaluate(f"{AXE};0")
+    found: list[str] = browser.evaluate(
+        "axe.run(document).then(({ violations }) => violations.map((each) =>"
+        " `${each.id}: ${each.nodes.map((node) => node.target).slice(0, 3)}`))"
+    )
+    return found
+
+
 def text_of(browser: Browser, selector: str) -> str:
     return str(browser.evaluate(f"document.querySelector({selector!r}).innerText"))
 
 
-def test_pages_run_under_their_policy_in_every_width_and_colour(
-    browser: Browser, address: str, scene: Scene, tmp_path: Path
+def test_pages_run_under_their_policy_and_fit_every_width(
+    browser: Browser, seen_address: str, seen: Scene
 ) -> None:
     paths = [
         "/",
         "/jobs",
         "/health",
-        "/pools/email",
         "/pools/email/works",
         "/pools/email/errors",
         "/pools/email/schedules",
-        f"/pools/email/works/{scene.bad[0]}",
-        f"/pools/email/works/{scene.bad[0]}/again",
+        "/pools/paused/groups",
+        "/pools/paused/groups/nightly",
+        f"/pools/email/works/{seen.bad[0]}",
+        f"/pools/email/works/{seen.bad[0]}/again",
+        "/pools/email",
     ]
-    for width, dark in ((1280, False), (1280, True), (390, False)):
-        browser.look(width=width, dark=dark)
-        for path in paths:
-            browser.open(address + path)
-
-            assert browser.complaints() == [], path
+    for path in paths:
+        browser.open(seen_address + path)
+        for width in (390, 1280):
+            browser.look(width=width)
             wide = browser.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is wider than {width}"
-            browser.shoot(tmp_path / f"{width}-{dark}-{path.replace('/', '_')}.png")
-    browser.look(width=1280)
-    browser.open(f"{address}/pools/email")
+        assert browser.complaints() == [], path
     assert browser.evaluate("document.querySelectorAll('.chart canvas').length") == 1
 
 
@@ -115,11 +128,33 @@ def test_page_waits_while_work_items_are_chosen(
     assert browser.complaints() == []
 
 
-def test_keys_lead_through_pages(browser: Browser, address: str) -> None:
-    browser.open(f"{address}/")
+def test_group_is_watched_and_canceled(browser: Browser, address: str, scene: Scene) -> None:
+    browser.ask("Page.setBypassCSP", enabled=True)
+    for path in ("/pools/email/groups", "/pools/paused/groups", "/pools/paused/groups/nightly"):
+        browser.open(address + path)
+        assert faults_of(browser) == [], path
+    assert "0 of 2 members are over." in text_of(browser, "#live")
+
+    browser.follow("document.querySelector('main button.danger').click()")
+    assert "2 of its 2 members are not over" in text_of(browser, "main")
+    assert faults_of(browser) == []
+    browser.follow("document.querySelector('main button.danger').click()")
+    assert text_of(browser, ".notice") == "Canceled or asked to cancel: 2."
+    scene.cloud.run_until_idle()
+    browser.evaluate("htmx.trigger(document.body, 'refresh')")
+    browser.wait_for("document.querySelector('#live progress').value === 2")
+    browser.follow("document.getElementById('members').click()")
+    browser.ask("Page.setBypassCSP", enabled=False)
+
+    assert text_of(browser, "tbody").count("canceled") == 2
+    assert browser.complaints() == []
+
+
+def test_keys_lead_through_pages(browser: Browser, seen_address: str) -> None:
+    browser.open(f"{seen_address}/")
     browser.follow("document.querySelector('#pool-email a').click()")
     places = []
-    for key in "wejo":
+    for key in "wegjo":
         browser.follow(
             f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}))"
             if key != "e"
@@ -127,13 +162,19 @@ def test_keys_lead_through_pages(browser: Browser, address: str) -> None:
         )
         places.append(browser.evaluate("location.pathname"))
 
-    assert places == ["/pools/email/works", "/pools/email/errors", "/jobs", "/"]
+    assert places == [
+        "/pools/email/works",
+        "/pools/email/errors",
+        "/pools/email/groups",
+        "/jobs",
+        "/",
+    ]
     browser.evaluate("document.getElementById('help-open').click()")
     assert browser.evaluate("document.getElementById('help').open")
 
 
-def test_payload_comes_on_request_as_text(browser: Browser, address: str, scene: Scene) -> None:
-    browser.open(f"{address}/pools/email/works/{scene.good}")
+def test_payload_comes_on_request_as_text(browser: Browser, seen_address: str, seen: Scene) -> None:
+    browser.open(f"{seen_address}/pools/email/works/{seen.good}")
     assert "hunter2" not in text_of(browser, "body")
 
     browser.evaluate("document.querySelector('.payload button').click()")
@@ -144,19 +185,19 @@ def test_payload_comes_on_request_as_text(browser: Browser, address: str, scene:
 
 
 def test_post_of_another_site_is_refused_by_what_browser_says(
-    browser: Browser, address: str, scene: Scene
+    browser: Browser, seen_address: str, seen: Scene
 ) -> None:
-    with served(scene.app(read_only=True)) as elsewhere:
+    with served(seen.app(read_only=True)) as elsewhere:
         browser.open(f"{elsewhere}/nothing")
         # Its policy allows no form to another place, as that of a hostile page would.
         browser.ask("Page.setBypassCSP", enabled=True)
         browser.open(f"{elsewhere}/nothing")
         browser.follow(
             "(() => { const form = document.createElement('form'); form.method = 'post';"
-            f"form.action = '{address}/pools/email/pause'; document.body.append(form);"
+            f"form.action = '{seen_address}/pools/email/pause'; document.body.append(form);"
             "form.submit(); })()"
         )
         browser.ask("Page.setBypassCSP", enabled=False)
 
     assert "came from another site" in text_of(browser, "main")
-    assert not scene.pool.config(None).paused
+    assert not seen.pool.config(None).paused

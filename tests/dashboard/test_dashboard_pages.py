@@ -38,6 +38,11 @@ def pages_of(scene: Scene) -> list[str]:
         "/pools/paused/errors",
         "/pools/email/schedules",
         "/pools/paused/schedules",
+        "/pools/paused/groups",
+        "/pools/email/groups",
+        "/pools/paused/groups/album",
+        "/pools/paused/groups/nightly",
+        "/pools/paused/works?group=album&state=failed",
         *(f"/pools/email/works/{each}" for each in (scene.good, scene.bad[0], scene.late)),
         f"/pools/email/works/{scene.good}/args",
         f"/pools/email/works/{scene.good}/again",
@@ -47,9 +52,9 @@ def pages_of(scene: Scene) -> list[str]:
     ]
 
 
-def test_every_page_is_guarded_and_has_nothing_inline(scene: Scene) -> None:
-    client = scene.client()
-    for path in pages_of(scene):
+def test_every_page_is_guarded_and_has_nothing_inline(seen: Scene) -> None:
+    client = seen.client()
+    for path in pages_of(seen):
         answer = client.get(path)
 
         assert "default-src 'none'; script-src 'self'; style-src 'self'" in str(
@@ -63,11 +68,11 @@ def test_every_page_is_guarded_and_has_nothing_inline(scene: Scene) -> None:
         assert "\u202e" not in answer.text
 
 
-def test_every_link_leads_somewhere(scene: Scene) -> None:
-    client = scene.client()
+def test_every_link_leads_somewhere(seen: Scene) -> None:
+    client = seen.client()
     links = {
         unescape(link)
-        for path in pages_of(scene)
+        for path in pages_of(seen)
         for link in re.findall(r'(?:href|src)="(/[^"]*)"', client.get(path).text)
     }
 
@@ -75,12 +80,12 @@ def test_every_link_leads_somewhere(scene: Scene) -> None:
     assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
-def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
-    client = scene.client()
+def test_pages_show_figures_reasons_and_cost(seen: Scene) -> None:
+    client = seen.client()
     overview, pool = client.get("/").text, client.get("/pools/paused").text
     works, work = (
         client.get("/pools/email/works").text,
-        client.get(f"/pools/paused/works/{scene.stuck}").text,
+        client.get(f"/pools/paused/works/{seen.stuck}").text,
     )
 
     assert "83.3%" in overview
@@ -95,11 +100,43 @@ def test_pages_show_figures_reasons_and_cost(scene: Scene) -> None:
         assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
 
 
-def test_schedules_are_in_words(scene: Scene) -> None:
-    page = scene.client().get("/pools/email/schedules").text
+def test_schedules_are_in_words(seen: Scene) -> None:
+    page = seen.client().get("/pools/email/schedules").text
 
     assert "At 06:30 on Monday through Friday" in page
-    assert "pool.schedule(" in scene.client().get("/pools/paused/schedules").text
+    assert "pool.schedule(" in seen.client().get("/pools/paused/schedules").text
+
+
+def test_groups_show_progress_and_lead_to_members(seen: Scene) -> None:
+    client = seen.client()
+    listed, album, nightly, empty = (
+        " ".join(client.get(path).text.split())
+        for path in (
+            "/pools/paused/groups",
+            "/pools/paused/groups/album",
+            "/pools/paused/groups/nightly",
+            "/pools/email/groups",
+        )
+    )
+
+    assert re.findall(r'<tr id="group-(\w+)"', listed) == ["nightly", "album"]
+    assert "</progress> 3/3" in listed
+    assert "<strong>3 of 3</strong> members are over." in album
+    assert "Cancel the group" not in album
+    assert "<strong>0 of 2</strong> members are over." in nightly
+    assert "Cancel the group" in nightly
+    assert "pool.enqueue_group(" in empty
+    for link, count in (("failed", 1), ("success", 2), ("dead", 1), ("pending", 0)):
+        address = f"/pools/paused/works?group=album&amp;state={link}"
+        assert address in album
+        page = client.get(unescape(address)).text
+        assert len(re.findall(r'<tr id="w-', page)) == count
+    member = re.findall(r'<tr id="w-(\w+)"', client.get("/pools/paused/works?group=album").text)
+    assert len(member) == 3
+    assert (
+        'href="/pools/paused/groups/album">album'
+        in client.get(f"/pools/paused/works/{member[0]}").text
+    )
 
 
 def test_health_has_findings_with_remedies(scene: Scene) -> None:
@@ -112,11 +149,11 @@ def test_health_has_findings_with_remedies(scene: Scene) -> None:
     assert "Nothing is wrong." in scene.client().get("/health").text
 
 
-def test_payloads_are_hidden_until_asked_for(scene: Scene) -> None:
-    client = scene.client()
-    page = client.get(f"/pools/email/works/{scene.good}").text
+def test_payloads_are_hidden_until_asked_for(seen: Scene) -> None:
+    client = seen.client()
+    page = client.get(f"/pools/email/works/{seen.good}").text
     args, result, context = (
-        client.get(f"/pools/email/works/{scene.good}/{part}").text
+        client.get(f"/pools/email/works/{seen.good}/{part}").text
         for part in ("args", "result", "context")
     )
 
@@ -124,7 +161,7 @@ def test_payloads_are_hidden_until_asked_for(scene: Scene) -> None:
     assert f'{{"secret":"{SECRET}"}}' in unescape(args)
     assert f"sent {SECRET}" in unescape(result)
     assert "There is none." in context
-    assert client.get(f"/pools/email/works/{scene.good}/proof").status_code == 404
+    assert client.get(f"/pools/email/works/{seen.good}/proof").status_code == 404
 
 
 def test_large_number_is_shown_as_stored(scene: Scene) -> None:
@@ -150,17 +187,17 @@ def test_works_are_paged(scene: Scene) -> None:
     assert "First page" in second
 
 
-def test_list_is_filtered_by_arguments_and_time_and_sorted(scene: Scene) -> None:
-    client = scene.client()
+def test_list_is_filtered_by_arguments_and_time_and_sorted(seen: Scene) -> None:
+    client = seen.client()
 
     def ids(query: str) -> list[str]:
         page = client.get(f"/pools/email/works?{query}").text
         return re.findall(r'<tr id="w-(\w+)"', page)
 
-    assert ids("args=HUNTER2") == [scene.good]
-    assert sorted(ids("before=2026-01-01T00:30")) == sorted([scene.good, *scene.bad])
-    assert ids("since=2026-01-01T00:30:00Z") == [scene.late]
-    assert ids("sort=error")[:1] == scene.bad[4:]
+    assert ids("args=HUNTER2") == [seen.good]
+    assert sorted(ids("before=2026-01-01T00:30")) == sorted([seen.good, *seen.bad])
+    assert ids("since=2026-01-01T00:30:00Z") == [seen.late]
+    assert ids("sort=error")[:1] == seen.bad[4:]
     assert ids("sort=job")[:4] == ids("sort=job&fn=bad")
     assert sorted(ids("sort=attempts")) == sorted(ids(""))
     assert ids("sort=none") == ids("")
@@ -181,26 +218,29 @@ def test_list_is_filtered_by_arguments_and_time_and_sorted(scene: Scene) -> None
         ("/pools/email/works?limit=0", 400, "limit must be"),
         ("/pools/email/works?after=nonsense", 400, "after must be"),
         ("/pools/email/works?fn=a%20b", 400, "fn must be"),
+        ("/pools/email/groups/none", 404, "no group 'none' is known in pool"),
+        ("/pools/email/groups/%3Cb%3E", 400, "group_id must be"),
+        ("/pools/email/groups?after=a%20b", 400, "after must be"),
+        ("/pools/email/works?group=none", 404, "no group 'none' is known"),
+        ("/pools/email/works?group=a%20b", 400, "group must be"),
         ("/pools/email/works?since=soon", 400, "since must be an ISO time"),
         ("/pools/email/works?before=999999d", 400, "before must be"),
         ("/pools/email/works?args=" + "x" * 1001, 400, "args_contain must be"),
     ],
 )
-def test_what_cannot_be_shown_says_why(scene: Scene, path: str, status: int, said: str) -> None:
-    answer = scene.client().get(path)
+def test_what_cannot_be_shown_says_why(seen: Scene, path: str, status: int, said: str) -> None:
+    answer = seen.client().get(path)
 
     assert (answer.status_code, said in unescape(answer.text)) == (status, True)
 
 
-def test_table_that_does_not_answer_is_a_page(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_table_that_does_not_answer_is_a_page(seen: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Any:
         raise StoreUnavailable("no answer")
 
     monkeypatch.setattr("workpool_aws.api.pool.Workpool.pools", fail)
 
-    answer = scene.client().get("/")
+    answer = seen.client().get("/")
 
     assert (answer.status_code, "no answer" in answer.text) == (502, True)
 
@@ -214,8 +254,8 @@ def test_empty_table_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1:8765"])
-def test_other_host_is_refused(scene: Scene, host: str) -> None:
-    answer = scene.client().get("/", headers={"host": host})
+def test_other_host_is_refused(seen: Scene, host: str) -> None:
+    answer = seen.client().get("/", headers={"host": host})
 
     assert (answer.status_code, "Pools" in answer.text) == (400, False)
 
@@ -259,14 +299,14 @@ def test_vendored_files_are_those_that_were_published() -> None:
 
 
 def test_command_serves_table_on_loopback(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    seen: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served: list[tuple[Any, dict[str, Any]]] = []
     monkeypatch.setattr("uvicorn.run", lambda app, **options: served.append((app, options)))
 
-    assert main(["dashboard", "--table", scene.cloud.table, "--read-only", "--port", "8000"]) == 0
-    assert main(["dashboard", "--table", scene.cloud.table, "--host", "10.0.0.7"]) == 0
-    assert main(["dashboard", "--table", scene.cloud.table, "--host", "::1"]) == 0
+    assert main(["dashboard", "--table", seen.cloud.table, "--read-only", "--port", "8000"]) == 0
+    assert main(["dashboard", "--table", seen.cloud.table, "--host", "10.0.0.7"]) == 0
+    assert main(["dashboard", "--table", seen.cloud.table, "--host", "::1"]) == 0
     assert main(["dashboard"]) == 2
 
     (app, options), (_, open_options), _ = served

@@ -137,6 +137,7 @@ def test_caller_enqueue_start_attempt_and_callback_are_one_trace(
                 "messaging.message.id": work_id,
             }.items()
         )
+    assert pool.show(None, work_id).trace_id == f"{trace_of(found[0]):032x}"
     types = [attributes(span)["messaging.operation.type"] for span in found[1:6]]
     assert types == ["send", "receive", "process", "send", "process"]
 
@@ -331,6 +332,8 @@ def test_occurrence_of_a_schedule_begins_a_trace_that_links_to_the_schedule(
     assert len(starts) == 2
     assert len({trace_of(span) for span in [deploy, *starts]}) == 3
     assert [linked_by(span) for span in starts] == [[id_of(deploy)]] * 2
+    occurrences = pool.list(None, fn=report).items
+    assert [pool.show(None, each.work_id).trace_id for each in occurrences] == [None] * 2
     told = spans.named("on_complete")
     assert [trace_of(span) for span in told] == [trace_of(span) for span in starts]
 

@@ -12,14 +12,14 @@ from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.api.spec import read_due
 from workpool_aws.core import limits
 from workpool_aws.core.group.enqueue import digest_of_request, stand_in
-from workpool_aws.core.views.groups import unknown_group
+from workpool_aws.core.views.groups import check_group_id, unknown_group
+from workpool_aws.core.views.listing import check_order
 from workpool_aws.errors import NotFound, StoreUnavailable, UnknownOption, UsageError
 from workpool_aws.flow.group.cancel import cancel_members
 from workpool_aws.flow.group.enqueue import GroupTaken, enqueue_group
 from workpool_aws.flow.views.groups import list_groups, load_group, one_group
 from workpool_aws.model.group import GroupId, GroupItem
 from workpool_aws.model.ids import make_id
-from workpool_aws.model.names import GROUP
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.spec import Kind, Spec
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.options import Decorated
     from workpool_aws.api.spec import Due
     from workpool_aws.core.views.groups import Group, GroupPage
+    from workpool_aws.core.views.listing import ListOrder
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.ports import Ports
 
@@ -117,7 +118,7 @@ class PoolGroups(PoolBase):
                 with the `group_id` of the error stores them.
         """
         caller = read_writer(ctx)
-        asked = None if group_id is None else _read_id(group_id)
+        asked = None if group_id is None else check_group_id(group_id)
         encoded = self._encoded(args, fn)
         spec, due = self._members_of(fn, caller, options)
         owing = self._owing(spec.kind, caller, fn, on_complete, context)
@@ -218,18 +219,26 @@ class PoolGroups(PoolBase):
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        checked = _read_id(group_id)
+        checked = check_group_id(group_id)
         return one_group(self._ports, self.name, checked) or unknown_group(checked)
 
     def groups(
-        self, ctx: LambdaContext | None, *, limit: int = 50, after: str | None = None
+        self,
+        ctx: LambdaContext | None,
+        *,
+        order: ListOrder = "oldest",
+        limit: int = 50,
+        after: str | None = None,
     ) -> GroupPage:
         """The groups of the pool by id, which is the order of their making where none was given.
 
+        `list` with the id of one lists its members.
+
         Args:
             ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            order: "oldest" (the lowest id) or "newest" first.
             limit: 1 to 100. A page may have fewer.
-            after: `next` of the page before. `None` means from the beginning.
+            after: `next` of the page before, of the same order. `None` means from the beginning.
 
         Raises:
             UsageError: A value is not allowed.
@@ -240,8 +249,9 @@ class PoolGroups(PoolBase):
             raise UsageError("limit", limit, f"an int from 1 to {limits.GROUPS_LIST_MAX}")
         if not 1 <= limit <= limits.GROUPS_LIST_MAX:
             raise UsageError("limit", limit, f"an int from 1 to {limits.GROUPS_LIST_MAX}")
-        beyond = None if after is None else _read_id(after, field="after")
-        return list_groups(self._ports, self.name, limit=limit, after=beyond)
+        newest = check_order(order) == "newest"
+        beyond = None if after is None else check_group_id(after, field="after")
+        return list_groups(self._ports, self.name, limit=limit, after=beyond, newest=newest)
 
     def cancel_group(self, ctx: LambdaContext | None, group_id: str) -> int:
         """Cancel the members of a group that have not started, and request it of those that run.
@@ -261,19 +271,8 @@ class PoolGroups(PoolBase):
                 safe.
         """
         read_writer(ctx)
-        checked, ports = _read_id(group_id), self._ports
+        checked, ports = check_group_id(group_id), self._ports
         item = load_group(ports, self.name, checked)
         if item is None:
             raise NotFound.of_group(checked, self.name)
         return cancel_members(ports, item)
-
-
-def _read_id(group_id: object, *, field: str = "group_id") -> GroupId:
-    """Returns the id of a group. Raises UsageError for what cannot be one."""
-    if not isinstance(group_id, str) or GROUP.fullmatch(group_id) is None:
-        allowed = (
-            f"a str of 1 to {limits.GROUP_ID_LENGTH_MAX} letters, digits, '_', '-' and '.', "
-            "beginning with a letter or digit"
-        )
-        raise UsageError(field, group_id, allowed)
-    return GroupId(group_id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from workpool_aws.api.caller import checked_id, read_caller
 from workpool_aws.api.job_filter import read_filter
 from workpool_aws.api.pool_base import PoolBase
+from workpool_aws.core.group.members import bounds_of
 from workpool_aws.core.views.job_stats import job_stats_event
 from workpool_aws.core.views.listing import (
     ListOrder,
@@ -22,6 +23,7 @@ from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.views import status
 from workpool_aws.flow.views.details import load_details, load_pools
+from workpool_aws.flow.views.groups import load_group
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
 from workpool_aws.flow.views.why import load_whys
@@ -34,9 +36,30 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.why.answer import Why
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["PoolQueries"]
+__all__ = ["ListConditions", "PoolQueries"]
 
 _WINDOW: Final = timedelta(minutes=5)
+
+
+class ListConditions(TypedDict, total=False):
+    """Further conditions of a list, each of which has to hold.
+
+    A condition left out is `None`, which means any work item.
+
+    between:
+        The earliest time of the list, by its order, and the time at which it ends. `None` in either
+        place means no bound.
+    args_contain:
+        A text of up to 1,000 characters that the arguments contain as JSON, in any case. Arguments
+        above 4 KB are stored apart, and never match.
+    group:
+        The id of the group of which they are members. Members lie together, so no other work item
+        is read, but for pending and dead ones.
+    """
+
+    between: tuple[datetime | None, datetime | None] | None
+    args_contain: str | None
+    group: str | None
 
 
 class PoolQueries(PoolBase):
@@ -184,9 +207,7 @@ class PoolQueries(PoolBase):
         order: ListOrder = "oldest",
         limit: int = 50,
         after: str | None = None,
-        *,
-        between: tuple[datetime | None, datetime | None] | None = None,
-        args_contain: str | None = None,
+        **conditions: Unpack[ListConditions],
     ) -> Page:
         """One page of the pool's work items.
 
@@ -221,20 +242,23 @@ class PoolQueries(PoolBase):
             order: "oldest" or "newest" first.
             limit: The most work items of the page, 1 to 1,000.
             after: The `next` of the page before. `None` means the first page.
-            between: The earliest time of the list, by the order above, and the time at which it
-                ends. `None` in either place, or for both, means no bound.
-            args_contain: A text of up to 1,000 characters that the arguments contain as JSON, in
-                any case. Arguments above 4 KB are stored apart, and never match. `None` means any.
+            conditions: `between`, `args_contain` and `group`. See `ListConditions`.
 
         Raises:
             UsageError: A value is not allowed, or `after` comes from a page of another state or
                 order.
+            NotFound: There is no such group.
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
         wanted = read_filter(lambda: self._ports, fn)
         listing = check_listing(state=state, fn=wanted, order=order, limit=limit, after=after)
-        listing = listing.narrowed(between=between, args_contain=args_contain)
+        listing = listing.narrowed(**conditions)
+        if listing.group is not None:
+            item = load_group(self._ports, self.name, listing.group)
+            if item is None:
+                raise NotFound.of_group(listing.group, self.name)
+            listing = listing.of_members(*bounds_of(item))
         return list_works(self._ports, self.name, listing)
 
     def is_known(self, ctx: LambdaContext | None) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from workpool_aws.cli.codes import FAILED, INTERRUPTED, UNFIT, USAGE, UnknownPool
 from workpool_aws.cli.demo import options as demo
 from workpool_aws.cli.manage import MANAGE_CODES, add_commands
-from workpool_aws.errors import UsageError, WorkpoolError
+from workpool_aws.errors import NotFound, UsageError, WorkpoolError
 from workpool_aws.text import as_line
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _guarded(run: Callable[[], int], name: str) -> int:
     except UsageError as error:
         _complain(f"{name}: error: {error}")
         return USAGE
-    except UnknownPool as error:
+    except (NotFound, UnknownPool) as error:
         _complain(f"{name}: error: {error}")
         return UNFIT
     except (WorkpoolError, ModuleNotFoundError) as error:

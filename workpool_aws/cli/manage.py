@@ -66,6 +66,7 @@ class _Groups:
         ls.add_argument(
             "--contains", metavar="T", help="only with this text in their arguments, of up to 4 KB"
         )
+        ls.add_argument("--group", metavar="ID", help="only members of this group")
         ls.add_argument(
             "--since",
             metavar="T",

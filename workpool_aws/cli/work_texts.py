@@ -64,6 +64,7 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
+        ("trace", cell(work.trace_id)),
         (
             "error",
             "-"

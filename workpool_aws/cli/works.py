@@ -41,6 +41,7 @@ def run_ls(options: argparse.Namespace) -> int:
         fn=options.fn,
         error=options.error,
         args=options.contains,
+        group=options.group,
         since=None if options.since is None else moment_of("--since", options.since, now),
         before=None if options.before is None else moment_of("--before", options.before, now),
         order="newest" if options.newest else "oldest",
@@ -77,6 +78,7 @@ def run_show(options: argparse.Namespace) -> int:
                 "retry": retry_as_json(work.retry),
                 "group": work.group,
                 "link": work.link,
+                "trace_id": work.trace_id,
                 **secrets,
             }
         )

@@ -22,7 +22,7 @@ from workpool_aws.core import limits
 from workpool_aws.dashboard.bulk import FORGOTTEN, VERBS, BulkAct, canceled
 from workpool_aws.dashboard.filters import filter_of
 from workpool_aws.dashboard.guard import form_of, is_own_request
-from workpool_aws.errors import UsageError
+from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.model.rate import RateLimit
 
 if TYPE_CHECKING:
@@ -259,6 +259,23 @@ class Acts:
             case _:
                 raise UsageError("verb", verb, "pause, resume or run")
 
+    def cancel_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
+        """Cancels the members of a group that are not over."""
+        pool, group_id = self.pool_of(path), path["group"]
+        page = f"/pools/{pool.name}/groups/{group_id}"
+        if form.get("confirmed"):
+            return _Done(page, "canceled", pool.cancel_group(None, group_id))
+        group = pool.group(None, group_id)
+        if group.state == "unknown":
+            raise NotFound.of_group(group_id, pool.name)
+        return _Question(
+            f"Cancel group {group_id} of pool {pool.name}? {group.total - group.over} of its "
+            f"{group.total} members are not over. Those that run get a request.",
+            "Cancel the group",
+            (),
+            page,
+        )
+
     def redrive_group(self, path: Mapping[str, str], _: _Form) -> _Done:
         """Asks about all dead letters of one error."""
         pool = self.pool_of(path)
@@ -284,6 +301,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/works/{work_id}/redrive": Acts.redrive,
     "/pools/{pool}/works/{work_id}/again": Acts.enqueue_again,
     "/pools/{pool}/schedules/{schedule}": Acts.schedule,
+    "/pools/{pool}/groups/{group}/cancel": Acts.cancel_group,
     "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
     "/bulk/{act}": Acts.start_bulk,
     "/bulk/{act}/abort": Acts.abort_bulk,

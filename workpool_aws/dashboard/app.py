@@ -74,6 +74,8 @@ def dashboard_app(
             Route("/pools/{pool}/works/{work_id}/{part}", reads.payload),
             Route("/pools/{pool}/errors", reads.errors),
             Route("/pools/{pool}/schedules", reads.schedules),
+            Route("/pools/{pool}/groups", reads.groups),
+            Route("/pools/{pool}/groups/{group}", reads.group),
             Route("/jobs", reads.jobs),
             Route("/health", reads.health),
             Route("/events", refreshes),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FILTERS", "SORTS", "STATES", "filter_of", "sorted_rows"]
 
 STATES: Final[tuple[StateFilter, ...]] = get_args(StateFilter)
-FILTERS: Final = ("state", "fn", "error", "args", "since", "before", "order")
+FILTERS: Final = ("state", "fn", "error", "args", "since", "before", "group", "order")
 """Names of the filters in an address."""
 SORTS: Final[Mapping[str, Callable[[WorkRow], str]]] = {
     "id": lambda row: row.work.work_id,
@@ -46,6 +46,7 @@ def filter_of(given: Mapping[str, str], now: datetime) -> WorkFilter:
         fn=query.get("fn"),
         error=query.get("error"),
         args=query.get("args"),
+        group=query.get("group"),
         since=moment_of("since", query["since"], now) if "since" in query else None,
         before=moment_of("before", query["before"], now) if "before" in query else None,
         order="oldest" if query.get("order") == "oldest" else "newest",

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from workpool_aws.dashboard.bulk import FORGOTTEN, progress_of
 from workpool_aws.dashboard.filters import FILTERS, SORTS, STATES, filter_of, sorted_rows
+from workpool_aws.errors import NotFound
 from workpool_aws.insights.answers import ReadCost
 
 if TYPE_CHECKING:
@@ -139,6 +140,37 @@ class ReadPages:
             cost=answer.cost,
             name=name,
             schedules=answer.value,
+        )
+
+    async def groups(self, request: Request) -> Response:
+        """Groups of a pool, by page."""
+        name = request.path_params["pool"]
+        after = request.query_params.get("after") or None
+        answer = await run_in_threadpool(self._insights.groups, name, after)
+        return self._pages.page(
+            request,
+            "groups.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            groups=answer.value.items,
+            following=answer.value.next,
+            first=after is None,
+        )
+
+    async def group(self, request: Request) -> Response:
+        """One group: its progress, and its callback."""
+        name, group_id = request.path_params["pool"], request.path_params["group"]
+        answer = await run_in_threadpool(self._insights.group, name, group_id)
+        if answer.value.state == "unknown":
+            raise NotFound.of_group(group_id, name)
+        return self._pages.page(
+            request,
+            "group.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            group=answer.value,
         )
 
     async def jobs(self, request: Request) -> Response:

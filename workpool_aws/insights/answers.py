@@ -88,6 +88,8 @@ class WorkFilter:
     """The earliest time, as `Workpool.list` takes it in `between`; `None` means no bound."""
     before: datetime | None = None
     """The time at which the list ends, likewise."""
+    group: str | None = None
+    """The group of which they are members, as `Workpool.list` takes it; `None` means any."""
     order: ListOrder = "newest"
     limit: int = 50
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.doctor import Finding
     from workpool_aws.core.views.details import PoolSummary
+    from workpool_aws.core.views.groups import Group, GroupPage
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.insights.answers import LastSeen, StateFilter, WorkFilter
@@ -198,6 +199,21 @@ class Insights:
         """The schedules of a pool, by name. Raises as `Workpool.schedules` does."""
         return self._asked(name, lambda pool, _: pool.schedules(None))
 
+    def groups(self, name: str, after: str | None = None) -> Costed[GroupPage]:
+        """One page of a pool's groups, by id from the last, which is the newest where none was given.
+
+        Costs about a read unit a group, and the range of a group that is still being stored. Raises
+        as `Workpool.groups` does.
+        """
+        return self._asked(name, lambda pool, _: pool.groups(None, order="newest", after=after))
+
+    def group(self, name: str, group_id: str) -> Costed[Group]:
+        """One group with its progress. `works` with its id lists its members.
+
+        Raises as `Workpool.group` does.
+        """
+        return self._asked(name, lambda pool, _: pool.group(None, group_id))
+
     def errors(self, name: str) -> Costed[ErrorGroups]:
         """The dead letters of a pool by their errors: the newest, up to a bound.
 
@@ -282,6 +298,7 @@ def _page_of(
             after=after,
             between=(wanted.since, wanted.before),
             args_contain=wanted.args,
+            group=wanted.group,
         )
         found += [work for work in page.items if _admits(wanted, work)]
         after = page.next

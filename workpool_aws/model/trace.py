@@ -12,7 +12,14 @@ from workpool_aws.model.bounds import TRACE_STATE_LENGTH_MAX
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
 
-__all__ = ["TRACE_PARENT", "TRACE_STATE", "TraceContext", "TraceStep", "TracedOperation"]
+__all__ = [
+    "TRACE_PARENT",
+    "TRACE_STATE",
+    "TraceContext",
+    "TraceStep",
+    "TracedOperation",
+    "trace_id_of",
+]
 
 TRACE_PARENT: Final = re.compile(
     r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
@@ -54,6 +61,14 @@ class TraceContext:
     def as_link(self) -> TraceContext:
         """Returns the same span, to which later ones only link."""
         return replace(self, linked=True)
+
+
+def trace_id_of(trace: TraceContext | None) -> str | None:
+    """Returns the id of the trace to which later spans belong, 32 hexadecimal digits.
+
+    `None` means that nothing is traced, or that later spans begin a trace of their own.
+    """
+    return None if trace is None or trace.linked else trace.parent.split("-")[1]
 
 
 class TracedOperation(StrEnum):

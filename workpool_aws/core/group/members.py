@@ -14,7 +14,7 @@ from workpool_aws.model.ids import WorkId, make_ids, place_after
 if TYPE_CHECKING:
     from workpool_aws.model.group import GroupItem
 
-__all__ = ["member_ids", "place_of", "random_bits_of"]
+__all__ = ["bounds_of", "member_ids", "place_of", "random_bits_of"]
 
 
 def random_bits_of(item: GroupItem, purpose: str = "") -> int:
@@ -27,6 +27,12 @@ def member_ids(item: GroupItem, count: int | None = None) -> list[WorkId]:
     """Returns the ids of the first members, in order; `None` means of all."""
     ids = make_ids(item.due_at, random_bits=random_bits_of(item))
     return [WorkId(each) for each in islice(ids, item.total if count is None else count)]
+
+
+def bounds_of(item: GroupItem) -> tuple[WorkId, WorkId]:
+    """Returns the ids of the first and the last member."""
+    ids = member_ids(item)
+    return ids[0], ids[-1]
 
 
 def place_of(item: GroupItem, work_id: WorkId) -> int | None:

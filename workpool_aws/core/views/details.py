@@ -13,6 +13,7 @@ from workpool_aws.core.views.status import PoolConfig, config_of
 from workpool_aws.model.loop import Config, LoopStatus
 from workpool_aws.model.payload import Chunked, Part, Payload, chunk_count, inline_text
 from workpool_aws.model.spec import Outcome, OutcomeName
+from workpool_aws.model.trace import trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +83,10 @@ class WorkDetails:
     """Outcomes without a callback."""
     link: str | None
     """Request and trace of the caller that enqueued it; `None` means a caller outside Lambda."""
+    trace_id: str | None
+    """The id of the trace of its enqueue and its attempts, 32 hexadecimal digits as in a
+    `traceparent`. `None` means that its caller did not trace by OpenTelemetry, or that it is an
+    occurrence of a schedule, which begins a trace of its own."""
     args: StoredPayload
     context: StoredPayload | None
     """`None` means that there is no context."""
@@ -150,6 +155,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         if spec.callback is None
         else tuple(each.value for each in Outcome if each not in spec.callback.outcomes),
         link=spec.origin,
+        trace_id=trace_id_of(spec.trace),
         args=stored(Part.ARGS, spec.args),
         context=None if spec.context is None else stored(Part.CONTEXT, spec.context),
         result=stored(Part.RESULT, work.result) if work.outcome is Outcome.SUCCESS else None,

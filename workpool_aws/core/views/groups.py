@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from workpool_aws.core import limits
 from workpool_aws.core.group.count import counts_in
 from workpool_aws.core.views.instants import instant
+from workpool_aws.errors import UsageError
+from workpool_aws.model.group import GroupId
+from workpool_aws.model.names import GROUP
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from workpool_aws.core.views.status import CallbackName
-    from workpool_aws.model.group import GroupId, GroupItem
+    from workpool_aws.model.group import GroupItem
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["Group", "GroupPage", "GroupState", "group_view", "unknown_group"]
+__all__ = ["Group", "GroupPage", "GroupState", "check_group_id", "group_view", "unknown_group"]
 
 GroupState = Literal["running", "finished", "unknown"]
 
@@ -64,6 +68,17 @@ class GroupPage:
     items: tuple[Group, ...]
     next: str | None
     """The `after` of the next page. `None` means that this is the last."""
+
+
+def check_group_id(group_id: object, *, field: str = "group_id") -> GroupId:
+    """Returns the id of a group. Raises UsageError for what cannot be one."""
+    if not isinstance(group_id, str) or GROUP.fullmatch(group_id) is None:
+        allowed = (
+            f"a str of 1 to {limits.GROUP_ID_LENGTH_MAX} letters, digits, '_', '-' and '.', "
+            "beginning with a letter or digit"
+        )
+        raise UsageError(field, group_id, allowed)
+    return GroupId(group_id)
 
 
 def unknown_group(group_id: GroupId) -> Group:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
+from workpool_aws.core.views.groups import check_group_id
 from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.status import Status, status_of
 from workpool_aws.errors import UsageError
@@ -21,6 +22,7 @@ from workpool_aws.model.work import State, WorkItem
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from workpool_aws.model.group import GroupId
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.spec import Spec
 
@@ -34,6 +36,7 @@ __all__ = [
     "admits",
     "check_function",
     "check_listing",
+    "check_order",
     "cursor_of",
     "listed",
 ]
@@ -42,7 +45,7 @@ ListState = Literal["pending", "running", "finished", "dead"]
 ListOrder = Literal["oldest", "newest"]
 
 _STATES: Final = get_args(ListState)
-_ORDERS: Final = get_args(ListOrder)
+_ORDERS: Final[tuple[ListOrder, ...]] = get_args(ListOrder)
 _TEXT_MAX: Final = limits.ARGS_TEXT_MAX
 
 
@@ -129,6 +132,10 @@ class Listing:
     """The key at which the list ends. `None` means no end."""
     args_contain: str | None = None
     """Text that the arguments contain, in any case. `None` means any."""
+    group: GroupId | None = None
+    """The only group of the list. `None` means any work item."""
+    members: tuple[WorkId, WorkId] | None = None
+    """The first and the last member of that group. `None` means that they are not known yet."""
 
     @property
     def low(self) -> str:
@@ -145,7 +152,9 @@ class Listing:
         end = key_before(self.last)
         return end if self.before is None else min(self.before, end)
 
-    def narrowed(self, *, between: object, args_contain: object) -> Listing:
+    def narrowed(
+        self, *, between: object = None, args_contain: object = None, group: object = None
+    ) -> Listing:
         """Returns the request with further conditions.
 
         Raises UsageError for a value that is not allowed.
@@ -161,7 +170,30 @@ class Listing:
             since="" if begin is None else id_floor(begin),
             before=None if end is None else id_floor(end),
             args_contain=text.casefold() if isinstance(text, str) else None,
+            group=None if group is None else check_group_id(group, field="group"),
         )
+
+    def of_members(self, first: WorkId, last: WorkId) -> Listing:
+        """Returns the request for the members of its group, which lie between these ids.
+
+        A pending one may have a later place, of a retry, and a dead one has that of its end.
+        """
+        if self.state == "dead":
+            return replace(self, members=(first, last))
+        end = None if self.state == "pending" else last
+        before = end if self.before is None else min(self.before, end or self.before)
+        return replace(self, members=(first, last), since=max(self.since, first), before=before)
+
+    def asks_for(self, work: WorkItem) -> bool:
+        """True for a work item of the job, the group and the arguments that are asked for."""
+        if self.fn is not None and not self.fn.admits(work.spec):
+            return False
+        if self.members is not None and not self.members[0] <= work.id <= self.members[1]:
+            return False
+        if self.args_contain is None:
+            return True
+        args = inline_text(work.spec.args)
+        return args is not None and self.args_contain in args.casefold()
 
 
 def check_listing(
@@ -173,14 +205,21 @@ def check_listing(
     """
     if state is not None and state not in _STATES:
         raise UsageError("state", state, f"None (all) or one of {', '.join(_STATES)}")
-    if order not in _ORDERS:
-        raise UsageError("order", order, f"one of {', '.join(_ORDERS)}")
+    newest = check_order(order) == "newest"
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.LIST_MAX:
         raise UsageError("limit", limit, f"an int from 1 to {limits.LIST_MAX}")
     checked: ListState | None = next((known for known in _STATES if known == state), None)
-    prefix = _prefix(checked, newest=order == "newest")
+    prefix = _prefix(checked, newest=newest)
     last = None if after is None else _last_in(after, prefix)
-    return Listing(state=checked, fn=fn, newest=order == "newest", limit=limit, last=last)
+    return Listing(state=checked, fn=fn, newest=newest, limit=limit, last=last)
+
+
+def check_order(order: object) -> ListOrder:
+    """Returns the checked order of a list. Raises UsageError for a value that is not allowed."""
+    for known in _ORDERS:
+        if known == order:
+            return known
+    raise UsageError("order", order, f"one of {', '.join(_ORDERS)}")
 
 
 def check_function(fn: object) -> str:
@@ -235,12 +274,8 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
     """
     if work.expires_at is not None and work.expires_at * 1000 <= now:
         return False
-    if listing.fn is not None and not listing.fn.admits(work.spec):
+    if not listing.asks_for(work):
         return False
-    if listing.args_contain is not None:
-        args = inline_text(work.spec.args)
-        if args is None or listing.args_contain not in args.casefold():
-            return False
     match listing.state:
         case None:
             return True

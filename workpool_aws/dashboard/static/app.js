@@ -71,7 +71,7 @@
     rows[Math.min(rows.length - 1, Math.max(0, at + by))]?.focus();
   };
   const keys = {
-    o: () => go("o"), p: () => go("p"), w: () => go("w"), e: () => go("e"), s: () => go("s"), j: () => go("j"), h: () => go("h"), b: () => go("b"),
+    o: () => go("o"), p: () => go("p"), w: () => go("w"), e: () => go("e"), s: () => go("s"), g: () => go("g"), j: () => go("j"), h: () => go("h"), b: () => go("b"),
     a: () => go("a"), r: refresh,
     ArrowDown: () => step(1), ArrowUp: () => step(-1),
     x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),

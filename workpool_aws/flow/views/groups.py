@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.group.members import member_ids
+from workpool_aws.core.group.members import bounds_of
 from workpool_aws.core.views.groups import Group, GroupPage, group_view
 from workpool_aws.flow.reading import pages
 from workpool_aws.model import events
@@ -18,6 +18,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
     key_after,
+    key_before,
     readable,
 )
 
@@ -47,11 +48,19 @@ def one_group(ports: Ports, pool: str, group_id: GroupId) -> Group | None:
     return None if item is None else _views(ports, [item])[0]
 
 
-def list_groups(ports: Ports, pool: str, *, limit: int, after: str | None) -> GroupPage:
-    """Returns a page of a pool's groups by id, beyond `after`."""
-    low = "" if after is None else key_after(after)
+def list_groups(
+    ports: Ports, pool: str, *, limit: int, after: str | None, newest: bool
+) -> GroupPage:
+    """Returns a page of a pool's groups by id, beyond `after`; if `newest`, with the highest first."""
     page = ports.store.query(
-        KeyRange(collection=Collection.GROUPS, pool=pool, low=low, limit=limit)
+        KeyRange(
+            collection=Collection.GROUPS,
+            pool=pool,
+            low="" if after is None or newest else key_after(after),
+            high=key_before(after) if after is not None and newest else None,
+            limit=limit,
+            reverse=newest,
+        )
     )
     now_s = ports.clock.now() / 1000
     items = [
@@ -59,7 +68,8 @@ def list_groups(ports: Ports, pool: str, *, limit: int, after: str | None) -> Gr
         for row in page.rows
         if isinstance(row.record, GroupItem) and _is_kept(row.record, now_s)
     ]
-    last = None if page.next_low is None or not page.rows else page.rows[-1].sort
+    ends = page.next_low is None and page.next_high is None
+    last = None if ends or not page.rows else page.rows[-1].sort
     return GroupPage(items=tuple(_views(ports, items)), next=last)
 
 
@@ -94,12 +104,12 @@ class _Stored:
         item = self.item
         if item.stored or item.finished_at is not None:
             return item.total
-        ids = member_ids(item)
+        first, last = bounds_of(item)
         key_range = KeyRange(
             collection=Collection.WORK,
             pool=item.pool,
-            shard=shard_of(ids[0]),
-            low=ids[0],
-            high=ids[-1],
+            shard=shard_of(first),
+            low=first,
+            high=last,
         )
         return sum(len(page) for page in pages(self.ports.store, self.ports.telemetry, key_range))
