@@ -33,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo dev example-air-quality test engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo dev example-air-quality test browser engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, a
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
 	$(BIN)/python -I -m pytest tests/e2e --e2e $(ARGS)
+
+browser: $(STAMP) ## Look at the dashboard's and the example's pages in a headless Chromium, which must be there (ARGS="..." goes to pytest)
+	$(BIN)/python -I -m pytest tests/dashboard tests/examples -m browser --browser --numprocesses auto --dist loadfile $(ARGS)
 
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 

@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
+from tests.kit.browser import CHROMIUM
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
 
@@ -32,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes"
+    )
+    group.addoption(
+        "--browser",
+        action="store_true",
+        help="run the tests that look at pages in a headless Chromium",
     )
     group.addoption(
         "--cloud-engine",
@@ -69,6 +75,25 @@ def pytest_collection_modifyitems(
     )
     if paths == everywhere and not any(chosen) and not session.testsfailed:
         config.stash[EVERYTHING] = tuple(items)
+    _leave_out_what_needs_more_than_python(config, items)
+
+
+def _leave_out_what_needs_more_than_python(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what other targets of the Makefile run, wherever its programs happen to be installed."""
+    if config.getoption("--browser") and CHROMIUM is None:
+        raise pytest.UsageError("--browser: no Chromium is installed")
+    asked = {
+        "browser": config.getoption("--browser"),
+        "server": "ministack" in config.getoption("--engine")
+        or config.getoption("--cloud-engine") is not None
+        or config.getoption("--e2e"),
+    }
+    targets = {"browser": "make browser", "server": "make engines"}
+    for item in items:
+        names = {mark.name for mark in item.iter_markers()} & asked.keys()
+        for name in names:
+            if not asked[name]:
+                item.add_marker(pytest.mark.skip(reason=f"{targets[name]} runs it"))
 
 
 def pytest_configure() -> None:

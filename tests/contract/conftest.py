@@ -1,4 +1,4 @@
-"""Gives every contract test its engines: those that are there, or those that the command line names."""
+"""Gives every contract test its engines: those in this process, or those that the command line names."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.emulator.server import why_absent
 from workpool_aws.ports import Store
 
 # A server that does not answer is no deviation.
+IN_PROCESS = ("memory", "moto")
 DEVIATIONS_SHOW_AS = (AssertionError, pytest.fail.Exception, ValueError, TypeError, ClientError)
 
 MakeEngine = Callable[[str], AbstractContextManager[Engine]]
@@ -51,7 +52,9 @@ def engines_for(config: pytest.Config) -> list[str]:
         reason = reason_of_absence(config, engine)
         if reason is not None:
             raise pytest.UsageError(f"--engine {engine}: {reason}")
-    return named or [engine for engine in ENGINES if reason_of_absence(config, engine) is None]
+    if config.getoption("--dynamodb-endpoint") is not None:
+        return named or [*IN_PROCESS, "endpoint"]
+    return named or [*IN_PROCESS]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,9 +12,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tests.dashboard.conftest import SECRET, Scene
-from tests.kit.browser import CHROMIUM, Browser
+from tests.kit.browser import Browser
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.browser
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.dashboard.crowd import FAILED, WAITING, crowd
 from tests.dashboard.test_dashboard_browser import faults_of, served, text_of
-from tests.kit.browser import CHROMIUM, Browser
+from tests.kit.browser import Browser
 from workpool_aws import Workpool
 from workpool_aws.dashboard import dashboard_app
 from workpool_aws.insights import Insights, WorkFilter
 from workpool_aws.local import LocalCloud
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 

@@ -19,8 +19,6 @@ from tests.emulator.server import ROOT, SHIM, ServerFailed, running, why_absent
 
 ENDED_WITHIN_S = 20.0
 
-needs_ministack = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
-
 
 def is_alive(pid: int) -> bool:
     try:
@@ -33,7 +31,7 @@ def is_alive(pid: int) -> bool:
     )
 
 
-@needs_ministack
+@pytest.mark.server
 def test_server_ends_with_its_block():
     with running() as made:
         port = urlsplit(made.url).port
@@ -45,13 +43,13 @@ def test_server_ends_with_its_block():
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-@needs_ministack
+@pytest.mark.server
 def test_servers_stand_side_by_side():
     with running() as one, running() as other:
         assert (one.url != other.url, one.folder != other.folder) == (True, True)
 
 
-@needs_ministack
+@pytest.mark.server
 def test_server_ends_when_whoever_started_it_is_killed():
     script = """
         import time
@@ -79,7 +77,7 @@ def test_server_ends_when_whoever_started_it_is_killed():
     assert not Path(folder).exists()
 
 
-@needs_ministack
+@pytest.mark.server
 def test_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
     (tmp_path / "__main__.py").write_text(
         "raise SystemExit('the shim was written for another version')", encoding="utf-8"
@@ -90,7 +88,7 @@ def test_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
         pytest.fail("it must not begin")
 
 
-@needs_ministack
+@pytest.mark.server
 def test_shim_refuses_another_version():
     code = f"import runpy; start = runpy.run_path({str(SHIM / '__main__.py')!r})['start']; start.__globals__['VERSION'] = '0.0.0'; start()"
 

@@ -14,6 +14,8 @@ from workpool_aws import NonRetryableError, RetryPolicy
 from workpool_aws.cli.demo.run import DemoOptions, items_of, run_demo
 from workpool_aws.local import LocalCloud
 
+pytestmark = pytest.mark.server
+
 SERVICES = ["dynamodb", "lambda", "s3", "sns", "sqs", "sts"]
 SECOND = timedelta(seconds=1)
 

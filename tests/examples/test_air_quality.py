@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.browser import CHROMIUM, Browser
+from tests.kit.browser import Browser
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "air_quality"
@@ -63,7 +63,7 @@ def press(browser: Browser, words: str) -> None:
     )
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.browser
 def test_page_shows_week_and_its_buttons_work(address: str) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from workpool_aws.adapters.items.attributes import PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.items.capacity import item_size
+from workpool_aws.adapters.items.field import REQUIRED
 from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.items.keys import Key, place_of
 from workpool_aws.adapters.items.records import (
@@ -57,7 +58,10 @@ def encode(record: Record) -> Item:
         item[TAG] = kind.tag
     values = kind.values(record)
     for name, field in kind.fields.items():
-        value = encode_field(kind.record, name, values[name])
+        given = values[name]
+        if given is field.absent:
+            continue  # most fields of most records
+        value = encode_field(kind.record, name, given)
         if value is not None:
             item[field.attribute] = value
         elif field.required:
@@ -131,16 +135,16 @@ def _fields(kind: RecordKind[Any], item: Mapping[str, object]) -> dict[str, Any]
     # item would stop the loop.
     if item_size(item) > kind.bytes_max:
         raise ValueError(f"larger than {kind.bytes_max} bytes, so that it could not be updated")
-    values: dict[str, Any] = {}
-    for name, field in kind.fields.items():
-        stored = item.get(field.attribute)
-        if stored is not None:
+    values = dict(kind.absences)
+    for attribute, stored in item.items():
+        name = kind.by_attribute.get(attribute)
+        if name is not None and stored is not None:
+            form = kind.fields[name].form
             try:
-                values[name] = field.form.decode(stored)
+                values[name] = form.decode(stored)
             except (ValueError, OverflowError):
-                raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
-        elif field.absent is not None and field.required:
-            raise ValueError(f"{field.attribute} ({name}): missing")
-        else:
-            values[name] = field.absent
+                raise ValueError(f"{attribute} ({name}): not {form.name}") from None
+    for name, value in values.items():
+        if value is REQUIRED:
+            raise ValueError(f"{kind.fields[name].attribute} ({name}): missing")
     return values

@@ -10,6 +10,7 @@ whole size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from workpool_aws.adapters.items import (
@@ -106,7 +107,7 @@ def _check_shard(record: Pointer | Notice) -> None:
         raise ValueError("the key lies in a shard of neither the work item nor every loop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RecordKind(Generic[R]):
     """Row of one kind of record: how it is stored. The names in its key are stored nowhere else."""
 
@@ -127,6 +128,16 @@ class RecordKind(Generic[R]):
     build: Callable[[dict[str, Any]], R] | None = None
     """Makes the record of its names and the values of its fields; raises ValueError for values that
     contradict each other. `None` means that they are the record's own attributes."""
+
+    @cached_property
+    def absences(self) -> Mapping[str, object]:
+        """The value that each field has where its attribute is absent."""
+        return {name: field.absent for name, field in self.fields.items()}
+
+    @cached_property
+    def by_attribute(self) -> Mapping[str, str]:
+        """The name of the field of each attribute."""
+        return {field.attribute: name for name, field in self.fields.items()}
 
     def names(self, of: R | Ref[R]) -> tuple[object, ...]:
         """Returns the names in the key of a record."""
@@ -423,11 +434,7 @@ def ref_of(record: R) -> Ref[R]:
 
 
 def key_of(ref: Ref[Record]) -> Key:
-    """Returns the key of a record.
-
-    Raises:
-        ValueError: the pool's name or the id cannot be part of a key.
-    """
+    """Returns the key of a record. Raises ValueError: the pool or the id cannot be part of a key."""
     kind = _BY_REF[type(ref)]
     return kind.key.key(*kind.names(ref))
 
@@ -438,11 +445,7 @@ def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
 
 
 def field_of(record_type: type[Record], name: str) -> Field:
-    """Returns the row of a field.
-
-    Raises:
-        ValueError: records of this type have no such field, or it is part of their key.
-    """
+    """Returns the row of a field. Raises ValueError: it has none, or the field is of its key."""
     try:
         return _BY_TYPE[record_type].fields[name]
     except KeyError:
