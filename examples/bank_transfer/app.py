@@ -9,22 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
+from bank import pool, transfer
 
-from workpool_aws import RetryPolicy, Transaction, Workpool
 from workpool_aws.local import LocalCloud
-
-pool = Workpool("my-table", "bank", max_parallelism=4)
-
-
-@pool.mutation(retry=RetryPolicy(max_attempts=20))
-def transfer(tx: Transaction, source: str, target: str, cents: int) -> int:
-    """The Lambda function. What it does through `tx` happens with its success, or not at all."""
-    account = tx.get("accounts", {"id": source})
-    if account is None or account["cents"] < cents:
-        raise ValueError(f"{source} has too little")
-    tx.update("accounts", {"id": source}, set={"cents": account["cents"] - cents})
-    tx.update("accounts", {"id": target}, add={"cents": cents})
-    return cents
 
 
 def open_accounts(*names: str) -> Any:

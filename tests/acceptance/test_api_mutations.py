@@ -20,6 +20,7 @@ from workpool_aws import (
     Workpool,
 )
 from workpool_aws.local import LocalCloud
+from workpool_aws.local.faults.faults import Fault, Faults
 from workpool_aws.testing import perform
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -89,6 +90,25 @@ def test_mutations_keep_the_money_where_deliveries_double_and_workers_die(seed: 
         done = sum(pool.status(None, each).outcome == "success" for each in ids)
         assert balances(accounts) == [100 - 7 * done, 100 + 7 * done]
         assert done >= 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_commit_that_lands_after_the_next_one_is_refused(seed: int) -> None:
+    late = Faults(rates={Fault.WRITE_LATE: 1}, aim="transact", budget=3)
+    with LocalCloud(seed=seed, faults=late) as cloud:
+        accounts, pool = accounts_in(cloud), cloud.workpool()
+
+        @pool.mutation(retry=RetryPolicy(max_attempts=10))
+        def pay(tx: Transaction) -> None:
+            tx.update("accounts", ANN, add={"balance": -7})
+            tx.update("accounts", BOB, add={"balance": 7})
+
+        cloud.function(pay)
+        work_id = pay.enqueue(None)
+        cloud.run_until_idle(timedelta(days=1))
+
+        assert pool.status(None, work_id).outcome == "success"
+        assert balances(accounts) == [93, 107]
 
 
 def test_mutation_whose_reads_change_runs_again_in_place(cloud: LocalCloud, accounts: Any) -> None:

@@ -507,3 +507,19 @@ def test_missing_table_of_a_user_is_named(pool: Workpool, accounts: Any) -> None
     ) as error:
         commit(pool, lambda tx: tx.put("nope", ANN))
     assert not error.value.maybe_applied
+
+
+def test_pool_of_another_table_is_refused_and_nothing_is_applied(
+    pool: Workpool, accounts: Any
+) -> None:
+    other = Workpool("another-table", "email")
+    calls: list[Callable[[Transaction], object]] = [
+        lambda tx: other.enqueue_action(tx, "send", {"to": "ann"}),
+        lambda tx: other.cancel(tx, "01KDVDNF30BTVNKYWQJ8SXB5V0"),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="ctx must be one of the pool's table"):
+            commit(pool, lambda tx, call=call: (tx.put("accounts", ANN), call(tx)))
+
+    assert accounts.scan()["Items"] == []
+    assert pool.list(None).items == ()

@@ -176,6 +176,30 @@ def test_work_item_is_enqueued_again_with_other_arguments(scene: Scene) -> None:
         assert getattr(shown[0], part) == getattr(shown[1], part)
 
 
+@pytest.mark.parametrize("hold", [{"unique_until": "started"}, {"unique_for": timedelta(hours=1)}])
+def test_work_item_is_enqueued_again_with_its_key_or_is_refused(
+    scene: Scene, hold: dict[str, object]
+) -> None:
+    client, pool = scene.client(), scene.pool
+    old = pool.enqueue_action(None, "bad", {}, unique_key="k", **hold)
+    url = f"/pools/email/works/{old}/again"
+
+    refused = client.post(url, data={"args": "{}"})
+    pool.cancel(None, old)
+    scene.cloud.advance(timedelta(hours=1, minutes=1))
+    again = str(client.post(url, data={"args": "{}"}).url).rpartition("/")[2].partition("?")[0]
+
+    assert "the unique key k, too" in client.get(url).text
+    assert refused.status_code == 409
+    assert f"work item '{old}' holds the unique key" in unescape(refused.text)
+    old_terms, new_terms = (
+        (each.unique_key, each.unique_until, each.unique_for)
+        for each in (pool.show(None, old), pool.show(None, again))
+    )
+    assert again != old
+    assert old_terms == new_terms
+
+
 def test_job_and_query_are_enqueued_again_as_such(scene: Scene) -> None:
     query = scene.pool.enqueue_query(None, "bad", {"n": 1})
     for work_id in (query, scene.good):

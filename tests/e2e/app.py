@@ -5,17 +5,29 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import App, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
 import workpool_aws
-from tests.e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RATED, RELEASE_CONTEXT, STACK, Job
+from tests.e2e.plan import (
+    JOBS,
+    LIMITED,
+    MORTAL,
+    NEVER_ADDED,
+    POOLS,
+    RATED,
+    RELEASE_CONTEXT,
+    STACK,
+    Job,
+)
 from workpool_cdk import Workpool
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME, library_code
 
 FUNCTIONS = Path(__file__).parent / "functions"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DEMO_WORKER = Path(workpool_aws.__path__[0]) / "cli" / "demo" / "worker.py"
 
 
@@ -36,12 +48,19 @@ class E2e(Stack):
             for name in POOLS
         }
         self.pool = Workpool(self, "Pools", pools, log_level=level)
-        self._code = library_code(
-            self, beside=(FUNCTIONS / "jobs.py", DEMO_WORKER, _release_module(release))
+        beside = (
+            FUNCTIONS / "jobs.py",
+            FUNCTIONS / "mortal.py",
+            EXAMPLES / "bank_transfer" / "bank.py",
+            EXAMPLES / "order_outbox" / "shop.py",
+            DEMO_WORKER,
+            _release_module(release),
         )
+        self._code = library_code(self, beside=beside)
         for name, job in JOBS.items():
             self.pool.add_action(self._function(name, job), decorated=job.decorated)
         self._function(NEVER_ADDED, Job(handler="jobs.plain"))
+        self._add_examples()
         told = sqs.Queue(self, "Told")
         self.pool.add_on_complete(told)
         outputs = {
@@ -67,6 +86,30 @@ class E2e(Stack):
             code=self._code,
             memory_size=256,
             timeout=Duration.seconds(job.timeout_s),
+        )
+
+    def _add_examples(self) -> None:
+        """Add the functions of two examples, with their tables and the least that they need of these."""
+        transfer, send_email, confirmed, front = (
+            self._function(name, Job(handler=f"mortal.{name}")) for name in MORTAL
+        )
+        self.pool.add_action(transfer, name="transfer", pools=["bank"])
+        self.pool.add_action(send_email, name="send_email", pools=["orders"])
+        self.pool.add_on_complete(confirmed, name="confirmed", pools=["orders"])
+        self.pool.grant_enqueue(front, pools=["orders"])
+        accounts, orders = self._table("accounts"), self._table("orders")
+        accounts.grant(transfer, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        orders.grant(front, "dynamodb:PutItem")
+        orders.grant(confirmed, "dynamodb:UpdateItem")
+
+    def _table(self, name: str) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            name.title(),
+            table_name=name,
+            partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            removal_policy=RemovalPolicy.DESTROY,
         )
 
     def _roles(self) -> dict[str, str]:

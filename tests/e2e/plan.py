@@ -8,12 +8,14 @@ STACK = "E2e"
 RELEASE_CONTEXT = "e2e:release"
 """Context key: a number that the deployed code says; another one is another release."""
 POOLS = (
+    "bank",
     "canceled",
     "demo",
     "granted",
     "killed",
     "later",
     "limit",
+    "orders",
     "paced",
     "plain",
     "released",
@@ -50,5 +52,7 @@ JOBS = {
     "open-model": Job(handler="worker.open_model"),
     "plain": Job(handler="jobs.plain", decorated=False),
 }
+MORTAL = ("transfer", "send_email", "confirmed", "front")
+"""The functions of two examples, in processes that die."""
 NEVER_ADDED = "never-added"
 """A function that is deployed and no action of any pool."""

@@ -18,14 +18,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from types import CodeType, FunctionType
-from typing import Final
+from typing import Final, Literal
 
 from tests.simulation.conditions import leaving_out, weakened
 from tests.simulation.syntax import replaced
 
-__all__ = ["Edit", "Mutant", "applied", "edit", "mutated_code", "one_edit"]
+__all__ = ["Edit", "Mutant", "World", "applied", "edit", "mutated_code", "one_edit"]
 
 _PACKAGE: Final = "workpool_aws."
+
+World = Literal["pools", "keys", "bank"]
+"""Kinds of simulated runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ class Mutant:
     """Noticed within a few dozen seeds: `make sim` runs it each time."""
     by_seeds: bool = False
     """Noticed by seeds, but only by some of many hundreds: `make sim-long` hunts it."""
+    world: World = "pools"
+    """The runs that are to notice: those of `scenario.py`, those of them that have keys, or those of
+    `bank.py`."""
 
 
 _WEAKENED: Final = Edit(

@@ -12,7 +12,9 @@ _FLOW: Final = "flow.work.transaction:"
 
 
 def _guard(name: str, rule: str, where: str, old: str, new: str, case: str) -> Mutant:
-    return Mutant(name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",))
+    return Mutant(
+        name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",), world="bank"
+    )
 
 
 TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
@@ -87,6 +89,14 @@ TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
         "ends[-1].writes",
         "()",
         "acceptance/test_api_mutations.py::test_mutation_takes_effect_with_its_success[memory]",
+    ),
+    _guard(
+        "mutation: only while its start runs",
+        "WP-15",
+        "core.report.mutate:unclaimed_end",
+        "All(conditions)",
+        'Is("claim", None)',
+        "acceptance/test_api_mutations.py::test_commit_that_lands_after_the_next_one_is_refused",
     ),
     _guard(
         "mutation: no retry of a claimed start",

@@ -13,7 +13,9 @@ _ACCEPTANCE: Final = "acceptance/test_api_unique.py::"
 
 
 def _guard(name: str, rule: str, where: str, old: str, new: str, case: str) -> Mutant:
-    return Mutant(name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",))
+    return Mutant(
+        name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",), world="keys"
+    )
 
 
 UNIQUE_GUARDS: Final[tuple[Mutant, ...]] = (

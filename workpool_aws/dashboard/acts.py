@@ -233,6 +233,13 @@ class Acts:
             options["on_complete"] = details.on_complete
             options["on_complete_exclude"] = details.on_complete_exclude
             options["context"] = None if details.context is None else details.context.value
+        if details.unique_key is not None:
+            # A held key is an answer that the visitor has to see, not the id of another work item.
+            options["unique_key"], options["on_conflict"] = details.unique_key, "raise"
+            if details.unique_for is not None:
+                options["unique_for"] = details.unique_for
+            else:
+                options["unique_until"] = details.unique_until
         enqueue = {
             "action": pool.enqueue_action,
             "query": pool.enqueue_query,

@@ -17,7 +17,7 @@ from workpool_aws.dashboard.events import refreshes
 from workpool_aws.dashboard.guard import LOOPBACK, GuardHeaders
 from workpool_aws.dashboard.pages import ReadPages
 from workpool_aws.dashboard.render import STATIC, Pages
-from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
+from workpool_aws.errors import AlreadyEnqueued, NotFound, StoreUnavailable, UsageError
 from workpool_aws.insights.insights import Insights
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def dashboard_app(
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
         ],
         exception_handlers=dict.fromkeys(
-            (HTTPException, NotFound, StoreUnavailable, UsageError), failed
+            (HTTPException, AlreadyEnqueued, NotFound, StoreUnavailable, UsageError), failed
         ),
     )

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from workpool_aws.core import limits
 from workpool_aws.core.views.why.answer import short_name
 from workpool_aws.dashboard import texts
-from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError
 from workpool_aws.text import as_line, as_text
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Pages:
                 status, text = 404, str(error)
             case UsageError():
                 status, text = 400, str(error)
+            case AlreadyEnqueued():
+                status, text = 409, str(error)
             case _:
                 status, text = 502, str(error)
         return self.page(request, "error.html", now=now, status=status, error=text)
