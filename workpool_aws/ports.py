@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.actions import Action, GuestItem, GuestPlace
     from workpool_aws.model.events import Event
     from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.inspection import FunctionFacts, TableFacts
+    from workpool_aws.model.inspection import FunctionFacts, RoleFacts, TableFacts
     from workpool_aws.model.loop import Deployment
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
     from workpool_aws.model.record import Record, Ref
@@ -253,6 +253,9 @@ class Inspector(Protocol):
     def wake(self, table: str, pool: str, group: str) -> bool:
         """True if the pool's far wake is ordered."""
 
+    def role(self, arn: str, target: str) -> RoleFacts | None:
+        """The facts of a role that is to invoke a function. `None` means that there is none."""
+
 
 class NoInspector:
     """An inspector that refuses every question, for ports without one."""
@@ -268,6 +271,10 @@ class NoInspector:
     def wake(self, table: str, pool: str, group: str) -> bool:
         """See Inspector."""
         raise InspectionFailed(f"nothing here can examine {pool} of {table} in {group}")
+
+    def role(self, arn: str, target: str) -> RoleFacts | None:
+        """See Inspector."""
+        raise InspectionFailed(f"nothing here can examine {arn} for {target}")
 
 
 class TimerUnavailable(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.insights import Insights
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.inspection import TableFacts
+from workpool_aws.model.inspection import RoleFacts, TableFacts
 from workpool_aws.model.loop import Deployment, Heartbeat, LoopState
 from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, StatusRef
@@ -43,9 +44,15 @@ class Stuck:
     def with_table(self, **changes: Any) -> None:
         """Let AWS describe the table otherwise."""
         facts = TableFacts(is_active=True, has_keys=True, has_dead_letters=True, has_ttl=True)
-        inspector = self.ports.inspector
-        changed = replace(facts, **changes)
-        self.ports = replace(self.ports, inspector=_Described(inspector, changed))
+        self._describe(table=replace(facts, **changes))
+
+    def with_role(self, facts: RoleFacts | None) -> None:
+        """Let AWS describe the scheduler's role otherwise."""
+        self._describe(role=facts)
+
+    def _describe(self, **answers: object) -> None:
+        described: Any = _Described(self.ports.inspector, **answers)
+        self.ports = replace(self.ports, inspector=described)
 
     def pass_time(self, minutes: int) -> None:
         """Let time pass without a tick of the watchdog, whose schedule is disabled."""
@@ -65,13 +72,15 @@ class Stuck:
         return self.cloud._open.kernel.now()
 
 
-class _Described:
-    def __init__(self, inner: Any, table: TableFacts) -> None:
-        self._inner = inner
-        self._table = table
+def _answer(answer: object, *_: object) -> object:
+    return answer
 
-    def table(self, _: str) -> TableFacts:
-        return self._table
+
+class _Described:
+    def __init__(self, inner: Any, **answers: object) -> None:
+        self._inner = inner
+        for name, answer in answers.items():
+            setattr(self, name, partial(_answer, answer))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -219,6 +228,21 @@ def no_role_for_wakes(stuck: Stuck) -> str:
     return work_id
 
 
+def role_of_wakes_deleted(stuck: Stuck) -> str:
+    stuck.with_role(None)
+    return rest(stuck)
+
+
+def role_of_wakes_not_trusting(stuck: Stuck) -> str:
+    stuck.with_role(RoleFacts(trusts_scheduler=False, may_invoke=True))
+    return rest(stuck)
+
+
+def role_of_wakes_without_permission(stuck: Stuck) -> str:
+    stuck.with_role(RoleFacts(trusts_scheduler=True, may_invoke=False))
+    return rest(stuck)
+
+
 def config_damaged(stuck: Stuck) -> str:
     work_id = rest(stuck)
     stuck.damage(ConfigRef(POOL))
@@ -285,6 +309,15 @@ TABLE: list[tuple[Scene, list[str], str, list[str], str]] = [
     (not_deployed, ["not_deployed"], "blocked", ["not_due", "not_deployed"], "Deploy the stack"),
     (wake_refused, ["wake_missing"], "waiting", ["not_due", "loop_resting"], "iam:PassRole"),
     (no_role_for_wakes, ["wake_missing"], "waiting", ["not_due"], "Deploy the stack"),
+    (role_of_wakes_deleted, ["wake_refused"], "waiting", ["not_due"], "Deploy the stack"),
+    (role_of_wakes_not_trusting, ["wake_refused"], "waiting", ["not_due"], "trust policy"),
+    (
+        role_of_wakes_without_permission,
+        ["wake_refused"],
+        "waiting",
+        ["not_due"],
+        "needs lambda:InvokeFunction",
+    ),
     (config_damaged, ["config_damaged"], "blocked", ["config_damaged"], "workpool limit N"),
     (status_damaged, ["pool_stuck"], "waiting", ["status_damaged"], "watchdog"),
     (index_missing, ["index_missing"], "finished", ["failed"], "Deploy the stack"),

@@ -16,7 +16,7 @@ from workpool_aws.text import as_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from workpool_aws.model.inspection import FunctionFacts, TableFacts
+    from workpool_aws.model.inspection import FunctionFacts, RoleFacts, TableFacts
     from workpool_aws.model.loop import Config, Deployment, Heartbeat
     from workpool_aws.model.work import WorkItem
 
@@ -25,6 +25,7 @@ __all__ = [
     "FindingCode",
     "findings_of_function",
     "findings_of_heartbeat",
+    "findings_of_role",
     "findings_of_table",
     "forgotten",
     "not_examined",
@@ -54,6 +55,7 @@ FindingCode = Literal[
     "table_missing",
     "ttl_off",
     "wake_missing",
+    "wake_refused",
     "watchdog_silent",
 ]
 
@@ -187,6 +189,32 @@ def findings_of_heartbeat(table: str, seen: Heartbeat | None, now: EpochMs) -> l
         "wake is not replaced, and deployed limits are not written."
     )
     return [Finding(code="watchdog_silent", subject=table, text=text, remedy=remedy)]
+
+
+def findings_of_role(arn: str, facts: RoleFacts | None, loop_arn: str) -> list[Finding]:
+    """Returns the finding of a role in which no far wake reaches the loop.
+
+    `None` means that it does not exist.
+    """
+    match facts:
+        case None:
+            fault = "the role in which it should wake a loop does not exist"
+        case _ if not facts.trusts_scheduler:
+            fault = "it may not assume the role in which it should wake a loop"
+        case _ if not facts.may_invoke:
+            fault = f"the policies of its role do not let it invoke {short_name(loop_arn)}"
+        case _:
+            return []
+    return [
+        Finding(
+            code="wake_refused",
+            subject=as_line(arn.rpartition("/")[2]),
+            text=f"EventBridge Scheduler wakes no loop, as {fault}. Work items that are due later "
+            "start up to a minute late, by the watchdog alone.",
+            remedy="Deploy the stack again. The role needs lambda:InvokeFunction on the loop's "
+            "function, and scheduler.amazonaws.com in its trust policy.",
+        )
+    ]
 
 
 def wakes_unknown(table: str) -> Finding:

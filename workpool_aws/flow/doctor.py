@@ -11,6 +11,7 @@ from workpool_aws.core.doctor import (
     Finding,
     findings_of_function,
     findings_of_heartbeat,
+    findings_of_role,
     findings_of_table,
     forgotten,
     not_examined,
@@ -100,6 +101,8 @@ class _Examination:
         yield from findings_of_heartbeat(ports.table, seen, ports.clock.now())
         if deployment.schedule_group is None or deployment.scheduler_role_arn is None:
             yield wakes_unknown(ports.table)
+        else:
+            yield from self._of_role(deployment.scheduler_role_arn, deployment.loop_arn)
         yield from self._of_functions(self._named(deployment), deployment)
 
     def _named(self, deployment: Deployment) -> list[str]:
@@ -107,6 +110,13 @@ class _Examination:
         named = [deployment.loop_arn, deployment.completion_arn, *deployment.acknowledging]
         named += [*(job.target for job in deployment.jobs), *self.ports.jobs("").values()]
         return [each for each in named if each is not None]
+
+    def _of_role(self, arn: str, loop_arn: str) -> Sequence[Finding]:
+        """Returns the finding of the role in which far wakes invoke the loop."""
+        try:
+            return findings_of_role(arn, self.ports.inspector.role(arn, loop_arn), loop_arn)
+        except InspectionFailed as error:
+            return [not_examined(arn, str(error))]
 
     def _of_functions(self, targets: Iterable[str], deployment: Deployment) -> Iterator[Finding]:
         """Yields findings of each function, once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FunctionFacts", "TableFacts"]
+__all__ = ["FunctionFacts", "RoleFacts", "TableFacts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +39,13 @@ class FunctionFacts:
     """False if Lambda stops a chain of invocations after sixteen."""
     reserved: int | None = None
     """Its reserved concurrency; `None` means none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleFacts:
+    """Facts about the role in which EventBridge Scheduler invokes the loop."""
+
+    trusts_scheduler: bool
+    """True if EventBridge Scheduler may assume it, apart from conditions, which are not judged."""
+    may_invoke: bool
+    """True if its own policies allow it to invoke the function that was asked for."""

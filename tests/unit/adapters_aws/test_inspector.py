@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from workpool_aws.adapters.aws.inspector import AwsInspector
-from workpool_aws.model.inspection import FunctionFacts, TableFacts
+from workpool_aws.model.inspection import FunctionFacts, RoleFacts, TableFacts
 from workpool_aws.ports import InspectionFailed, NoInspector
 
 KEYS = [
@@ -38,7 +38,7 @@ class Client:
 
 def inspector(**answers: Any) -> AwsInspector:
     client = cast("Any", Client(**answers))
-    return AwsInspector(lambda: client, lambda: client, lambda: client)
+    return AwsInspector(lambda: client, lambda: client, lambda: client, lambda: client)
 
 
 def test_table_without_index_and_ttl_is_seen() -> None:
@@ -80,6 +80,61 @@ def test_missing_table_and_function_are_none() -> None:
     assert inspector(get_function_configuration=missing).function("send") is None
     assert not inspector(get_schedule=missing).wake("pools", "email", "group")
     assert inspector(get_schedule={}).wake("pools", "email", "group")
+    assert inspector(get_role=refused("NoSuchEntity")).role(ROLE, "arn:loop") is None
+
+
+ROLE = "arn:aws:iam::123456789012:role/pools/scheduler"
+SCHEDULER = "scheduler.amazonaws.com"
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": SCHEDULER},
+    "Action": "sts:AssumeRole",
+    "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("trust", "decision", "facts"),
+    [
+        (TRUST, "allowed", (True, True)),
+        ([TRUST], "implicitDeny", (True, False)),
+        ([TRUST], "explicitDeny", (True, False)),
+        ({**TRUST, "Principal": {"Service": ["x", SCHEDULER]}}, "allowed", (True, True)),
+        ({**TRUST, "Action": ["sts:TagSession", "sts:AssumeRole"]}, "allowed", (True, True)),
+        ({**TRUST, "Effect": "Deny"}, "allowed", (False, True)),
+        ({**TRUST, "Action": "sts:TagSession"}, "allowed", (False, True)),
+        ({**TRUST, "Principal": {"Service": "lambda.amazonaws.com"}}, "allowed", (False, True)),
+        ({**TRUST, "Principal": {"AWS": "123456789012"}}, "allowed", (False, True)),
+        ({**TRUST, "Principal": "*"}, "allowed", (True, True)),
+        ({"Effect": "Allow", "NotPrincipal": "x"}, "allowed", (False, True)),
+        ([], "allowed", (False, True)),
+    ],
+)
+def test_role_is_judged_by_its_trust_and_its_policies(
+    trust: object, decision: str, facts: tuple[bool, bool]
+) -> None:
+    asked: dict[str, object] = {}
+
+    class Iam:
+        def get_role(self, **request: object) -> dict[str, Any]:
+            asked.update(request)
+            return {"Role": {"AssumeRolePolicyDocument": {"Statement": trust}}}
+
+        def simulate_principal_policy(self, **request: object) -> dict[str, Any]:
+            asked.update(request)
+            return {"EvaluationResults": [{"EvalDecision": decision}]}
+
+    none = cast("Any", None)
+
+    found = AwsInspector(none, none, none, Iam).role(ROLE, "arn:loop")
+
+    assert found == RoleFacts(trusts_scheduler=facts[0], may_invoke=facts[1])
+    assert asked == {
+        "RoleName": "scheduler",
+        "PolicySourceArn": ROLE,
+        "ActionNames": ["lambda:InvokeFunction"],
+        "ResourceArns": ["arn:loop"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,6 +147,10 @@ def test_refused_question_is_no_answer(error: Exception) -> None:
         inspector(get_function_configuration=error).function("send")
     with pytest.raises(InspectionFailed):
         inspector(get_schedule=error).wake("pools", "email", "group")
+    with pytest.raises(InspectionFailed):
+        inspector(get_role=error).role(ROLE, "arn:loop")
+    with pytest.raises(InspectionFailed):
+        inspector(get_role={"Role": {}}, simulate_principal_policy=error).role(ROLE, "arn:loop")
     with pytest.raises(InspectionFailed):
         inspector(
             get_function_configuration={},
@@ -108,3 +167,5 @@ def test_ports_without_inspector_refuse_every_question() -> None:
         NoInspector().function("send")
     with pytest.raises(InspectionFailed):
         NoInspector().wake("pools", "email", "group")
+    with pytest.raises(InspectionFailed):
+        NoInspector().role(ROLE, "arn:loop")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 import boto3
 from botocore.config import Config
 
-from workpool_aws.adapters.aws.inspector import AwsInspector
+from workpool_aws.adapters.aws.inspector import AwsInspector, IamClient
 from workpool_aws.adapters.aws.invoke import LambdaInvoker, fresh_trace, start_fresh_traces
 from workpool_aws.adapters.aws.jobs import DeployedJobs, deployed_jobs
 from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["CLIENT_CONFIGS", "aws_ports", "session_of"]
 
 ClientName = Literal[
-    "dynamodb", "dynamodb-after-lean", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"
+    "dynamodb", "dynamodb-after-lean", "iam", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"
 ]
 
 
@@ -61,6 +61,7 @@ CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
     # A repeated Invoke is a second start: this client is for targets that claim no start.
     "lambda": _config(1),
     "lambda-retrying": _config(2),
+    "iam": _config(2),
     "scheduler": _config(2),
     "sns": _config(2),
     "sqs": _config(2),
@@ -247,7 +248,9 @@ class _Clients:
 
     def inspector(self) -> AwsInspector:
         """Return an inspector, which makes its clients when it is asked."""
-        return AwsInspector(self.make_plain_dynamodb, self.make_plain_lambda, self.scheduler)
+        return AwsInspector(
+            self.make_plain_dynamodb, self.make_plain_lambda, self.scheduler, self._make_iam
+        )
 
     def make_plain_lambda(self) -> LambdaClient:
         """Return a new client of Lambda for requests that no invoker makes."""
@@ -287,6 +290,15 @@ class _Clients:
                 "scheduler", region_name=self._home(), config=CLIENT_CONFIGS["scheduler"]
             )
         )
+
+    def _make_iam(self) -> IamClient:
+        def client() -> IamClient:
+            found: IamClient = self._session().client(
+                "iam", region_name=self._home(), config=CLIENT_CONFIGS["iam"]
+            )
+            return found
+
+        return made(client)
 
     def _make_sqs(self, region: str) -> SQSClient:
         return made(

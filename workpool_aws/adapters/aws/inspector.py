@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -16,37 +16,55 @@ from workpool_aws.adapters.items.attributes import (
     SORT_KEY,
     TTL_ATTRIBUTE,
 )
-from workpool_aws.model.inspection import FunctionFacts, TableFacts
+from workpool_aws.model.inspection import FunctionFacts, RoleFacts, TableFacts
 from workpool_aws.ports import InspectionFailed
 from workpool_aws.settings import DECORATED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
 
-__all__ = ["AwsInspector"]
+__all__ = ["AwsInspector", "IamClient"]
 
-_MISSING: Final = "ResourceNotFoundException"
+_MISSING: Final = ("ResourceNotFoundException", "NoSuchEntity")
 _RETRIES_DEFAULT: Final = 2
 """Lambda's own, for a function without asynchronous settings."""
 
 
+_SCHEDULER: Final = "scheduler.amazonaws.com"
+
+
+class IamClient(Protocol):
+    """The requests of IAM that an inspector makes."""
+
+    def get_role(self, **request: object) -> Mapping[str, Any]:
+        """The role, with its trust policy."""
+
+    def simulate_principal_policy(self, **request: object) -> Mapping[str, Any]:
+        """The decision of a role's policies about an action."""
+
+
 class AwsInspector:
-    """DynamoDB, Lambda and Scheduler, behind `ports.Inspector`. Clients are asked for before each request."""
+    """DynamoDB, Lambda, Scheduler and IAM, behind `ports.Inspector`.
+
+    Clients are asked for before each request.
+    """
 
     def __init__(
         self,
         dynamodb: Callable[[], DynamoDBClient],
         functions: Callable[[], LambdaClient],
         scheduler: Callable[[], EventBridgeSchedulerClient],
+        iam: Callable[[], IamClient],
     ) -> None:
         self._dynamodb = dynamodb
         self._functions = functions
         self._scheduler = scheduler
+        self._iam = iam
 
     def table(self, name: str) -> TableFacts | None:
         """See Inspector."""
@@ -55,7 +73,7 @@ class AwsInspector:
             found = client.describe_table(TableName=name)["Table"]
             ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         except CALL_ERRORS as error:
-            if _code_of(error) == _MISSING:
+            if _code_of(error) in _MISSING:
                 return None
             raise InspectionFailed(described(error)) from error
         indexes = {each.get("IndexName"): each for each in found.get("GlobalSecondaryIndexes", [])}
@@ -76,7 +94,7 @@ class AwsInspector:
         try:
             return self._function(name, qualifier)
         except CALL_ERRORS as error:
-            if _code_of(error) == _MISSING:
+            if _code_of(error) in _MISSING:
                 return None
             raise InspectionFailed(described(error)) from error
 
@@ -85,10 +103,27 @@ class AwsInspector:
         try:
             self._scheduler().get_schedule(Name=schedule_name(table, pool), GroupName=group)
         except CALL_ERRORS as error:
-            if _code_of(error) == _MISSING:
+            if _code_of(error) in _MISSING:
                 return False
             raise InspectionFailed(described(error)) from error
         return True
+
+    def role(self, arn: str, target: str) -> RoleFacts | None:
+        """See Inspector."""
+        try:
+            client = self._iam()
+            found = client.get_role(RoleName=arn.rpartition("/")[2])["Role"]
+            decided = client.simulate_principal_policy(
+                PolicySourceArn=arn, ActionNames=["lambda:InvokeFunction"], ResourceArns=[target]
+            )["EvaluationResults"]
+        except CALL_ERRORS as error:
+            if _code_of(error) in _MISSING:
+                return None
+            raise InspectionFailed(described(error)) from error
+        return RoleFacts(
+            trusts_scheduler=_lets_scheduler_in(found.get("AssumeRolePolicyDocument", {})),
+            may_invoke=all(each.get("EvalDecision") == "allowed" for each in decided),
+        )
 
     def _function(self, name: str, qualifier: str | None) -> FunctionFacts:
         client = self._functions()
@@ -117,7 +152,7 @@ class AwsInspector:
         try:
             found = client.get_function_event_invoke_config(FunctionName=name, **qualified)
         except ClientError as error:
-            if _code_of(error) != _MISSING:
+            if _code_of(error) not in _MISSING:
                 raise
             return _RETRIES_DEFAULT, None, None
         leads_to = found.get("DestinationConfig", {})
@@ -131,6 +166,22 @@ class AwsInspector:
 def _keys(schema: Sequence[KeySchemaElementTypeDef]) -> tuple[str, ...]:
     by_kind = sorted(schema, key=lambda each: each["KeyType"])  # HASH, then RANGE
     return tuple(each["AttributeName"] for each in by_kind)
+
+
+def _lets_scheduler_in(policy: Mapping[str, Any]) -> bool:
+    """True if a statement of a trust policy allows EventBridge Scheduler to assume the role."""
+    for each in _listed(policy.get("Statement", [])):
+        principal = each.get("Principal")
+        services = principal.get("Service") if isinstance(principal, dict) else principal
+        assumes = "sts:AssumeRole" in _listed(each.get("Action"))
+        if each.get("Effect") == "Allow" and assumes and {_SCHEDULER, "*"} & {*_listed(services)}:
+            return True
+    return False
+
+
+def _listed(value: object) -> Sequence[Any]:
+    """Returns the values of a policy's element, which may be one or a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def _code_of(error: Exception) -> str:

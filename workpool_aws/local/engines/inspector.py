@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.adapters.aws.schedule_names import schedule_name
-from workpool_aws.model.inspection import FunctionFacts, TableFacts
+from workpool_aws.model.inspection import FunctionFacts, RoleFacts, TableFacts
 
 if TYPE_CHECKING:
     from workpool_aws.local.services.functions import Functions
@@ -45,3 +45,7 @@ class DirectInspector:
     def wake(self, table: str, pool: str, group: str) -> bool:
         """See Inspector."""
         return self._schedules.find(group, schedule_name(table, pool)) is not None
+
+    def role(self, arn: str, target: str) -> RoleFacts | None:
+        """See Inspector. No policies apply in a cloud in memory."""
+        return RoleFacts(trusts_scheduler=True, may_invoke=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workpool_aws.local.engines.direct import SteppingStore
@@ -18,12 +18,14 @@ from workpool_aws.local.services.environment import cloud_session
 from workpool_aws.local.services.fan_out import TaskFanOut
 from workpool_aws.local.services.functions import ACCOUNT, REGION
 from workpool_aws.local.services.platform import OWN_TABLE, Platform
+from workpool_aws.model.inspection import RoleFacts
 from workpool_aws.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workpool_aws.ports import Ports, Store
+    from workpool_aws.model.inspection import FunctionFacts, TableFacts
+    from workpool_aws.ports import Inspector, Ports, Store
 
 __all__ = ["MotoEngine"]
 
@@ -104,7 +106,12 @@ class MotoEngine:
                 region=REGION,
             ),
         )
-        return replace(ports, jobs=self._platform.jobs, tracing=self._platform.tracing)
+        return replace(
+            ports,
+            jobs=self._platform.jobs,
+            tracing=self._platform.tracing,
+            inspector=_Inspector(ports.inspector),
+        )
 
     def quiet(self, table: str) -> Store:
         """See Engine."""
@@ -114,6 +121,29 @@ class MotoEngine:
                 return apply()
 
         return SteppingStore(quietly, self._tables[table])
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspector:
+    """Configurations in moto, apart from roles: moto simulates no policies, and none apply here."""
+
+    inner: Inspector
+
+    def table(self, name: str) -> TableFacts | None:
+        """See Inspector."""
+        return self.inner.table(name)
+
+    def function(self, target: str) -> FunctionFacts | None:
+        """See Inspector."""
+        return self.inner.function(target)
+
+    def wake(self, table: str, pool: str, group: str) -> bool:
+        """See Inspector."""
+        return self.inner.wake(table, pool, group)
+
+    def role(self, arn: str, target: str) -> RoleFacts | None:
+        """See Inspector."""
+        return RoleFacts(trusts_scheduler=True, may_invoke=True)
 
 
 def _find_item(table: str, key: Mapping[str, Any]) -> Mapping[str, Any] | None:
