@@ -70,6 +70,8 @@ class Load:
     note_bytes: int = 120
     """Of the arguments, which are about 60 bytes more."""
     result_bytes: int = 20
+    takes_s: tuple[float, float] = (0.2, 1.0)
+    """Between these is the time of an attempt."""
 
 
 def measure(load: Load, seed: int) -> Figures:
@@ -97,7 +99,9 @@ def measure(load: Load, seed: int) -> Figures:
         del event
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
-        fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
+        fn = cloud.function(
+            work, takes=lambda _event: timedelta(seconds=chance.uniform(*load.takes_s))
+        )
         pool = cloud.workpool("benchmark", max_parallelism=load.parallelism)
         told = (
             None
@@ -171,20 +175,22 @@ def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str |
 
 RETRY = RetryPolicy()
 BUSY = Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY)
+RUNS = Load(BUSY_WORKS, 20, RETRY, batch=True, takes_s=(0.09, 0.11))
 SCENARIOS = (
-    Scenario("busy, retriable", lambda seed: measure(BUSY, seed), 4.5, 3.5),
+    Scenario("busy, retriable", lambda seed: measure(BUSY, seed), 4.2, 2),
     Scenario(
         "busy, retriable, one batch",
         lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, batch=True), seed),
-        4.5,
-        3.5,
+        4.2,
+        1,
     ),
     Scenario(
         "busy, claimed",
         lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed),
-        4.5,
-        3.5,
+        4.2,
+        2,
     ),
+    Scenario("busy, runs of short works", lambda seed: measure(RUNS, seed), 3.3, 1.5),
     Scenario(
         "busy, every 6th attempt fails",
         lambda seed: measure(

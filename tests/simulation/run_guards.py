@@ -119,7 +119,7 @@ RUN_GUARDS: Final = (
         "only workers that say their times take runs",
         "WP-25",
         "core.loop.runs:starts_of_run",
-        "pace is None or pace.ends < limits.RUN_LEARNED or now < pace.quiet_until",
+        "pace is None or not pace.is_known or now < pace.quiet_until",
         "pace is None or now < pace.quiet_until",
         f"{_DECISION}test_pace_of_job_is_known_after_some_ends_and_follows_latest",
     ),

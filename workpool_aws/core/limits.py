@@ -124,8 +124,8 @@ PASS_EAGER_MS: Final = 50
 """The floor, and the interval of polls, while runs are in flight, or the pool is brisk and has free
 slots. The ledger costs one unit then."""
 BRISK_MS: Final = 400
-"""Mean time between passes that freed or filled a slot up to which a pool counts as brisk. It polls
-eagerly for twice that time."""
+"""Mean time from one slot that was freed or filled to the next up to which a pool counts as brisk. It
+polls eagerly for twice that time. Below `PASS_EAGER_MS` longer passes are cheaper."""
 PASS_LENGTH_MS_MAX: Final = 800
 """The longest that a pass with a large ledger waits for more to commit: due work items must start
 within a second."""

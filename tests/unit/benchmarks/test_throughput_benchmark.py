@@ -66,7 +66,7 @@ def test_burst_repeats_for_seed_and_runs_each_job_once() -> None:
 def test_smaller_loop_starts_fewer_work_items_second() -> None:
     whole = Burst(50, 150, memory_mb=1_769)
     small = replace(whole, memory_mb=256)
-    assert run(small, 1, ORDINARY).starts_per_s < 0.75 * run(whole, 1, ORDINARY).starts_per_s
+    assert run(small, 1, ORDINARY).starts_per_s < 0.6 * run(whole, 1, ORDINARY).starts_per_s
 
 
 def test_lean_calls_start_more_work_items_second() -> None:
@@ -76,7 +76,7 @@ def test_lean_calls_start_more_work_items_second() -> None:
 
 def test_trickle_counts_all_arrivals() -> None:
     assert Trickle(5, 4, 256, seconds=2).jobs == 10
-    assert run(Trickle(5, 4, 256, seconds=2), seed=1).starts_per_s == pytest.approx(5, rel=0.6)
+    assert run(Trickle(5, 4, 256, seconds=4), seed=1).starts_per_s == pytest.approx(5, rel=0.6)
 
 
 def test_command_prints_one_object_scenario(

@@ -69,7 +69,8 @@ def decide(
 def test_pass_that_achieved_something_is_followed_by_next_at_floor() -> None:
     pause = decide(QUIET, moved(3), entries=slots(10), took_ms=30)
 
-    assert pause == Pause(Pace(active_at=NOW, changed_at=NOW), limits.PASS_FLOOR_MS - 30)
+    gap_ms = (3 * limits.POLL_MAX_MS + limits.POLL_MAX_MS // 3) // 4
+    assert pause == Pause(replace(FRESH, gap_ms=gap_ms), limits.PASS_FLOOR_MS - 30)
 
 
 def test_pass_longer_than_its_length_is_followed_at_once() -> None:
@@ -272,6 +273,16 @@ def test_brisk_pool_with_free_slots_polls_eagerly_for_while() -> None:
     assert decide(over, done(next_due=EpochMs(NOW + 60_000))).wait_ms == limits.POLL_MIN_MS
     assert decide(BRISK, done(free=0)).wait_ms == limits.POLL_MIN_MS
     assert decide(replace(BRISK, gap_ms=limits.BRISK_MS + 1), done()).wait_ms == limits.POLL_MIN_MS
+
+
+def test_pool_with_more_changes_than_eager_passes_commits_several_at_once() -> None:
+    """Its actions share what a pass costs."""
+    dense = replace(BRISK, gap_ms=limits.PASS_EAGER_MS - 1)
+    pace = replace(BRISK, active_at=EpochMs(NOW - 100))
+
+    assert decide(dense, done()).wait_ms == limits.POLL_MIN_MS
+    assert decide(dense, moved(2)).wait_ms == limits.PASS_FLOOR_MS
+    assert pace.after(moved(10), NOW).gap_ms == (3 * limits.BRISK_MS + 10) // 4
 
 
 def test_pool_is_brisk_once_several_actions_followed_each_other() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import Headroom, slots_taken
+from workpool_aws.core.loop.admit import Headroom
 from workpool_aws.core.loop.choose import Found, WorkRead, choose
 from workpool_aws.core.loop.effects import Start
 from workpool_aws.core.loop.memory import Memory
@@ -24,7 +24,7 @@ from workpool_aws.core.loop.runs import (
     spare_starts,
     starts_of_run,
 )
-from workpool_aws.core.loop.settle import settle
+from workpool_aws.core.loop.settle import settle, slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, Notice, NoticeKind, ReportedEnd
 from workpool_aws.model.spec import Outcome
@@ -32,7 +32,7 @@ from workpool_aws.model.work import AttemptEnd, PastAttempt, State, WorkItem
 
 MINUTE = 60_000
 LATER = EpochMs(NOW + MINUTE)
-SHORT = JobPace(mean_ms=100.0, ends=limits.RUN_LEARNED)
+SHORT = JobPace(mean_ms=100.0, ends=limits.RUN_LEARNED, is_known=True)
 KEYS = [EntryKey(an_id(n=number), 1) for number in range(1, 5)]
 LEAD = KEYS[0]
 PATIENT = EpochMs(NOW + limits.RUN_PATIENCE_MS - limits.RECOVERY_MARGIN_MS)
@@ -112,6 +112,32 @@ def test_pace_of_job_is_known_after_some_ends_and_follows_latest() -> None:
     assert starts_of_run(first, MINUTE, NOW) == 1
     assert starts_of_run(third, MINUTE, NOW) == 13
     assert starts_of_run(slower, MINUTE, NOW) == 1
+
+
+def test_pace_is_known_once_as_many_ends_were_seen_as_slots_are_taken() -> None:
+    """The first ends of many starts are those of the shortest."""
+    entries = {EntryKey(an_id(n=number), 1): Entry(LATER) for number in range(8)}
+    notices = [notice(key) for key in entries]
+
+    early = learned({}, settle(entries, notices[:3]), entries, NOW)["send"]
+    half = learned({}, settle(entries, notices[:4]), entries, NOW)["send"]
+    later = learned({"send": half}, settle(entries, notices[:1]), entries, NOW)["send"]
+
+    assert starts_of_run(early, MINUTE, NOW) == 1
+    assert starts_of_run(half, MINUTE, NOW) == 13
+    assert starts_of_run(later, MINUTE, NOW) == 13
+
+
+def test_job_whose_ends_differ_is_as_long_as_most_of_them() -> None:
+    pace = replace(SHORT, mean_ms=400.0)
+    mixed = JobPace(is_known=True)
+    for ran_ms in (200, 900, 300, 800):
+        mixed = mixed.after_end(ran_ms)
+
+    assert mixed.mean_ms == pytest.approx(550)
+    assert mixed.spread_ms > 150
+    assert starts_of_run(pace, MINUTE, NOW) == 3
+    assert starts_of_run(replace(pace, spread_ms=100.0), MINUTE, NOW) == 1
 
 
 def test_worker_that_says_no_times_takes_no_runs() -> None:

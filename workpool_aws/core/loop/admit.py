@@ -14,15 +14,13 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.model.ids import EpochMs, WorkId
-    from workpool_aws.model.loop import Config, Entry, EntryKey
+    from workpool_aws.model.loop import Config
     from workpool_aws.model.rate import RateSpent
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["Headroom", "Reason", "Refusal", "headroom_of", "limit_of", "slots_taken"]
+__all__ = ["Headroom", "Reason", "Refusal", "headroom_of", "limit_of"]
 
 
 class Reason(StrEnum):
@@ -82,11 +80,6 @@ class Headroom:
             return Refusal(Reason.RATE_LIMITED, work.id)
         tokens = None if self.tokens is None else self.tokens - 1
         return Headroom(self.slots - 1, tokens)
-
-
-def slots_taken(entries: Mapping[EntryKey, Entry]) -> int:
-    """Returns the slots that these starts take: one each, and one for all of a run [WP-1]."""
-    return len({key if entry.run is None else entry.run for key, entry in entries.items()})
 
 
 def limit_of(config: Config | None) -> int:

@@ -48,12 +48,12 @@ class Pace:
     failures: int = 0
     """Passes in a row that got no answer."""
     gap_ms: int = limits.POLL_MAX_MS
-    """Time between two passes that freed or filled a slot, the latest ones weighted most."""
+    """Time from one slot that was freed or filled to the next, the latest ones weighted most."""
 
     def after(self, done: PassResult, began: EpochMs) -> Pace:
         """Returns the pace after a pass that began then, before anything is known of the next."""
         promise_until = self.promise_until if done.promise_until is None else done.promise_until
-        gap_ms = min(began - self.active_at, limits.POLL_MAX_MS)
+        gap_ms = min(began - self.active_at, limits.POLL_MAX_MS) // max(1, done.changes)
         return Pace(
             active_at=began if done.progress else self.active_at,
             changed_at=began if done.changes else self.changed_at,
@@ -65,9 +65,13 @@ class Pace:
         )
 
     def is_eager(self, done: PassResult, now: EpochMs) -> bool:
-        """True if work items with a free slot, or the ends of runs, are to be expected at any time."""
+        """True if work items with a free slot, or the ends of runs, are to be expected at any time.
+
+        Where more than one change comes in an eager interval, longer passes commit several at once.
+        """
         lately = now - self.active_at <= 2 * limits.BRISK_MS
-        return done.in_runs or (lately and self.gap_ms <= limits.BRISK_MS and done.free > 0)
+        is_brisk = limits.PASS_EAGER_MS <= self.gap_ms <= limits.BRISK_MS
+        return done.in_runs or (lately and is_brisk and done.free > 0)
 
     def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
         """Returns the least length of a pass whose commit costs so many units, if it made one."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import limit_of, slots_taken
+from workpool_aws.core.loop.admit import limit_of
 from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.core.loop.rate import Tokens, tokens_of
+from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
 from workpool_aws.model.refs import NoticeRef

@@ -50,15 +50,31 @@ class JobPace:
 
     mean_ms: float = 0.0
     """Mean time of its user code, the latest ends weighted most."""
+    spread_ms: float = 0.0
+    """Mean distance of an end from that mean."""
     ends: int = 0
+    is_known: bool = False
+    """True once as many of its ends were seen as slots were taken: the first ends of many starts are
+    those of the shortest."""
     quiet_until: EpochMs = EpochMs(0)
     """Time until which no run of it is made."""
+
+    @property
+    def about_ms(self) -> float:
+        """Time that most of its ends take at most."""
+        return self.mean_ms + self.spread_ms
 
     def after_end(self, ran_ms: int) -> JobPace:
         """Returns the pace after an end whose user code took so long."""
         ends = self.ends + 1
-        mean_ms = self.mean_ms + (ran_ms - self.mean_ms) / min(ends, _NEWEST_SHARE)
-        return replace(self, mean_ms=mean_ms, ends=ends)
+        weight = 1 / min(ends, _NEWEST_SHARE)
+        mean_ms = self.mean_ms + (ran_ms - self.mean_ms) * weight
+        spread_ms = self.spread_ms + (abs(ran_ms - mean_ms) - self.spread_ms) * weight
+        return replace(self, mean_ms=mean_ms, spread_ms=spread_ms, ends=ends)
+
+    def beside(self, slots: int) -> JobPace:
+        """Returns the pace after a pass that leaves so many slots taken."""
+        return replace(self, is_known=self.is_known or self.ends >= max(slots, limits.RUN_LEARNED))
 
 
 def learned(
@@ -79,6 +95,7 @@ def learned(
         elif notice.kind is NoticeKind.PUT_BACK and entry is not None and entry.run is not None:
             quiet_until = EpochMs(now + limits.RUN_QUIET_MS)
             found[notice.job] = replace(found.get(notice.job, JobPace()), quiet_until=quiet_until)
+    found = {job: pace.beside(settled.slots) for job, pace in found.items()}
     return found if len(found) <= limits.TARGETS_KEPT_MAX else {}
 
 
@@ -100,11 +117,11 @@ def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
 
     `pace`: `None` means that none of its ends was seen.
     """
-    if pace is None or pace.ends < limits.RUN_LEARNED or now < pace.quiet_until:
+    if pace is None or not pace.is_known or now < pace.quiet_until:
         return 1
-    if pace.mean_ms >= limits.RUN_SHORT_MS:
+    if pace.about_ms >= limits.RUN_SHORT_MS:
         return 1
-    fitting = int(run_ms(timeout_ms) / (pace.mean_ms + _BETWEEN_MS))
+    fitting = int(run_ms(timeout_ms) / (pace.about_ms + _BETWEEN_MS))
     return max(1, min(limits.RUN_STARTS_MAX, fitting))
 
 

@@ -12,7 +12,7 @@ from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Notices", "Settled", "deep_low", "done_cursor_after", "settle"]
+__all__ = ["Notices", "Settled", "deep_low", "done_cursor_after", "settle", "slots_taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Settled:
     asked: Mapping[EntryKey, str]
     records: tuple[Notice, ...] = ()
     """The notices of the entries that went, one each."""
+
+    @property
+    def slots(self) -> int:
+        """Slots that are still taken."""
+        return slots_taken(self.entries)
 
 
 def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Settled:
@@ -64,6 +69,11 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Sett
             pointers.append(record.pointer)
     still_asked = {key: at for key, at in asked.items() if key in left}
     return Settled(left, tuple(gone), min(pointers, default=None), still_asked, tuple(used))
+
+
+def slots_taken(entries: Mapping[EntryKey, Entry]) -> int:
+    """Returns the slots that these starts take: one each, and one for all of a run [WP-1]."""
+    return len({key if entry.run is None else entry.run for key, entry in entries.items()})
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:

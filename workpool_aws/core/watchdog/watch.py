@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import limit_of, slots_taken
+from workpool_aws.core.loop.admit import limit_of
 from workpool_aws.core.loop.rate import tokens_of
 from workpool_aws.core.loop.rate_left import counted_elsewhere
-from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.settle import deep_low, slots_taken
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.work import CallbackState
 

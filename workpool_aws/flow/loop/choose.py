@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import Headroom, Refusal, slots_taken
+from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
 from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.core.loop.gather import gather
@@ -18,6 +18,7 @@ from workpool_aws.core.loop.runs import (
     spare_starts,
     starts_of_run,
 )
+from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.core.loop.start import first_look, is_made_by_worker
 from workpool_aws.core.work.replace import pointed_write
 from workpool_aws.flow.reading import resolved, work_range

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
-from workpool_aws.core.loop.admit import headroom_of, slots_taken
+from workpool_aws.core.loop.admit import headroom_of
 from workpool_aws.core.loop.effects import Expire, Point, Results, Tidy
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.plan import (
@@ -28,7 +28,7 @@ from workpool_aws.core.loop.plan import (
     spent_pointers,
 )
 from workpool_aws.core.loop.recover import check, mates_of, suspects_among
-from workpool_aws.core.loop.settle import Notices, deep_low, settle
+from workpool_aws.core.loop.settle import Notices, deep_low, settle, slots_taken
 from workpool_aws.core.loop.tally import added, counts_by_job
 from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable

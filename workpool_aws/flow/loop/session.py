@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.core.loop.rate_left import counted_by_next
+from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.repair import rebuild, take_back
 from workpool_aws.model import events

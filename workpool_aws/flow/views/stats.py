@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import slots_taken
 from workpool_aws.core.loop.classify import Look, Taken, classify
-from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.settle import deep_low, slots_taken
 from workpool_aws.core.views.job_stats import JobStats, Waiting, job_stats_of
 from workpool_aws.core.views.stats import Queued, Stats, next_token_at, stats_of
 from workpool_aws.flow.reading import pages, resolved, works_of

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.lifecycle import has_expired
-from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of, slots_taken
+from workpool_aws.core.loop.admit import Reason, Refusal, headroom_of, limit_of
 from workpool_aws.core.loop.bulk_cancel import bulk_cancel_to_make
 from workpool_aws.core.loop.rate import tokens_of
 from workpool_aws.core.loop.rate_left import counted_now
-from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.settle import deep_low, slots_taken
 from workpool_aws.core.views.instants import stamp
 from workpool_aws.core.views.why.answer import error_text, label_of, reason
 from workpool_aws.model.ids import EpochMs, shard_of
