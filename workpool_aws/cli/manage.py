@@ -13,6 +13,7 @@ from typing import Final
 
 from workpool_aws.cli.argument_types import one_of, rate, whole
 from workpool_aws.core import limits
+from workpool_aws.model.bounds import ATTEMPTS_MAX
 
 __all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
@@ -22,6 +23,7 @@ or configuration; 3 a pool, schedule, group or work item is unknown, or a work i
 4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
+_KINDS: Final = ("action", "query", "mutation")
 _ACTS: Final = ("pause", "resume", "run")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
 
@@ -34,6 +36,7 @@ def add_commands(add: Adder) -> None:
     `add` makes the parser of a command from its name, its help and its function.
     """
     group = _Groups(add)
+    group.enqueue()
     group.works()
     group.work()
     group.why()
@@ -51,6 +54,35 @@ class _Groups:
     """The commands by their subjects."""
 
     add: Adder
+
+    def enqueue(self) -> None:
+        """Add `enqueue`."""
+        enqueue = self.add(
+            "enqueue", "enqueue one work item", lazily("workpool_aws.cli.enqueue:run_enqueue")
+        )
+        enqueue.add_argument(
+            "target", metavar="TARGET", help="a job's name, or a function's name or ARN"
+        )
+        enqueue.add_argument(
+            "args", metavar="ARGS", nargs="?", default="{}", help="a JSON object; -: from stdin"
+        )
+        enqueue.add_argument(
+            "--kind", type=one_of(*_KINDS), default="action", metavar="K", help=", ".join(_KINDS)
+        )
+        enqueue.add_argument(
+            "--attempts",
+            type=whole(1, ATTEMPTS_MAX),
+            metavar="N",
+            help="at most so many, with growing delays (an action makes one, the others five)",
+        )
+        enqueue.add_argument("--run-after", metavar="T", help="not before this span, such as 15m")
+        enqueue.add_argument(
+            "--request-id", metavar="R", help="repetitions with this id enqueue nothing further"
+        )
+        enqueue.add_argument(
+            "--new", action="store_true", help="also where the table does not know the pool yet"
+        )
+        _with_target(enqueue)
 
     def works(self) -> None:
         """Add `ls`."""

@@ -8,16 +8,31 @@ from typing import Final
 
 from workpool_aws.errors import UsageError
 
-__all__ = ["moment_of"]
+__all__ = ["moment_of", "span_of"]
 
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_SPAN: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
-_ALLOWED: Final = "an ISO time, or a span before now such as 90s, 15m, 2h or 3d"
+_SPANS: Final = "a span such as 90s, 15m, 2h or 3d"
+_MOMENTS: Final = "an ISO time, or a span before now such as 90s, 15m, 2h or 3d"
+
+
+def span_of(field: str, text: str) -> timedelta:
+    """Returns the span that a text means.
+
+    Raises UsageError for a text that means none.
+
+        >>> str(span_of("run_after", "90s"))
+        '0:01:30'
+    """
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise UsageError(field, text, _SPANS)
+    return int(span[1]) * _UNITS[span[2]]
 
 
 def moment_of(field: str, text: str, now: datetime) -> datetime:
@@ -29,9 +44,8 @@ def moment_of(field: str, text: str, now: datetime) -> datetime:
         >>> str(moment_of("since", "2h", now)), str(moment_of("since", "2026-01-01T10:00", now))
         ('2026-01-01 22:00:00+00:00', '2026-01-01 10:00:00+00:00')
     """
-    ago = _AGO.fullmatch(text)
     try:
-        at = now - int(ago[1]) * _UNITS[ago[2]] if ago else datetime.fromisoformat(text)
+        at = now - span_of(field, text) if _SPAN.fullmatch(text) else datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(field, text, _ALLOWED) from error
+        raise UsageError(field, text, _MOMENTS) from error
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

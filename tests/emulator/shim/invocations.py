@@ -105,11 +105,7 @@ class Lambda:
         lambda_svc._request_region.set(region)
         lambda_svc._invoke_depth.set(delivery.depth)
         live = lambda_svc._functions.get(config["FunctionName"]) or delivery.function
-        asynchronous = (
-            live.get("event_invoke_config")
-            or (live.get("event_invoke_configs") or {}).get("$LATEST")
-            or {}
-        )
+        asynchronous = lambda_svc._event_invoke_config(live, "$LATEST") or {}
         began = time.time()
         # The concurrency limit is the function's present one: it may have been raised while the
         # event waited.
@@ -231,9 +227,23 @@ def mend(*, processes: int) -> None:
                 lambda_svc._execution_record_for_config(found, config), _event(payload), depth=0
             )
 
+    _mend_settings()
     lambda_svc.invoke_async_with_retry = invoke_async_with_retry
     eventbridge._dispatch_to_lambda = dispatch_to_lambda
     threading.Thread(target=service.queue.run, daemon=True, name="events").start()
+
+
+def _mend_settings() -> None:
+    """Settings without a qualifier are those of $LATEST, and the other way round."""
+    original = lambda_svc._event_invoke_config
+    assert callable(original)
+
+    def event_invoke_config(function: Function, qualifier: str | None) -> Any:
+        if qualifier not in {None, "", "$LATEST"}:
+            return original(function, qualifier)
+        return original(function, "$LATEST") or original(function, "")
+
+    lambda_svc._event_invoke_config = event_invoke_config
 
 
 def _event(payload: str) -> Any:

@@ -1,4 +1,8 @@
-"""Owns which resource a call to the Scheduler is judged by: MiniStack names the default group, whatever group the call names."""
+"""Judges a call by the action and the resource that AWS judges it by.
+
+MiniStack names the default group of the Scheduler, whatever group the call names, and takes calls
+about a function's asynchronous settings for `lambda:GetFunction`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,18 @@ from typing import Any
 from ministack.core import iam_actions
 
 DEFAULT = ":schedule/default/"
+SETTINGS = {
+    "GET": "GetFunctionEventInvokeConfig",
+    "PUT": "PutFunctionEventInvokeConfig",
+    "POST": "UpdateFunctionEventInvokeConfig",
+    "DELETE": "DeleteFunctionEventInvokeConfig",
+}
+"""The actions of a function's asynchronous settings."""
 
 
 def mend() -> None:
-    """Judge calls about a schedule by the group that they name (AUTH=true)."""
+    """Judge calls as AWS does (AUTH=true)."""
+    _mend_actions()
     original = iam_actions.extract_resource_arn
     assert callable(original)
 
@@ -29,6 +41,18 @@ def mend() -> None:
         return arn.replace(DEFAULT, f":schedule/{group}/") if group else arn
 
     iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _mend_actions() -> None:
+    original = iam_actions._lambda_action
+    assert callable(original)
+
+    def lambda_action(method: str, path: str) -> str | None:
+        words = path.rstrip("/").split("/")
+        found: str | None = original(method, path)
+        return SETTINGS.get(method) if words[-1] == "event-invoke-config" else found
+
+    iam_actions._lambda_action = lambda_action
 
 
 def _group(body: bytes, query: dict[str, list[str]]) -> str | None:
