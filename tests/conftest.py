@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import botocore.session
 import pytest
+from hypothesis import settings
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
 from tests.kit.browser import CHROMIUM
@@ -96,8 +97,15 @@ def _leave_out_what_needs_more_than_python(config: pytest.Config, items: list[py
                 item.add_marker(pytest.mark.skip(reason=f"{targets[name]} runs it"))
 
 
+settings.register_profile("suite", max_examples=40)
+
+
 def pytest_configure() -> None:
-    """Read each service's description once for all boto3 sessions, as a LocalCloud does."""
+    """Draw fewer examples than hypothesis does by itself; a test that needs more says so.
+
+    And read each service's description once for all boto3 sessions, as a LocalCloud does.
+    """
+    settings.load_profile("suite")
     botocore.session.create_loader = remembering(botocore.session.create_loader)
 
 

@@ -332,20 +332,24 @@ def test_hostile_options_are_answered_in_one_line(
     assert is_plain(said.out + said.err)
 
 
+NOWHERE = {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
+NO_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+UNNAMED = (
+    "WORKPOOL_TABLE",
+    "WORKPOOL_POOL",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)
+
+
 def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "COLUMNS": "100",
-        "AWS_CONFIG_FILE": "/nowhere",
-        "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
-    }
-    for name in (
-        "WORKPOOL_TABLE",
-        "WORKPOOL_POOL",
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-    ):
+    environment = {**os.environ, "COLUMNS": "100", **NOWHERE}
+    for name in UNNAMED:
         environment.pop(name, None)
     environment |= options.pop("env", {})
     return subprocess.run(
@@ -447,17 +451,29 @@ def test_output_of_ascii_shows_what_it_can() -> None:
     ],
 )
 def test_trouble_with_aws_is_one_line_and_code_2(
-    argv: list[str], env: dict[str, str], words: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    env: dict[str, str],
+    words: str,
 ) -> None:
-    base = {
-        "AWS_ACCESS_KEY_ID": "",
-        "AWS_SECRET_ACCESS_KEY": "",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    done = run(*argv, stdout=subprocess.PIPE, env={**base, **env})
+    for name in UNNAMED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**NOWHERE, **NO_CREDENTIALS, **env}.items():
+        monkeypatch.setenv(name, value)
+
+    code = main(argv)
+
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert words in said.err
+
+
+def test_trouble_with_aws_ends_process_with_one_line() -> None:
+    done = run("ls", "--table", "t", stdout=subprocess.PIPE, env=NO_CREDENTIALS)
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert words in done.stderr
+    assert "region must be given" in done.stderr
 
 
 def test_region_and_profile_choose_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
