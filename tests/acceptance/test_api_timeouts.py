@@ -12,6 +12,8 @@ import pytest
 
 from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Work
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.api import worker
+from workpool_aws.flow.report.claim import take
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.writes import Update, Write
@@ -217,6 +219,38 @@ def test_worker_that_is_cut_off_ends_before_its_recovery() -> None:
         assert timedelta(seconds=25) < max(lived) < timedelta(seconds=35)
         cloud.run_until_idle()
         assert pool.status(None, work_id).outcome == "failed"
+
+
+def test_code_does_not_begin_when_process_stood_still_for_its_lease() -> None:
+    with LocalCloud() as cloud:
+        pool = cloud.workpool()
+        began: list[timedelta] = []
+
+        @pool.action
+        def job(work: Work) -> str:
+            began.append(cloud.now - enqueued)
+            return "done"
+
+        job_arn = cloud.function(job, timeout=15 * MINUTE)
+        enqueued = cloud.now
+        work_id = pool.enqueue_action(
+            None, job_arn, {}, heartbeat_timeout=30 * SECOND, retry=ONCE_MORE
+        )
+        freezes = [70 * 1000]
+
+        def take_and_freeze(*given: object, **more: object) -> object:
+            taken = take(*given, **more)  # type: ignore[arg-type]
+            if freezes:
+                cloud._open.kernel.sleep(freezes.pop())
+            return taken
+
+        with patch.object(worker, "take", take_and_freeze):
+            cloud.run_until_idle()
+        status = pool.status(None, work_id)
+        assert status.attempts[0].error_type == "heartbeat_lost"
+        assert status.outcome == "success"
+        assert len(began) == 1
+        assert 36 * SECOND < began[0] < 70 * SECOND
 
 
 def test_worker_whose_start_is_over_ends_at_its_next_beat() -> None:

@@ -69,7 +69,7 @@ from workpool_aws.api.worker import Worker
 from workpool_aws.core.pool.kick import Seen
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.engines.memory import MemoryEngine
-from workpool_aws.local.kernel.kernel import Kernel, Killed
+from workpool_aws.local.kernel.kernel import Kernel, Killed, Task
 from workpool_aws.local.services.functions import Event as LambdaEvent
 from workpool_aws.local.services.functions import Function
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -298,10 +298,14 @@ class Actors:
         does = (long_ending_of if beats else ending_of)(
             self._scenario.seed, number, assignment.attempts_made + 1
         )
+        task = self._kernel.current()
+        assert task is not None
+        process = task.process or task
         execution = self._judge.begins(
             assignment,
             self._judge.works[assignment.work_id].spec.target,
             BEATING_TIMEOUT_MS if beats else TIMEOUT_MS,
+            lambda: process.still_until,
         )
         self._runs += 1
         run, attempt = self._runs, assignment.attempts_made + 1
@@ -318,20 +322,17 @@ class Actors:
             self._kernel.sleep(does.takes_ms)
         except Killed:
             self._judge.ends(execution, by_itself=False)
-            self._note(number, Ended(at=self._kernel.now(), run=run, ending="killed"))
+            self._note(number, self._ended(process, run, "killed"))
             raise
         except TimeoutError:
             self._judge.ends(execution, by_itself=True)
-            self._note(number, Ended(at=self._kernel.now(), run=run, ending="failed"))
+            self._note(number, self._ended(process, run, "failed"))
             raise
         self._judge.ends(execution, by_itself=True)
         ending: Literal["ok", "failed", "snoozed"] = (
             "ok" if does.ending in {"ok", "large"} else "failed"
         )
-        self._note(
-            number,
-            Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed"),
-        )
+        self._note(number, self._ended(process, run, ending if later_ms is None else "snoozed"))
         if later_ms is not None:
             raise Snooze(timedelta(milliseconds=later_ms))
         match does.ending:
@@ -343,6 +344,14 @@ class Actors:
                 raise Exception("the user's own")  # noqa: TRY002 - as users raise
             case "fails for good":
                 raise NonRetryableError("the user's own")
+
+    def _ended(
+        self, process: Task, run: int, ending: Literal["ok", "failed", "snoozed", "killed"]
+    ) -> Ended:
+        """The end of user code. Nothing was seen of it while its process stood still as a whole."""
+        now = self._kernel.now()
+        since = process.still_since if process.still_until == now else None
+        return Ended(at=now, run=run, ending=ending, seen_until=since)
 
     def _note(self, number: int, event: Event) -> None:
         """Remembers what outsiders see. Nobody enqueued the work items of schedules."""

@@ -35,6 +35,14 @@ BEAT_GUARDS: Final = (
         "test_worker_that_is_cut_off_ends_before_its_recovery",
     ),
     _named(
+        "beat: no code begins after its lease",
+        "WP-14",
+        "api.worker:Worker._perform",
+        "vigil.lease_is_over",
+        "False",
+        "test_code_does_not_begin_when_process_stood_still_for_its_lease",
+    ),
+    _named(
         "beat: the claim has a lease",
         "WP-21",
         "flow.report.claim:take",

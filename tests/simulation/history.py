@@ -75,6 +75,8 @@ class Ended:
     at: int
     run: int
     ending: Literal["ok", "failed", "snoozed", "killed"]
+    seen_until: int | None = None
+    """Nothing was seen of it later, since its process stood still; `None` means that it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +235,9 @@ def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
     live: dict[int, Began] = {}
     # Who is killed may hear of it after whoever begins in the same instant.
     ends = {
-        each.run: each.at for each in history if isinstance(each, Ended) and each.ending == "killed"
+        each.run: each.at if each.seen_until is None else each.seen_until
+        for each in history
+        if isinstance(each, Ended) and (each.ending == "killed" or each.seen_until is not None)
     }
     for event in history:
         if isinstance(event, LimitAsked):
@@ -247,7 +251,7 @@ def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
             beside = [
                 each
                 for each in live.values()
-                if each.pool == event.pool and ends.get(each.run) != event.at
+                if each.pool == event.pool and event.at < ends.get(each.run, event.at + 1)
             ]
             if len(beside) > allowed[event.pool]:
                 yield Breach(

@@ -81,6 +81,8 @@ class Execution:
     killed_at: EpochMs
     """When Lambda ends it, if it has not ended: its thread may hear of that a little later in the
     same instant."""
+    still_until: Callable[[], EpochMs] = lambda: EpochMs(0)
+    """Until when its process stands still as a whole, or stood last."""
     over: bool = False
 
     @property
@@ -367,8 +369,17 @@ class Judge:
         """Whether its retention may be over, by clocks that differ."""
         return work.expires_at is not None and self._now() > work.expires_at * 1000 - _SKEW_MS
 
-    def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
-        """User code begins to run, in an invocation that has so long at most."""
+    def begins(
+        self,
+        assignment: Assignment,
+        target: str,
+        timeout_ms: int,
+        still_until: Callable[[], EpochMs] = lambda: EpochMs(0),
+    ) -> Execution:
+        """User code begins to run, in an invocation that has so long at most.
+
+        `still_until`: as of an `Execution`.
+        """
         decorated = target.rpartition(":")[2] in self._decorated
         killed_at = EpochMs(self._now() + timeout_ms)
         this = Execution(
@@ -376,6 +387,7 @@ class Judge:
             claimed=self.works[assignment.work_id].spec.claimed and decorated,
             decorated=decorated,
             killed_at=killed_at,
+            still_until=still_until,
         )
         work = self.works[assignment.work_id]
         attempts = 1 if assignment.retry is None else assignment.retry.max_attempts
@@ -386,7 +398,9 @@ class Judge:
         if this.claimed:
             self._claimed_begins(this, work)
         over_at = work.start_before
-        if decorated and over_at is not None and self._now() > over_at + _SKEW_MS:
+        # Its start was made in time, but its process may have stood still before its code began.
+        late = over_at is not None and max(over_at, still_until()) + _SKEW_MS < self._now()
+        if decorated and over_at is not None and late:
             self.fail("WP-25", f"{this.key} runs {self._now() - over_at} ms after it expired")
         if decorated and assignment.is_exclusive:
             self._taken_begins(this, work)
@@ -447,7 +461,9 @@ class Judge:
         counted = [
             each
             for each in self._live()
-            if each.assignment.pool == this.assignment.pool and (each.claimed or self._in_time)
+            if each.assignment.pool == this.assignment.pool
+            and (each.claimed or self._in_time)
+            and not self._outlived(each)
         ]
         if (this.claimed or self._in_time) and len(counted) + 1 > pool.most_allowed:
             beside = [each.key for each in counted]
@@ -480,6 +496,13 @@ class Judge:
 
     def _live(self) -> list[Execution]:
         return [each for each in self.executions if not each.over and each.killed_at > self._now()]
+
+    def _outlived(self, each: Execution) -> bool:
+        """Whether a process that sends heartbeats stands still as a whole, or goes on this instant.
+
+        Nothing that it does can be seen meanwhile, and its lease may be over.
+        """
+        return each.assignment.heartbeat_ms is not None and each.still_until() >= self._now()
 
     def _work(self, before: WorkItem | None, after: WorkItem) -> None:
         self.works[after.id] = after
@@ -619,6 +642,8 @@ class Judge:
         ):
             self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
         alive = [each for each in self._live() if each.key == key]
+        if recovered:
+            alive = [each for each in alive if not self._outlived(each)]
         if any(each.claimed for each in alive) or (
             recovered and any(each.decorated for each in alive)
         ):

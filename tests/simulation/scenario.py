@@ -87,6 +87,10 @@ _AT_CALLS: Final = (
     Fault.WRITE_LATE,
     Fault.ANSWER_LOST,
 )
+_OF_LEASES: Final = (Fault.STANDS_STILL, Fault.CUT_OFF)
+"""Those of processes that send heartbeats, in half of their scenarios."""
+_DRAWN: Final = [kind for kind in Fault if kind not in _OF_LEASES]
+_LEASES_RATE: Final = 0.5
 _AIMS: Final = (
     "put WorkItem",
     "put WorkItem",
@@ -569,7 +573,18 @@ def _of_beating(scenario: Scenario) -> Scenario:
     submissions = tuple(
         replace(each, mode=beating.get(each.mode, each.mode)) for each in scenario.submissions
     )
-    return replace(scenario, submissions=submissions)
+    chance = random.Random(f"leases {scenario.seed}")
+    if scenario.is_calm or chance.random() >= _LEASES_RATE:
+        return replace(scenario, submissions=submissions)
+    return replace(
+        scenario,
+        submissions=submissions,
+        rates={
+            **scenario.rates,
+            **{kind: chance.choice((0.0, 0.1, 0.3)) for kind in _OF_LEASES},
+        },
+        aim=chance.choice(("", "update WorkRef", "update WorkRef", "update WorkRef")),
+    )
 
 
 def timeout_of(seed: int, first: int) -> int | None:
@@ -682,7 +697,7 @@ def _forgeries(seed: int) -> list[Act]:
 
 def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:
     if aimed:
-        others = [kind for kind in Fault if kind not in _AT_CALLS]
+        others = [kind for kind in _DRAWN if kind not in _AT_CALLS]
         kinds = [
             *chance.sample(_AT_CALLS, chance.choice((1, 1, 2))),
             *chance.sample(others, chance.choice((0, 1, 2))),
@@ -692,7 +707,7 @@ def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:
     # Hundreds of calls in a run, and a few events.
     return {
         kind: rate if kind in _AT_CALLS else min(0.5, 10 * rate)
-        for kind in chance.sample(list(Fault), chance.randint(1, 8))
+        for kind in chance.sample(_DRAWN, chance.randint(1, 8))
     }
 
 

@@ -96,6 +96,10 @@ def make() -> Iterator[MakeScene]:
         (Fault.CRASH_BEFORE, (STRIKES,), [], []),
         (Fault.CRASH_AFTER, (STRIKES,), [0], []),
         (Fault.FROZEN, (STRIKES, 2), [70_000], ["answer"]),
+        (Fault.STANDS_STILL, (STRIKES, 2), [70_000], ["answer"]),
+        (Fault.STANDS_STILL, (PASSES, STRIKES, 1), [0], ["answer"]),
+        (Fault.CUT_OFF, (STRIKES, 0, 0, 1), [], ["CallUnanswered"]),
+        (Fault.CUT_OFF, (STRIKES, 0, 0, 2), [3_000], ["answer"]),
         (Fault.THROTTLED, (STRIKES, 0, 1), [60], ["answer"]),
         (Fault.THROTTLED, (STRIKES, 1), [], ["CallThrottled"]),
         (Fault.SERVER_ERROR, (STRIKES, 0, 1), [60], ["answer"]),
@@ -122,6 +126,37 @@ def test_fault_at_write(
     assert scene.told == told
     assert scene.faults.struck == [kind]
     assert scene.notes[0] == f"** {kind}: put WorkItem 1"
+
+
+def test_standstill_is_of_all_threads_of_process(make: MakeScene) -> None:
+    scene = make(Fault.STANDS_STILL, choices=(STRIKES, 1))
+    awake: list[int] = []
+
+    def wait() -> None:
+        for _ in range(3):
+            scene.kernel.sleep(5_000)
+            awake.append(scene.kernel.now() - START)
+
+    def begin() -> None:
+        task = scene.kernel.current()
+        assert task is not None
+        scene.kernel.spawn("thread", wait, process=task)
+        scene.kernel.sleep(7_000)
+        scene.kernel.call("put WorkItem 1", lambda: None, writes=True)
+
+    scene.kernel.spawn("process", begin)
+    scene.kernel.run(FAR)
+
+    assert awake == [5_000, 25_000, 30_000]
+
+
+def test_cut_off_is_of_one_process(make: MakeScene) -> None:
+    scene = make(Fault.CUT_OFF, choices=(STRIKES, 2, 1))
+
+    scene.call("put WorkItem 1", writes=True)
+    scene.call("put WorkItem 2", writes=True)
+
+    assert scene.told == ["CallUnanswered", "answer"]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,12 @@ class Vigil:
         self._process = process.current.get() or process.LambdaProcess()
         self._lease_until = lease_after(self.assignment.heartbeat_ms, self.began_at, self.ends_at)
 
+    @property
+    def lease_is_over(self) -> bool:
+        """True if recovery may have begun [WP-14]: the process stood still since its claim."""
+        beats = self.assignment.heartbeat_ms is not None
+        return beats and self.ports.clock.now() >= self._lease_until
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Inside, the attempt runs. Afterwards its report may be written.

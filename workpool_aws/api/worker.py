@@ -60,6 +60,7 @@ R = TypeVar("R")
 _REPORTER: Final = "worker"
 _POOL_FIELD: Final = f"event.{WORKPOOL_KEY}.pool"
 _TOO_LATE: Final = "it was delivered too late to be run in time"
+_LEASE_OVER: Final = "its process stood still until its lease was over"
 _CLAIM_REFUSED: Final = "refused by the claim"
 _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)[
     "__traceback__"
@@ -266,6 +267,8 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
         )
         ends_at = EpochMs(now + timer_of(context)())
         vigil = Vigil(ports, assignment, claim, now if began is None else began, ends_at)
+        if vigil.lease_is_over:
+            return report_not_run(_LEASE_OVER, claim=claim)
         with ports.tracing.span(step, assignment.trace) as span:
             with vigil.kept():
                 report = self._attempt(vigil, arguments, context)

@@ -40,7 +40,12 @@ class Fault(StrEnum):
     CRASH_AFTER = "crash after"
     """The process dies at a call, which happened."""
     FROZEN = "frozen"
-    """The process stands still at a call for 3, 18 or 70 s."""
+    """The thread that makes a call stands still for 3, 18 or 70 s. Most processes have one thread."""
+    STANDS_STILL = "stands still"
+    """The process stands still at a call with all of its threads, for as long. Only Lambda's timeout
+    ends it meanwhile."""
+    CUT_OFF = "cut off"
+    """No further call of the process reaches a service for 3, 18 or 70 s, from a call on."""
     THROTTLED = "throttled"
     """The service refuses the call, once or for as long as the SDK tries."""
     SERVER_ERROR = "server error"

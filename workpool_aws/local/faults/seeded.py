@@ -78,6 +78,10 @@ class _Request:
         return answer
 
 
+def _process_of(task: Task) -> Task:
+    return task.process or task
+
+
 class SeededFaults:
     """The faults of one cloud: around its calls (kernel.CallFaults) and beside them (CloudFaults).
 
@@ -96,6 +100,7 @@ class SeededFaults:
         self._until: EpochMs | None = None
         self._planned = PlannedCrashes()
         self._offsets: dict[Task, int] = {}
+        self._cut_until: dict[Task, EpochMs] = {}
 
     def attach(self, kernel: Kernel) -> None:
         """From now on faults strike in this kernel's time."""
@@ -105,14 +110,14 @@ class SeededFaults:
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:
         """See kernel.CallFaults."""
-        if (task.process or task).crash_in is not None:
+        if _process_of(task).crash_in is not None:
             return self._planned.around(task, label, apply, writes=writes)
         if self._plan.jitter_ms:
             self._kernel.sleep(self._chooser.choose(self._plan.jitter_ms, "jitter"))
         longer_ms = self._plan.call_ms(task, label)
         if longer_ms > 0:
             self._kernel.sleep(longer_ms)
-        if not self._may_strike(label):
+        if not self._may_strike(label) and not self._is_cut_off(task):
             return apply()
         answers: list[T] = []
         request = _Request(task, label, lambda: answers.append(apply()), writes)
@@ -166,7 +171,7 @@ class SeededFaults:
         task = self._kernel.current() if self._plan.skewed_clocks else None
         if task is None:
             return 0
-        process = task.process or task
+        process = _process_of(task)
         if process not in self._offsets:
             self._offsets[process] = self._one_of(_OFFSETS_MS, "clock")
         return self._offsets[process]
@@ -214,10 +219,11 @@ class SeededFaults:
     def _on_its_way(self, request: _Request) -> Exception | None:
         """Return the fault that keeps a request from the service; `None` means that it arrives."""
         label = request.label
+        if self._is_cut_off_by(request):
+            return CallUnanswered(f"no network: {label}")
         if self._strikes_at(Fault.CRASH_BEFORE, request):
             self._die(request.task)
-        if self._strikes_at(Fault.FROZEN, request):
-            self._kernel.sleep(self._one_of(_FREEZES_MS, "freeze"))
+        self._may_freeze(request)
         if self._strikes_at(Fault.THROTTLED, request):
             return CallThrottled(f"throttled: {label}")
         if self._strikes_at(Fault.SERVER_ERROR, request):
@@ -239,7 +245,29 @@ class SeededFaults:
             return CallUnanswered(f"no answer: {request.label}")
         if self._strikes_at(Fault.CRASH_AFTER, request):
             self._die(request.task)
+        self._may_stand_still(request)
         return None
+
+    def _is_cut_off_by(self, request: _Request) -> bool:
+        if self._strikes_at(Fault.CUT_OFF, request):
+            cut_ms = self._one_of(_FREEZES_MS, "cut off")
+            self._cut_until[_process_of(request.task)] = EpochMs(self._kernel.now() + cut_ms)
+        return self._is_cut_off(request.task)
+
+    def _is_cut_off(self, task: Task) -> bool:
+        return self._cut_until.get(_process_of(task), EpochMs(0)) > self._kernel.now()
+
+    def _may_freeze(self, request: _Request) -> None:
+        if self._strikes_at(Fault.FROZEN, request):
+            self._kernel.sleep(self._one_of(_FREEZES_MS, "freeze"))
+        self._may_stand_still(request)
+
+    def _may_stand_still(self, request: _Request) -> None:
+        if self._strikes_at(Fault.STANDS_STILL, request):
+            still_ms = self._one_of(_FREEZES_MS, "standstill")
+            process, now = _process_of(request.task), self._kernel.now()
+            process.still_since, process.still_until = now, EpochMs(now + still_ms)
+            self._kernel.sleep(still_ms)
 
     def _land_later(self, request: _Request) -> None:
         def land() -> None:
@@ -253,7 +281,7 @@ class SeededFaults:
         self._kernel.at(EpochMs(self._kernel.now() + delay_ms), land)
 
     def _die(self, task: Task) -> NoReturn:
-        process = task.process or task
+        process = _process_of(task)
         process.killed = process.crashed = task.killed = True
         raise Crashed
 

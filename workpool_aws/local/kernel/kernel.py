@@ -85,6 +85,9 @@ class Task:
     process: Task | None = None
     """The task of whose process this one is a further thread; `None` means it is a process of its
     own."""
+    still_since: EpochMs = EpochMs(0)
+    still_until: EpochMs = EpochMs(0)
+    """Between them neither it nor any further thread of its process goes on."""
     interruption: BaseException | None = None
     """It raises this at its next service call or sleep. `None` means that it is not interrupted."""
 

@@ -296,6 +296,9 @@ class VirtualKernel:
             lane.turn.acquire()
         if seat.killed or seat.left:
             raise Killed
+        still_ms = (seat.process or seat).still_until - self._now
+        if still_ms > 0:
+            self._sleep(seat, still_ms)
         seat.interrupted()
 
     def _next(self, current: TaskSlot | None) -> TaskSlot | None:
