@@ -33,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo dev example-air-quality test browser engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo dev example-air-quality test browser engines e2e ministack sim sim-long mutants check site format docs bench-cost bench-cold bench-throughput bench-sqs bench-task-pool bench-lists infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -106,6 +106,9 @@ bench-sqs: $(STAMP) $(MINISTACK_STAMP) ## Run a pool beside an SQS queue with a 
 
 bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (ARGS="..." goes to benchmarks.task_pool)
 	$(BIN)/python -m benchmarks.task_pool $(ARGS)
+
+bench-lists: $(STAMP) ## Count requests and read units of each page of the dashboard, in pools of up to 100,000 work items (ARGS="--sizes 1000")
+	$(BIN)/python -m benchmarks.lists $(ARGS)
 
 infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in an environment of its own; wants Node (ARGS="..." goes to pytest)
 	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }

@@ -15,7 +15,17 @@ from unicodedata import category
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["NOTHING", "Words", "answer_or", "as_line", "as_text", "kind_of", "shown", "type_name"]
+__all__ = [
+    "NOTHING",
+    "Words",
+    "answer_or",
+    "as_line",
+    "as_text",
+    "counted",
+    "kind_of",
+    "shown",
+    "type_name",
+]
 
 T = TypeVar("T")
 
@@ -60,6 +70,11 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
     cut = _cut(text, limit)
     lines = _NEWLINE.sub("\n", cut).expandtabs(4).split("\n")
     return ("\n" + " " * indent).join(_spelled(line) for line in lines)
+
+
+def counted(count: int, *, more: bool) -> str:
+    """Return a count, of which it is said if there are `more` than were counted."""
+    return f"at least {count}" if more else str(count)
 
 
 def as_line(text: str, *, limit: int | None = None) -> str:

@@ -20,6 +20,7 @@ SAID = "2026-01-02 03:04:05Z"
                 pending=1,
                 scheduled=2,
                 at_least=True,
+                scheduled_at_least=True,
                 running=3,
                 oldest_pending_s=4.25,
                 executions=5,
@@ -28,7 +29,7 @@ SAID = "2026-01-02 03:04:05Z"
                 start_lag_p50_ms=60,
                 start_lag_p95_ms=700,
             ),
-            ["1 or more", "2 or more", "3", "4.2 s", "5 in 9 min", "12.5%", "6.2%", "up to 60 ms", "up to 700 ms"],
+            ["1", "2 or more", "3", "4.2 s", "5 in 9 min", "12.5%", "6.2%", "up to 60 ms", "up to 700 ms"],
         ),
         (
             Stats(

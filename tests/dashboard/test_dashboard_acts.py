@@ -1,6 +1,7 @@
 """Acts of the dashboard: their guards, which every one of them has, and their effects."""
 
 import asyncio
+import logging
 import re
 import threading
 import time
@@ -123,12 +124,19 @@ def test_limit_is_set_and_reset(scene: Scene) -> None:
     assert scene.pool.config(None).override is None
 
 
-def test_pool_is_paused_and_resumed(scene: Scene) -> None:
+def test_pool_is_paused_and_resumed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="workpool.dashboard")
     client = scene.client()
 
     assert "The pool is paused." in client.post("/pools/email/pause").text
     assert scene.pool.config(None).paused
     assert "The pool is resumed." in client.post("/pools/email/pause", data={"resume": "1"}).text
+    client.post("/pools/email/cancel-all")  # only asks
+    scene.client(read_only=True).post("/pools/email/pause")
+    assert [each.message for each in caplog.records if each.name == "workpool.dashboard"] == [
+        "/pools/email/pause, by 127.0.0.1: paused",
+        "/pools/email/pause, by 127.0.0.1: resumed",
+    ]
     assert not scene.pool.config(None).paused
 
 

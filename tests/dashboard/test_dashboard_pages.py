@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from starlette.routing import Mount
 from tests.dashboard.conftest import OWN, SECRET, Scene
 from tests.kit.asgi import Client
 from workpool_aws.cli.main import main
+from workpool_aws.core.views.stats import MinuteStats
 from workpool_aws.dashboard import dashboard_app
 from workpool_aws.dashboard.events import _events
 from workpool_aws.dashboard.render import STATIC
+from workpool_aws.dashboard.texts import Bar, bars, dollars
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local import LocalCloud
 
@@ -93,11 +96,41 @@ def test_pages_show_figures_reasons_and_cost(seen: Scene) -> None:
     assert sorted(jobs) == ["bad", "echo", "send_email", "worse"]
     assert "The pool is paused since" in work
     assert "workpool resume" in work
+    assert 'href="/pools/paused#limits"' in work
+    assert '<rect class="failed"' in overview
     assert "set by a caller outside Lambda" in pool
     assert "It is due at 2026-01-01" in works
     assert '<option value="send_email">' in works
     for page in (overview, pool, works, work):
         assert re.search(r"This reading cost \d+ read units in \d+ requests? \(\$0\.0000", page)
+
+
+@pytest.mark.parametrize(
+    ("units", "price"),
+    [(0, "$0"), (2, "$0.00000025"), (306, "$0.000038"), (720, "$0.000090"), (9e6, "$1.12")],
+)
+def test_price_has_two_digits_that_count(units: float, price: str) -> None:
+    assert dollars(units) == price
+
+
+def test_small_chart_has_a_bar_for_each_minute_of_half_an_hour() -> None:
+    now = datetime(2026, 1, 1, 0, 45, 30, tzinfo=UTC)
+
+    def minute(at: int, succeeded: int, failed: int, retried: int) -> MinuteStats:
+        return MinuteStats(
+            began_at=now.replace(minute=at, second=0),
+            succeeded=succeeded,
+            failed=failed,
+            retried=retried,
+            canceled=0,
+            started=0,
+            start_lag_p95_ms=None,
+        )
+
+    minutes = [minute(9, 50, 0, 0), minute(16, 4, 0, 0), minute(44, 1, 2, 5), minute(45, 0, 0, 0)]
+
+    assert bars(minutes, now) == [Bar(0, 10.0, 0.0), Bar(84, 20.0, 17.5)]
+    assert bars([], now) == []
 
 
 def test_schedules_are_in_words(seen: Scene) -> None:

@@ -126,6 +126,7 @@ def test_long_backlog_is_counted_to_bound() -> None:
         stats = pool.stats(None)
 
         assert (stats.pending, stats.scheduled, stats.at_least) == (limits.STATS_ROWS_MAX, 0, True)
+        assert (stats.pending_at_least, stats.scheduled_at_least) == (True, False)
 
 
 def test_lags_grow_with_wait_for_slot(cloud: LocalCloud) -> None:
@@ -200,7 +201,13 @@ def test_busy_pool_writes_at_most_one_report_minute() -> None:
 )
 def test_oldest_waits_for_seconds_and_never_less_than_none(waits_ms: int, told_s: float) -> None:
     """A clock that goes after that of the enqueuer sees it due in the future."""
-    queued = Queued(pending=1, scheduled=0, capped=False, oldest_at=EpochMs(NOW - waits_ms))
+    queued = Queued(
+        pending=1,
+        scheduled=0,
+        pending_capped=False,
+        scheduled_capped=False,
+        oldest_at=EpochMs(NOW - waits_ms),
+    )
 
     assert stats_of(queued, [], running=0, window_ms=60_000, now=NOW).oldest_pending_s == told_s
 

@@ -84,10 +84,9 @@ def _rate_text(rate: RateLimit | None) -> str | None:
 
 def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
     """Return the statistics of the last `minutes`, as names and values."""
-    more = " or more" if stats.at_least else ""
     return [
-        ("pending", f"{stats.pending}{more}"),
-        ("scheduled", f"{stats.scheduled}{more}"),
+        ("pending", f"{stats.pending}{' or more' if stats.pending_at_least else ''}"),
+        ("scheduled", f"{stats.scheduled}{' or more' if stats.scheduled_at_least else ''}"),
         ("running", str(stats.running)),
         (
             "oldest pending",

@@ -21,7 +21,7 @@ from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError
 from workpool_aws.insights.answers import WorkFilter
 from workpool_aws.insights.insights import Insights
 from workpool_aws.insights.moments import moment_of
-from workpool_aws.text import NOTHING, Words
+from workpool_aws.text import NOTHING, Words, counted
 
 if TYPE_CHECKING:
     import argparse
@@ -142,8 +142,9 @@ class _All:
         """Cancel all that waits, and ask the running ones to stop."""
         target = self.target
         stats = target.pool.stats(None)
-        least = "at least " if stats.at_least else ""
-        waiting = f"{least}{stats.pending} due and {stats.scheduled} later"
+        due = counted(stats.pending, more=stats.pending_at_least)
+        later = counted(stats.scheduled, more=stats.scheduled_at_least)
+        waiting = f"{due} due and {later} later"
         if not confirmed(
             f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?",
             yes=self.yes,

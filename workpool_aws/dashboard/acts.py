@@ -8,6 +8,7 @@ are asked about and then run on their own (`bulk`).
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from workpool_aws.dashboard.filters import filter_of
 from workpool_aws.dashboard.guard import form_of, is_own_request
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.model.rate import RateLimit
+from workpool_aws.text import as_line, counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTS", "Acts"]
 
+_LOG: Final = logging.getLogger("workpool.dashboard")
 _NUMBER: Final = re.compile("[0-9]{1,6}")
 _NO_RATE: Final = "none"
 
@@ -89,8 +92,10 @@ class Acts:
                 return self._pages.page(
                     request, "confirm.html", now=self._insights.now, question=result
                 )
-            counted = {} if result.count is None else {"count": result.count}
-            query = f"?{urlencode({'done': result.done, **counted})}" if result.done else ""
+            client = "unknown" if request.client is None else request.client.host
+            _LOG.info("%s, by %s: %s", as_line(request.url.path), client, result.done or "done")
+            number = {} if result.count is None else {"count": result.count}
+            query = f"?{urlencode({'done': result.done, **number})}" if result.done else ""
             root = request.scope.get("root_path", "")
             return RedirectResponse(f"{root}{result.path}{query}", status_code=303)
 
@@ -134,10 +139,11 @@ class Acts:
             pool.cancel_all(None)
             return _Done(f"/pools/{pool.name}", "called_off")
         stats = pool.stats(None)
-        least = "at least " if stats.at_least else ""
+        due = counted(stats.pending, more=stats.pending_at_least)
+        later = counted(stats.scheduled, more=stats.scheduled_at_least)
         return _Question(
-            f"Cancel all work items of pool {pool.name}? {least}{stats.pending} are due and "
-            f"{stats.scheduled} are due later. {stats.running} are running and get a request.",
+            f"Cancel all work items of pool {pool.name}? Of them {due} are due and "
+            f"{later} are due later. {stats.running} are running and get a request.",
             "Cancel all",
             (),
             f"/pools/{pool.name}",

@@ -53,6 +53,7 @@ class Pages:
             span=texts.span,
             lag=lambda lag_ms: "–" if lag_ms is None else texts.span(lag_ms / 1000),
             short=short_name,
+            bars=texts.bars,
             chart=texts.chart,
             dollars=texts.dollars,
         )

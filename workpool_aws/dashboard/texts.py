@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import timedelta
+from math import floor, log10
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.text import as_line
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.views.stats import MinuteStats
 
-__all__ = ["chart", "dollars", "moment", "notice", "pieces", "share", "span", "stamp"]
+__all__ = ["bars", "chart", "dollars", "moment", "notice", "pieces", "share", "span", "stamp"]
 
 _UNITS_A_DOLLAR: Final = 8_000_000
 """Strongly consistent on-demand reads in us-east-1: 0.125 dollars a million units."""
+_MINUTES: Final = 30
 _COUNT: Final = re.compile("[0-9]{1,8}")
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _NOTICES: Final = {
@@ -83,8 +86,34 @@ def moment(at: datetime, now: datetime) -> str:
 
 
 def dollars(units: float) -> str:
-    """Return the price of read units."""
-    return f"${units / _UNITS_A_DOLLAR:.6f}"
+    """Return the price of read units, with two digits that count."""
+    price = units / _UNITS_A_DOLLAR
+    return f"${price:.{max(2, 1 - floor(log10(price)))}f}" if price else "$0"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One minute of a small chart, in its units: 30 minutes are 90 wide, the busiest is 20 high."""
+
+    x: int
+    ended: float
+    """Height of the attempts that ended."""
+    failed: float
+    """Height of those with an error."""
+
+
+def bars(minutes: Sequence[MinuteStats], now: datetime) -> list[Bar]:
+    """Return the bars of the last half an hour."""
+    counts: list[tuple[int, int, int]] = []
+    for each in minutes:
+        at = _MINUTES - 1 - int((now - each.began_at).total_seconds() // 60)
+        failed = each.failed + each.retried
+        if at >= 0 and each.succeeded + failed:
+            counts.append((at, each.succeeded + failed, failed))
+    unit = 20 / max((ended for _, ended, _ in counts), default=1)
+    return [
+        Bar(3 * at, round(ended * unit, 1), round(failed * unit, 1)) for at, ended, failed in counts
+    ]
 
 
 def chart(minutes: Sequence[MinuteStats]) -> str:

@@ -35,7 +35,9 @@ def test_window_out_of_bounds_is_refused(window: object) -> None:
 
 
 def test_stats_event_has_every_figure() -> None:
-    queued = Queued(pending=3, scheduled=4, capped=True, oldest_at=NOW)
+    queued = Queued(
+        pending=3, scheduled=4, pending_capped=False, scheduled_capped=True, oldest_at=NOW
+    )
     stats = stats_of(queued, [], running=5, window_ms=60_000, now=NOW)
 
     event = asdict(stats_event("email", stats, window_ms=60_000))
@@ -43,10 +45,12 @@ def test_stats_event_has_every_figure() -> None:
     figures = {
         name: value
         for name, value in asdict(stats).items()
-        if name not in {"minutes", "jobs", "next_token_at"}
+        if name
+        not in {"minutes", "jobs", "next_token_at", "pending_at_least", "scheduled_at_least"}
     }
     assert {name: event[name] for name in figures} == figures
     assert (event["pool"], event["window_ms"]) == ("email", 60_000)
+    assert (stats.at_least, stats.pending_at_least, stats.scheduled_at_least) == (True, False, True)
 
 
 def test_inline_payload_has_a_size_in_bytes_and_no_chunks() -> None:

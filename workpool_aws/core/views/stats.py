@@ -46,14 +46,15 @@ _WINDOW_MAX: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MAX)
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The backlog, up to the number of rows that are counted.
+    """The backlog, up to the number of rows that are counted: there may be more of what is capped.
 
     `oldest_at` is the earliest due time of the due work items; `None` means that none is due.
     """
 
     pending: int
     scheduled: int
-    capped: bool
+    pending_capped: bool
+    scheduled_capped: bool
     oldest_at: EpochMs | None
 
 
@@ -114,6 +115,10 @@ class Stats:
     next_token_at: datetime | None = None
     """Time before which the rate limit lets no start through. `None` means that it lets one through
     now, or that no start was made under one."""
+    pending_at_least: bool = False
+    """True if there are more pending work items than counted."""
+    scheduled_at_least: bool = False
+    """True if there are more scheduled work items than counted."""
     jobs: Mapping[str, JobStats] = field(default_factory=dict, hash=False)
     """The jobs that have any figures, by name. Empty unless `by_job` was asked for."""
 
@@ -146,7 +151,9 @@ def stats_of(
     return Stats(
         pending=queued.pending,
         scheduled=queued.scheduled,
-        at_least=queued.capped,
+        at_least=queued.pending_capped or queued.scheduled_capped,
+        pending_at_least=queued.pending_capped,
+        scheduled_at_least=queued.scheduled_capped,
         running=running,
         oldest_pending_s=oldest_s,
         executions=executions(total),

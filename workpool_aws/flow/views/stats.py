@@ -37,16 +37,23 @@ __all__ = ["take_stats"]
 
 
 class _Backlog(NamedTuple):
-    """The counted work items without a slot. `capped`: there are more."""
+    """The counted work items without a slot. There are more of what is capped."""
 
     pending: dict[WorkId, Waiting]
     scheduled: dict[WorkId, Waiting]
-    capped: bool
+    pending_capped: bool
+    scheduled_capped: bool
 
     @property
     def queued(self) -> Queued:
         oldest_at = min((each.due_at for each in self.pending.values()), default=None)
-        return Queued(len(self.pending), len(self.scheduled), self.capped, oldest_at)
+        return Queued(
+            pending=len(self.pending),
+            scheduled=len(self.scheduled),
+            pending_capped=self.pending_capped,
+            scheduled_capped=self.scheduled_capped,
+            oldest_at=oldest_at,
+        )
 
 
 def take_stats(ports: Ports, pool: str, *, window_ms: int, by_job: bool = False) -> Stats:
@@ -109,18 +116,18 @@ class _Count:
         later = id_floor(EpochMs(self.now + 1))
         due: dict[WorkId, Waiting] = {}
         scheduled: dict[WorkId, Waiting] = {}
-        capped = False
+        more_due = more_later = False
         for shard, mark in enumerate(marks_of(self.ledger)):
             low = deep_low(mark.work_cursor)
             if low < later:
                 found, more = self._look(shard, low, key_before(later))
                 due |= found[Look.DUE]
-                capped |= more
+                more_due |= more
             found, more = self._look(shard, max(low, later), None)
             due |= found[Look.DUE]
             scheduled |= found[Look.LATER]
-            capped |= more
-        return _Backlog(due, scheduled, capped)
+            more_later |= more
+        return _Backlog(due, scheduled, more_due, more_later)
 
     def _look(
         self, shard: int, low: str, high: str | None
