@@ -52,8 +52,9 @@ example-air-quality: $(STAMP) ## Watch a week of an hourly schedule pass, with i
 test: $(STAMP) ## Run the tests, on all cores (ARGS="..." goes to pytest; with -n0 in one process, for a debugger)
 	$(BIN)/python -I -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
+engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names, and the library's tests on moto (ARGS="..." goes to pytest)
 	$(BIN)/python -I -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -I -m pytest tests/acceptance tests/cli tests/integration tests/peer --engine moto -k moto --numprocesses auto --dist worksteal)
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
 	$(BIN)/python -I -m pytest tests/e2e --e2e $(ARGS)

@@ -15,6 +15,8 @@ from tests.kit.browser import CHROMIUM
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
 
+ON_MEMORY = {"acceptance", "cli", "integration", "peer"}
+"""Folders whose tests show behaviour that all engines have; that these are alike, the contract shows."""
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
 
 
@@ -76,35 +78,44 @@ def pytest_collection_modifyitems(
     )
     if paths == everywhere and not any(chosen) and not session.testsfailed:
         config.stash[EVERYTHING] = tuple(items)
-    _leave_out_what_needs_more_than_python(config, items)
 
 
-def _leave_out_what_needs_more_than_python(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what other targets of the Makefile run, wherever its programs happen to be installed."""
-    if config.getoption("--browser") and CHROMIUM is None:
-        raise pytest.UsageError("--browser: no Chromium is installed")
-    asked = {
-        "browser": config.getoption("--browser"),
-        "server": "ministack" in config.getoption("--engine")
-        or config.getoption("--cloud-engine") is not None
-        or config.getoption("--e2e"),
-    }
-    targets = {"browser": "make browser", "server": "make engines"}
-    for item in items:
-        names = {mark.name for mark in item.iter_markers()} & asked.keys()
-        for name in names:
-            if not asked[name]:
-                item.add_marker(pytest.mark.skip(reason=f"{targets[name]} runs it"))
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave to other targets of the Makefile what needs more than Python, wherever that is installed, and second runs."""
+    asked = item.config.getoption
+    if item.get_closest_marker("browser") and not asked("--browser"):
+        pytest.skip("make browser runs it")
+    on_server = asked("--e2e") or asked("--cloud-engine") or "ministack" in asked("--engine")
+    if item.get_closest_marker("server") and not on_server:
+        pytest.skip("make engines runs it")
+    if "moto" not in asked("--engine") and _is_second_run_on_moto(item):
+        pytest.skip("make engines runs it on moto, too")
+
+
+def _is_second_run_on_moto(item: pytest.Item) -> bool:
+    """True for a test of the library that runs in memory, too: only moto itself is slow there.
+
+    The tests of LocalCloud are about moto as well, and run on it everywhere.
+    """
+    callspec = getattr(item, "callspec", None)
+    return (
+        callspec is not None
+        and item.path.relative_to(item.config.rootpath).parts[1] in ON_MEMORY
+        and "moto" in [each for each in callspec.params.values() if isinstance(each, str)]
+    )
 
 
 settings.register_profile("suite", max_examples=40)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Draw fewer examples than hypothesis does by itself; a test that needs more says so.
 
     And read each service's description once for all boto3 sessions, as a LocalCloud does.
     """
+    if config.getoption("--browser") and CHROMIUM is None:
+        raise pytest.UsageError("--browser: no Chromium is installed")
     settings.load_profile("suite")
     botocore.session.create_loader = remembering(botocore.session.create_loader)
 

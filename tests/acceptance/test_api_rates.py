@@ -168,17 +168,17 @@ def test_change_without_any_value_is_refused() -> None:
 
 
 def test_hours_with_crashes_take_overs_and_changes_have_no_fuller_window() -> None:
-    """Eight hours from outside: each start is seen where it is delivered."""
+    """Three hours from outside: each start is seen where it is delivered."""
     limits = [RateLimit(6, per=10 * MINUTE, burst=3), RateLimit(2, per=5 * MINUTE)]
     with LocalCloud(seed=20, crash_rate=0.05) as cloud:
         ping_arn = cloud.function(ping)
         pool = cloud.workpool("calls", rate_limit=limits[0])
         began = cloud.now
         changes = [(began, limits[0])]
-        for hour in range(8):
+        for hour in range(3):
             pool.enqueue_action_batch(None, ping_arn, [{} for _ in range(25)])
-            if hour % 2:
-                limit = limits[hour // 2 % 2]
+            if hour:
+                limit = limits[hour % 2]
                 pool.configure(None, rate_limit=limit)
                 changes.append((cloud.now, limit))
             cloud.advance(timedelta(hours=1))
@@ -189,4 +189,4 @@ def test_hours_with_crashes_take_overs_and_changes_have_no_fuller_window() -> No
             seen = [at for at in moments if since + SECOND <= at < until]
             # Deliveries follow their commits by a second at most in this cloud.
             assert most_in_window(seen, limit.per - SECOND) <= limit.n
-        assert len(moments) > 100
+        assert len(moments) > 45

@@ -84,11 +84,17 @@ class RecordingJudge(Judge):
         super().seen(before, after)
         self.writes.append((self._now(), self._writer(), before, after))
 
-    def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
+    def begins(
+        self,
+        assignment: Assignment,
+        target: str,
+        timeout_ms: int,
+        still_until: Callable[[], EpochMs] = lambda: EpochMs(0),
+    ) -> Execution:
         self.runs.append(
             (self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start))
         )
-        return super().begins(assignment, target, timeout_ms)
+        return super().begins(assignment, target, timeout_ms, still_until)
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         super().cancel_answered(work_id, answer)
