@@ -21,6 +21,8 @@ from workpool_aws import (
 )
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault, Faults
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Spawned
 from workpool_aws.testing import perform
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -90,6 +92,37 @@ def test_mutations_keep_the_money_where_deliveries_double_and_workers_die(seed: 
         done = sum(pool.status(None, each).outcome == "success" for each in ids)
         assert balances(accounts) == [100 - 7 * done, 100 + 7 * done]
         assert done >= 4
+
+
+@both_engines
+def test_end_and_delivery_name_the_work_items_they_store(cloud: LocalCloud, accounts: Any) -> None:
+    pool, other = cloud.workpool("email"), cloud.workpool("other")
+    stored: list[list[str]] = []
+
+    @pool.mutation
+    def place(tx: Transaction) -> None:
+        tx.update("accounts", ANN, add={"balance": 1})
+        batch = pool.enqueue_action_batch(tx, "echo", [{"n": n} for n in range(2)])
+        stored.append([*batch, other.enqueue_action(tx, "echo", {"n": 3})])
+
+    @pool.on_complete
+    def placed(event: OnCompleteEvent, tx: Transaction) -> None:
+        stored.append([pool.enqueue_action(tx, "echo", {"n": 4})])
+
+    cloud.function(place)
+    cloud.function(lambda event, context: event["n"], name="echo")
+    alone = place.enqueue(None)
+    cloud.run_until_idle()
+    followed = place.with_options(on_complete=cloud.function(placed)).enqueue(None)
+    cloud.run_until_idle()
+
+    found = [
+        cloud._ports_of(cloud.table).store.get(WorkRef("email", each)) for each in (alone, followed)
+    ]
+    assert [each.spawned for each in found] == [
+        (Spawned("email", tuple(stored[0][:2])), Spawned("other", tuple(stored[0][2:]))),
+        (Spawned("email", tuple(stored[2])),),
+    ]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -29,6 +29,7 @@ from workpool_aws import (
     NotKicked,
     OnCompleteEvent,
     RetryPolicy,
+    Status,
     StoreUnavailable,
     Transaction,
     TransactionCanceled,
@@ -83,8 +84,10 @@ class Bank:
         self.cloud.advance(timedelta(minutes=4))
         for mark, tx in self.open.items():
             self.learned[mark] = tx.resolve()
+        self.cloud.advance(timedelta(minutes=11))
+        self._judge_children()
         # A caller may have died before its request landed late: the hourly audit finds that.
-        self.cloud.advance(timedelta(minutes=56, seconds=30))
+        self.cloud.advance(timedelta(minutes=45, seconds=30))
         tick = {"workpool_watchdog": {"table": self.cloud.table}}
         self.cloud.invoke(self.cloud.watchdog_arn, tick)
         self.cloud.run_until_idle(timedelta(days=1))
@@ -191,6 +194,22 @@ class Bank:
         else:
             self.learned[mark] = True
 
+    def _judge_children(self) -> None:
+        """Work items that mutations and handlers enqueued have run, long before any audit [WP-20]."""
+        owed = {
+            f"{mark}-next"
+            for number, status in enumerate(self.pool.status_batch(None, self.mutations))
+            for mark, happened in self._effects_of(number, status).items()
+            if happened
+        }
+        _check("what runs without an audit", owed - set(self.ran), set())
+
+    def _effects_of(self, number: int, status: Status) -> dict[str, bool]:
+        return {
+            f"mutation-{number}": status.outcome == "success",
+            f"paid-{number}": status.callback == "delivered",
+        }
+
     def judge(self) -> None:
         """Compare the end with what was learned. Raises AssertionError."""
         items = {each["id"]: each for each in self.accounts.scan(ConsistentRead=True)["Items"]}
@@ -199,11 +218,7 @@ class Bank:
         _check("what was learned", self.learned, {mark: mark in items for mark in self.learned})
         owed = {f"mark-{number}" for number in range(1, CALLERS, 2)} & items.keys()
         for number, status in enumerate(self.pool.status_batch(None, self.mutations)):
-            effects = {
-                f"mutation-{number}": status.outcome == "success",
-                f"paid-{number}": status.callback == "delivered",
-            }
-            for mark, happened in effects.items():
+            for mark, happened in self._effects_of(number, status).items():
                 times = int(items[mark]["times"]) if mark in items else 0
                 _check(f"effects of {mark}", times, int(happened))
                 owed |= {f"{mark}-next"} if happened else set()
@@ -219,8 +234,8 @@ def failure_of(seed: int) -> str | None:
     """What is wrong after the run of a seed; `None` means nothing."""
     bank = Bank(seed)
     with bank.cloud:
-        bank.play()
         try:
+            bank.play()
             bank.judge()
         except AssertionError as error:
             return str(error)

@@ -463,7 +463,7 @@ _PAYLOADS: Final = (
         "chunks: when the loop forgets a callback",
         "WP-10",
         "core.loop.callbacks:plan_callbacks",
-        "before += [] if work is None else [Expire(work)]",
+        "before += [] if work is None else after_end(work)",
         "pass",
     ),
     one_edit(

@@ -237,7 +237,7 @@ _ENTRIES: Final = (
         "drop: chunks expire",
         "WP-10",
         "core.loop.recover:Drop.before",
-        "[] if work is None else [Expire(work)]",
+        "[] if work is None else after_end(work)",
         "[]",
     ),
     one_edit(

@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, TypeVar
 from workpool_aws import invocation
 from workpool_aws.api.transaction import Transaction
 from workpool_aws.core import limits
-from workpool_aws.errors import TransactionCanceled, TransactionConflict
-from workpool_aws.flow.work.transaction import Applied, ConditionsFailed, prepare
+from workpool_aws.core.work.transaction import naming_spawned
+from workpool_aws.errors import (
+    NotKicked,
+    StoreUnavailable,
+    TransactionCanceled,
+    TransactionConflict,
+)
+from workpool_aws.flow.work.transaction import (
+    Applied,
+    ConditionsFailed,
+    kick_loops,
+    prepare,
+    show,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +64,7 @@ class AnchoredTransaction(Transaction):
             TransactionCanceled, TransactionConflict, UsageError: Nothing was applied.
             StoreUnavailable: `maybe_applied` says if it may be applied, with the move.
         """
-        sent = self._send(self._draft(anchor))
+        sent = self._send(naming_spawned(self._draft(anchor)))
         if isinstance(sent, ConditionsFailed) and any(sent.met.failed[: sent.plan.guests_from]):
             return Missed(sent.met.current[0])
         if isinstance(sent, Applied):
@@ -66,8 +78,19 @@ class AnchoredTransaction(Transaction):
         return prepare(self._ports, self._draft(()))
 
     def follow_up(self) -> None:
-        """Have the loops see what it enqueued. Raises NotKicked: the watchdog does."""
-        self._follow_up()
+        """Have the loops see what it enqueued.
+
+        Raises:
+            NotKicked: Loops find it, and the watchdog kicks them.
+            StoreUnavailable: It may be out of their sight. The move names it [WP-20].
+        """
+        if not isinstance(self._sent, Applied):
+            return
+        show(self._ports, self._sent)
+        try:
+            kick_loops(self._ports, [self._sent])
+        except StoreUnavailable as error:
+            raise NotKicked(f"applied, but a loop could not be notified: {error}") from error
 
 
 def run_anchored(

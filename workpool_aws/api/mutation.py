@@ -147,13 +147,19 @@ def _follow(
         tx.follow_up()
     except NotKicked as error:
         # Before the notice: the watchdog finds the work items that were enqueued.
-        ports.telemetry.emit(
-            events.KickFailed(pool=assignment.pool, reason=KickReason.ENQUEUE, error=str(error))
-        )
+        _report_unkicked(ports, assignment, KickReason.ENQUEUE, error)
+    except StoreUnavailable as error:
+        # No notice: the loop drops the entry after its deadline, and points at them.
+        _report_unkicked(ports, assignment, KickReason.ENQUEUE, error)
+        return
     try:
         end.follow_up()
     except StoreUnavailable as error:
         # The loop checks the entry after its deadline, and finds the end.
-        ports.telemetry.emit(
-            events.KickFailed(pool=assignment.pool, reason=KickReason.COMPLETE, error=str(error))
-        )
+        _report_unkicked(ports, assignment, KickReason.COMPLETE, error)
+
+
+def _report_unkicked(
+    ports: Ports, assignment: Assignment, reason: KickReason, error: StoreUnavailable
+) -> None:
+    ports.telemetry.emit(events.KickFailed(pool=assignment.pool, reason=reason, error=str(error)))

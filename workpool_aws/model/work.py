@@ -19,6 +19,7 @@ __all__ = [
     "GroupEnd",
     "PastAttempt",
     "Pointer",
+    "Spawned",
     "State",
     "WorkItem",
     "dead_key",
@@ -80,6 +81,13 @@ class GroupEnd(NamedTuple):
     group: str
     """Id of the group."""
     outcome: Outcome
+
+
+class Spawned(NamedTuple):
+    """Work items of one pool that a transaction stored with a move of another work item."""
+
+    pool: str
+    ids: tuple[WorkId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +175,9 @@ class WorkItem(Record):
     postponed: bool = False
     """True if a replacement has moved its due time beyond its places in time. The pass that meets
     it at one of these puts a pointer at the due time."""
+    spawned: tuple[Spawned, ...] = ()
+    """Work items that were stored by the same transaction as its end, or else as the delivery of
+    its callback. Who sees that move without its follow-up points at those that wait [WP-20]."""
     epoch: int = 0
     """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
     (`core/work/bulk_cancel.py`)."""

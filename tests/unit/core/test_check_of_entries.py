@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.loop.effects import Expire, Point
+from workpool_aws.core.loop.effects import Expire, Point, ShowSpawned
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.core.loop.recover import Checked, check, suspects_among
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger
-from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.work import Spawned, State, WorkItem
 
 KEY, OTHER = EntryKey(an_id(n=1), 1), EntryKey(an_id(n=2), 1)
 RUNS = Entry(EpochMs(NOW + 60_000), confirmed=True)
@@ -71,6 +71,14 @@ def test_entry_of_finished_work_item_is_dropped_after_its_chunks_may_expire() ->
     over = a_work(id=KEY.work_id, starts=1, state=State.FINISHED)
 
     assert check_one(over).before == (Expire(over),)
+
+
+def test_entry_is_dropped_after_what_its_end_stored_is_in_sight() -> None:
+    """[WP-20] The worker that committed it may have died before the late rule."""
+    stored = (Spawned("email", (an_id(n=7),)),)
+    over = a_work(id=KEY.work_id, starts=1, state=State.FINISHED, spawned=stored)
+
+    assert check_one(over).before == (ShowSpawned(over), Expire(over))
 
 
 def test_entry_without_work_item_is_dropped_and_asks_for_nothing() -> None:

@@ -9,8 +9,14 @@ import pytest
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_end
-from workpool_aws.core.loop.callbacks import NewlyOwed, newly_owed
+from workpool_aws.core.loop.callbacks import (
+    NewlyOwed,
+    TakenOver,
+    newly_owed,
+    plan_callbacks,
+)
 from workpool_aws.core.loop.choose import Choice, marks_after
+from workpool_aws.core.loop.effects import Expire, ShowSpawned
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import (
     Notice,
@@ -18,7 +24,7 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import CallbackState, State
+from workpool_aws.model.work import CallbackState, Spawned, State
 
 WORK_ID = an_id(NOW, 3)
 RECORD = record_of_end(a_work(id=WORK_ID), Outcome.CANCELED, now=NOW, random_bits=5)
@@ -109,3 +115,20 @@ def test_pending_callback_that_landed_behind_cursor_counts() -> None:
     )
 
     assert [owed.work_id for owed in found.callbacks] == [CANCELED.id]
+
+
+def test_callback_is_forgotten_after_what_its_handler_stored_is_in_sight() -> None:
+    """[WP-20] The handler may have died before the late rule."""
+    work = a_work(
+        state=State.FINISHED,
+        callback=CallbackState.DELIVERED,
+        spawned=(Spawned("email", (an_id(n=7),)),),
+    )
+    owed = PendingCallback(work.id, NOW)
+
+    plan = plan_callbacks(
+        "email", TakenOver({work.id: owed}, (), (None,)), (owed,), {work.id: work}, {}, NOW
+    )
+
+    assert plan.owed == ()
+    assert plan.before == (ShowSpawned(work), Expire(work))

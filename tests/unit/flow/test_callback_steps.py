@@ -18,7 +18,7 @@ from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import ChunkRef, WorkRef
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
+from workpool_aws.model.work import CallbackState, Spawned, State, WorkItem, dead_key
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
@@ -154,6 +154,16 @@ def test_giving_up_what_was_acknowledged_meanwhile_gives_up_nothing(world: World
 
     assert deliver(world.ports, work) is CallbackState.DELIVERED
     assert world.telemetry.of(CallbackDead) == []
+
+
+def test_delivery_that_stored_work_items_is_looked_at_again(world: World) -> None:
+    """[WP-20] Its handler was faster than the mark, and may die before the late rule."""
+    work = a_told_work(world, FUNCTION)
+    acknowledges(world, True)
+    spawned = (Spawned("email", (an_id(n=7),)),)
+    world.put(replace(work, callback=CallbackState.DELIVERED, spawned=spawned, expires_at=EXPIRY))
+
+    assert deliver(world.ports, work) is CallbackState.SENT
 
 
 def test_callback_whose_context_cannot_be_read_now_is_delivered_later(world: World) -> None:

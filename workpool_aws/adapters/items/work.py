@@ -19,14 +19,23 @@ from workpool_aws.adapters.items.forms import (
     read_text,
     read_whole,
     read_work_moment,
+    work_id,
     write_base36,
 )
 from workpool_aws.adapters.items.spec import OF_PAYLOADS, SPEC_FIELDS, flatten_spec, spec_of
 from workpool_aws.core import limits
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import ID_LENGTH, EpochMs
+from workpool_aws.model.names import POOL
 from workpool_aws.model.payload import Part, payload_of, stored_fields
 from workpool_aws.model.spec import Outcome
-from workpool_aws.model.work import AttemptEnd, CallbackState, PastAttempt, State, WorkItem
+from workpool_aws.model.work import (
+    AttemptEnd,
+    CallbackState,
+    PastAttempt,
+    Spawned,
+    State,
+    WorkItem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +110,28 @@ _ATTEMPTS: Final = list_of(
 )
 HISTORY: Final = replace(_ATTEMPTS, encode=_Attempt.encode_all)
 
+_IDS: Final = re.compile(rf"(?:.{{{ID_LENGTH}}})+", re.ASCII)
+
+
+def _encode_spawned(spawned: Spawned) -> str:
+    return f"{spawned.pool}:{''.join(spawned.ids)}"
+
+
+def _decode_spawned(value: object) -> Spawned:
+    pool, _, text = read_text(value).partition(":")
+    ids = matched(_IDS, text).group()
+    starts = range(0, len(ids), ID_LENGTH)
+    return Spawned(
+        matched(POOL, pool).group(), tuple(work_id(ids[at : at + ID_LENGTH]) for at in starts)
+    )
+
+
+_SPAWNED: Final = list_of(
+    FieldCodec("ids of a pool", _encode_spawned, _decode_spawned),
+    "ids by pool",
+    at_most=limits.TRANSACTION_ITEMS_MAX,
+)
+
 _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "state": Field("s", forms.choice(State)),
     "due_at": Field("due", forms.WORK_MOMENT),
@@ -137,6 +168,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "redriven_as": Field("ra", forms.ULID, absent=None),
     "rev": Field("rv", forms.COUNT, absent=0),
     "postponed": Field("po", forms.FLAG, absent=False),
+    "spawned": Field("sp", _SPAWNED, absent=()),
     "epoch": Field("ep", forms.COUNT, absent=0),
 }
 

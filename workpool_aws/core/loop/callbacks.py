@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import is_owed
-from workpool_aws.core.loop.effects import Expire, Forget, GiveUp, Send
+from workpool_aws.core.loop.effects import Expire, Forget, GiveUp, Send, ShowSpawned, after_end
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import EntryKey, Notice, NoticeKind, PendingCallback
 from workpool_aws.model.refs import NoticeRef
@@ -212,7 +212,7 @@ class CallbackPlan:
     sends: tuple[Send, ...] = ()
     gives_up: tuple[GiveUp, ...] = ()
     forgets: tuple[Forget, ...] = ()
-    before: tuple[Expire, ...] = ()
+    before: tuple[Expire | ShowSpawned, ...] = ()
 
 
 def plan_callbacks(
@@ -231,15 +231,15 @@ def plan_callbacks(
     held = dict(taken.callbacks)
     sends: list[Send] = []
     gives_up: list[GiveUp] = []
-    before: list[Expire] = []
+    before: list[Expire | ShowSpawned] = []
     for owed in due:
         work = works.get(owed.work_id)
         verdict = judge_owed(owed, work, window_ms=windows_ms.get(owed.work_id, 0), now=now)
         if work is None or verdict.owed is None:
             del held[owed.work_id]
             # An acknowledgement leaves the chunks alone, and a process that delivered may have died
-            # before it let them expire.
-            before += [] if work is None else [Expire(work)]
+            # before it let them expire, or before loops could find what it enqueued.
+            before += [] if work is None else after_end(work)
             continue
         held[owed.work_id] = verdict.owed
         if verdict.step is CallbackStep.SEND:

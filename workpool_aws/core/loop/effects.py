@@ -6,7 +6,7 @@ right only because the committed ledger names it.
 
 | effect | made | repaired, if it is lost, by |
 |---|---|---|
-| `Point`, `Expire` | before the commit | the next pass: the entry or callback is still in the ledger |
+| `Point`, `Expire`, `ShowSpawned` | before the commit | the next pass: the entry or callback is still in the ledger |
 | `Start` | after | the next holder, which checks entries that are not confirmed |
 | `core.loop.recover.Recover` | after | a later pass, since the entry stays and its deadline has passed |
 | `Send`, `GiveUp` | after | a later pass, at the time that the ledger names for the next try |
@@ -40,8 +40,10 @@ __all__ = [
     "Point",
     "Results",
     "Send",
+    "ShowSpawned",
     "Start",
     "Tidy",
+    "after_end",
 ]
 
 
@@ -64,6 +66,17 @@ class Expire:
 
     The process that finished it, or delivered its callback, may have died before it did so.
     Repaired by the next pass, which finds the entry or the callback in the ledger and judges again.
+    """
+
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSpawned:
+    """Have loops find what was stored with the end of a work item, or with its delivery [WP-20].
+
+    The process that committed it may have died before the late rule. Repaired by the next pass,
+    which finds the entry or the callback in the ledger and judges again.
     """
 
     work: WorkItem
@@ -186,3 +199,8 @@ class Results:
             for each in self.begun
             if each.sent and each.deadline is not None
         }
+
+
+def after_end(work: WorkItem) -> list[Expire | ShowSpawned]:
+    """Returns the effects that must come before the ledger forgets the end of a work item."""
+    return [*([ShowSpawned(work)] if work.spawned else []), Expire(work)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.effects import Expire, Point
+from workpool_aws.core.loop.effects import Expire, Point, ShowSpawned, after_end
 from workpool_aws.core.loop.runs import patience_over_at
 from workpool_aws.core.report.complete import Judged
 from workpool_aws.model.loop import Entry, EntryKey
@@ -80,13 +80,14 @@ class Drop:
 
     point_at: EpochMs | None
 
-    def before(self, pool: str, work_id: WorkId, work: WorkItem | None) -> list[Point | Expire]:
+    def before(
+        self, pool: str, work_id: WorkId, work: WorkItem | None
+    ) -> list[Point | Expire | ShowSpawned]:
         """Returns the effects without which the entry may not be dropped."""
         # Its notice was not seen, so neither was its pointer. Without a fresh one the work item
         # could stay out of sight.
         point = [] if self.point_at is None else [Point(pool, work_id, self.point_at)]
-        expire = [] if work is None else [Expire(work)]
-        return [*point, *expire]
+        return [*point, *([] if work is None else after_end(work))]
 
 
 Verdict = Begin | Keep | Recover | Drop
@@ -103,7 +104,7 @@ class Checked:
     entries: Mapping[EntryKey, Entry]
     begins: tuple[tuple[EntryKey, WorkItem], ...] = ()
     recovers: tuple[Recover, ...] = ()
-    before: tuple[Point | Expire, ...] = ()
+    before: tuple[Point | Expire | ShowSpawned, ...] = ()
     """Effects that come before the commit, in order."""
     understood: frozenset[EntryKey] = frozenset()
     dropped: tuple[WorkItem, ...] = ()
@@ -144,7 +145,7 @@ def check(
     left = dict(entries)
     begins: list[tuple[EntryKey, WorkItem]] = []
     recovers: list[Recover] = []
-    before: list[Point | Expire] = []
+    before: list[Point | Expire | ShowSpawned] = []
     dropped: list[WorkItem] = []
     for key in suspects:
         work = works.get(key.work_id)

@@ -11,7 +11,7 @@ from workpool_aws.core.work.end import CancelAnswer, CancelWrite
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
 from workpool_aws.model.receipt import Receipt, Void
-from workpool_aws.model.work import Pointer, WorkItem
+from workpool_aws.model.work import Pointer, Spawned, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put, Update
 from workpool_aws.text import Words
 
@@ -30,6 +30,7 @@ __all__ = [
     "PlannedCancel",
     "PlannedWork",
     "TransactionPlan",
+    "naming_spawned",
     "pause_ms",
     "place_works",
     "plan_transaction",
@@ -136,6 +137,24 @@ class TransactionPlan:
     def ends(self) -> tuple[PlannedCancel, ...]:
         """All cancels."""
         return (*self.cancels, *self.takeovers)
+
+
+def naming_spawned(draft: Draft) -> Draft:
+    """Returns a draft whose move names the work items that its transaction stores, or replaces.
+
+    The process that commits it may die before loops can find them.
+    """
+    move, *beside = draft.anchor
+    ids: dict[str, list[WorkId]] = {}
+    for work in draft.works:
+        ids.setdefault(work.pool, []).append(work.id)
+    for each in draft.replaced:
+        ids.setdefault(each.pool, []).append(each.work_id)
+    if not ids or not isinstance(move, Update):
+        return draft
+    spawned = tuple(Spawned(pool, tuple(own)) for pool, own in ids.items())
+    named = replace(move, set={**move.set, "spawned": spawned})
+    return replace(draft, anchor=(named, *beside))
 
 
 def place_works(

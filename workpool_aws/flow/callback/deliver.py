@@ -176,4 +176,7 @@ def _record_delivery(
     except StoreUnavailable:
         # It is delivered. The loop looks at a sent one again, and then lets the chunks expire.
         return CallbackState.SENT
+    if marked.callback is CallbackState.DELIVERED and marked.spawned:
+        # The same for work items that its handler enqueued, if that dies now.
+        return CallbackState.SENT
     return marked.callback

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.loop.admit import headroom_of
-from workpool_aws.core.loop.effects import Expire, Point, Results, Tidy
+from workpool_aws.core.loop.effects import Expire, Point, Results, ShowSpawned, Tidy
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.plan import (
     Findings,
@@ -47,6 +47,7 @@ from workpool_aws.flow.schedule.fire import fire_schedules
 from workpool_aws.flow.visibility import put_pointer, tell_schedule
 from workpool_aws.flow.work.arrange import take_key
 from workpool_aws.flow.work.expire import expire
+from workpool_aws.flow.work.spawned import show_spawned
 from workpool_aws.model import events
 from workpool_aws.model.loop import MinuteTally
 from workpool_aws.model.payload import Chunked, Inline
@@ -190,7 +191,7 @@ class _Pass:
         session.ports.telemetry.emit(event)
 
 
-def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
+def apply_before(ports: Ports, effects: Iterable[Point | Expire | ShowSpawned]) -> None:
     """Makes effects that the coming commit relies on, one after the other [WP-3].
 
     Raises StoreUnavailable: the pass is not committed then, so the entry or callback that asked for
@@ -200,6 +201,8 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
         match effect:
             case Point():
                 put_pointer(ports, effect.pool, effect.work_id, effect.at)
+            case ShowSpawned():
+                show_spawned(ports, effect.work)
             case Expire():
                 work = effect.work
                 locks = lock_expiries(work, ended_at=work.finished_at)

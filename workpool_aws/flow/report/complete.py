@@ -40,6 +40,7 @@ from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.report.follow_up import FollowUp, Reporter
 from workpool_aws.flow.report.notices import make_notice, prove_notice
 from workpool_aws.flow.visibility import make_pointer, prove_work_in_time
+from workpool_aws.flow.work.spawned import show_spawned
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
@@ -289,6 +290,8 @@ class _Completion:
             and isinstance(current, WorkItem)
             and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
         ):
+            # Its reporter may have died before loops could find what its transaction stored.
+            show_spawned(self.ports, current)
             outcome = counted_outcome(self.a, current.outcome, current.attempts_made)
             # The stored end, not that of this report: the stored one may owe a callback [WP-10].
             self._after_end(current, outcome, overdue_expiries(current))
