@@ -230,14 +230,14 @@ SCENARIOS = (
     Scenario(
         "isolated, retriable",
         lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed),
-        12,
-        40,
+        9.2,
+        29,
     ),
     Scenario(
         "isolated, claimed",
         lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed),
-        12,
-        40,
+        9.2,
+        29,
     ),
     Scenario("idle, after one work", lambda seed: measure_idle(1, seed), 0, 440, "an hour"),
     Scenario(

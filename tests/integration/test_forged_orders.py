@@ -44,7 +44,7 @@ def test_order_of_pool_that_rests_changes_nothing(generation: int) -> None:
     stage.serve(order(generation))
 
     assert (stage.status(), stage.ledger()) == before
-    assert stage.notes[notes:] == ["get StatusRef"]
+    assert stage.notes[notes:] == ["get StatusRef", "get LedgerRef"]
 
 
 def test_order_of_pool_that_rests_does_not_take_its_ledger_back_either() -> None:

@@ -29,6 +29,7 @@ from workpool_aws.model.events import (
     LoopEnded,
     LoopFenced,
     LoopRested,
+    LoopTook,
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
@@ -81,7 +82,7 @@ def test_hold_is_won_by_one_of_two_deliveries() -> None:
 
 @pytest.mark.peer("BW09")
 def test_second_delivery_does_nothing_beside_first() -> None:
-    """[WP-2] It reads the status and writes nothing: what it would find is the other's to act on."""
+    """[WP-2] It reads status and ledger and writes nothing: what it would find is the other's to act on."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
     (kicked,) = stage.invoker.loops
@@ -95,7 +96,7 @@ def test_second_delivery_does_nothing_beside_first() -> None:
     stage.after(5_000, second)
     stage.run(20_000)
 
-    assert done == ["get StatusRef"]
+    assert done == ["get StatusRef", "get LedgerRef"]
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
@@ -233,18 +234,102 @@ def test_loops_that_both_see_no_ledger_make_one() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
-def test_taking_hold_bumps_version() -> None:
-    """[WP-2] The version is the fence: a commit of the holder before must find another one."""
-    stage = Stage()
+def second_holder(stage: Stage) -> Ledger:
+    """The ledger of a pool that has run a work item and has another, which its loop has not seen."""
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run()
     before = stage.ledger()
-    stage.store.plan(COMMIT, dies_before)
     stage.pool().enqueue_action(None, TARGET, {})
+    return before
+
+
+def test_taking_hold_bumps_version() -> None:
+    """[WP-2] The version is the fence: a commit of the holder before must find another one."""
+    stage = Stage()
+    before = second_holder(stage)
+    in_flight = {EntryKey(an_id(NOW, 7), 1): Entry(EpochMs(NOW + 600_000))}
+    stage.place(replace(before, entries=in_flight))
+    stage.store.plan(COMMIT, dies_before)
     stage.run(1_000)
 
     assert stage.ledger().version == before.version + 1
     assert stage.ledger().holder != before.holder
+    assert stage.ledger().generation == stage.generation()
+
+
+def test_first_commit_takes_hold_where_nothing_is_in_flight() -> None:
+    """[WP-2] By one write, which starts what is due."""
+    stage = Stage()
+    before = second_holder(stage)
+    stage.store.plan(COMMIT, dies_after)
+    stage.run(1_000)
+
+    assert stage.ledger().version == before.version + 1
+    assert stage.ledger().holder != before.holder
+    assert stage.ledger().generation == stage.generation()
+    assert len(stage.ledger().entries) == 1
+
+
+def test_loop_with_nothing_to_do_takes_hold_all_the_same() -> None:
+    """[WP-2] Each later pass is its holder's."""
+    stage = Stage()
+    second_holder(stage)
+    stage.pool().configure(None, paused=True)
+    stage.run(1_000)
+
+    assert stage.ledger().generation == stage.generation()
+
+
+def test_commit_of_former_holder_before_first_one_is_not_lost() -> None:
+    """[WP-1] [WP-2] What it has started is in flight: the loop takes the ledger then, and looks at it."""
+    stage = Stage()
+    before = second_holder(stage)
+    theirs = EntryKey(an_id(NOW, 7), 1)
+    entries = {theirs: Entry(EpochMs(NOW + 99_000_000), confirmed=True)}
+    late = replace(before, version=before.version + 1, entries=entries)
+    stage.store.plan(COMMIT, first(lambda: stage.place(late)))
+    stage.run(500)
+
+    assert len(stage.invoker.started) == 2
+    assert theirs in stage.ledger().entries
+    assert stage.ledger().generation == stage.generation()
+    assert len(stage.telemetry.of(LoopTook)) == 2
+
+
+def test_first_commit_whose_answer_was_lost_is_its_own() -> None:
+    """[WP-2] Whether the answer or the repetition tells so."""
+    for lost in (repeated, lost_after):
+        stage = Stage()
+        second_holder(stage)
+        stage.store.plan(COMMIT, lost)
+        stage.run()
+
+        assert len(stage.invoker.started) == 2
+        assert stage.ledger().entries == {}
+        assert stage.telemetry.of(LoopFenced) == []
+
+
+def test_first_commit_that_did_not_land_is_made_by_holder() -> None:
+    """[WP-2] [WP-20]"""
+    stage = Stage()
+    second_holder(stage)
+    stage.store.plan(COMMIT, lost_before)
+    stage.run()
+
+    assert len(stage.invoker.started) == 2
+    assert stage.ledger().entries == {}
+    assert len(stage.telemetry.of(LoopTook)) == 2
+
+
+def test_config_that_changes_before_first_commit_is_in_force() -> None:
+    """[WP-13] It bumps the version that the loop has read."""
+    stage = Stage()
+    second_holder(stage)
+    stage.store.plan(COMMIT, first(lambda: stage.pool().configure(None, paused=True)))
+    stage.run(1_000)
+
+    assert len(stage.invoker.started) == 1
+    assert stage.ledger().generation == stage.generation()
 
 
 def test_new_holder_starts_what_was_committed_and_never_started() -> None:

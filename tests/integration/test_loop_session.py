@@ -43,6 +43,24 @@ def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> LoopSession:
     return hold
 
 
+@pytest.mark.parametrize("changes", [{}, {"entries": ENTRIES}, {"callbacks": OWED}])
+def test_ledger_is_taken_by_commit_only_if_nothing_is_in_flight(
+    stage: Stage, changes: dict[str, object]
+) -> None:
+    """[WP-2] The first pass reads work items and notices at one time, as if no notice freed a slot."""
+    held(stage)
+    stage.resting_as(LoopState.RUNNING, generation=GENERATION + 1)
+    stage.place(replace(stage.ledger(), **changes))
+    before = stage.ledger()
+    hold = acquire_session(
+        stage.ports, POOL, GENERATION + 1, lambda: LAMBDA_MS, status=stage.status(), seen=before
+    )
+
+    assert hold is not None
+    assert hold.held == bool(changes)
+    assert (stage.ledger() == before) == (not changes)
+
+
 def commit(hold: LoopSession) -> bool:
     return hold.commit(replace(hold.ledger, entries={}, callbacks=()))
 

@@ -90,7 +90,7 @@ _LEDGER: Final = (
     one_edit(
         "deep read of done records",
         "WP-21",
-        "flow.loop.run_pass:_Pass._read_inputs",
+        "flow.loop.reads:notices_of_shards",
         "deep_low(mark.done_cursor) if deep else mark.done_cursor",
         "mark.done_cursor",
     ),
@@ -717,8 +717,8 @@ _HINTS: Final = (
     one_edit(
         "order: none of a pool that rests",
         "WP-2",
-        "flow.pool.kick:current_status",
-        " and status.state is LoopState.RUNNING",
+        "flow.pool.kick:running_in",
+        "status.state is LoopState.RUNNING and ",
         "",
     ),
     one_edit(
@@ -734,6 +734,34 @@ _HINTS: Final = (
         "adapters.items.codec:decode",
         "return Unreadable(key.pk, key.sk, str(error))",
         "raise",
+    ),
+    one_edit(
+        "take hold: what is in flight first",
+        "WP-2",
+        "flow.loop.session:_Holder.taken_by_commit",
+        "seen.entries or seen.callbacks",
+        "False",
+    ),
+    one_edit(
+        "take hold: by the first pass, whatever it finds",
+        "WP-2",
+        "flow.loop.run_pass:_Pass._commit",
+        "not plan.changes_ledger and session.held",
+        "not plan.changes_ledger",
+    ),
+    one_edit(
+        "take hold: after a first commit that failed",
+        "WP-20",
+        "flow.loop.session:LoopSession._adopt",
+        "not self.held and not (isinstance(current, Ledger) and current.holder == self.token)",
+        "False",
+    ),
+    one_edit(
+        "take hold: once the first commit has landed",
+        "WP-20",
+        "flow.loop.session:LoopSession._adopt",
+        "not (isinstance(current, Ledger) and current.holder == self.token)",
+        "True",
     ),
     one_edit(
         "forged generation: taken back",

@@ -198,6 +198,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "own write: status": "test_status_write_whose_answer_was_lost_is_its_own",
         "own write: status is another's": "test_status_write_of_older_generation_is_fenced_off",
         "own write: take hold": "test_taking_hold_whose_answer_was_lost_is_its_own",
+        "take hold: by the first pass, whatever it finds": "test_loop_with_nothing_to_do_takes_hold_all_the_same",
+        "take hold: after a first commit that failed": "test_first_commit_that_did_not_land_is_made_by_holder",
+        "take hold: once the first commit has landed": "test_first_commit_whose_answer_was_lost_is_its_own",
         "own write: take hold is another's": "test_second_delivery_does_nothing_beside_first",
     },
     "tests/integration/test_hostile_control.py": {
@@ -293,6 +296,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "lease renewed": "test_pool_whose_works_are_over_does_nothing_at_all",
         "promise: clocks differ": "test_completion_relies_on_promise_less_clocks_difference",
         "kick: on a report without effect": "test_resting_loop_is_kicked_by_all_that_it_must_know",
+    },
+    "tests/integration/test_loop_session.py": {
+        "take hold: what is in flight first": "test_ledger_is_taken_by_commit_only_if_nothing_is_in_flight",
     },
     "tests/integration/test_starting.py": {
         "own write: start is another's": "test_start_that_another_holder_made_is_not_sent_again",

@@ -200,6 +200,8 @@ SHARDS_GROWN_MAX: Final = 16
 """Most shards that a loop makes of its own accord."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
+QUERY_LIMIT_FIRST: Final = 25
+"""Rows of the page by which a loop begins that does not know its limit yet."""
 QUERY_LIMIT_MAX: Final = 200
 """To so many grow the pages of a read that has found too little in the ones before: thousands of
 canceled rows are passed over quickly."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from workpool_aws.core.loop.settle import Notices
 from workpool_aws.core.reading import page_limit_after
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = [
+    "ResolvedRow",
     "load_works",
     "pages",
     "read_notices",
@@ -37,6 +38,10 @@ __all__ = [
     "work_range",
     "works_of",
 ]
+
+
+ResolvedRow: TypeAlias = tuple[Row, WorkItem | Tick | Unreadable | None]
+"""A row of a work range, and the work item or tick to which it leads; `None` means that it is gone."""
 
 
 def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Notices:
@@ -61,14 +66,19 @@ def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkI
     return {record.id: record for record in found.values() if isinstance(record, WorkItem)}
 
 
-def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> KeyRange:
-    """Returns the range of a shard's work items and pointers from `low` on, up to `high`."""
-    return KeyRange(collection=Collection.WORK, pool=pool, shard=shard, low=low, high=high)
+def work_range(
+    pool: str, shard: int, low: str, *, high: str | None = None, limit: int | None = None
+) -> KeyRange:
+    """Returns the range of a shard's work items and pointers from `low` on, up to `high`.
+
+    `limit`: rows of its first page; `None` means as many as an answer holds.
+    """
+    return KeyRange(
+        collection=Collection.WORK, pool=pool, shard=shard, low=low, high=high, limit=limit
+    )
 
 
-def resolved(
-    store: Store, telemetry: Telemetry, key_range: KeyRange
-) -> Iterator[tuple[Row, WorkItem | Tick | Unreadable | None]]:
+def resolved(store: Store, telemetry: Telemetry, key_range: KeyRange) -> Iterator[ResolvedRow]:
     """Yields each row with the work item that it is or points at, or with its tick.
 
     The pointers of a page take one request. `None` means that the work item is gone.

@@ -21,7 +21,7 @@ from workpool_aws.core.loop.runs import (
 from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.core.loop.start import first_look, is_made_by_worker
 from workpool_aws.core.work.replace import pointed_write
-from workpool_aws.flow.reading import resolved, work_range
+from workpool_aws.flow.reading import ResolvedRow, resolved, work_range
 from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
@@ -30,7 +30,7 @@ from workpool_aws.model.work import WorkItem
 from workpool_aws.ports import ConditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
@@ -57,30 +57,31 @@ def read_due(
     room: Headroom | Refusal,
     *,
     back_to: str | None,
+    opened: Sequence[Iterator[ResolvedRow]] = (),
 ) -> list[WorkRead | None]:
     """Returns the due work items of each shard, by strong reads; where none may start, no read.
 
-    `back_to`: as `core.loop.choose.read_from` takes it. Raises StoreUnavailable.
+    `back_to`: as `core.loop.choose.read_from` takes it. `opened`: rows of these ranges of which the first
+    page is read; none if no range is. Raises StoreUnavailable.
     """
     if isinstance(room, Refusal):
         return [None for _ in memory.marks]
     doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
     taken = Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
-    return [
-        read_works(
-            ports.store,
-            ports.telemetry,
-            work_range(
-                memory.ledger.pool, shard, read_from(mark, back_to=back_to, deep=inputs.deep)
-            ),
-            free=rows_wanted(memory, room.slots, inputs.now)
-            if _makes_runs(room, checked)
-            else room.starts,
-            taken=taken,
-            now=inputs.now,
+    makes_runs = _makes_runs(room, checked)
+    free = rows_wanted(memory, room.slots, inputs.now) if makes_runs else room.starts
+
+    def read(shard: int) -> WorkRead:
+        if opened:
+            rows, ahead = opened[shard], limits.LOOKAHEAD_ROWS_MAX
+            return gather(rows, taken, free=free, now=inputs.now, lookahead=ahead)
+        low = read_from(memory.marks[shard], back_to=back_to, deep=inputs.deep)
+        page = work_range(memory.ledger.pool, shard, low)
+        return read_works(
+            ports.store, ports.telemetry, page, free=free, taken=taken, now=inputs.now
         )
-        for shard, mark in enumerate(memory.marks)
-    ]
+
+    return [*ports.fan_out(read, range(len(memory.marks)))]
 
 
 def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:

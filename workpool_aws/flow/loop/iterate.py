@@ -15,8 +15,9 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.rest import hand_over, rest
 from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
-from workpool_aws.flow.pool.kick import current_status, win_wake
+from workpool_aws.flow.pool.kick import running_in, win_wake
 from workpool_aws.model import events
+from workpool_aws.model.refs import LedgerRef, StatusRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +46,17 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
             if won is None:
                 return
             generation, status = won
+            seen: object = ports.store.get(LedgerRef(request.pool))
         else:
             # A request is a hint that many roles can send. The status names the generation [WP-2].
-            status = current_status(ports.store, request.pool, generation)
+            named, seen = _read_both(ports, request.pool)
+            status = running_in(generation, named)
             if status is None:
                 ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
                 return
-        session = acquire_session(ports, request.pool, generation, remaining_ms, status=status)
+        session = acquire_session(
+            ports, request.pool, generation, remaining_ms, status=status, seen=seen
+        )
         if session is None:
             ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
             return
@@ -65,6 +70,11 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
         # pool that stands still would not be known.
         _report_end(ports, request.pool, generation, f"{type(error).__name__}: {error}")
         raise
+
+
+def _read_both(ports: Ports, pool: str) -> list[object]:
+    refs: tuple[StatusRef | LedgerRef, ...] = (StatusRef(pool), LedgerRef(pool))
+    return ports.fan_out(ports.store.get, refs)
 
 
 def _report_end(ports: Ports, pool: str, generation: int | None, error: str) -> None:

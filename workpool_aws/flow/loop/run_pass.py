@@ -28,7 +28,7 @@ from workpool_aws.core.loop.plan import (
     spent_pointers,
 )
 from workpool_aws.core.loop.recover import check, mates_of, suspects_among
-from workpool_aws.core.loop.settle import Notices, deep_low, settle, slots_taken
+from workpool_aws.core.loop.settle import Notices, settle, slots_taken
 from workpool_aws.core.loop.tally import added, counts_by_job
 from workpool_aws.core.work.unique import lock_expiries
 from workpool_aws.errors import StoreUnavailable
@@ -37,12 +37,13 @@ from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
 from workpool_aws.flow.loop.choose import choose_due, deadlines_of, point_at_postponed, read_due
 from workpool_aws.flow.loop.groups import count_groups
+from workpool_aws.flow.loop.reads import FirstReads, notices_of_shards
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
 from workpool_aws.flow.loop.start import begin, begin_run
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
-from workpool_aws.flow.reading import read_notices, works_of
+from workpool_aws.flow.reading import works_of
 from workpool_aws.flow.schedule.fire import fire_schedules
 from workpool_aws.flow.visibility import put_pointer, tell_schedule
 from workpool_aws.flow.work.arrange import take_key
@@ -82,7 +83,8 @@ class _Pass:
     def run(self) -> PassResult:
         """Goes through the stages, one after the other."""
         session, ports, now = self.session, self.session.ports, self.now
-        inputs = self._read_inputs()
+        first = None if session.held else FirstReads(session).make()
+        inputs = self._read_inputs(first)
         settled = settle(
             session.entries, [notice for each in inputs.notices for notice in each.records]
         )
@@ -103,7 +105,8 @@ class _Pass:
             now=now,
             spent=memory.spent,
         )
-        due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
+        opened = () if first is None else first.works
+        due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to, opened=opened)
         choice = choose_due(ports.invoker, memory, checked, due, room, now)
         ports.fan_out(lambda work: point_at_postponed(ports, work), choice.postponed)
 
@@ -130,40 +133,42 @@ class _Pass:
         self._report(plan)
         return result_of(plan, session.memory)
 
-    def _read_inputs(self) -> Inputs:
+    def _read_inputs(self, first: FirstReads | None) -> Inputs:
         """Returns the config, the notices of each shard, and the progress of a bulk cancel.
 
         Cancels the next page of one that is under way. That needs neither a slot nor the ledger.
         """
         session, ports, memory = self.session, self.session.ports, self.session.memory
         config, read_at = memory.config, memory.config_read_at
-        if memory.config_is_old(self.now):
+        if first is not None:
+            config, read_at = first.config, self.now
+        elif memory.config_is_old(self.now):
             config = configure.in_force(ports.store, ports.telemetry, session.pool)
             read_at = self.now
         bulk_cancel = cancel_next_page(session, config)
         deep = memory.deep_read_is_due(self.now)
-        lows = [deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.marks]
+        if first is not None:
+            notices = first.notices
+        elif deep or memory.awaits_notices:
+            notices = notices_of_shards(session, deep=deep)
+        else:
+            notices = tuple(Notices((), ()) for _ in memory.marks)
         return Inputs(
             now=self.now,
             config=config,
             config_read_at=read_at,
             bulk_cancel=bulk_cancel,
             deep=deep,
-            notices=tuple(
-                read_notices(ports.store, ports.telemetry, session.pool, shard, low)
-                if deep or memory.awaits_notices
-                else Notices((), ())
-                for shard, low in enumerate(lows)
-            ),
+            notices=notices,
         )
 
     def _commit(self, plan: PassPlan) -> bool:
-        """Commits the ledger of a plan if it changed. False means that the pass must be made again.
+        """Commits the ledger of a plan if it changed, or to take it. False: make the pass again.
 
         The counts of a minute that is over are reported before the commit that drops them.
         """
         session = self.session
-        if not plan.changes_ledger:
+        if not plan.changes_ledger and session.held:
             session.memory = replace(session.memory, ledger=plan.ledger)
             return True
         ledger = carry_on(session.ports, plan.ledger, plan.notices, plan.lags_ms, self.now)

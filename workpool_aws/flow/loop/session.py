@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workpool_aws.model.loop import Entry, EntryKey
+    from workpool_aws.model.writes import Condition
 
 __all__ = ["Fenced", "LoopSession", "TellsOnce", "acquire_session"]
 
@@ -77,6 +78,8 @@ class LoopSession:
     """Time by which it must have handed over."""
     passes: int = 0
     """Passes that came to their end."""
+    held: bool = True
+    """False until the first pass has committed, if that takes the ledger."""
 
     @property
     def ledger(self) -> Ledger:
@@ -99,9 +102,17 @@ class LoopSession:
         committed = replace(
             wanted, committed_by=self.ports.entropy.token(), version=self.ledger.version + 1
         )
+        # One that takes the ledger fails if the former holder has committed since it was read.
+        taken = {} if self.held else {"holder": self.token, "generation": self.generation}
+        by: tuple[Condition, ...] = (
+            (Is("holder", self.token), Is("generation", self.generation))
+            if self.held
+            else (Below("generation", self.generation),)
+        )
         update = Update(
             ref=LedgerRef(self.pool),
             set={
+                **taken,
                 "entries": committed.entries,
                 "shards": committed.shards,
                 "callbacks": committed.callbacks,
@@ -113,13 +124,7 @@ class LoopSession:
                 "committed_by": committed.committed_by,
                 "version": committed.version,
             },
-            condition=All(
-                (
-                    Is("version", self.ledger.version),
-                    Is("holder", self.token),
-                    Is("generation", self.generation),
-                )
-            ),
+            condition=All((Is("version", self.ledger.version), *by)),
         )
         try:
             self.ports.store.write(update)
@@ -137,6 +142,7 @@ class LoopSession:
             return False
         landed = self.memory.having_landed(committed, self.ports.clock.now())
         self.memory = replace(landed, ledger=committed, callbacks=committed.callbacks)
+        self.holds()
         return True
 
     def reload(self) -> None:
@@ -144,6 +150,10 @@ class LoopSession:
         self._adopt(self.ports.store.get(LedgerRef(self.pool)))
 
     def _adopt(self, current: object) -> None:
+        if not self.held and not (isinstance(current, Ledger) and current.holder == self.token):
+            # Another write came before the commit that was to take it, or that one was lost.
+            self._take()
+            return
         if isinstance(current, Unreadable):
             raise StoreUnavailable(f"the ledger item of pool {self.pool!r} is damaged: {current}")
         if (
@@ -153,6 +163,27 @@ class LoopSession:
         ):
             raise Fenced
         self.memory = self.memory.having_landed(current, self.ports.clock.now()).adopting(current)
+        self.holds()
+
+    def _take(self) -> None:
+        """Takes the ledger, and begins again with it, as nothing was sent. Raises Fenced."""
+        taken = _Holder.of(self).take()
+        if taken is None:
+            raise Fenced
+        spent = counted_by_next(taken, None, self.ports.clock.now())
+        known = self.memory
+        self.memory = replace(
+            Memory.of(taken, spent=spent), shards=known.shards, shards_read=known.shards_read
+        )
+        self.holds(slots_taken(taken.entries))
+
+    def holds(self, in_flight: int = 0) -> None:
+        """Reports, once, that this invocation is the holder now, with so many slots taken by others."""
+        if self.held:
+            return
+        self.held = True
+        took = events.LoopTook(pool=self.pool, generation=self.generation, in_flight=in_flight)
+        self.ports.telemetry.emit(took)
 
     def left_behind(self) -> Mapping[str, object]:
         """Returns the fields of the status that are about the ledger.
@@ -200,7 +231,7 @@ class LoopSession:
         Raises Fenced.
         """
         self.generation += 1
-        taken = _Holder(self.ports, self.pool, self.generation, self.token).take()
+        taken = _Holder.of(self).take()
         if taken is None:
             raise Fenced
         landed = self.memory.having_landed(taken, self.ports.clock.now())
@@ -214,10 +245,13 @@ def acquire_session(
     remaining_ms: Callable[[], int],
     *,
     status: LoopStatus | None = None,
+    seen: object = None,
 ) -> LoopSession | None:
     """Becomes the holder of this generation; `None` means that another invocation is, or was.
 
-    `status`: as read before; `None` means that it is this generation's first.
+    `status`: as read before; `None` means that it is this generation's first. `seen`: the ledger as
+    read just now; `None` means that it was not read. The session becomes the holder by its first commit
+    then, if nothing has to be known before.
 
     The lease counts from the kick that wrote it. Its age is not known, so it is renewed a little
     earlier.
@@ -225,19 +259,18 @@ def acquire_session(
     telemetry = TellsOnce(ports.telemetry)
     ports = replace(ports, telemetry=telemetry)
     token = ports.entropy.token()
-    ledger = _Holder(ports, pool, generation, token).take()
+    holder = _Holder(ports, pool, generation, token)
+    by_commit = holder.taken_by_commit(seen)
+    ledger = by_commit or holder.take()
     if ledger is None:
         return None
     # By a clock after the take: no commit of the former holder lands later [WP-33].
     now = ports.clock.now()
     spent = counted_by_next(ledger, status, now)
-    ports.telemetry.emit(
-        events.LoopTook(pool=pool, generation=generation, in_flight=slots_taken(ledger.entries))
-    )
     remaining = remaining_ms()
     # A Lambda with a very short timeout still does half of it in work.
     life_ms = min(max(remaining - limits.HAND_OVER_MS, remaining // 2), limits.LOOP_LIFE_MS_MAX)
-    return LoopSession(
+    session = LoopSession(
         ports=ports,
         damage=telemetry,
         pool=pool,
@@ -247,7 +280,11 @@ def acquire_session(
         memory=Memory.of(ledger, status, spent),
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),
+        held=False,
     )
+    if by_commit is None:
+        session.holds(slots_taken(ledger.entries))
+    return session
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +295,22 @@ class _Holder:
     pool: str
     generation: int
     token: str
+
+    @staticmethod
+    def of(session: LoopSession) -> _Holder:
+        """Returns the one that this session is or would be."""
+        return _Holder(session.ports, session.pool, session.generation, session.token)
+
+    def taken_by_commit(self, seen: object) -> Ledger | None:
+        """Returns the ledger for a first commit that takes it; `None` means to take it before that.
+
+        With nothing in flight the first pass needs no look at the starts of a former holder.
+        """
+        if not isinstance(seen, Ledger) or seen.generation >= self.generation:
+            return None
+        if seen.entries or seen.callbacks:
+            return None
+        return replace(seen, holder=self.token, generation=self.generation)
 
     def take(self) -> Ledger | None:
         """Takes the ledger by one conditional write, which fences the former holder [WP-2].

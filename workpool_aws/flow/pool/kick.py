@@ -44,6 +44,7 @@ __all__ = [
     "invoke_loop",
     "kick",
     "loop_arn",
+    "running_in",
     "win_wake",
 ]
 
@@ -127,10 +128,14 @@ def current_status(store: Store, pool: str, generation: int) -> LoopStatus | Non
 
     Raises StoreUnavailable.
     """
-    status = readable(store.get(StatusRef(pool)))
-    is_current = (
-        status is not None and status.state is LoopState.RUNNING and status.generation == generation
-    )
+    return running_in(generation, store.get(StatusRef(pool)))
+
+
+def running_in(generation: int, status: object) -> LoopStatus | None:
+    """Returns the status that was read if it names this generation as the running one; else `None`."""
+    if not isinstance(status, LoopStatus):
+        return None
+    is_current = status.state is LoopState.RUNNING and status.generation == generation
     return status if is_current else None
 
 
