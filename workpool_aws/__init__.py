@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.groups import Group, GroupPage
     from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.core.views.listing import ListedWork, Page
-    from workpool_aws.core.views.schedules import Schedule
+    from workpool_aws.core.views.schedules import CatchUpPreview, Schedule
     from workpool_aws.core.views.stats import MinuteStats, Stats
     from workpool_aws.core.views.status import Attempt, PoolConfig, Result, Status
     from workpool_aws.core.views.why.answer import Why, WhyReason
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyEnqueued",
     "Attempt",
+    "CatchUpPreview",
     "EnqueueOptions",
     "Group",
     "GroupId",
@@ -103,6 +104,7 @@ __all__ = [
 _HOMES: Final = {
     "AlreadyEnqueued": "errors",
     "Attempt": "core.views.status",
+    "CatchUpPreview": "core.views.schedules",
     "EnqueueOptions": "api.options",
     "Group": "core.views.groups",
     "GroupId": "model.group",

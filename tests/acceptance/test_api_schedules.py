@@ -26,6 +26,54 @@ def started(cloud: LocalCloud, fn: str) -> list[datetime]:
     return [each.started_at for each in cloud.invocations(fn)]
 
 
+@pytest.mark.parametrize("catch_up", ["latest", "all", "none"])
+@pytest.mark.parametrize("overlap", ["allow", "skip"])
+def test_preview_of_catch_up_is_what_the_loop_then_does(
+    cloud: LocalCloud, catch_up: Any, overlap: Any
+) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "hourly", fn, {}, cron="0 * * * *", catch_up=catch_up, overlap=overlap)
+    cloud.advance(HOUR + SECONDS)
+    assert pool.schedules(None)[0].catch_up is None
+    pool.configure(None, paused=True)
+    cloud.advance(5 * HOUR + 10 * MINUTE)
+    (before,) = pool.schedules(None)
+    ran = len(started(cloud, fn))
+
+    pool.configure(None, reset=True)
+    cloud.advance(MINUTE)
+
+    (after,) = pool.schedules(None)
+    many = {"latest": 1, "all": 5, "none": 0}[catch_up]
+    assert before.catch_up is not None
+    assert before.catch_up.enqueues == min(many, 5 if overlap == "allow" else 1)
+    assert len(started(cloud, fn)) - ran == before.catch_up.enqueues
+    assert after.missed == before.catch_up.missed
+    assert after.skipped == before.catch_up.skipped
+    assert after.catch_up is None
+
+
+def test_upcoming_occurrences_are_those_that_follow(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    end = cloud.now + 2 * HOUR
+    made = pool.schedule(None, "hourly", fn, {}, cron="0 * * * *")
+    ending = pool.schedule(None, "ending", fn, {}, every=HOUR, end=end)
+    began = cloud.now.replace(minute=0, second=0, microsecond=0)
+
+    assert made.upcoming == tuple(began + n * HOUR for n in (1, 2, 3))
+    assert made.upcoming[0] == made.next_due
+    assert ending.upcoming[-1] <= end
+    assert len(ending.upcoming) < 3
+    paused = pool.pause_schedule(None, "hourly")
+    cloud.advance(5 * HOUR)
+    assert (paused.next_due, paused.catch_up) == (None, None)
+    by_name = {each.name: each for each in pool.schedules(None)}
+    assert by_name["hourly"].upcoming == tuple(began + n * HOUR for n in (6, 7, 8))
+    assert by_name["ending"].upcoming == ()
+
+
 @both_engines
 def test_schedule_enqueues_each_hour(cloud: LocalCloud) -> None:
     """[WP-18] [WP-26]"""

@@ -9,6 +9,7 @@ import workpool_aws
 EXPORTED = [
     "AlreadyEnqueued",
     "Attempt",
+    "CatchUpPreview",
     "EnqueueOptions",
     "Group",
     "GroupId",

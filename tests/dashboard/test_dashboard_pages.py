@@ -137,6 +137,8 @@ def test_schedules_are_in_words(seen: Scene) -> None:
     page = seen.client().get("/pools/email/schedules").text
 
     assert "At 06:30 on Monday through Friday" in page
+    assert len(re.findall(r'<time datetime="2026-01-0[1-9]T06:30', page)) == 3
+    assert "overdue" not in page
     assert "pool.schedule(" in seen.client().get("/pools/paused/schedules").text
 
 

@@ -90,6 +90,14 @@ def _as_json(each: Schedule) -> JsonValue:
         "missed": each.missed,
         "skipped": each.skipped,
         "waiting": iso(each.waiting),
+        "upcoming": [iso(at) for at in each.upcoming],
+        "catch_up": None
+        if each.catch_up is None
+        else {
+            "enqueues": each.catch_up.enqueues,
+            "missed": each.catch_up.missed,
+            "skipped": each.catch_up.skipped,
+        },
         "owner": each.owner,
     }
 

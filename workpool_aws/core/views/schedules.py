@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from workpool_aws.core.schedule.fire import run_of
-from workpool_aws.core.schedule.timing import words_of
+from workpool_aws.core.schedule.change import resumed
+from workpool_aws.core.schedule.fire import decide_fire, run_of
+from workpool_aws.core.schedule.timing import first_after, words_of
 from workpool_aws.core.views.instants import instant
 
 if TYPE_CHECKING:
@@ -18,7 +19,24 @@ if TYPE_CHECKING:
     from workpool_aws.model.spec import OutcomeName
     from workpool_aws.model.work import WorkItem
 
-__all__ = ["Schedule", "schedule_view"]
+__all__ = ["CatchUpPreview", "Schedule", "schedule_view"]
+
+_UPCOMING: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUpPreview:
+    """The next step of a catch-up, by the decision that the loop makes.
+
+    Of more than a hundred occurrences the loop makes several steps.
+    """
+
+    enqueues: int
+    """Occurrences that it would enqueue."""
+    missed: int
+    """Occurrences that it would count as missed."""
+    skipped: int
+    """Occurrences that it would skip, since one before has not finished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +72,17 @@ class Schedule:
     """Occurrences that were not enqueued because one before had not finished."""
     waiting: datetime | None
     """The occurrence that waits for the end of the one before; `None` means none."""
+    upcoming: tuple[datetime, ...]
+    """The next three occurrences; of a paused schedule, those that would follow if it were resumed
+    now."""
+    catch_up: CatchUpPreview | None
+    """The catch-up that the loop would make of the occurrences that are due and not enqueued. `None`
+    means that none are due."""
     owner: str | None
     """The owner whose `sync_schedules` declares it; `None` means that `schedule` made it."""
 
 
-def schedule_view(item: ScheduleItem, last: WorkItem | None) -> Schedule:
+def schedule_view(item: ScheduleItem, last: WorkItem | None, *, now: EpochMs) -> Schedule:
     """Returns the view of a schedule. `last`: the latest occurrence's work item, if it is there."""
     runs = list(item.past)
     if item.last_due is not None:
@@ -81,8 +105,29 @@ def schedule_view(item: ScheduleItem, last: WorkItem | None) -> Schedule:
         missed=item.missed,
         skipped=item.skipped,
         waiting=_moment(item.waiting),
+        upcoming=_upcoming(item, now),
+        catch_up=_catch_up(item, last, now),
         owner=item.owner,
     )
+
+
+def _upcoming(item: ScheduleItem, now: EpochMs) -> tuple[datetime, ...]:
+    """Returns the next occurrences that are not due yet."""
+    following = resumed(item, now).next_at
+    times: list[datetime] = []
+    if following is not None and following <= now:
+        following = first_after(item.timing, now)
+    while following is not None and len(times) < _UPCOMING:
+        times.append(instant(following))
+        following = first_after(item.timing, following)
+    return tuple(times)
+
+
+def _catch_up(item: ScheduleItem, last: WorkItem | None, now: EpochMs) -> CatchUpPreview | None:
+    fire = decide_fire(item, last, now=now, epoch=0)
+    if fire is None:
+        return None
+    return CatchUpPreview(enqueues=len(fire.works), missed=fire.missed, skipped=fire.skipped)
 
 
 def _moment(at: EpochMs | None) -> datetime | None:

@@ -31,4 +31,5 @@ def as_views(ports: Ports, items: Sequence[ScheduleItem]) -> list[Schedule]:
     }
     found = ports.store.get_many(list(refs.values())) if refs else {}
     works = {name: readable(found.get(ref)) for name, ref in refs.items()}
-    return [schedule_view(item, works.get(item.name)) for item in items]
+    now = ports.clock.now()
+    return [schedule_view(item, works.get(item.name), now=now) for item in items]
