@@ -220,6 +220,14 @@ def wake_refused(stuck: Stuck) -> str:
     return work_id
 
 
+def kick_lost(stuck: Stuck) -> str:
+    """A loop at rest that nobody told of a work item, which ticks of the watchdog should have found."""
+    work_id = wake_refused(stuck)
+    stuck.status(state=LoopState.IDLE)
+    stuck.pass_time(70)
+    return work_id
+
+
 def no_role_for_wakes(stuck: Stuck) -> str:
     work_id = rest(stuck)
     item = table_of(stuck.cloud).get(DeploymentRef())
@@ -308,6 +316,7 @@ TABLE: list[tuple[Scene, list[str], str, list[str], str]] = [
     (loop_deleted, ["function_missing", "pool_stuck"], "blocked", ["loop_overdue"], "Deploy"),
     (not_deployed, ["not_deployed"], "blocked", ["not_due", "not_deployed"], "Deploy the stack"),
     (wake_refused, ["wake_missing"], "waiting", ["not_due", "loop_resting"], "iam:PassRole"),
+    (kick_lost, ["pool_stuck"], "blocked", ["loop_resting"], "watchdog's schedule"),
     (no_role_for_wakes, ["wake_missing"], "waiting", ["not_due"], "Deploy the stack"),
     (role_of_wakes_deleted, ["wake_refused"], "waiting", ["not_due"], "Deploy the stack"),
     (role_of_wakes_not_trusting, ["wake_refused"], "waiting", ["not_due"], "trust policy"),

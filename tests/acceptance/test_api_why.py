@@ -1,6 +1,7 @@
 """`why`: the reasons for which a work item does not run, on a table of stuck pools."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -250,3 +251,13 @@ def test_why_refuses_what_is_no_id(cloud: LocalCloud) -> None:
         pool.why(None, 7)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"^ctx must be "):
         pool.why({}, "no id")  # type: ignore[arg-type]
+
+
+def test_loop_that_only_the_deployment_names_is_known(cloud: LocalCloud) -> None:
+    work_id = cloud.workpool("email").enqueue_action(None, "echo", {}, run_after=HOUR)
+    outside = replace(cloud._ports_of(cloud.table), loop_arn=None)
+
+    why = Workpool(cloud.table, "email", ports=outside).why(None, work_id)
+
+    assert (why.verdict, codes(why)[:1]) == ("waiting", ["not_due"])
+    assert "not_deployed" not in codes(why)

@@ -111,6 +111,8 @@ class Course:
             case Outcome.FAILED | None:
                 error = error_text(work.error_type, work.error)
                 change = "A redrive enqueues it again: `workpool redrive ID`, or `redrive`."
+                if work.redriven_as is not None:
+                    change = "Nothing, as it was redriven."
                 return reason("failed", f"It failed{when}, after {made}{error}.", change, since=at)
             case Outcome.CANCELED:
                 return reason("canceled", f"It was canceled{when}.", "Nothing.", since=at)

@@ -229,8 +229,10 @@ class _Admission:
         entries = {} if ledger is None else ledger.entries
         names = Counter(label_of(each.spec) for each in holders.values())
         listed = ", ".join(f"{count} of {name}" for name, count in names.most_common())
-        some = "" if len(holders) == len(entries) else f" {len(holders)} of them are looked at:"
-        by = f":{some} {listed}" if listed else ""
+        some = (
+            "" if len(holders) == len(entries) else f", of the first {len(holders)} by their time"
+        )
+        by = f"{some}: {listed}" if listed else ""
         limit = limit_of(readable(self.records.config))
         return reason(
             "slots_taken",
