@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.kit.functions import echo
-from workpool_aws import NotFound, Result, Transaction, UnknownOption, UsageError, Workpool
+from workpool_aws import NotFound, Result, Transaction, UnknownOption, UsageError, Work, Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import Collection, KeyRange, TickRef
 
@@ -317,6 +317,65 @@ def test_run_now_is_besides_occurrences(cloud: LocalCloud, answer: Answer) -> No
     assert pool.schedules(None)[0].next_due == made.next_due
     with pytest.raises(NotFound):
         pool.run_now(None, "weekly")
+
+
+def test_repeated_request_to_run_now_enqueues_once(cloud: LocalCloud) -> None:
+    """[WP-17]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "daily", fn, {"n": 7}, cron="@daily")
+    first = pool.run_now(None, "daily", request_id="click 1")
+    pool.schedule(None, "daily", fn, {"n": 8}, cron="@daily")
+    again = pool.run_now(None, "daily", request_id="click 1")
+    other = pool.run_now(None, "daily", request_id="click 2")
+    cloud.run_until_idle()
+
+    assert first == again != other
+    assert [each.event["n"] for each in cloud.invocations(fn)] == [7, 8]
+    with pytest.raises(UsageError, match="request_id must be"):
+        pool.run_now(None, "daily", request_id="")
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_removal_cancels_all_that_has_not_started(cloud: LocalCloud, removed: bool) -> None:
+    pool = cloud.workpool(max_parallelism=1)
+
+    @pool.action
+    def slow(work: Work) -> None:
+        work.sleep(10 * MINUTE)
+
+    fn = cloud.function(slow, timeout=15 * MINUTE)
+    pool.schedule(None, "job", fn, {}, every=4 * SECONDS)
+    other = pool.enqueue_action(None, fn, {}, run_after=DAY)
+    pool.configure(None, paused=True)
+    cloud.advance(2 * MINUTE)
+    pool.configure(None, paused=False)
+    cloud.advance(SECONDS)
+    waiting = [each.work_id for each in pool.list(None, state="pending").items]
+    if removed:
+        pool.unschedule(None, "job")
+    assert pool.unschedule(None, "job", cancel_pending=True) is not removed
+    cloud.advance(MINUTE)
+
+    assert len(waiting) > 4
+    outcomes = {each: pool.status(None, each).outcome for each in waiting}
+    assert outcomes == {each: None if each == other else "canceled" for each in waiting}
+
+
+def test_change_of_timing_keeps_latest_of_those_due_and_counts_others(cloud: LocalCloud) -> None:
+    """[WP-18]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "job", fn, {}, every=4 * SECONDS)
+    pool.configure(None, paused=True)
+    cloud.advance(14 * SECONDS)
+    pool.schedule(None, "job", fn, {}, every=HOUR)
+    pool.configure(None, paused=False)
+    cloud.advance(MINUTE)
+
+    shown = pool.schedules(None)[0]
+    assert (len(started(cloud, fn)), shown.missed) == (1, 2)
+    assert shown.next_due == datetime(2026, 1, 1, 1, 1, tzinfo=UTC)
 
 
 def test_edit_and_removal_hold_for_next_occurrence(cloud: LocalCloud) -> None:

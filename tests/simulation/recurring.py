@@ -133,8 +133,14 @@ class ScheduleJudge:
         if old.paused:
             return
         due_by = EpochMs(self.now() + 1)
-        dropped = new.paused or new.next_at != old.next_at
-        fell_due = _between(old, old.next_at, due_by) if dropped else 0
+        if new.paused or new.next_at != old.next_at:
+            fell_due = _between(old, old.next_at, due_by)
+            if not new.paused and new.next_at is not None and new.next_at < due_by:
+                fell_due -= 1  # it stays, as the latest of those that are due
+        elif new.timing != old.timing:
+            fell_due = max(0, _between(old, old.next_at, due_by) - 1)
+        else:
+            fell_due = 0
         account.passed += fell_due
         account.doubtful += fell_due
 

@@ -82,6 +82,22 @@ SCHEDULE_GUARDS: Final = (
         f"{_ACCEPTANCE}test_pause_and_edit_count_all_that_fell_due_in_down_time",
     ),
     _guard(
+        "change: of several that are due the others are counted",
+        "WP-18",
+        "core.schedule.change:_stays",
+        "not near or old.next_at > now",
+        "True",
+        f"{_ACCEPTANCE}test_change_of_timing_keeps_latest_of_those_due_and_counts_others",
+    ),
+    _guard(
+        "change: what the old timing had due before it landed is counted",
+        "WP-18",
+        "core.schedule.change:dropped_by",
+        "new.timing != old.timing",
+        "False",
+        f"{_DECISION}test_what_fell_due_before_change_landed_is_counted",
+    ),
+    _guard(
         "change: an overdue occurrence does not stay",
         "WP-18",
         "core.schedule.change:_stays",

@@ -11,11 +11,14 @@ from workpool_aws.api.job import encode_one, job_at
 from workpool_aws.api.pool_base import PoolBase
 from workpool_aws.api.schedule_options import ScheduleOptions, read_schedule_options
 from workpool_aws.api.timing import read_definition, read_schedule_name
+from workpool_aws.api.unique import read_name
+from workpool_aws.core import limits
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
-from workpool_aws.core.work.unique import Wanted
+from workpool_aws.core.work.unique import NamedRequest, Wanted, known_until
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.schedule import change
+from workpool_aws.flow.views.listing import unstarted_of
 from workpool_aws.flow.views.schedules import all_schedules, as_views
 from workpool_aws.flow.work import enqueue
 from workpool_aws.flow.work.cancel import cancel
@@ -85,21 +88,28 @@ class PoolSchedules(PoolBase):
     ) -> bool:
         """Remove a schedule. Returns False if there was none.
 
-        Its work items stay. `cancel_pending`: cancels the latest one too, if it has not started.
+        Its work items stay, unless they are canceled, too.
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            name: The schedule's name.
+            cancel_pending: True cancels each work item that the schedule has enqueued and that has
+                not started, also where the schedule is gone already. That reads the pending work
+                items of the pool. Defaults to False.
 
         Raises:
             UsageError: A value is not allowed.
-            StoreUnavailable: DynamoDB did not answer. Repeating the call is safe.
+            StoreUnavailable: DynamoDB did not answer. Some may be canceled; repeating the call is
+                safe.
         """
         caller, checked = read_writer(ctx), read_schedule_name(name)
         if not isinstance(cancel_pending, bool):
             raise UsageError("cancel_pending", cancel_pending, "True or False")
         ports = self._ports
         old = change.remove(ports, self.name, checked, by=caller.name)
-        if old is not None and cancel_pending and old.last_work is not None:
-            last = self._load([old.last_work])[0]
-            if last is not None and last.starts == 0:
-                cancel(ports, self.name, last.id)
+        if cancel_pending:
+            for work_id in unstarted_of(ports, self.name, checked):
+                cancel(ports, self.name, work_id)
         return old is not None
 
     def schedules(self, ctx: LambdaContext | None) -> list[Schedule]:
@@ -133,12 +143,29 @@ class PoolSchedules(PoolBase):
         caller, checked = read_writer(ctx), read_schedule_name(name)
         return self._found(checked, change.resume(self._ports, self.name, checked, by=caller.name))
 
-    def run_now(self, ctx: LambdaContext | None, name: str) -> WorkId:
+    def run_now(
+        self, ctx: LambdaContext | None, name: str, *, request_id: str | None = None
+    ) -> WorkId:
         """Enqueue a work item as the schedule does, due now, besides its occurrences.
 
-        It ignores `overlap`, and the next occurrence stays as it is. Raises as `pause_schedule`.
+        It ignores `overlap`, and the next occurrence stays as it is.
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            name: The schedule's name.
+            request_id: A text of at most 512 bytes that names this request. A repetition returns the
+                first one's work item, as that of `enqueue_action` does. `None` means that each call
+                enqueues one.
+
+        Raises:
+            NotFound: There is no such schedule.
+            UsageError: A value is not allowed. Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may be stored.
+                Repeating the call with the same `request_id` is safe.
         """
         caller, checked = read_writer(ctx), read_schedule_name(name)
+        if request_id is not None:
+            read_name("request_id", request_id, limits.REQUEST_ID_BYTES_MAX)
         ports = self._ports
         item = change.load_schedule(ports, self.name, checked)
         if item is None:
@@ -158,8 +185,13 @@ class PoolSchedules(PoolBase):
             now=now,
             epoch=self._seen_in(ports.store).epoch,
         )
-        if spec.unique is not None:
-            return enqueue_unique(ports, [Wanted(work=work) for work in works])[0]
+        if spec.unique is not None or request_id is not None:
+            request = None
+            if request_id is not None:
+                # The schedule may change between two tries: any repetition is the same request.
+                until = known_until(spec.retention_s, now)
+                request = NamedRequest(id=request_id, digest=None, until=until)
+            return enqueue_unique(ports, [Wanted(work=works[0], request=request)])[0]
         return enqueue.enqueue(ports, works).ids[0]
 
     def sync_schedules(

@@ -145,6 +145,11 @@ def test_what_fell_due_before_change_landed_is_counted() -> None:
     assert stopped.add == {"missed": 1}
     assert dropped_by(ITEM, changed, decided_at=NOW, landed_at=at(0.5)) is None
     assert dropped_by(ITEM, replace(ITEM, version=2), decided_at=NOW, landed_at=at(5)) is None
+    hourly = replace(ITEM, version=2, timing=Timing(every_ms=60 * MINUTE, anchor=at(1)))
+    slow = dropped_by(ITEM, hourly, decided_at=NOW, landed_at=at(3.5))
+    assert slow is not None
+    assert slow.add == {"missed": 2}  # the one of the first minute stays
+    assert dropped_by(ITEM, hourly, decided_at=NOW, landed_at=at(1.5)) is None
     assert Is("next_at", at(1)) in getattr(as_read(ITEM), "parts", ())
 
 

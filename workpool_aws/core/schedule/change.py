@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.schedule.timing import count_until, first_after
+from workpool_aws.core.schedule.timing import count_until, due_until, first_after
 from workpool_aws.model.refs import ScheduleRef
 from workpool_aws.model.schedule import CatchUp, Overlap, ScheduleItem, Timing
 from workpool_aws.model.writes import All, Condition, Is, Update
@@ -44,7 +44,7 @@ def defined(
     The old one itself, if it is as asked for. `born`: of a new one.
     """
     spec = replace(asked.spec, schedule=name, awaited=asked.overlap is Overlap.QUEUE_ONE)
-    stays = _stays(old, now)
+    stays, passed_by = _stays(old, now)
     timing = _anchored(asked.timing, None if old is None else old.timing, stays or now)
     item = ScheduleItem(pool=pool, name=name, spec=spec, timing=timing, born=born)
     if old is not None:
@@ -66,19 +66,28 @@ def defined(
     if old.waiting is not None and asked.overlap is not Overlap.QUEUE_ONE:
         # Its place is gone with the queue.
         item = replace(item, waiting=None, skipped=old.skipped + 1)
-    if timing == old.timing or stays is not None:
+    if timing == old.timing:
         return item
+    if stays is not None:
+        return replace(item, next_at=stays, missed=old.missed + passed_by)
     # The new timing says nothing about the time before it.
     missed = old.missed + _due_and_left(old, now)
     return replace(item, missed=missed, next_at=first_after(timing, _since(old, now)))
 
 
-def _stays(old: ScheduleItem | None, now: EpochMs) -> EpochMs | None:
-    """Returns the next occurrence that a change leaves as it is; `None` means that it leaves none."""
+def _stays(old: ScheduleItem | None, now: EpochMs) -> tuple[EpochMs | None, int]:
+    """Returns the occurrence that a change of the timing leaves as it is, and those before it.
+
+    Of several that are due it is the latest, since the new timing goes on from it. `None` means that
+    it leaves none.
+    """
     if old is None or old.paused or old.next_at is None:
-        return None
+        return None, 0
     near = now - limits.GRACE_MS <= old.next_at <= now + limits.EDIT_MARGIN_MS
-    return old.next_at if near else None
+    if not near or old.next_at > now:
+        return old.next_at if near else None, 0
+    due = due_until(old.timing, old.next_at, now)
+    return due.times[-1], due.earlier + len(due.times) - 1
 
 
 def _due_and_left(item: ScheduleItem, by: EpochMs) -> int:
@@ -143,9 +152,11 @@ def dropped_by(
 
     `None` means that the change dropped none. `landed_at`: the latest time by the server's clock.
     """
-    changed = new.next_at != old.next_at or new.paused
+    changed = new.next_at != old.next_at or new.paused or new.timing != old.timing
     # Those that were due at the decision are in it already.
     dropped = _due_and_left(old, landed_at) - _due_and_left(old, decided_at)
+    if not new.paused and old.next_at is not None and new.next_at == old.next_at > decided_at:
+        dropped -= 1  # it stays
     if not changed or dropped <= 0:
         return None
     return Update(

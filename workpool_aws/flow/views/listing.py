@@ -23,15 +23,16 @@ from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.flow.views.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef, readable
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Ledger
     from workpool_aws.ports import Ports
 
-__all__ = ["list_works"]
+__all__ = ["list_works", "unstarted_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,22 @@ def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
         case _:
             assert_never(listing.state)
     return lister.page(rows)
+
+
+def unstarted_of(ports: Ports, pool: str, schedule: str) -> tuple[WorkId, ...]:
+    """Returns the work items of a schedule that wait for their first start.
+
+    Reads everything that is pending in the pool. Raises StoreUnavailable.
+    """
+    listing = Listing(state="pending", fn=None, newest=False, limit=limits.LIST_MAX, last=None)
+    rows = _Lister(ports, pool, listing, ledger_of(ports.store, pool)).pending()
+    works = (row.work for row in rows if row.work is not None)
+    found = {
+        work.id
+        for work in works
+        if work.spec.schedule == schedule and work.state is State.PENDING and not work.starts
+    }
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True)
