@@ -27,7 +27,17 @@ def run_groups(options: argparse.Namespace) -> int:
         groups: list[JsonValue] = [_as_json(each) for each in page.items]
         target.output.json({"groups": groups, "next": page.next})
         return 0
-    target.output.table(_HEADER, [_row(each) for each in page.items])
+    rows = [
+        (
+            each.group_id,
+            each.state,
+            cell(_label(each)),
+            *map(str, (each.total, each.succeeded, each.failed, each.canceled)),
+            moment(each.created_at),
+        )
+        for each in page.items
+    ]
+    target.output.table(_HEADER, rows)
     if page.next is not None:
         note(f"workpool: more: --after {page.next}")
     return 0
@@ -65,12 +75,6 @@ def run_group(options: argparse.Namespace) -> int:
             ]
         )
     return 0
-
-
-def _row(group: Group) -> tuple[str, ...]:
-    counts = (group.total, group.succeeded, group.failed, group.canceled)
-    made = moment(group.created_at)
-    return (group.group_id, group.state, cell(_label(group)), *map(str, counts), made)
 
 
 def _label(group: Group) -> str:

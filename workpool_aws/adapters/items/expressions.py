@@ -177,8 +177,12 @@ def _from_wire(typed: object) -> object:
     if name in _SIMPLE or (name == "B" and isinstance(value, bytes)):
         return value
     if name == "N" and isinstance(value, str):
-        digits = value.removeprefix("-")
-        return int(value) if digits.isascii() and digits.isdigit() else typed
+        return _number(value, typed)
     if name == "L" and isinstance(value, list):
         return [_from_wire(element) for element in value]
     return typed
+
+
+def _number(text: str, otherwise: object) -> object:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() else otherwise

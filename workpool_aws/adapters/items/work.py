@@ -113,10 +113,6 @@ HISTORY: Final = replace(_ATTEMPTS, encode=_Attempt.encode_all)
 _IDS: Final = re.compile(rf"(?:.{{{ID_LENGTH}}})+", re.ASCII)
 
 
-def _encode_spawned(spawned: Spawned) -> str:
-    return f"{spawned.pool}:{''.join(spawned.ids)}"
-
-
 def _decode_spawned(value: object) -> Spawned:
     pool, _, text = read_text(value).partition(":")
     ids = matched(_IDS, text).group()
@@ -127,7 +123,11 @@ def _decode_spawned(value: object) -> Spawned:
 
 
 _SPAWNED: Final = list_of(
-    FieldCodec("ids of a pool", _encode_spawned, _decode_spawned),
+    FieldCodec(
+        "ids of a pool",
+        lambda spawned: f"{spawned.pool}:{''.join(spawned.ids)}",
+        _decode_spawned,
+    ),
     "ids by pool",
     at_most=limits.TRANSACTION_ITEMS_MAX,
 )
