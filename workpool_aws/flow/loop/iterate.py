@@ -49,7 +49,9 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
             seen: object = ports.store.get(LedgerRef(request.pool))
         else:
             # A request is a hint that many roles can send. The status names the generation [WP-2].
-            named, seen = _read_both(ports, request.pool)
+            refs: tuple[StatusRef | LedgerRef, ...]
+            refs = StatusRef(request.pool), LedgerRef(request.pool)
+            named, seen = ports.fan_out(ports.store.get, refs)
             status = running_in(generation, named)
             if status is None:
                 ports.telemetry.emit(events.LoopFenced(pool=request.pool, generation=generation))
@@ -70,11 +72,6 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
         # pool that stands still would not be known.
         _report_end(ports, request.pool, generation, f"{type(error).__name__}: {error}")
         raise
-
-
-def _read_both(ports: Ports, pool: str) -> list[object]:
-    refs: tuple[StatusRef | LedgerRef, ...] = (StatusRef(pool), LedgerRef(pool))
-    return ports.fan_out(ports.store.get, refs)
 
 
 def _report_end(ports: Ports, pool: str, generation: int | None, error: str) -> None:
