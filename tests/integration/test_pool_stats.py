@@ -120,13 +120,17 @@ def test_long_backlog_is_counted_to_bound() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=0)
         fn = cloud.function(Planned(), name="planned")
-        pool.enqueue_action_batch(None, fn, [{"n": 1, "failures": 0}] * (limits.STATS_ROWS_MAX + 5))
+        pool.enqueue_action_batch(None, fn, [{"n": 1, "failures": 0}] * (2 * limits.STATS_ROWS_MAX))
         cloud.advance(MINUTE)
 
+        before = cloud.capacity.read_units
         stats = pool.stats(None)
+        read_units = cloud.capacity.read_units - before
 
         assert (stats.pending, stats.scheduled, stats.at_least) == (limits.STATS_ROWS_MAX, 0, True)
         assert (stats.pending_at_least, stats.scheduled_at_least) == (True, False)
+        # A row more than is counted says that there are more. The others are not read.
+        assert read_units < 70
 
 
 def test_lags_grow_with_wait_for_slot(cloud: LocalCloud) -> None:

@@ -32,17 +32,12 @@ def run_dashboard(options: argparse.Namespace) -> int:
     )
     if shown not in LOOPBACK:
         note(f"workpool dashboard: whoever reaches {host} may do what your credentials may")
-    _show_acts()
-    note(f"workpool dashboard: http://{shown}:{options.port}/ shows table {table}; Ctrl-C ends it")
-    uvicorn.run(app, host=host, port=options.port, log_level="warning", lifespan="off")
-    return 0
-
-
-def _show_acts() -> None:
-    """Write a line to stderr for each act."""
     acts = logging.getLogger("workpool.dashboard")
     acts.setLevel(logging.INFO)
     if not acts.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s workpool dashboard: %(message)s"))
         acts.addHandler(handler)
+    note(f"workpool dashboard: http://{shown}:{options.port}/ shows table {table}; Ctrl-C ends it")
+    uvicorn.run(app, host=host, port=options.port, log_level="warning", lifespan="off")
+    return 0

@@ -88,6 +88,7 @@ def schedule_view(item: ScheduleItem, last: WorkItem | None, *, now: EpochMs) ->
     if item.last_due is not None:
         runs.append(run_of(item.last_due, last))
     lags = sorted(run.lag_ms for run in runs[-10:] if run.lag_ms is not None)
+    fire = decide_fire(item, last, now=now, epoch=0)
     return Schedule(
         name=item.name,
         words=words_of(item.timing),
@@ -106,7 +107,9 @@ def schedule_view(item: ScheduleItem, last: WorkItem | None, *, now: EpochMs) ->
         skipped=item.skipped,
         waiting=_moment(item.waiting),
         upcoming=_upcoming(item, now),
-        catch_up=_catch_up(item, last, now),
+        catch_up=None
+        if fire is None
+        else CatchUpPreview(enqueues=len(fire.works), missed=fire.missed, skipped=fire.skipped),
         owner=item.owner,
     )
 
@@ -121,13 +124,6 @@ def _upcoming(item: ScheduleItem, now: EpochMs) -> tuple[datetime, ...]:
         times.append(instant(following))
         following = first_after(item.timing, following)
     return tuple(times)
-
-
-def _catch_up(item: ScheduleItem, last: WorkItem | None, now: EpochMs) -> CatchUpPreview | None:
-    fire = decide_fire(item, last, now=now, epoch=0)
-    if fire is None:
-        return None
-    return CatchUpPreview(enqueues=len(fire.works), missed=fire.missed, skipped=fire.skipped)
 
 
 def _moment(at: EpochMs | None) -> datetime | None:

@@ -136,7 +136,13 @@ class _Count:
         ports, now = self.ports, self.now
         taken = Taken(self.entries, frozenset())
         key_range = KeyRange(
-            collection=Collection.WORK, pool=self.pool, shard=shard, low=low, high=high
+            collection=Collection.WORK,
+            pool=self.pool,
+            shard=shard,
+            low=low,
+            high=high,
+            # One row more, which says that there are more. A page without a limit has a megabyte.
+            limit=limits.STATS_ROWS_MAX + 1,
         )
         found: dict[Look, dict[WorkId, Waiting]] = {look: {} for look in Look}
         for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, key_range)):
