@@ -45,6 +45,8 @@ class Use:
     large_results: int
     open_ms: int
     """See OpenTime."""
+    shards: int = 1
+    """The most that a loop reads in each of its passes."""
     faults: int
 
 
@@ -64,11 +66,16 @@ def writes_max(use: Use) -> float:
 
 
 def reads_max(use: Use) -> float:
-    """The most read units that are plausible: most of them are those of a loop that is awake, five a second."""
+    """The most read units that are plausible: most of them are those of a loop that is awake, five a second and shard."""
     plain = 15 * use.works + 15 * use.starts + 15 * use.callbacks + 25 * use.asks + 30 * use.pools
     return (
         _room(use)
-        * (plain + 30 * use.large_works + 30 * use.large_results + 5 * use.open_ms / 1000)
+        * (
+            plain
+            + 30 * use.large_works
+            + 30 * use.large_results
+            + 5 * use.shards * use.open_ms / 1000
+        )
         + 20 * use.faults
     )
 
