@@ -38,6 +38,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.visibility import make_pointer
 from workpool_aws.model.events import (
+    Completed,
     LoopEnded,
     PassFailed,
     PutBack,
@@ -425,6 +426,30 @@ def test_reported_lag_is_from_due_to_start_write() -> None:
 
     (started,) = stage.telemetry.of(Started)
     assert 0 <= started.lag_ms <= 1_000
+
+
+def test_end_reports_lag_until_its_worker_began() -> None:
+    """The invoke is before that."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
+    stage.run()
+
+    (started,), (completed,) = stage.telemetry.of(Started), stage.telemetry.of(Completed)
+    work = stage.work(work_id)
+    assert completed.lag_ms == (work.started_at or 0) - work.due_at
+    assert completed.lag_ms >= started.lag_ms
+
+
+def test_lag_of_last_start_of_several_is_reported() -> None:
+    """Each is due by itself, so the backoff is no lag."""
+    stage = Stage(report=FAILED)
+    stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False))
+    stage.run()
+
+    (completed,) = stage.telemetry.of(Completed)
+    assert completed.attempts_made == 2
+    assert completed.lag_ms is not None
+    assert completed.lag_ms <= 1_000
 
 
 def test_start_of_other_loop_is_neither_sent_nor_dropped() -> None:

@@ -189,6 +189,11 @@ class WorkItem(Record):
         return None if group is None or outcome is None else GroupEnd(group, outcome)
 
     @property
+    def lag_ms(self) -> int | None:
+        """Time from due to the last start write; `None` means that it was never started."""
+        return None if self.started_at is None else max(0, self.started_at - self.due_at)
+
+    @property
     def start_before(self) -> EpochMs | None:
         """Time from which no start of it may be made; `None` means that it never expires.
 

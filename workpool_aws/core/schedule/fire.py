@@ -193,9 +193,7 @@ def run_of(due: EpochMs, work: WorkItem | None) -> PastRun:
     """Returns an occurrence as its work item shows it; `None` means that the work item is gone."""
     if work is None:
         return PastRun(due, None, None)
-    once = work.started_at is not None and work.starts == 1
-    lag_ms = max(0, (work.started_at or 0) - work.due_at) if once else None
-    return PastRun(due, lag_ms, work.outcome)
+    return PastRun(due, work.lag_ms if work.starts == 1 else None, work.outcome)
 
 
 def occurrence_of(

@@ -245,6 +245,7 @@ class _Completion:
                 outcome=decision.outcome,
                 attempts_made=decision.attempts_made,
                 error_type=self.report.error_type,
+                lag_ms=finished.lag_ms if isinstance(finished, WorkItem) else None,
             )
         )
         outcome = counted_outcome(a, decision.outcome, decision.attempts_made)

@@ -78,6 +78,9 @@ class Completed(WorkEvent, level=INFO):
     outcome: str
     attempts_made: int
     error_type: str | None
+    lag_ms: int | None = None
+    """Time from due to the start write of its last start, after which a decorated worker runs user code.
+    `None` means that the end was written without a look at the work item."""
 
 
 class Retrying(WorkEvent, level=INFO):
