@@ -620,3 +620,26 @@ def test_show_names_the_key_and_counts_replacements(
         None,
         0,
     )
+
+
+@both_engines
+def test_show_and_why_name_the_key_and_who_holds_it(
+    cloud: LocalCloud, pool: Workpool, send: str
+) -> None:
+    def holders(work_id: str) -> set[tuple[str | None, str | None]]:
+        shown, why = pool.show(None, work_id), pool.why(None, work_id)
+        return {(shown.unique_key, shown.key_holder), (why.unique_key, why.key_holder)}
+
+    first = pool.enqueue_action(None, send, {"n": 1}, unique_key="k")
+    held = holders(first)
+    cloud.run_until_idle()
+    free = holders(first)
+    second = pool.enqueue_action(None, send, {"n": 2}, unique_key="k", unique_for=HOUR)
+    cloud.run_until_idle()
+
+    assert (held, free) == ({("k", first)}, {("k", None)})
+    assert holders(first) == holders(second) == {("k", second)}
+    cloud.advance(HOUR)
+    assert holders(second) == {("k", None)}
+    assert holders(pool.enqueue_action(None, send, {"n": 3})) == {(None, None)}
+    assert [each.unique_key for each in pool.why_batch(None, [first, second])] == ["k", "k"]

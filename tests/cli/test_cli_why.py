@@ -44,6 +44,16 @@ def test_why_says_reasons_and_changes(pool: Workpool, capsys: pytest.CaptureFixt
     ]
 
 
+def test_keys_holder_is_named(pool: Workpool, capsys: pytest.CaptureFixture[str]) -> None:
+    work_id = pool.enqueue_action(None, "send", {}, unique_key="k")
+
+    assert [main(["why", work_id]), main(["show", work_id])] == [0, 0]
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines.count(["unique", "key", "k"]) == 2
+    assert lines.count(["key", "held", "by", work_id]) == 2
+
+
 def test_why_is_json_on_request(pool: Workpool, capsys: pytest.CaptureFixture[str]) -> None:
     work_id = pool.enqueue_action(None, "send", {}, run_after=timedelta(hours=1))
 
@@ -57,6 +67,8 @@ def test_why_is_json_on_request(pool: Workpool, capsys: pytest.CaptureFixture[st
         "since": "2026-01-01T00:00:00+00:00",
         "next_look": said["next_look"],
         "group": None,
+        "unique_key": None,
+        "key_holder": None,
     }
     assert said["next_look"] > reason["until"] == "2026-01-01T01:00:00+00:00"
     assert reason["code"] == "not_due"

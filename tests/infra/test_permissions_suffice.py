@@ -355,6 +355,8 @@ def keep_unique(
         canceled = pool.enqueue_action(None, fn, {}, unique_key="c", run_after=hour)
         failing = pool.enqueue_action(None, fn, {"fails": 1}, unique_key="f")
         pool.enqueue_action(None, undecorated, {}, unique_key="u")
+    with recorder.acting("reader"):
+        pool.why(None, canceled)
     with recorder.acting("manager"):
         pool.cancel(None, canceled)
     while pool.status(None, failing).state != "finished":  # a start may be lost

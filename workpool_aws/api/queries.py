@@ -26,7 +26,7 @@ from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.groups import load_group
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
-from workpool_aws.flow.views.why import load_whys
+from workpool_aws.flow.views.why import load_why, load_whys
 from workpool_aws.model.payload import Part
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class PoolQueries(PoolBase):
         Nothing is guessed: a reason says so where the records do not have a fact.
 
         A call costs five to seven read units in one request. In a full pool a second request reads
-        up to twenty of the work items that hold its slots.
+        up to twenty of the work items that hold its slots. A unique key adds two to three reads.
 
             >>> from workpool_aws.local import LocalCloud
             >>> with LocalCloud() as cloud:
@@ -189,7 +189,7 @@ class PoolQueries(PoolBase):
             UsageError, StoreUnavailable: As `status`. An unknown id is an answer, not an error.
         """
         read_caller(ctx)
-        return load_whys(self._ports, self.name, [checked_id("work_id", work_id)])[0]
+        return load_why(self._ports, self.name, checked_id("work_id", work_id))
 
     def why_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Why]:
         """As `why` for many work items of one moment, in the order of `ids`.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.cli.codes import UNFIT
-from workpool_aws.cli.output import iso, moment
+from workpool_aws.cli.output import cell, iso, moment
 from workpool_aws.cli.target import target_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ def run_why(options: argparse.Namespace) -> int:
         target.output.json(_Answer(why).as_json())
     else:
         group = [] if why.group is None else [("group", why.group)]
-        target.output.fields([*_Answer(why).fields(), *group])
+        key = (
+            []
+            if why.unique_key is None
+            else [("unique key", cell(why.unique_key)), ("key held by", why.key_holder or "-")]
+        )
+        target.output.fields([*_Answer(why).fields(), *group, *key])
     return UNFIT if why.verdict == "unknown" else 0
 
 
@@ -63,6 +68,8 @@ class _Answer:
             "since": iso(why.since),
             "next_look": iso(why.next_look),
             "group": why.group,
+            "unique_key": why.unique_key,
+            "key_holder": why.key_holder,
             "reasons": [
                 {
                     "code": reason.code,

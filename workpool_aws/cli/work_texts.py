@@ -81,13 +81,15 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
 
 
 def _course_of(work: WorkDetails) -> list[tuple[str, str]]:
-    """Return the course of a running attempt and its own bounds, as names and values."""
+    """Return the course of a running attempt, its own bounds and its key, as names and values."""
     shown, pairs = work.status, list[tuple[str, str]]()
     if shown.progress is not None:
         note = f" {as_line(shown.note)}" if shown.note else ""
         pairs.append(("progress", f"{shown.progress:.0%}{note}"))
     if shown.heartbeat_at is not None:
         pairs.append(("heartbeat", moment(shown.heartbeat_at)))
+    if work.unique_key is not None:
+        pairs.append(("key held by", work.key_holder or "-"))
     if work.timeout is not None:
         pairs.append(("timeout", f"{work.timeout.total_seconds():g} s"))
     return pairs

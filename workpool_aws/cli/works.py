@@ -77,6 +77,8 @@ def run_show(options: argparse.Namespace) -> int:
                 **work_as_json(work.status),
                 "retry": retry_as_json(work.retry),
                 "group": work.group,
+                "unique_key": work.unique_key,
+                "key_holder": work.key_holder,
                 "link": work.link,
                 "trace_id": work.trace_id,
                 **secrets,

@@ -110,6 +110,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
             (_GET,),
             (
                 PartitionKind.WORK,
+                PartitionKind.UNIQUE,
                 PartitionKind.CONTROL,
                 PartitionKind.GROUPS,
                 PartitionKind.DEPLOYMENT,

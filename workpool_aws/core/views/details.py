@@ -71,6 +71,8 @@ class WorkDetails:
     """End of its hold on the key; `None` means that it has no key, or holds it for `unique_for`."""
     unique_for: timedelta | None
     """Time from its enqueue for which it holds the key; `None` means as `unique_until` says."""
+    key_holder: WorkId | None
+    """The work item that holds its key now. `None` means that the key is free, or that it has none."""
     replacements: int
     """Number of times that its arguments and its due time were replaced."""
     timeout: timedelta | None
@@ -119,10 +121,12 @@ def _span(ms: int | None) -> timedelta | None:
     return None if ms is None else timedelta(milliseconds=ms)
 
 
-def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails:
+def details_of(
+    work: WorkItem, opened: Mapping[Part, str | None], key_holder: WorkId | None = None
+) -> WorkDetails:
     """Returns the details of a work item.
 
-    `opened` has the payloads asked for; `None` stands for a missing one.
+    `opened` has the payloads asked for; `None` stands for a missing one. `key_holder`: of its key.
     """
 
     def stored(part: Part, payload: Payload | None) -> StoredPayload:
@@ -149,6 +153,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         unique_key=unique.name,
         unique_until=unique.until,
         unique_for=unique.span,
+        key_holder=key_holder,
         replacements=work.rev,
         on_complete=spec.callback_target,
         on_complete_exclude=()

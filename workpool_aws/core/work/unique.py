@@ -38,6 +38,7 @@ __all__ = [
     "Wanted",
     "decide_lock",
     "decide_request",
+    "holder_of",
     "holds",
     "known_until",
     "lock_expiries",
@@ -118,6 +119,17 @@ def holds(work: WorkItem) -> bool:
     if unique is None or work.state is State.FINISHED:
         return False
     return not (unique.until_started and work.starts > 0)
+
+
+def holder_of(lock: UniqueLock | None, holder: WorkItem | None, *, now: EpochMs) -> WorkId | None:
+    """Returns the work item that holds a key; `None` means that the key is free.
+
+    `holder`: as `decide_lock` takes it. One that is called off counts until another takes the key.
+    """
+    if lock is None or (lock.until is not None and lock.until <= now):
+        return None
+    by_progress = holder is not None and holds(holder)
+    return lock.work_id if by_progress or lock.until is not None else None
 
 
 def decide_lock(

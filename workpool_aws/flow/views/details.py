@@ -8,6 +8,7 @@ from workpool_aws.core.views.details import PoolSummary, WorkDetails, details_of
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.reading import load_works, registered_pools
 from workpool_aws.flow.views import status
+from workpool_aws.flow.views.keys import key_holder
 from workpool_aws.model.payload import Part, Payload, inline_text
 from workpool_aws.model.refs import ConfigRef, StatusRef, WorkRef
 
@@ -31,7 +32,8 @@ def load_details(
     work = status.as_shown(ports, pool, load_works(ports, pool, [work_id]))[0]
     if work is None:
         return None
-    return details_of(work, {part: _opened(ports, work, part) for part in parts})
+    opened = {part: _opened(ports, work, part) for part in parts}
+    return details_of(work, opened, key_holder(ports, work))
 
 
 def _opened(ports: Ports, work: WorkItem, part: Part) -> str | None:

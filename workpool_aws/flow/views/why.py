@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core.views.why.answer import PoolRecords, Why
 from workpool_aws.core.views.why.decide import why_of
 from workpool_aws.core.views.why.waits import slot_holders
-from workpool_aws.flow.reading import works_of
+from workpool_aws.flow.reading import load_works, works_of
+from workpool_aws.flow.views.keys import key_holder
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.loop import Config, Deployment, Ledger, LoopStatus
 from workpool_aws.model.record import Record, Ref
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports
 
-__all__ = ["load_whys"]
+__all__ = ["load_why", "load_whys"]
 
 R = TypeVar("R", bound=Record)
 
@@ -58,6 +60,18 @@ def load_whys(ports: Ports, pool: str, ids: Sequence[str]) -> list[Why]:
     }
     holders = works_of(ports.store, pool, sorted(keys))
     return [why_of(each, works.get(each), records, holders, now=now) for each in ids]
+
+
+def load_why(ports: Ports, pool: str, work_id: str) -> Why:
+    """Returns the reasons of one work item, and who holds its unique key.
+
+    A key costs two read units. Raises StoreUnavailable.
+    """
+    why = load_whys(ports, pool, [work_id])[0]
+    if why.unique_key is None:
+        return why
+    work = load_works(ports, pool, [work_id])[0]
+    return why if work is None else replace(why, key_holder=key_holder(ports, work))
 
 
 def _of_kind(kind: type[R], found: Record | Unreadable | None) -> R | Unreadable | None:

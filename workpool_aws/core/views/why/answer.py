@@ -111,6 +111,11 @@ class Why:
     as at a finished work item or in a paused pool."""
     group: str | None = None
     """Id of the group of which it is a member, or which it stands for; `None` means none."""
+    unique_key: str | None = None
+    """Its unique key; `None` means that it has none."""
+    key_holder: WorkId | None = None
+    """The work item that holds its key now, itself or another. `None` means that the key is free,
+    that there is none, or that many were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def why_of(
     """
     if isinstance(work, WorkItem) and (work.expires_at is None or work.expires_at * 1000 > now):
         answer = _Question(work, records, holders, now).answer()
-        return replace(answer, group=work.spec.group)
+        return replace(answer, group=work.spec.group, unique_key=work.spec.unique_terms.name)
     return Why(
         work_id=work_id,
         verdict="unknown",
