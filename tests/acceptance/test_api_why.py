@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.functions import boom, echo
+from tests.kit.functions import boom, echo, table_of
 from workpool_aws import RetryLater, RetryPolicy, Snooze, UsageError, Why, Workpool
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.refs import DeploymentRef
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
@@ -261,3 +262,16 @@ def test_loop_that_only_the_deployment_names_is_known(cloud: LocalCloud) -> None
 
     assert (why.verdict, codes(why)[:1]) == ("waiting", ["not_due"])
     assert "not_deployed" not in codes(why)
+
+
+def test_loop_that_only_the_settings_name_is_known(cloud: LocalCloud) -> None:
+    work_id = cloud.workpool("email").enqueue_action(None, "echo", {}, run_after=HOUR)
+    table_of(cloud).delete(DeploymentRef())
+
+    inside = cloud.workpool("email").why(None, work_id)
+    outside = Workpool(
+        cloud.table, "email", ports=replace(cloud._ports_of(cloud.table), loop_arn=None)
+    ).why(None, work_id)
+
+    assert "not_deployed" not in codes(inside)
+    assert "not_deployed" in codes(outside)
