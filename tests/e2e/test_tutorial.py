@@ -12,6 +12,7 @@ from tests.e2e import deployment, plain
 from tests.e2e.waiting import once
 from tests.emulator.server import ROOT, MiniStack
 from workpool_aws import Workpool
+from workpool_aws.cli.main import main
 
 BOOK = {"id": "7", "email": "ann@example.com", "cents": 1290}
 
@@ -49,6 +50,7 @@ def test_order_is_charged_shipped_and_confirmed(bookshop: Bookshop) -> None:
     once(lambda: finished(mail) == {"send_confirmation", "send_invoice"})
     waiting = mail.list(None, state="pending").items
     assert [each.job for each in waiting] == ["ask_for_review"]
+    assert main(["doctor", "--table", table]) == 0
 
 
 def finished(pool: Workpool) -> set[str | None]:
