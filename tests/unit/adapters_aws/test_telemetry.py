@@ -23,7 +23,7 @@ ROW = re.compile(
 FIELD = re.compile(r"`(\w+)` \(([^)]+)\)")
 CLASSES = [
     each
-    for each in vars(events).values()
+    for each in (getattr(events, name) for name in dir(events))
     if isinstance(each, type) and issubclass(each, Event) and not each.__subclasses__()
 ]
 

@@ -12,7 +12,7 @@ from workpool_aws.core.loop.tally import (
     jobs_together,
     permanent_failure_rate,
 )
-from workpool_aws.model.events import JobStatsTaken
+from workpool_aws.model import events
 from workpool_aws.model.loop import JobTally
 
 if TYPE_CHECKING:
@@ -83,9 +83,11 @@ def job_stats_of(
     }
 
 
-def job_stats_event(pool: str, job: str, stats: JobStats, *, window_ms: int) -> JobStatsTaken:
+def job_stats_event(
+    pool: str, job: str, stats: JobStats, *, window_ms: int
+) -> events.JobStatsTaken:
     """Returns the log event of a job's statistics."""
-    return JobStatsTaken(
+    return events.JobStatsTaken(
         pool=pool,
         job=job,
         window_ms=window_ms,

@@ -18,7 +18,7 @@ from workpool_aws.core.loop.tally import (
 )
 from workpool_aws.core.views.instants import instant
 from workpool_aws.errors import UsageError
-from workpool_aws.model.events import StatsTaken
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ def _minute(tally: MinuteTally) -> MinuteStats:
     )
 
 
-def stats_event(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
+def stats_event(pool: str, stats: Stats, *, window_ms: int) -> events.StatsTaken:
     """Returns the log event of these statistics."""
-    return StatsTaken(
+    return events.StatsTaken(
         pool=pool,
         window_ms=window_ms,
         pending=stats.pending,
