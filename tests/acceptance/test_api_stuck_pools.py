@@ -19,7 +19,7 @@ from workpool_aws.model.loop import Deployment, Heartbeat, LoopState
 from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, StatusRef
 from workpool_aws.model.writes import Put, Update
-from workpool_aws.ports import InvokeRefused, Ports
+from workpool_aws.ports import InspectionFailed, InvokeRefused, Ports
 
 POOL = "email"
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -236,6 +236,14 @@ def no_role_for_wakes(stuck: Stuck) -> str:
     return work_id
 
 
+def no_group_for_wakes(stuck: Stuck) -> str:
+    work_id = rest(stuck)
+    item = table_of(stuck.cloud).get(DeploymentRef())
+    assert isinstance(item, Deployment)
+    table_of(stuck.cloud).write(Put(replace(item, schedule_group=None)))
+    return work_id
+
+
 def role_of_wakes_deleted(stuck: Stuck) -> str:
     stuck.with_role(None)
     return rest(stuck)
@@ -318,6 +326,7 @@ TABLE: list[tuple[Scene, list[str], str, list[str], str]] = [
     (wake_refused, ["wake_missing"], "waiting", ["not_due", "loop_resting"], "iam:PassRole"),
     (kick_lost, ["pool_stuck"], "blocked", ["loop_resting"], "watchdog's schedule"),
     (no_role_for_wakes, ["wake_missing"], "waiting", ["not_due"], "Deploy the stack"),
+    (no_group_for_wakes, ["wake_missing"], "waiting", ["not_due"], "Deploy the stack"),
     (role_of_wakes_deleted, ["wake_refused"], "waiting", ["not_due"], "Deploy the stack"),
     (role_of_wakes_not_trusting, ["wake_refused"], "waiting", ["not_due"], "trust policy"),
     (
@@ -354,3 +363,30 @@ def test_doctor_and_why_name_cause_and_remedy(
     assert remedy in " ".join(each.remedy for each in answer.value)
     codes = [each.code for each in why.reasons]
     assert (why.verdict, set(reasons) - set(codes)) == (verdict, set()), why
+
+
+@pytest.mark.parametrize(
+    ("question", "subject"),
+    [
+        ("table", "workpool-local"),
+        ("wake", POOL),
+        ("role", "arn:aws:iam::123456789012:role/workpool-local-scheduler"),
+        ("function", None),
+    ],
+)
+def test_question_that_aws_refuses_is_a_finding(question: str, subject: str | None) -> None:
+    def refuse(*_: object) -> None:
+        raise InspectionFailed(f"AccessDenied: no {question}")
+
+    with LocalCloud() as cloud:
+        stuck = Stuck(cloud, cloud.workpool(POOL), cloud._ports_of(cloud.table))
+        rest(stuck)
+        described: Any = _Described(stuck.ports.inspector)
+        setattr(described, question, refuse)
+        ports = replace(stuck.ports, inspector=described)
+
+        found = Insights(cloud.table, ports=ports).doctor().value
+
+    assert {each.code for each in found} == {"not_examined"}
+    assert all(f"no {question}." in each.text for each in found)
+    assert subject is None or [each.subject for each in found] == [subject]

@@ -72,6 +72,19 @@ def test_wrong_function_is_found(
     assert {each.subject for each in found} <= {"send"}
 
 
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (replace(DECORATED, on_failure=None), "It is decorated, so its failures alone should lead"),
+        (replace(PLAIN, on_success=None), "It is undecorated, so its results and its failures"),
+    ],
+)
+def test_wrong_destination_says_what_should_lead_there(facts: FunctionFacts, said: str) -> None:
+    (found,) = findings_of_function(SEND, facts, DEPLOYMENT)
+
+    assert found.text.startswith(said)
+
+
 def test_missing_function_is_found() -> None:
     (found,) = findings_of_function(SEND, None, DEPLOYMENT)
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from tests.kit.records import NOW, POOL, a_running_work, a_work, an_id, changed
+from workpool_aws.core import limits
 from workpool_aws.core.views.why.answer import PoolRecords, Why
 from workpool_aws.core.views.why.decide import why_of
+from workpool_aws.core.views.why.waits import slot_holders
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import (
     Config,
@@ -259,3 +261,13 @@ def test_answer_has_each_reason_with_its_times(name: str) -> None:
 
 def test_every_answer_is_asked_for() -> None:
     assert {*EXPECTED} == {*CASES}
+
+
+def test_first_holders_of_slots_are_read_by_the_time_of_their_end() -> None:
+    numbers = [*range(40, 10, -1)]
+    records = replace(RECORDS, config=replace(CONFIG, max_parallelism=30), ledger=holding(*numbers))
+
+    found = slot_holders(DUE, records, NOW)
+
+    assert [key.work_id for key in found] == [an_id(n=n) for n in numbers[: limits.WHY_HOLDERS_MAX]]
+    assert slot_holders(waiting(), records, NOW) == ()
