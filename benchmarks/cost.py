@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
 from benchmarks.once import MUTATION_MAX, ROWS, Cost, cost_of, cost_of_mutation
+from benchmarks.recurring import RECURRING
 from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.adapters.items.capacity import Units
@@ -304,6 +305,9 @@ def main(arguments: list[str] | None = None) -> int:
     for row in ROWS:
         bound = (row.write_units_max, row.read_units_max)
         over += not _once(row.name, cost_of(row, options.seed), bound, as_json=options.json)
+    for each in RECURRING:
+        bound = (each.write_units_max, each.read_units_max)
+        over += not _once(each.name, each.measure(options.seed), bound, as_json=options.json)
     mutation = cost_of_mutation(options.seed)
     over += not _once("busy, mutation of 2 rows", mutation, MUTATION_MAX, as_json=options.json)
     uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
