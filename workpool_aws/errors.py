@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workpool_aws.text import as_line, kind_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "NON_RETRYABLE_MARKER",
@@ -230,7 +230,7 @@ class NotKicked(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class FailedAction:
-    """One action of a transaction whose condition did not hold."""
+    """One action of a transaction whose condition did not hold. It unpacks into its parts."""
 
     index: int
     """Its place among the actions of the transaction, those that only read last."""
@@ -243,6 +243,10 @@ class FailedAction:
     """The condition as it was given. `None` means that an attribute that was read has changed."""
     item: Mapping[str, Any] | None
     """The item as it stood; `None` means that there was none."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the parts, in the order in which they are listed here."""
+        return iter((self.index, self.table, self.key, self.action, self.condition, self.item))
 
 
 class TransactionCanceled(WorkpoolError):

@@ -352,7 +352,7 @@ def test_prepared_items_enqueue_by_transaction_of_user(
     put = {"Put": {"TableName": "accounts", "Item": {"id": {"S": "ann"}}}}
     boto3.client("dynamodb").transact_write_items(TransactItems=[put, *mail.items, *big.items])
     plain = pool.transact_items(None, send, {"to": "bob"})
-    accounts.meta.client.transact_write_items(TransactItems=list(plain.plain))
+    accounts.meta.client.transact_write_items(TransactItems=plain.plain)
     for each in (mail, big, plain):
         pool.kick(None, each)
     cloud.run_until_idle()
@@ -523,3 +523,20 @@ def test_pool_of_another_table_is_refused_and_nothing_is_applied(
 
     assert accounts.scan()["Items"] == []
     assert pool.list(None).items == ()
+
+
+def test_failed_action_unpacks_into_its_parts(pool: Workpool, accounts: Any) -> None:
+    del accounts
+    enough = Attr("id").exists()
+    (failed,) = refusal_of(pool, lambda tx: tx.check("accounts", ANN, enough)).failed
+
+    index, table, key, action, condition, item = failed
+    assert (index, table, key, action, condition, item) == (
+        0,
+        "accounts",
+        ANN,
+        "check",
+        enough,
+        None,
+    )
+    assert (failed.table, failed.action) == ("accounts", "check")

@@ -18,9 +18,10 @@ class Prepared:
 
     ids: tuple[WorkId, ...]
     """The ids of the work items, which exist once the transaction is applied."""
-    items: tuple[dict[str, Any], ...]
+    items: list[dict[str, Any]]
     """Items for `boto3.client("dynamodb").transact_write_items`."""
-    plain: tuple[dict[str, Any], ...]
-    """The same for `boto3.resource("dynamodb").meta.client`, which types the values itself."""
+    plain: list[dict[str, Any]]
+    """The same for `boto3.resource("dynamodb").meta.client`, which types the values itself, in lists
+    only."""
     plan: TransactionPlan = field(repr=False)
     """For `Workpool.kick` and `Workpool.resolve`."""

@@ -185,7 +185,7 @@ class PoolTransactions(PoolBase):
         plan, requests = tx.plan_only(), Requests(self.table)
         items: list[Any] = [requests.action(each) for each in plan.actions]
         return Prepared(
-            ids=tuple(ids), items=tuple(items), plain=tuple(map(plain_action, items)), plan=plan
+            ids=tuple(ids), items=items, plain=list(map(plain_action, items)), plan=plan
         )
 
     def kick(self, ctx: LambdaContext | None, transaction: Transaction | Prepared) -> None:
