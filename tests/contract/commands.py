@@ -25,7 +25,7 @@ from workpool_aws.adapters.items.spec import (
     TRACE_PARENT_TEXT,
     TRACE_STATE_TEXT,
 )
-from workpool_aws.adapters.items.work import HISTORY
+from workpool_aws.adapters.items.work import HISTORY, SPAWNED
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, rate, retry, spec, trace, work
 from workpool_aws.model.group import GroupItem
@@ -49,7 +49,7 @@ from workpool_aws.model.refs import Collection, KeyRange
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
-from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, Pointer
+from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, Pointer, Spawned
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -179,6 +179,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
     id(HISTORY): _some(_attempt),
+    id(SPAWNED): _some(lambda chance: Spawned(POOL, _some(_id, least=1)(chance))),
     id(RETRY): lambda chance: RetryPolicy(
         2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))
     ),

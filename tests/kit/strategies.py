@@ -25,7 +25,7 @@ from workpool_aws.adapters.items.spec import (
     TRACE_PARENT_TEXT,
     TRACE_STATE_TEXT,
 )
-from workpool_aws.adapters.items.work import HISTORY
+from workpool_aws.adapters.items.work import HISTORY, SPAWNED
 from workpool_aws.core import limits
 from workpool_aws.model import group, ids, loop, payload, rate, retry, schedule, spec, trace, work
 from workpool_aws.model.group import GroupItem
@@ -49,7 +49,7 @@ from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import PastRun, ScheduleItem
 from workpool_aws.model.spec import Outcome, Spec
-from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, WorkItem
+from workpool_aws.model.work import AttemptEnd, GroupEnd, PastAttempt, Spawned, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
@@ -140,6 +140,9 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.FLAG): st.just(True),
     id(forms.ULID): ulids,
     id(HISTORY): st.lists(attempts, max_size=3).map(tuple),
+    id(SPAWNED): st.lists(
+        st.builds(Spawned, pools, st.lists(ulids, min_size=1, max_size=3).map(tuple)), max_size=3
+    ).map(tuple),
     id(PAST): st.lists(past_runs, max_size=3).map(tuple),
     id(RETRY): policies,
     id(TRACE_PARENT_TEXT): trace_parents,

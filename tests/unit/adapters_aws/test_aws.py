@@ -113,6 +113,7 @@ def test_limits_of_each_client_are_these():
     } == {
         "dynamodb": 4,
         "dynamodb-after-lean": 3,
+        "iam": 2,
         "lambda": 1,
         "lambda-retrying": 2,
         "scheduler": 2,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.adapters.items.forms import Value
 
-__all__ = ["HISTORY", "WORK_FIELDS", "flatten_work", "work_of"]
+__all__ = ["HISTORY", "SPAWNED", "WORK_FIELDS", "flatten_work", "work_of"]
 
 
 class _Attempt:
@@ -122,7 +122,7 @@ def _decode_spawned(value: object) -> Spawned:
     )
 
 
-_SPAWNED: Final = list_of(
+SPAWNED: Final = list_of(
     FieldCodec(
         "ids of a pool",
         lambda spawned: f"{spawned.pool}:{''.join(spawned.ids)}",
@@ -168,7 +168,7 @@ _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "redriven_as": Field("ra", forms.ULID, absent=None),
     "rev": Field("rv", forms.COUNT, absent=0),
     "postponed": Field("po", forms.FLAG, absent=False),
-    "spawned": Field("sp", _SPAWNED, absent=()),
+    "spawned": Field("sp", SPAWNED, absent=()),
     "epoch": Field("ep", forms.COUNT, absent=0),
 }
 
