@@ -195,7 +195,12 @@ class History:
 
     @cached_property
     def pointers_left(self) -> set[str]:
-        """Keys of pointers that nobody removed, but for those whose work item ended beyond the reach of the audit."""
+        """Keys of pointers that nobody removed, but for those that the audit of the run could not have seen.
+
+        It comes once in a run, at the first whole hour. A pool that rests for hours before it recovers
+        a start writes pointers after it, and the next audit removes what is left of them.
+        """
+        audited = (self.run.began // limits.WATCHDOG_DEEP_MS + 1) * limits.WATCHDOG_DEEP_MS
         left: dict[str, WorkId] = {}
         for each in self.changes:
             if isinstance(each.after, Pointer):
@@ -205,7 +210,8 @@ class History:
         return {
             at
             for at, work_id in left.items()
-            if (self.final(work_id).finished_at or 0) < time_of(at) + limits.WATCHDOG_DEEP_MS
+            if time_of(at) < audited
+            and (self.final(work_id).finished_at or 0) < time_of(at) + limits.WATCHDOG_DEEP_MS
         }
 
     def __str__(self) -> str:
