@@ -183,6 +183,7 @@ def play(
     end = _EPOCH + timedelta(milliseconds=began + plan.ends_ms)
     for act in plan.acts:
         sleep_to(began + act.at_ms)
+        judge.unanswered[plan.name] += 1  # as long as this process lives to hear of it
         try:
             match act.kind:
                 case "define":
@@ -203,6 +204,7 @@ def play(
                 case "remove":
                     pool.unschedule(None, plan.name)
         except StoreUnavailable:
-            judge.unanswered[plan.name] += 1
-        except NotFound:
             continue
+        except NotFound:
+            pass
+        judge.unanswered[plan.name] -= 1
