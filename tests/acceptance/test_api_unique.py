@@ -186,7 +186,7 @@ def test_job_with_a_key_is_enqueued_once_at_a_time(
     assert refresh.enqueue(None, n=2) == first
     assert refresh.with_options(unique_key="other").enqueue(None, n=3) != first
     cloud.run_until_idle()
-    assert ran == [1, 3]
+    assert sorted(ran) == [1, 3]  # the two start at once
 
 
 @both_engines

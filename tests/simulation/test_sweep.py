@@ -112,7 +112,7 @@ def test_sweep_that_met_too_little_is_vacuous() -> None:
 
     assert "no work ever made the move suspect" in coverage.missing()
     assert "no wake deleted ever struck" in coverage.missing()
-    assert "start by worker: permit was always true" in coverage.missing()
+    assert "enqueue: absent was always true" in coverage.missing()
     assert "no work ever made the move start" not in coverage.missing()
 
 
