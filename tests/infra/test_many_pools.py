@@ -12,7 +12,7 @@ from workpool_cdk import ConfigurationError
 from workpool_cdk.dashboard import METRICS_MAX, WIDGET_METRICS_MAX
 
 MANY = 340
-NAMED = 120
+NAMED = 90
 """As many as the policies of one role can name for `grant_manage`."""
 INLINE_POLICY_MAX = 10_240
 MANAGED_POLICY_MAX = 6_144

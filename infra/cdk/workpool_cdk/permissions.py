@@ -151,7 +151,8 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
             ),
         ),
         _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
-        _Access((_QUERY,), (PartitionKind.SCHEDULES, PartitionKind.GROUPS)),
+        # Of works: those of a schedule that have not started, to cancel them with it.
+        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.SCHEDULES, PartitionKind.GROUPS)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
         _Access(
             (_PUT,),
