@@ -191,7 +191,7 @@ SCENARIOS = (
         4.2,
         2,
     ),
-    Scenario("busy, runs of short works", lambda seed: measure(RUNS, seed), 3.3, 1.5),
+    Scenario("busy, runs of short work items", lambda seed: measure(RUNS, seed), 3.3, 1.5),
     Scenario(
         "busy, every 6th attempt fails",
         lambda seed: measure(

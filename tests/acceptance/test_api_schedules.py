@@ -336,6 +336,25 @@ def test_repeated_request_to_run_now_enqueues_once(cloud: LocalCloud) -> None:
         pool.run_now(None, "daily", request_id="")
 
 
+def test_request_of_one_schedule_is_no_request_of_another_or_of_an_enqueue(
+    cloud: LocalCloud,
+) -> None:
+    """[WP-17]"""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    pool.schedule(None, "daily", fn, {"n": 7}, cron="@daily")
+    pool.schedule(None, "weekly", fn, {"n": 8}, cron="@weekly")
+    pool.run_now(None, "daily", request_id="click 1")
+
+    with pytest.raises(UsageError, match="request_id"):
+        pool.run_now(None, "weekly", request_id="click 1")
+    with pytest.raises(UsageError, match="request_id"):
+        pool.enqueue_action(None, fn, {"n": 7}, request_id="click 1")
+    cloud.run_until_idle()
+
+    assert [each.event["n"] for each in cloud.invocations(fn)] == [7]
+
+
 @pytest.mark.parametrize("removed", [False, True])
 def test_removal_cancels_all_that_has_not_started(cloud: LocalCloud, removed: bool) -> None:
     pool = cloud.workpool(max_parallelism=1)

@@ -112,6 +112,13 @@ def test_enqueue_refuses_what_is_wrong_and_stores_nothing(
     assert cloud.workpool("email").list(None).items == ()
 
 
+def test_enqueue_shows_no_arguments_that_are_wrong(run: Run) -> None:
+    code, out, error = run("send_email", '{"password": "hunter2",}')
+
+    assert code == 2
+    assert "hunter2" not in out + error
+
+
 def test_enqueue_into_an_unknown_pool_is_asked_for(cloud: LocalCloud, run: Run) -> None:
     assert run("send_email", "{}", pool="typo")[0] == 3
     assert run("send_email", "{}", "--new", pool="fresh")[0] == 0

@@ -179,7 +179,9 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
     id(HISTORY): _some(_attempt),
-    id(SPAWNED): _some(lambda chance: Spawned(POOL, _some(_id, least=1)(chance))),
+    id(SPAWNED): _some(
+        lambda chance: Spawned(POOL, tuple(chance.sample(IDS, chance.randint(1, 2)))), most=1
+    ),
     id(RETRY): lambda chance: RetryPolicy(
         2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))
     ),

@@ -8,12 +8,18 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.kit import records
+from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import Stage, order
+from tests.kit.stores import first, updates
 from workpool_aws import Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ShardsChanged
 from workpool_aws.model.ids import shard_of
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardCursors
 from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.work import Pointer
 
 POOL = "busy"
 FEW = {"SHARD_WINDOW_MS": 500, "STARTS_A_SHARD": 5, "SHARDS_GROWN_MAX": 4, "SHARD_QUIET_MS": 3_000}
@@ -124,6 +130,31 @@ def test_canceled_work_of_an_unread_shard_owes_its_callback(cloud: LocalCloud) -
 
     assert shard_of(canceled) > 0
     assert len(cloud.invocations(heard)) == 1
+
+
+def test_only_the_holder_of_the_ledger_changes_the_shards() -> None:
+    """[WP-42] Lambda may deliver one generation twice, and only one of them takes the ledger."""
+    stage = Stage()
+    name, before = records.POOL, NOW - 1_000
+    for record in (
+        Registration(pool=name, registered_at=NOW),
+        Config(pool=name, version=1, max_parallelism=5, base_by="x", base_at=NOW),
+        Ledger(pool=name, holder="before", generation=1, version=1, shards=(ShardCursors(),)),
+        work := a_work(id=an_id(before, shard=2), due_at=before),
+        Pointer(pool=name, at=an_id(before, n=2), work_id=work.id),
+    ):
+        stage.put(record)
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    holders: list[int] = []
+    stage.store.plan(
+        updates(StatusRef, "shards_read"),
+        first(lambda: holders.append(stage.ledger().generation)),
+        times=None,
+    )
+
+    stage.serve(order(2))
+
+    assert set(holders) == {2}
 
 
 def test_isolated_action_costs_what_it_did_before_pool_grew(cloud: LocalCloud) -> None:

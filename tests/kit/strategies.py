@@ -141,7 +141,9 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.ULID): ulids,
     id(HISTORY): st.lists(attempts, max_size=3).map(tuple),
     id(SPAWNED): st.lists(
-        st.builds(Spawned, pools, st.lists(ulids, min_size=1, max_size=3).map(tuple)), max_size=3
+        st.builds(Spawned, pools, st.lists(ulids, min_size=1, max_size=3, unique=True).map(tuple)),
+        max_size=3,
+        unique_by=lambda spawned: spawned.pool,
     ).map(tuple),
     id(PAST): st.lists(past_runs, max_size=3).map(tuple),
     id(RETRY): policies,

@@ -45,8 +45,9 @@ class Use:
     large_results: int
     open_ms: int
     """See OpenTime."""
-    shards: int = 1
-    """The most that a loop reads in each of its passes."""
+    ranges: int = 1
+    """The most that a loop reads in each of its passes: one a shard, and four pages of each where
+    pages hold few rows."""
     faults: int
 
 
@@ -66,7 +67,7 @@ def writes_max(use: Use) -> float:
 
 
 def reads_max(use: Use) -> float:
-    """The most read units that are plausible: most of them are those of a loop that is awake, five a second and shard."""
+    """The most read units that are plausible: most of them are those of a loop that is awake, five a second and range."""
     plain = 15 * use.works + 15 * use.starts + 15 * use.callbacks + 25 * use.asks + 30 * use.pools
     return (
         _room(use)
@@ -74,7 +75,7 @@ def reads_max(use: Use) -> float:
             plain
             + 30 * use.large_works
             + 30 * use.large_results
-            + 5 * use.shards * use.open_ms / 1000
+            + 5 * use.ranges * use.open_ms / 1000
         )
         + 20 * use.faults
     )

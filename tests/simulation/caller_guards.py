@@ -313,9 +313,9 @@ _CALLBACKS: Final = (
                 "flow.loop.run_pass:_Pass.run",
                 (
                     (
-                        "read_shards_of(session, choice)",
+                        "plan = plan_pass(found, ends_at=session.ends_at)",
                         (
-                            "read_shards_of(session, choice)\n"
+                            "plan = plan_pass(found, ends_at=session.ends_at)\n"
                             "[ports.store.delete(each.ref) for each in callbacks.forgets]"
                         ),
                     ),

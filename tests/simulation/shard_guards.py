@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tests.simulation.mutation import one_edit
@@ -27,8 +28,20 @@ SHARD_GUARDS: Final = (
         "shards: those of starts are read",
         "WP-42",
         "flow.loop.shards:read_shards_of",
-        "named > session.memory.shards_read",
-        "False",
+        "named <= session.memory.shards_read",
+        "True",
+    ),
+    replace(
+        one_edit(
+            "shards: changed by the holder alone",
+            "WP-42",
+            "flow.loop.shards:read_shards_of",
+            "not session.held",
+            "False",
+        ),
+        cases=(
+            "tests/integration/test_shards.py::test_only_the_holder_of_the_ledger_changes_the_shards",
+        ),
     ),
     one_edit(
         "shards: left only when callers leave them",

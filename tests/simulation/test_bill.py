@@ -99,7 +99,7 @@ def test_bill_allows_for_what_was_asked(more: dict[str, int]) -> None:
 
 def test_bill_allows_reads_and_no_writes_for_time() -> None:
     assert reads_max(replace(NOTHING, open_ms=60_000)) == 60 * 5 * 1.5
-    assert reads_max(replace(NOTHING, open_ms=60_000, shards=4)) == 4 * 60 * 5 * 1.5
+    assert reads_max(replace(NOTHING, open_ms=60_000, ranges=4)) == 4 * 60 * 5 * 1.5
     assert writes_max(replace(NOTHING, open_ms=60_000)) == 0
 
 

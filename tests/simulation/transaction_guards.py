@@ -107,6 +107,15 @@ TRANSACTION_GUARDS: Final[tuple[Mutant, ...]] = (
         "acceptance/test_api_mutations.py::test_mutation_of_function_that_claims_runs_at_most_once",
     ),
     _guard(
+        "spawned: a pass looks for those of few",
+        "WP-22",
+        "core.loop.recover:_judged_now",
+        "with_spawned[limits.SPAWNED_A_PASS :]",
+        "()",
+        "unit/core/test_check_of_entries.py::"
+        "test_pass_looks_for_what_few_ends_have_spawned_and_leaves_the_others_to_the_next",
+    ),
+    _guard(
         "spawned: named by the move that stores them",
         "WP-20",
         "api.anchored:AnchoredTransaction.commit_with",

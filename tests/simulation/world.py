@@ -407,7 +407,8 @@ class _Stage:
             ),
             large_results=sum(isinstance(work.result, Chunked) for work in works),
             open_ms=self._open_time.total_ms(),
-            shards=SHARDS_SEEN_MAX if scenario.sharded else 1,
+            ranges=(SHARDS_SEEN_MAX if scenario.sharded else 1)
+            * (1 if scenario.page_items is None else 4),
             faults=0 if scenario.is_calm else 1 + len(self._struck),
         )
 

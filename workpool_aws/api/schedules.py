@@ -15,7 +15,7 @@ from workpool_aws.api.unique import read_name
 from workpool_aws.core import limits
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
-from workpool_aws.core.work.unique import NamedRequest, Wanted, known_until
+from workpool_aws.core.work.unique import NamedRequest, Wanted, known_until, run_now_digest
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.schedule import change
 from workpool_aws.flow.views.listing import unstarted_of
@@ -154,12 +154,13 @@ class PoolSchedules(PoolBase):
             ctx: The handler's Lambda context. `None` means a caller outside Lambda.
             name: The schedule's name.
             request_id: A text of at most 512 bytes that names this request. A repetition returns the
-                first one's work item, as that of `enqueue_action` does. `None` means that each call
-                enqueues one.
+                first one's work item, as that of `enqueue_action` does, while the schedule is there.
+                `None` means that each call enqueues one.
 
         Raises:
             NotFound: There is no such schedule.
-            UsageError: A value is not allowed. Nothing was stored.
+            UsageError: A value is not allowed, or the `request_id` names another request. Nothing
+                was stored.
             StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may be stored.
                 Repeating the call with the same `request_id` is safe.
         """
@@ -188,9 +189,8 @@ class PoolSchedules(PoolBase):
         if spec.unique is not None or request_id is not None:
             request = None
             if request_id is not None:
-                # The schedule may change between two tries: any repetition is the same request.
                 until = known_until(spec.retention_s, now)
-                request = NamedRequest(id=request_id, digest=None, until=until)
+                request = NamedRequest(id=request_id, digest=run_now_digest(checked), until=until)
             return enqueue_unique(ports, [Wanted(work=works[0], request=request)])[0]
         return enqueue.enqueue(ports, works).ids[0]
 

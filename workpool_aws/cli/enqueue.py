@@ -10,6 +10,7 @@ from workpool_aws.cli.target import target_of
 from workpool_aws.errors import UsageError
 from workpool_aws.insights.moments import span_of
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.text import Words
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +46,10 @@ def _args_of(text: str) -> Mapping[str, object]:
     except ValueError:
         args = None
     if not isinstance(args, dict):
-        raise UsageError("ARGS", text, """a JSON object, such as '{"to": "a@example.com"}'""")
+        # Arguments may be secret, and standard error is kept in logs.
+        raise UsageError(
+            "ARGS", Words("other text"), """a JSON object, such as '{"to": "a@example.com"}'"""
+        )
     return args
 
 

@@ -323,6 +323,10 @@ RUN_ROWS_MAX: Final = 600
 LEDGER_STARTS_MAX: Final = 800
 """Starts that the ledger names with those of runs: it is one item, and read back with room."""
 
+SPAWNED_A_PASS: Final = 16
+"""Ended work items of which a pass looks for what their transactions stored, up to 100 each. The
+others keep their entries until the next one, so that each pass commits well within its lease."""
+
 # Groups.
 GROUP_MAX: Final = 10_000
 """Members of one group, two bits each: the item stays within three write units."""

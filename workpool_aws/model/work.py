@@ -177,7 +177,8 @@ class WorkItem(Record):
     it at one of these puts a pointer at the due time."""
     spawned: tuple[Spawned, ...] = ()
     """Work items that were stored by the same transaction as its end, or else as the delivery of
-    its callback. Who sees that move without its follow-up points at those that wait [WP-20]."""
+    its callback. A process that meets that move without its follow-up points at those that wait
+    [WP-20]."""
     epoch: int = 0
     """Number of `cancel_all` calls on its pool before it was enqueued, as far as its caller knew
     (`core/work/bulk_cancel.py`)."""

@@ -37,6 +37,25 @@ def test_suspects_are_unconfirmed_entries_and_those_past_deadline_and_margin() -
     assert suspects_among({KEY: almost}, memory, NOW) == ()
 
 
+def test_pass_looks_for_what_few_ends_have_spawned_and_leaves_the_others_to_the_next() -> None:
+    """[WP-22]"""
+    count = limits.SPAWNED_A_PASS + 3
+    stored = (Spawned("email", (an_id(n=9),)),)
+    keys = [EntryKey(an_id(n=n), 1) for n in range(1, count + 1)]
+    works = {
+        key.work_id: a_work(id=key.work_id, starts=1, state=State.FINISHED, spawned=stored)
+        for key in keys
+    }
+
+    checked = check(
+        dict.fromkeys(keys, RUNS), keys, works, Memory(ledger=EMPTY), token="loop-1", now=NOW
+    )
+
+    shown = [each.work.id for each in checked.before if isinstance(each, ShowSpawned)]
+    assert shown == [key.work_id for key in keys[:-3]]
+    assert (sorted(checked.entries), checked.understood) == (keys[-3:], frozenset(keys[:-3]))
+
+
 def test_entry_that_was_never_sent_is_begun_and_stays_doubtful() -> None:
     work = a_work(id=KEY.work_id)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.attributes import DEAD_KEY, TTL_ATTRIBUTE
@@ -122,7 +122,7 @@ def _decode_spawned(value: object) -> Spawned:
     )
 
 
-SPAWNED: Final = list_of(
+_SPAWNED: Final = list_of(
     FieldCodec(
         "ids of a pool",
         lambda spawned: f"{spawned.pool}:{''.join(spawned.ids)}",
@@ -131,6 +131,17 @@ SPAWNED: Final = list_of(
     "ids by pool",
     at_most=limits.TRANSACTION_ITEMS_MAX,
 )
+
+
+def _read_spawned(value: object) -> tuple[Spawned, ...]:
+    spawned = cast("tuple[Spawned, ...]", _SPAWNED.decode(value))
+    ids = [(each.pool, work_id) for each in spawned for work_id in each.ids]
+    if len(ids) > limits.TRANSACTION_ITEMS_MAX or len(set(ids)) < len(ids):
+        raise ValueError("more than one transaction stores")
+    return spawned
+
+
+SPAWNED: Final = replace(_SPAWNED, decode=_read_spawned)
 
 _OWN_FIELDS: Final[Mapping[str, Field]] = {
     "state": Field("s", forms.choice(State)),

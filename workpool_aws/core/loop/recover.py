@@ -142,7 +142,7 @@ def check(
 
     `works`: the work items that exist and can be read. `token`: this loop invocation's.
     """
-    left = dict(entries)
+    left, suspects = dict(entries), _judged_now(suspects, works)
     begins: list[tuple[EntryKey, WorkItem]] = []
     recovers: list[Recover] = []
     before: list[Point | Expire | ShowSpawned] = []
@@ -171,6 +171,20 @@ def check(
                 assert_never(verdict)
     understood = frozenset(suspects) - {key for key, _ in begins}
     return Checked(left, tuple(begins), tuple(recovers), tuple(before), understood, tuple(dropped))
+
+
+def _judged_now(
+    suspects: Sequence[EntryKey], works: Mapping[WorkId, WorkItem]
+) -> Sequence[EntryKey]:
+    """Returns the suspects without those of which this pass has no time to look for what they spawned.
+
+    They stay suspects, and the next pass has fewer of them [WP-22].
+    """
+    with_spawned = [
+        key for key in suspects if (work := works.get(key.work_id)) is not None and work.spawned
+    ]
+    later = frozenset(with_spawned[limits.SPAWNED_A_PASS :])
+    return [key for key in suspects if key not in later]
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def dropped_by(
     # Those that were due at the decision are in it already.
     dropped = _due_and_left(old, landed_at) - _due_and_left(old, decided_at)
     if not new.paused and old.next_at is not None and new.next_at == old.next_at > decided_at:
-        dropped -= 1  # it stays
+        dropped -= 1  # the next occurrence stays
     if not changed or dropped <= 0:
         return None
     return Update(

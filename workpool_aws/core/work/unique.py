@@ -44,6 +44,7 @@ __all__ = [
     "lock_expiries",
     "mark_of",
     "request_digest",
+    "run_now_digest",
     "still_held",
 ]
 
@@ -229,8 +230,20 @@ def request_digest(work: WorkItem) -> str:
     """
     spec = work.spec
     args = json.loads(inline_text(spec.args) or "{}")
-    asked = json.dumps([spec.target, spec.job, spec.kind, args], sort_keys=True)
-    digest = hashlib.sha256(asked.encode(errors="surrogatepass")).digest()
+    return _digest_of([spec.target, spec.job, spec.kind, args])
+
+
+def run_now_digest(schedule: str) -> str:
+    """Returns the digest of a request for a run of a schedule.
+
+    The schedule may change between two tries, so nothing but its name is in it.
+    """
+    return _digest_of(["run_now", schedule])
+
+
+def _digest_of(asked: list[object]) -> str:
+    text = json.dumps(asked, sort_keys=True)
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
     return urlsafe_b64encode(digest[:_DIGEST_BYTES]).decode()
 
 

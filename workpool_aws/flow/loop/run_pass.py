@@ -120,7 +120,8 @@ class _Pass:
             memory, inputs, settled, checked, choice, callbacks, deadlines, groups.spent
         )
         plan = plan_pass(found, ends_at=session.ends_at)
-        read_shards_of(session, choice)
+        if not read_shards_of(session, choice):
+            return refused_result(plan)
         # True whether or not the commit succeeds.
         session.memory = replace(memory, shards_read=session.memory.shards_read)
         if not self._commit(plan):

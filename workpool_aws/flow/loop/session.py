@@ -61,7 +61,7 @@ class Fenced(Exception):
 
 @dataclass(slots=True)
 class LoopSession:
-    """One loop invocation that holds the ledger."""
+    """One loop invocation that holds the ledger, or is to take it by its first commit."""
 
     ports: Ports
     pool: str
@@ -142,7 +142,7 @@ class LoopSession:
             return False
         landed = self.memory.having_landed(committed, self.ports.clock.now())
         self.memory = replace(landed, ledger=committed, callbacks=committed.callbacks)
-        self.holds()
+        self.report_taken()
         return True
 
     def reload(self) -> None:
@@ -152,7 +152,7 @@ class LoopSession:
     def _adopt(self, current: object) -> None:
         if not self.held and not (isinstance(current, Ledger) and current.holder == self.token):
             # Another write came before the commit that was to take it, or that one was lost.
-            self._take()
+            self.take()
             return
         if isinstance(current, Unreadable):
             raise StoreUnavailable(f"the ledger item of pool {self.pool!r} is damaged: {current}")
@@ -163,9 +163,9 @@ class LoopSession:
         ):
             raise Fenced
         self.memory = self.memory.having_landed(current, self.ports.clock.now()).adopting(current)
-        self.holds()
+        self.report_taken()
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Takes the ledger, and begins again with it, as nothing was sent. Raises Fenced."""
         taken = _Holder.of(self).take()
         if taken is None:
@@ -175,9 +175,9 @@ class LoopSession:
         self.memory = replace(
             Memory.of(taken, spent=spent), shards=known.shards, shards_read=known.shards_read
         )
-        self.holds(slots_taken(taken.entries))
+        self.report_taken(slots_taken(taken.entries))
 
-    def holds(self, in_flight: int = 0) -> None:
+    def report_taken(self, in_flight: int = 0) -> None:
         """Reports, once, that this invocation is the holder now, with so many slots taken by others."""
         if self.held:
             return
@@ -283,7 +283,7 @@ def acquire_session(
         held=False,
     )
     if by_commit is None:
-        session.holds(slots_taken(ledger.entries))
+        session.report_taken(slots_taken(ledger.entries))
     return session
 
 

@@ -35,14 +35,23 @@ if TYPE_CHECKING:
 __all__ = ["read_fewer_at_rest", "read_shards_of", "tend_shards"]
 
 
-def read_shards_of(session: LoopSession, choice: Choice) -> None:
+def read_shards_of(session: LoopSession, choice: Choice) -> bool:
     """Has every loop read the shards of these starts, before the ledger has them.
 
-    Their notices and the pointers of their retries lie there. Raises Fenced, StoreUnavailable.
+    Their notices and the pointers of their retries lie there. False means that the pass must be made
+    again: it was to take the ledger with its commit, and has taken it instead. Two deliveries of one
+    generation may be in their first pass, and only the holder may change the shards [WP-42].
+
+    Raises Fenced, StoreUnavailable.
     """
     named = shards_named(found.work.id for found in choice.chosen)
-    if named > session.memory.shards_read:
-        _write(session, session.memory.shards, named)
+    if named <= session.memory.shards_read:
+        return True
+    if not session.held:
+        session.take()
+        return False
+    _write(session, session.memory.shards, named)
+    return True
 
 
 def tend_shards(session: LoopSession, started: int, now: EpochMs) -> None:

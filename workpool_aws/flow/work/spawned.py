@@ -27,9 +27,20 @@ def show_spawned(ports: Ports, work: WorkItem) -> None:
 
     Raises StoreUnavailable: the caller makes no step that would end the look for them.
     """
-    for pool, ids in work.spawned:
-        now = ports.clock.now()
-        for work_id in (each for each in ids if now - time_of(each) > limits.LATE_MS):
-            child = ports.store.get(WorkRef(pool, work_id))
-            if isinstance(child, WorkItem) and child.state is State.PENDING and child.starts == 0:
-                put_pointer(ports, pool, work_id, EpochMs(max(now, child.due_at)))
+    now = ports.clock.now()
+    refs = [
+        WorkRef(pool, work_id)
+        for pool, ids in work.spawned
+        for work_id in ids
+        if now - time_of(work_id) > limits.LATE_MS
+    ]
+    found = ports.store.get_many(refs) if refs else {}
+    waiting = [
+        child
+        for child in found.values()
+        if isinstance(child, WorkItem) and child.state is State.PENDING and child.starts == 0
+    ]
+    ports.fan_out(
+        lambda child: put_pointer(ports, child.pool, child.id, EpochMs(max(now, child.due_at))),
+        waiting,
+    )
