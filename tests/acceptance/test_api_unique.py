@@ -518,6 +518,22 @@ def test_schedule_with_a_key_skips_while_its_work_item_is_unfinished(
     assert pool.run_now(None, "often") == pool.list(None, state="running").items[0].work_id
 
 
+def test_schedule_with_a_key_catches_up_with_its_latest_occurrence_alone(
+    cloud: LocalCloud, pool: Workpool
+) -> None:
+    quick = cloud.function(lambda event, context: None)
+    minute = timedelta(minutes=1)
+    pool.schedule(None, "often", quick, {}, every=minute, unique_key="u-1", catch_up="all")
+    pool.configure(None, paused=True)
+    cloud.advance(3 * minute + 10 * SECOND)
+
+    pool.configure(None, paused=False)
+    cloud.advance(20 * SECOND)
+
+    shown = pool.schedules(None)[0]
+    assert (len(cloud.invocations(quick)), shown.skipped) == (1, 2)
+
+
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("unique_key", {"unique_key": ""}),
     ("unique_key", {"unique_key": "é" * 257}),

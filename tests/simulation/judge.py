@@ -97,8 +97,8 @@ class _CallOff:
     before: frozenset[WorkId]
     answered: bool = False
     free_to_end: frozenset[WorkId] = frozenset()
-    """Those of them that were over, running or committed when it was answered: the others are
-    canceled."""
+    """Those of them that were over, running, committed or past their expiry when it was answered:
+    the others are canceled. A pass that ends an expired one may have been committed before."""
 
 
 @dataclass(slots=True)
@@ -299,11 +299,17 @@ class Judge:
             this.free_to_end = frozenset(
                 each
                 for each in this.before
-                if each in in_flight or self.works[each].state is not State.PENDING
+                if each in in_flight
+                or self.works[each].state is not State.PENDING
+                or self._has_expired(each)
             )
             this.answered = True
 
         return answered
+
+    def _has_expired(self, work_id: WorkId) -> bool:
+        expiry = self.works[work_id].start_before
+        return expiry is not None and self._now() >= expiry
 
     def judge_call_offs(self) -> None:
         """In the end: what was called off is canceled, and what came later is not."""
@@ -316,9 +322,7 @@ class Judge:
                     for each in call.before - call.free_to_end
                 }
             ):
-                ended = self.works[work_id]
-                # A pass that met it before may end it by its expiry first: it does not run either.
-                if ended.outcome is not Outcome.CANCELED and ended.error_type != "expired":
+                if self.works[work_id].outcome is not Outcome.CANCELED:
                     self.fail(
                         "WP-13",
                         f"{work_id} was called off, and ended as {self.works[work_id].outcome}",

@@ -403,6 +403,22 @@ def test_judge_sees_called_off_work_that_is_not_canceled(court: Court) -> None:
     assert an_id(n=2) in court.judge.violations[0].what, "the other one was committed before"
 
 
+@pytest.mark.parametrize(("left_ms", "rules"), [(0, []), (1, ["WP-13"])])
+def test_called_off_work_may_end_by_expiry_that_was_over_when_it_was_answered(
+    court: Court, left_ms: int, rules: list[str]
+) -> None:
+    pending = a_work(id=an_id(n=1), due_at=NOW)
+    pending = replace(pending, spec=replace(pending.spec, expires_after_ms=1_000))
+    court.shows(config(3), ledger(1), pending)
+    court.judge.enqueue_asked("email")([pending.id])
+    court.now = EpochMs(NOW + 1_000 - left_ms)
+    court.judge.cancel_all_asked("email")()
+
+    court.judge.judge_call_offs()
+
+    assert court.rules == rules
+
+
 @pytest.mark.parametrize(
     ("asked_at", "answered", "rules"),
     [

@@ -73,7 +73,7 @@ UNIQUE_GUARDS: Final[tuple[Mutant, ...]] = (
         "flow.schedule.fire:_look",
         "None if item.spec.unique is None else 1",
         "None",
-        f"{_ACCEPTANCE}test_schedule_with_a_key_skips_while_its_work_item_is_unfinished[memory]",
+        f"{_ACCEPTANCE}test_schedule_with_a_key_catches_up_with_its_latest_occurrence_alone",
     ),
     _guard(
         "key: a transaction checks that it is held",

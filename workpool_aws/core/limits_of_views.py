@@ -38,9 +38,9 @@ __all__ = [
 
 # Seeing and managing.
 TALLY_MS: Final = 60_000
+"""Span that one report covers."""
 TALLY_JOBS_MAX: Final = 16
 """Jobs that are counted apart in one minute, because each takes some 20 bytes of the ledger."""
-"""Span that one report covers."""
 REPORT_RETENTION_S: Final = 8 * 24 * 3600
 STATS_WINDOW_MS_MIN: Final = 60_000
 STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000

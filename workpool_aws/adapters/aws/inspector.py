@@ -33,8 +33,6 @@ __all__ = ["AwsInspector", "IamClient"]
 _MISSING: Final = ("ResourceNotFoundException", "NoSuchEntity")
 _RETRIES_DEFAULT: Final = 2
 """Lambda's own, for a function without asynchronous settings."""
-
-
 _SCHEDULER: Final = "scheduler.amazonaws.com"
 
 
