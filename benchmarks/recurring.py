@@ -1,6 +1,6 @@
 """Units of schedules: an occurrence, and an hour in which the watchdog looks after many that rest.
 
-An occurrence is measured whole: the wake of its pool, the polls of the minute before it, the
+An occurrence is measured whole: the wake of its pool, the polls before and after it, the
 schedule's own transaction, and a work item of 0.2 s.
 """
 
@@ -74,7 +74,7 @@ def idle_hour(schedules: int, seed: int) -> Cost:
 
 
 RECURRING = (
-    Recurring("an occurrence, hourly", lambda seed: occurrences(6, HOUR, seed), 22, 150),
+    Recurring("an occurrence, hourly", lambda seed: occurrences(6, HOUR, seed), 18, 40),
     Recurring("an occurrence, each minute", lambda seed: occurrences(20, MINUTE, seed), 19, 140),
     Recurring(
         "an occurrence, 200 hourly at one time",

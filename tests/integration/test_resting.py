@@ -260,6 +260,42 @@ def test_far_wake_is_ordered_before_status_says_so() -> None:
     assert (stage.status().timer_at, stage.status().wake_at) == (stage.timer.at, NOW + 3_600_000)
 
 
+def test_far_wake_sleeps_until_work_is_due_instead_of_polling() -> None:
+    """[WP-20]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        fn = cloud.function(lambda event, _: None, name="work")
+        due_at = cloud.now + timedelta(hours=1)
+        work_id = pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=1))
+        cloud.advance(timedelta(minutes=58))
+        before = cloud.capacity.read_units
+        cloud.advance(due_at - cloud.now - timedelta(milliseconds=limits.WAKE_AHEAD_MS + 100))
+        asleep = cloud.capacity.read_units - before
+        cloud.run_until_idle()
+        started_at = pool.show(None, work_id).status.started_at
+
+    assert asleep <= 4
+    assert started_at is not None
+    assert timedelta(0) <= started_at - due_at <= timedelta(milliseconds=200)
+
+
+def test_work_that_is_due_while_far_wake_sleeps_starts_at_once() -> None:
+    """[WP-20, WP-24] Its kick starts a loop, and the one that slept takes nothing from it."""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        fn = cloud.function(lambda event, _: None, name="work")
+        pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(hours=1))
+        cloud.advance(timedelta(minutes=59, seconds=20))
+        asked_at = cloud.now
+        work_id = pool.enqueue_action(None, fn, {"n": 2})
+        cloud.run_until_idle()
+        started_at = pool.show(None, work_id).status.started_at
+
+    assert started_at is not None
+    assert started_at - asked_at <= timedelta(milliseconds=500)
+    assert [call.event["n"] for call in cloud.invocations(fn)] == [2, 1]
+
+
 def test_far_wake_that_is_of_no_use_any_more_is_forgotten() -> None:
     """[WP-22]"""
     stage = Stage()

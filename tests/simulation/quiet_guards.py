@@ -21,6 +21,9 @@ _HOLDING = "integration/test_holding.py::"
 _LATE = "integration/test_late_writes.py::"
 _PACING = "integration/test_pacing.py::"
 _RESTING = "integration/test_resting.py::"
+_SLEEP = (
+    "unit/core/test_kick_decision.py::test_far_wake_sleeps_until_second_before_first_thing_to_do"
+)
 _RECOVERING = "integration/test_recovering.py::"
 _LOOKAHEAD = "integration/test_lookahead.py::"
 _WATCHING = "integration/test_watching.py::"
@@ -246,6 +249,38 @@ _PASSES: Final = (
         "promise if starts else None",
         "promise",
         f"{_RESTING}test_loop_promises_nothing_for_works_that_run_already",
+    ),
+    _quiet(
+        "wake: sleeps instead of polling",
+        "WP-20",
+        "core.pool.kick:wake_wait_ms",
+        "0 < wait_ms <= min(limits.NEAR_MS, life_ms // 2)",
+        "False",
+        f"{_RESTING}test_far_wake_sleeps_until_work_is_due_instead_of_polling",
+    ),
+    _quiet(
+        "wake: an owed callback comes first",
+        "WP-20",
+        "core.pool.kick:wake_wait_ms",
+        "*(owed.at for owed in ledger.callbacks)",
+        "",
+        f"{_SLEEP}[resting3-ledger3-900000-19000]",
+    ),
+    _quiet(
+        "wake: awake before its Lambda ends",
+        "WP-20",
+        "core.pool.kick:wake_wait_ms",
+        "min(limits.NEAR_MS, life_ms // 2)",
+        "limits.NEAR_MS",
+        f"{_SLEEP}[resting2-ledger2-117999-0]",
+    ),
+    _quiet(
+        "poll: none puts off the pass at a due time",
+        "WP-20",
+        "core.loop.pace:Pace.wait_ms",
+        "poll_ms + limits.PASS_FLOOR_MS",
+        "poll_ms",
+        "unit/core/test_pace_decision.py::test_poll_before_due_time_is_over_a_pass_ahead_of_it",
     ),
     _quiet(
         "recovery: made again later",

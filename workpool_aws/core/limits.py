@@ -174,6 +174,8 @@ NEAR_MS: Final = 120_000
 ahead."""
 FAR_LEAD_MS: Final = 60_000
 """A far wake is ordered so long before the due time."""
+WAKE_AHEAD_MS: Final = 1_000
+"""Time before the due time at which a far wake starts the loop. It sleeps until then."""
 HAND_OVER_MS: Final = 20_000
 """Remaining Lambda time at which the loop passes on."""
 LOOP_LIFE_MS_MAX: Final = 13 * 60_000

@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW
-from workpool_aws.core.pool.kick import KickReason, NotNeeded, StartLoop, decide_kick
+from tests.kit.records import NOW, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.pool.kick import (
+    KickReason,
+    NotNeeded,
+    StartLoop,
+    decide_kick,
+    wake_wait_ms,
+)
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, LoopStatus
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus, PendingCallback
 
 LATER = EpochMs(NOW + 60_000)
 BEFORE = EpochMs(NOW - 1)
@@ -115,3 +122,31 @@ def test_enqueue_leaves_waiting_loop_alone_only_if_far_wake_comes_in_time(
     waiting = replace(status(LoopState.WAITING, wake_at=LATER), timer_at=timer_at)
 
     assert isinstance(decide(waiting, KickReason.ENQUEUE, due), StartLoop) is starts
+
+
+SLEEPING = status(LoopState.WAITING, wake_at=LATER)
+QUIET = Ledger(pool="email", holder="h", generation=4, version=1)
+OWING = replace(QUIET, callbacks=(PendingCallback(an_id(NOW, 1), EpochMs(NOW + 20_000)),))
+
+
+@pytest.mark.parametrize(
+    ("resting", "ledger", "life_ms", "wait_ms"),
+    [
+        (SLEEPING, QUIET, 900_000, 59_000),
+        (SLEEPING, QUIET, 118_000, 59_000),
+        (SLEEPING, QUIET, 117_999, 0),
+        (SLEEPING, OWING, 900_000, 19_000),
+        (SLEEPING, None, 900_000, 0),
+        (status(LoopState.WAITING), QUIET, 900_000, 0),
+        (status(LoopState.WAITING, wake_at=BEFORE), QUIET, 900_000, 0),
+        (status(LoopState.RUNNING, wake_at=LATER), QUIET, 900_000, 0),
+        (status(LoopState.IDLE, wake_at=LATER), QUIET, 900_000, 0),
+        (status(LoopState.WAITING, wake_at=FAR), QUIET, 9_000_000, 0),
+    ],
+)
+def test_far_wake_sleeps_until_second_before_first_thing_to_do(
+    resting: LoopStatus, ledger: Ledger | None, life_ms: int, wait_ms: int
+) -> None:
+    """[WP-20] What a stale wake meets, or a pool in doubt, is looked at at once."""
+    assert limits.WAKE_AHEAD_MS == 1_000
+    assert wake_wait_ms(resting, ledger, NOW, life_ms=life_ms) == wait_ms

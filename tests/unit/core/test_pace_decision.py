@@ -155,7 +155,8 @@ def test_poll_after_commit_waits_until_that_was_worth_its_size() -> None:
 
 @pytest.mark.parametrize("what", ["next_due", "callback_at"])
 @pytest.mark.parametrize(
-    ("in_ms", "wait_ms"), [(-5, 1), (0, 1), (40, 40), (90, 90), (5_000, limits.POLL_MIN_MS)]
+    ("in_ms", "wait_ms"),
+    [(-5, 1), (0, 1), (40, 40), (90, 90), (150, 150), (5_000, limits.POLL_MIN_MS)],
 )
 def test_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
     what: str, in_ms: int, wait_ms: int
@@ -165,6 +166,15 @@ def test_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
     passed, more = (done(next_due=at), {}) if what == "next_due" else (done(), {"callback_at": at})
 
     assert decide(FRESH, passed, entries=slots(3), took_ms=500, **more).wait_ms == wait_ms
+
+
+@pytest.mark.parametrize(("in_ms", "wait_ms"), [(299, 299), (301, 201), (399, 299), (400, 300)])
+def test_poll_before_due_time_is_over_a_pass_ahead_of_it(in_ms: int, wait_ms: int) -> None:
+    """[WP-20] A pass just before it would put off the one at its time."""
+    pace = replace(FRESH, poll_ms=300)
+    passed = done(next_due=EpochMs(NOW + 500 + in_ms))
+
+    assert decide(pace, passed, took_ms=500).wait_ms == wait_ms
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,16 @@ class Pace:
         The loop is awake in time for what is due, since a due time holds to a second.
         """
         due = None if done.free <= 0 else done.next_start
-        awaited = [at - now for at in (callback_at, due) if at is not None]
         poll_ms = limits.PASS_EAGER_MS if self.is_eager(done, now) else self.poll_ms
-        return max(1, min(poll_ms, self._slowest_ms(done, now), *awaited))
+        poll_ms = min(poll_ms, self._slowest_ms(done, now))
+        first_ms = min((at - now for at in (callback_at, due) if at is not None), default=None)
+        if first_ms is not None and first_ms < poll_ms + limits.PASS_FLOOR_MS:
+            # The pass before it must lie a floor ahead, or it would put off the one at its time.
+            ahead_ms = first_ms - limits.PASS_FLOOR_MS
+            poll_ms = (
+                ahead_ms if poll_ms < first_ms and ahead_ms >= limits.PASS_FLOOR_MS else first_ms
+            )
+        return max(1, poll_ms)
 
     def _slowest_ms(self, done: PassResult, now: EpochMs) -> int:
         if done.free <= 0:

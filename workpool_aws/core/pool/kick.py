@@ -24,6 +24,7 @@ __all__ = [
     "decide_kick",
     "is_live",
     "loop_is_overdue",
+    "wake_wait_ms",
 ]
 
 
@@ -181,3 +182,17 @@ def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
     if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
         return HEARTBEATS_DUE if status.beats else "the loop did not wake in time"
     return None
+
+
+def wake_wait_ms(status: LoopStatus, ledger: Ledger | None, now: EpochMs, *, life_ms: int) -> int:
+    """Returns the time for which a far wake sleeps before it starts a loop; 0 if not at all.
+
+    The wake is a minute early. A loop would only poll until something is due. While the status says
+    that the loop rests, a producer of something that is due earlier kicks. `life_ms`: time left of
+    the invocation; at most half of it is slept away.
+    """
+    if status.state is not LoopState.WAITING or status.wake_at is None or ledger is None:
+        return 0
+    first = min([status.wake_at, *(owed.at for owed in ledger.callbacks)])
+    wait_ms = first - limits.WAKE_AHEAD_MS - now
+    return wait_ms if 0 < wait_ms <= min(limits.NEAR_MS, life_ms // 2) else 0

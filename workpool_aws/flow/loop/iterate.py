@@ -42,7 +42,7 @@ def run_loop(ports: Ports, request: LoopRequest, remaining_ms: Callable[[], int]
     generation = request.generation
     try:
         if generation is None:
-            won = win_wake(ports, request.pool)
+            won = win_wake(ports, request.pool, remaining_ms())
             if won is None:
                 return
             generation, status = won

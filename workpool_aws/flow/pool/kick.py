@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.pool.kick import KickReason, NotNeeded, Seen, decide_kick
+from workpool_aws.core.pool.kick import KickReason, NotNeeded, Seen, decide_kick, wake_wait_ms
 from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, shard_of
@@ -113,12 +113,19 @@ def ensure_registered(ports: Ports, pool: str) -> None:
         ports.telemetry.emit(events.RegistrationDenied(pool=pool, error=str(error)))
 
 
-def win_wake(ports: Ports, pool: str) -> tuple[int, LoopStatus | None] | None:
+def win_wake(ports: Ports, pool: str, life_ms: int) -> tuple[int, LoopStatus | None] | None:
     """Returns the generation that a far wake starts, and the status as read before.
 
-    `None` means that none is needed, or that another caller was faster.
+    `None` means that none is needed, or that another caller was faster. Sleeps before, as long as
+    nothing is to be done, and takes nothing meanwhile. `life_ms`: time left of this invocation.
     """
     known = _known(ports, pool)
+    if known.status is not None and known.status.state is LoopState.WAITING:
+        ledger = readable(ports.store.get(LedgerRef(pool)))
+        wait_ms = wake_wait_ms(known.status, ledger, ports.clock.now(), life_ms=life_ms)
+        if wait_ms:
+            ports.clock.sleep(wait_ms)
+            known = _known(ports, pool)
     generation = _win(ports, pool, known, KickReason.WAKE, due=None)
     return None if generation is None else (generation, known.status)
 

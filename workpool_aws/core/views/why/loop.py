@@ -89,4 +89,6 @@ def _resting(status: LoopStatus, due_at: EpochMs, now: EpochMs) -> LoopLook:
         return LoopLook(rest, timer_at)
     at = EpochMs(due_at + limits.WATCHDOG_MS)
     change = "The watchdog starts a loop within a minute of the due time."
+    if timer_at is not None and timer_at <= now and due_at <= timer_at + limits.NEAR_MS:
+        change = f"A schedule has woken it, and it starts at the due time, or else: {change}"
     return LoopLook(reason("loop_resting", "The loop rests.", change, until=at), at)
