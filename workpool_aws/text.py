@@ -23,6 +23,7 @@ __all__ = [
     "as_text",
     "counted",
     "kind_of",
+    "many",
     "shown",
     "type_name",
 ]
@@ -75,6 +76,15 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
 def counted(count: int, *, more: bool) -> str:
     """Return a count, of which it is said if there are `more` than were counted."""
     return f"at least {count}" if more else str(count)
+
+
+def many(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it needs one.
+
+    >>> many(1, "read unit"), many(2, "read unit")
+    ('1 read unit', '2 read units')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def as_line(text: str, *, limit: int | None = None) -> str:

@@ -168,6 +168,32 @@ def test_canceled_group_ends_with_what_runs(cloud: LocalCloud) -> None:
     assert [event["result"]["return_value"]["canceled"] for event in told] == [4]
 
 
+def test_cancel_of_group_reports_its_steps_and_ends_at_an_error(cloud: LocalCloud) -> None:
+    """[WP-19]"""
+    pool = cloud.workpool("images", max_parallelism=2)
+    fn = cloud.function(echo, takes=timedelta(seconds=30), timeout=timedelta(minutes=1))
+    group_id = pool.enqueue_group(None, fn, numbers(230))
+    cloud.advance(timedelta(seconds=10))
+    steps: list[tuple[int, int]] = []
+
+    def stop(reached: int, changed: int) -> None:
+        raise KeyError(f"{reached} {changed}")
+
+    with pytest.raises(KeyError, match="100 100"):
+        pool.cancel_group(None, group_id, on_step=stop)
+    cloud.advance(timedelta(seconds=1))
+    halfway = pool.group(None, group_id)
+    ended = pool.cancel_group(
+        None, group_id, on_step=lambda reached, changed: steps.append((reached, changed))
+    )
+    cloud.run_until_idle()
+
+    # Two of the first hundred run: they were asked to stop, and asked again.
+    assert (halfway.canceled, ended) == (98, 130)
+    assert steps == [(100, 100), (32, 32)]
+    assert pool.group(None, group_id).canceled == 228
+
+
 def test_members_that_end_while_they_are_pending_are_counted(cloud: LocalCloud) -> None:
     """[WP-19] By a cancel, by cancel_all, and because they expired."""
     pool = cloud.workpool("images")

@@ -49,3 +49,32 @@ def test_groups_are_listed_shown_and_canceled(capsys: pytest.CaptureFixture[str]
     assert "later" in why[1].split()
     assert "later" in details[1].split()
     assert (canceled["state"], canceled["enqueued"]) == ("running", 3)
+
+
+def test_own_work_item_of_group_is_shown_as_what_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool("email")
+        fn = cloud.function(lambda event, _: None, name="report")
+        done = cloud.function(lambda event, _: None, name="done")
+        pool.enqueue_group(None, fn, [{}], group_id="nightly", on_complete=done)
+        cloud.run_until_idle()
+        own = pool.group(None, "nightly").follow_up
+        assert own is not None
+        where = ["--table", cloud.table, "--pool", "email"]
+        outputs = []
+        for command in (["ls"], ["ls", "--json"], ["show", own]):
+            assert main([*command, *where]) == 0
+            outputs.append(capsys.readouterr().out)
+
+    listed, as_json, shown = outputs
+    rows = {line.split()[0]: line.split()[1:4] for line in listed.splitlines()[1:]}
+    (member,) = rows.keys() - {own}
+    assert rows[own] == ["group", "over", "-"]
+    assert rows[member][:2] == ["success", "1"]
+    assert {each["work_id"]: each["stands_for"] for each in json.loads(as_json)["items"]} == {
+        own: "nightly",
+        member: None,
+    }
+    assert ["stands", "for", "group", "nightly"] in [line.split() for line in shown.splitlines()]

@@ -160,7 +160,7 @@ def test_cancel_shows_count_and_asks(
     assert (refused, state) == (4, "pending")
     assert (
         asked
-        == "Cancel 1 work (1 pending) in pool email of table workpool-local? [y/N] Nothing was changed.\n"
+        == "Cancel 1 work item (1 pending) in pool email of table workpool-local? [y/N] Nothing was changed.\n"
     )
     assert capsys.readouterr().out == f"{scene.later}  canceled\n"
     assert scene.pool.status(None, scene.later).outcome == "canceled"
@@ -212,7 +212,7 @@ def test_yes_option_is_required_without_terminal(
     assert main(["redrive", "--all"]) == 2
 
     assert (
-        "Redrive 2 works that failed for good, or whose callback is dead, in pool email of table workpool-local?"
+        "Redrive 2 work items that failed for good, or whose callback is dead, in pool email of table workpool-local?"
         in capsys.readouterr().err
     )
     assert len(scene.pool.list(None, state="dead").items) == 2
@@ -227,7 +227,10 @@ def test_redrive_all_says_how_many(scene: Scene, capsys: pytest.CaptureFixture[s
     ]
 
     assert codes == [0, 0, 0]
-    assert capsys.readouterr().out == "0 works redriven\n2 works redriven\n0 works redriven\n"
+    assert (
+        capsys.readouterr().out
+        == "0 work items redriven\n2 work items redriven\n0 work items redriven\n"
+    )
     assert scene.pool.list(None, state="dead").items == ()
 
 

@@ -62,7 +62,13 @@ def scene_in(cloud: LocalCloud) -> Scene:
     failed = pool.enqueue_action_batch(None, bad, [{"n": n} for n in range(4)])
     failed += pool.enqueue_action_batch(None, worse, [{}])
     half = cloud.function(lambda event, _: 1 / event["n"], name="half")
-    paused.enqueue_group(None, half, [{"n": n} for n in (2, 0, 1)], group_id="album")
+    paused.enqueue_group(
+        None,
+        half,
+        [{"n": n} for n in (2, 0, 1)],
+        group_id="album",
+        on_complete=cloud.function(echo, name="album-done"),
+    )
     cloud.run_until_idle()
     late = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
     pool.schedule(None, "report", worse, {}, cron="30 6 * * MON-FRI")

@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -444,12 +445,87 @@ def test_group_is_canceled_after_question(scene: Scene) -> None:
     client, url = scene.client(), "/pools/paused/groups/nightly/cancel"
     paused = scene.cloud.workpool("paused")
 
-    asked = client.post(url)
+    asked = client.post(url, data={"confirmed": "1"})
     assert "2 of its 2 members are not over" in asked.text
     assert {each.state for each in paused.list(None, group="nightly").items} == {"pending"}
-    assert "Canceled or asked to cancel: 2." in client.post(url, data={"confirmed": "1"}).text
+    done = confirmed(client, asked)
+    assert "2 of 2" in done
+    assert "2 canceled or asked to cancel." in done
     scene.cloud.run_until_idle()
     assert paused.group(None, "nightly").canceled == 2
+    again = client.post(url)
+    assert (again.status_code, "All members of the group are over" in again.text) == (404, True)
+
+
+class Members:
+    """A pool whose cancel of a group takes steps, and waits for a test after the first."""
+
+    name = "email"
+
+    def __init__(self, steps: list[tuple[int, int]], error: Exception | None = None) -> None:
+        self._steps, self._error = steps, error
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.made = 0
+
+    def cancel_group(self, _: object, group: str, on_step: Callable[[int, int], object]) -> int:
+        assert group == "nightly"
+        for reached, changed in self._steps:
+            self.made += 1
+            self.began.set()
+            assert self.go_on.wait(10)
+            on_step(reached, changed)
+        if self._error is not None:
+            raise self._error
+        return 0
+
+
+def cancel_of_group(acts: BulkActs, pool: Members, members: int) -> None:
+    acts.ask(
+        BulkAct(
+            id="a",
+            verb="cancel",
+            pool="email",
+            question="?",
+            ids=(),
+            group="nightly",
+            members=members,
+            back="/",
+        )
+    )
+    assert acts.start("a", cast("Workpool", pool))
+    assert pool.began.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("steps", "error", "end"),
+    [
+        ([(100, 60), (40, 1)], None, ("done", 160, 61, None)),
+        ([(100, 60)], StoreUnavailable("no answer"), ("failed", 100, 60, "no answer")),
+    ],
+)
+def test_cancel_of_group_shows_steps_and_those_that_were_over_meanwhile(
+    steps: list[tuple[int, int]], error: Exception | None, end: tuple[object, ...]
+) -> None:
+    acts, pool = BulkActs(), Members(steps, error)
+    cancel_of_group(acts, pool, 160)
+    pool.go_on.set()
+
+    act = over(acts)
+
+    assert (act.state, act.done, act.changed, act.error) == end
+
+
+def test_abort_ends_cancel_of_group_after_its_step() -> None:
+    acts, pool = BulkActs(), Members([(100, 60), (100, 60)])
+    cancel_of_group(acts, pool, 200)
+
+    assert acts.abort("a")
+    pool.go_on.set()
+    while (act := acts.find("a")) is not None and act.done == 0:
+        time.sleep(0.001)
+
+    assert act is not None
+    assert (act.state, act.done, act.changed, pool.made) == ("aborted", 100, 60, 1)
 
 
 def test_cancel_all_shows_counts_first(scene: Scene) -> None:

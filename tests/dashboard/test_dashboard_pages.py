@@ -166,6 +166,9 @@ def test_groups_show_progress_and_lead_to_members(seen: Scene) -> None:
         assert address in album
         page = client.get(unescape(address)).text
         assert len(re.findall(r'<tr id="w-', page)) == count
+    (own,) = re.findall(r'by <a class="id" href="/pools/paused/works/(\w+)"', album)
+    for path in (f"/pools/paused/works/{own}", "/pools/paused/works"):
+        assert '<span class="state success">group over</span>' in client.get(path).text
     member = re.findall(r'<tr id="w-(\w+)"', client.get("/pools/paused/works?group=album").text)
     assert len(member) == 3
     assert (

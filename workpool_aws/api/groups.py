@@ -24,6 +24,7 @@ from workpool_aws.model.payload import Inline
 from workpool_aws.model.spec import Kind, Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from workpool_aws.api.caller import Caller, LambdaContext
@@ -253,13 +254,26 @@ class PoolGroups(PoolBase):
         beyond = None if after is None else check_group_id(after, field="after")
         return list_groups(self._ports, self.name, limit=limit, after=beyond, newest=newest)
 
-    def cancel_group(self, ctx: LambdaContext | None, group_id: str) -> int:
+    def cancel_group(
+        self,
+        ctx: LambdaContext | None,
+        group_id: str,
+        *,
+        on_step: Callable[[int, int], object] | None = None,
+    ) -> int:
         """Cancel the members of a group that have not started, and request it of those that run.
 
         A member that was not stored yet never will be, and counts as canceled. The group's callback
         follows once those that run are over.
 
         Costs about 5 write units a member that it cancels.
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            group_id: The group.
+            on_step: Called after each 100 members that were not over, with their number and that of
+                the ones that were canceled or asked to. An error that it raises ends the call, and
+                the members that follow stay as they are. `None` calls nothing.
 
         Returns:
             The number of members that this call ended.
@@ -275,4 +289,4 @@ class PoolGroups(PoolBase):
         item = load_group(ports, self.name, checked)
         if item is None:
             raise NotFound.of_group(checked, self.name)
-        return cancel_members(ports, item)
+        return cancel_members(ports, item, on_step)

@@ -8,6 +8,7 @@ from workpool_aws.cli.codes import FAILED
 from workpool_aws.cli.output import iso, moment, note
 from workpool_aws.cli.target import output_of, ports_of, table_of
 from workpool_aws.insights.insights import Insights
+from workpool_aws.text import many
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +35,8 @@ def run_doctor(options: argparse.Namespace) -> int:
             output.fields([(each.subject, f"{each.text} [{each.code}]"), ("  remedy", each.remedy)])
         if seen is not None:
             output.fields(_seen_fields(seen.value, insights.now))
-        found = len(answer.value)
-        note(f"{found or 'no'} {'finding' if found == 1 else 'findings'} in table {table}")
+        found = many(len(answer.value), "finding") if answer.value else "no findings"
+        note(f"{found} in table {table}")
     return FAILED if answer.value else 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.cli.codes import DECLINED, UNFIT
 from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import confirmed, target_of
+from workpool_aws.text import many
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +52,9 @@ def run_group(options: argparse.Namespace) -> int:
         note(f"workpool: no group {cell(options.id)} is known in {target}")
         return UNFIT
     if options.cancel:
-        question = f"Cancel {found.total - found.over} of {found.total} work items in {target}?"
+        question = (
+            f"Cancel {found.total - found.over} of {many(found.total, 'work item')} in {target}?"
+        )
         if not confirmed(question, yes=options.yes):
             return DECLINED
         target.pool.cancel_group(None, options.id)

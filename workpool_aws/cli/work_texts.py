@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from workpool_aws.cli.output import cell, iso, moment
 from workpool_aws.core import limits
 from workpool_aws.model.names import label_of
-from workpool_aws.text import as_line
+from workpool_aws.text import as_line, many
 
 if TYPE_CHECKING:
     from workpool_aws.core.payload import JsonValue
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.status import Attempt
     from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["WORK_HEADER", "many", "retry_as_json", "work_as_json", "work_fields", "work_row"]
+__all__ = ["WORK_HEADER", "retry_as_json", "work_as_json", "work_fields", "work_row"]
 
 WORK_HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
 _GONE: Final = "gone or damaged"
@@ -34,7 +34,7 @@ def work_row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     return (
         work.work_id,
         _state_of(work),
-        str(_attempts(work)),
+        _attempts(work),
         moment(when),
         function,
         error or "-" if wide else cell(error),
@@ -51,7 +51,7 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         *([] if shown.job is None else [("job", shown.job)]),
         ("function", shown.target),
         ("kind", shown.kind),
-        ("attempts", str(_attempts(shown))),
+        ("attempts", _attempts(shown)),
         ("enqueued", moment(shown.enqueued_at)),
         ("due", moment(shown.next_run_at)),
         ("started", moment(shown.started_at)),
@@ -59,7 +59,10 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
         *_course_of(work),
         ("cancel requested", "yes" if shown.cancel_requested else "no"),
         ("callback", shown.callback or "-"),
-        ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
+        (
+            "retry",
+            "-" if work.retry is None else f"at most {many(work.retry.max_attempts, 'attempt')}",
+        ),
         ("unique key", cell(work.unique_key)),
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
@@ -83,6 +86,8 @@ def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
 def _course_of(work: WorkDetails) -> list[tuple[str, str]]:
     """Return the course of a running attempt, its own bounds and its key, as names and values."""
     shown, pairs = work.status, list[tuple[str, str]]()
+    if shown.stands_for is not None:
+        pairs.append(("stands for", f"group {cell(shown.stands_for)}"))
     if shown.progress is not None:
         note = f" {as_line(shown.note)}" if shown.note else ""
         pairs.append(("progress", f"{shown.progress:.0%}{note}"))
@@ -115,6 +120,7 @@ def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
         "error_type": work.error_type,
         "redrive_of": work.redrive_of,
         "redriven_as": work.redriven_as,
+        "stands_for": work.stands_for,
         "last_error": work.last_error,
         "progress": work.progress,
         "note": work.note,
@@ -164,13 +170,18 @@ def _end_of(attempt: Attempt) -> str:
 
 def _state_of(work: ListedWork) -> str:
     state: str = work.outcome or work.state
+    if work.stands_for is not None:
+        return "group over"
     if state == "running" and work.progress is not None:
         state = f"{state} {work.progress:.0%}"
     return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
 
 
-def _attempts(work: ListedWork) -> int:
-    return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
+def _attempts(work: ListedWork) -> str:
+    if work.stands_for is not None:
+        return "-"
+    current = 0 if work.state == "pending" or work.started_at is None else 1
+    return str(work.previous_attempts + current)
 
 
 def _payload(payload: StoredPayload | None, hint: str) -> str:
@@ -181,10 +192,5 @@ def _payload(payload: StoredPayload | None, hint: str) -> str:
     if payload.json is not None:
         return payload.json
     if payload.size_bytes is not None:
-        return f"{payload.size_bytes} bytes ({hint})"
+        return f"{many(payload.size_bytes, 'byte')} ({hint})"
     return f"{many(payload.chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB ({hint})"
-
-
-def many(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where it needs one."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

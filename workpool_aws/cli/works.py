@@ -11,7 +11,6 @@ from workpool_aws.cli.output import cell, note
 from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.cli.work_texts import (
     WORK_HEADER,
-    many,
     retry_as_json,
     work_as_json,
     work_fields,
@@ -21,7 +20,7 @@ from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError
 from workpool_aws.insights.answers import WorkFilter
 from workpool_aws.insights.insights import Insights
 from workpool_aws.insights.moments import moment_of
-from workpool_aws.text import NOTHING, Words, counted
+from workpool_aws.text import NOTHING, Words, counted, many
 
 if TYPE_CHECKING:
     import argparse
@@ -99,7 +98,7 @@ def run_cancel(options: argparse.Namespace) -> int:
         return _All(target, options.yes).cancel()
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
-    question = f"Cancel {many(len(options.ids), 'work')} ({states}) in {target}?"
+    question = f"Cancel {many(len(options.ids), 'work item')} ({states}) in {target}?"
     if not confirmed(question, yes=options.yes):
         return DECLINED
     answers: dict[str, JsonValue] = {
@@ -118,7 +117,9 @@ def run_redrive(options: argparse.Namespace) -> int:
     target = target_of(options)
     if options.all:
         return _All(target, options.yes).redrive(options.fn)
-    if not confirmed(f"Redrive {many(len(options.ids), 'work')} in {target}?", yes=options.yes):
+    if not confirmed(
+        f"Redrive {many(len(options.ids), 'work item')} in {target}?", yes=options.yes
+    ):
         return DECLINED
     answers: dict[str, JsonValue] = {}
     unfit = False
@@ -174,7 +175,7 @@ class _All:
         target = self.target
         count = target.pool.count_dead_letters(None, fn)
         if count and not confirmed(
-            f"Redrive {many(count, 'work')} that failed for good, "
+            f"Redrive {many(count, 'work item')} that failed for good, "
             f"or whose callback is dead, in {target}?",
             yes=self.yes,
         ):
@@ -183,7 +184,7 @@ class _All:
         if target.output.as_json:
             target.output.json({"redriven": made})
         else:
-            target.output.line(f"{many(made, 'work')} redriven")
+            target.output.line(f"{many(made, 'work item')} redriven")
         return 0
 
 

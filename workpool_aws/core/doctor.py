@@ -11,7 +11,7 @@ from workpool_aws.core.views.status import config_of
 from workpool_aws.core.views.why.answer import short_name
 from workpool_aws.core.views.why.waits import last_error
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.text import as_line
+from workpool_aws.text import as_line, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,7 +150,7 @@ def findings_of_function(
     if target == deployment.completion_arn:
         return found
     if facts.retries:
-        text = f"Lambda itself tries a failed event {facts.retries} times more."
+        text = f"Lambda itself tries a failed event {many(facts.retries, 'more time')}."
         remedy = "Set its retry attempts to 0: the pool retries, by the policy of each work item."
         found.append(Finding(code="retries_on", subject=subject, text=text, remedy=remedy))
     if target != deployment.loop_arn:

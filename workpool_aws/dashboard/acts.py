@@ -25,7 +25,7 @@ from workpool_aws.dashboard.filters import filter_of
 from workpool_aws.dashboard.guard import form_of, is_own_request
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.model.rate import RateLimit
-from workpool_aws.text import as_line, counted
+from workpool_aws.text import as_line, counted, many
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -177,19 +177,17 @@ class Acts:
         if not ids:
             raise HTTPException(404, "No work item in a state for it meets the filter.")
         more = ". More meet the filter: these are the first" if found.value.at_least else ""
-        counts = f"({_counts(found.value.states)}; {found.cost.read_units} read units to find them)"
+        read = many(found.cost.read_units, "read unit")
+        counts = f"({_counts(found.value.states)}; {read} to find them)"
         return self._ask(pool, verb, ids, f"{counts}{more}", back)
 
     def _ask(self, pool: Workpool, verb: Verb, ids: Sequence[str], counts: str, back: str) -> _Done:
-        noun = "work item" if len(ids) == 1 else "work items"
-        act = BulkAct(
-            id=self._insights.token(),
-            verb=verb,
-            pool=pool.name,
-            question=f"{verb.capitalize()} {len(ids)} {noun} of pool {pool.name} {counts}?",
-            ids=tuple(dict.fromkeys(ids)),
-            back=back,
+        chosen = tuple(dict.fromkeys(ids))
+        question = (
+            f"{verb.capitalize()} {many(len(chosen), 'work item')} of pool {pool.name} {counts}?"
         )
+        token = self._insights.token()
+        act = BulkAct(id=token, verb=verb, pool=pool.name, question=question, ids=chosen, back=back)
         return _Done(f"/bulk/{self._bulk.ask(act).id}")
 
     def start_bulk(self, path: Mapping[str, str], _: _Form) -> _Done:
@@ -272,22 +270,28 @@ class Acts:
             case _:
                 raise UsageError("verb", verb, "pause, resume or run")
 
-    def cancel_group(self, path: Mapping[str, str], form: _Form) -> _Done | _Question:
-        """Cancels the members of a group that are not over."""
+    def cancel_group(self, path: Mapping[str, str], _: _Form) -> _Done:
+        """Asks about the members of a group that are not over."""
         pool, group_id = self.pool_of(path), path["group"]
-        page = f"/pools/{pool.name}/groups/{group_id}"
-        if form.get("confirmed"):
-            return _Done(page, "canceled", pool.cancel_group(None, group_id))
         group = pool.group(None, group_id)
         if group.state == "unknown":
             raise NotFound.of_group(group_id, pool.name)
-        return _Question(
-            f"Cancel group {group_id} of pool {pool.name}? {group.total - group.over} of its "
-            f"{group.total} members are not over. Those that run get a request.",
-            "Cancel the group",
-            (),
-            page,
+        left = group.total - group.over
+        if not left:
+            raise HTTPException(404, "All members of the group are over. Nothing was changed.")
+        act = BulkAct(
+            id=self._insights.token(),
+            verb="cancel",
+            pool=pool.name,
+            question=f"Cancel group {group_id} of pool {pool.name}? {left} of its "
+            f"{many(group.total, 'member')} {'is' if left == 1 else 'are'} not over. "
+            "Those that run get a request.",
+            ids=(),
+            group=group_id,
+            members=left,
+            back=f"/pools/{pool.name}/groups/{group_id}",
         )
+        return _Done(f"/bulk/{self._bulk.ask(act).id}")
 
     def redrive_group(self, path: Mapping[str, str], _: _Form) -> _Done:
         """Asks about all dead letters of one error."""

@@ -31,6 +31,11 @@ BulkState = Literal["asked", "running", "done", "aborted", "failed"]
 
 FORGOTTEN: Final = "This act is not known here. The dashboard was started again since, or runs in several processes."
 _LOOK_EVERY_S: Final = 0.3
+_UNEXPECTED: Final = "unexpected, see the log of the dashboard"
+
+
+class _AbortedError(Exception):
+    """Ends an act on a group between two steps."""
 
 
 def canceled(pool: Workpool, work_id: str) -> bool:
@@ -60,6 +65,11 @@ class BulkAct:
     question: str
     """The sentence that a person confirms, with the number of work items."""
     ids: tuple[str, ...]
+    """The work items; none for an act on a group."""
+    group: str | None = None
+    """The group whose members are canceled. `None` means an act on `ids`."""
+    members: int = 0
+    """The members of it that were not over."""
     back: str
     """The page from which it was asked."""
     state: BulkState = "asked"
@@ -69,6 +79,11 @@ class BulkAct:
     """Those of them that it changed. The others were not in a state for it any more."""
     error: str | None = None
     """The error that ended it. `None` means that none did."""
+
+    @property
+    def total(self) -> int:
+        """The number of work items that it comes to."""
+        return len(self.ids) if self.group is None else self.members
 
     @property
     def is_over(self) -> bool:
@@ -128,10 +143,13 @@ class BulkActs:
         return True
 
     def _run(self, act: BulkAct, pool: Workpool) -> None:
+        if act.group is not None:
+            self._cancel_group(act.id, act.group, pool)
+            return
         do = VERBS[act.verb]
         for first in range(0, len(act.ids), limits.BULK_PAGE):
             done, changed = 0, 0
-            error: str | None = "unexpected, see the log of the dashboard"
+            error: str | None = _UNEXPECTED
             try:
                 for each in act.ids[first : first + limits.BULK_PAGE]:
                     done += 1
@@ -144,15 +162,39 @@ class BulkActs:
             if not goes_on:
                 return
 
-    def _note(self, act_id: str, done: int, changed: int, error: str | None) -> bool:
-        """Keeps the progress of a page. True if another follows."""
+    def _cancel_group(self, act_id: str, group: str, pool: Workpool) -> None:
+        """Cancels the members of a group that are not over, step by step."""
+
+        def step(reached: int, changed: int) -> None:
+            if not self._note(act_id, reached, changed, None, whole=False):
+                raise _AbortedError
+
+        error: str | None = _UNEXPECTED
+        try:
+            pool.cancel_group(None, group, on_step=step)
+            error = None
+        except _AbortedError:
+            error = None
+        except WorkpoolError as failure:
+            error = str(failure)
+        finally:
+            self._note(act_id, 0, 0, error, whole=True)
+
+    def _note(
+        self, act_id: str, done: int, changed: int, error: str | None, *, whole: bool | None = None
+    ) -> bool:
+        """Keeps the progress of a page. True if another follows.
+
+        `whole`: whether this was the last page; `None` means as the number of work items says.
+        """
         with self._lock:
             act = self._acts[act_id]
             act = replace(act, done=act.done + done, changed=act.changed + changed, error=error)
             if error is not None:
                 act = replace(act, state="failed")
-            elif act.done == len(act.ids):
-                act = replace(act, state="done")
+            elif act.state == "running" and (act.done == act.total if whole is None else whole):
+                # Members that were over by the time of the act are among those that it left.
+                act = replace(act, state="done", done=act.total)
             self._acts[act_id] = act
             return act.state == "running"
 

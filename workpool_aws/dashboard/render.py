@@ -13,7 +13,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.views.why.answer import short_name
 from workpool_aws.dashboard import texts
 from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError
-from workpool_aws.text import as_line, as_text
+from workpool_aws.text import as_line, as_text, many
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +47,7 @@ class Pages:
             text=as_text,
             cut=lambda text: as_line(text, limit=limits.WHY_ERROR_MAX),
             pieces=texts.pieces,
+            many=many,
             stamp=texts.stamp,
             share=texts.share,
             moment=texts.moment,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.cli.demo.worker import FOR_GOOD_ONE_IN, PAUSE_MAX, PAUSE_MIN
+from workpool_aws.text import many
 
 if TYPE_CHECKING:
     from workpool_aws.cli.demo.report import DemoReport, Plan, Progress
@@ -54,7 +55,7 @@ class View(AbstractContextManager["View"], Protocol):
 def headline(plan: Plan) -> str:
     """The size, the limit and the engine of a run, in one line."""
     clock = ", virtual clock" if plan.clock == "virtual" else ""
-    models = _many(plan.items, "AWS service model")
+    models = many(plan.items, "AWS service model")
     engine = f"engine {plan.engine}{clock}"
     return f"{models}, at most {plan.limit} at a time, {engine}, seed {plan.seed}"
 
@@ -73,7 +74,7 @@ def designs(plan: Plan) -> list[str]:
     if plan.later:
         are = "is" if plan.later == 1 else "are"
         sentences.append(
-            f"{_many(plan.later, 'work item')} {are} due only 2 to 5 seconds after being enqueued."
+            f"{many(plan.later, 'work item')} {are} due only 2 to 5 seconds after being enqueued."
         )
     return sentences
 
@@ -123,7 +124,7 @@ def verdict(report: DemoReport) -> str:
         return "OK: every work item reached its end, and the limit was never exceeded."
     faults: list[str] = []
     if report.finished < report.items:
-        faults.append(f"{_many(report.items - report.finished, 'work item')} did not reach an end")
+        faults.append(f"{many(report.items - report.finished, 'work item')} did not reach an end")
     if not report.within_limit:
         faults.append(
             f"{report.usage.max_concurrency} ran at a time where {report.limit} are allowed"
@@ -131,10 +132,6 @@ def verdict(report: DemoReport) -> str:
     if report.problem is not None:
         faults.append(report.problem)
     return f"NOT OK: {'; '.join(faults)}."
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _failing(rate: float) -> str:

@@ -17,6 +17,7 @@ from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, JOB
 from workpool_aws.model.names import names_function as same_function
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import key_after, key_before
+from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class ListedWork(Status):
     """The failed work item that this one redrives. `None` means that a caller enqueued it."""
     redriven_as: WorkId | None
     """The work item that redrives this one. `None` means that there is none."""
+    stands_for: str | None = None
+    """The group of which this is the own work item: it never runs, and owes the callback of the
+    group. `None` means an ordinary work item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +294,7 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
 def listed(work: WorkItem) -> ListedWork:
     """Returns the entry of a work item in a list."""
     status = status_of(work)
+    is_own = work.outcome is Outcome.SUCCESS and work.starts == 0
     return ListedWork(
         state=status.state,
         previous_attempts=status.previous_attempts,
@@ -313,4 +318,6 @@ def listed(work: WorkItem) -> ListedWork:
         error_type=work.error_type,
         redrive_of=work.redrive_of,
         redriven_as=work.redriven_as,
+        # A member succeeds by a start, and a group's own work item never has one.
+        stands_for=work.spec.group if is_own else None,
     )

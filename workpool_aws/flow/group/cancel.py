@@ -6,6 +6,7 @@ call again cancels these.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from workpool_aws.model.group import GroupItem
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.loop import Notice
@@ -33,19 +36,27 @@ if TYPE_CHECKING:
 __all__ = ["cancel_members"]
 
 
-def cancel_members(ports: Ports, item: GroupItem) -> int:
+def cancel_members(
+    ports: Ports, item: GroupItem, on_step: Callable[[int, int], object] | None = None
+) -> int:
     """Cancels the members that are not over, and requests it of those that run.
 
-    A member that is not stored never will be, and counts as canceled. Returns the number of members
-    that this call ended. Raises StoreUnavailable: some are canceled, and repeating the call is safe.
+    A member that is not stored never will be, and counts as canceled. `on_step` is called after each
+    step with the members that were left and those of them that were changed; its error ends the
+    call. Returns the number of members that this call ended. Raises StoreUnavailable: some are
+    canceled, and repeating the call is safe.
     """
     cancel, ids = _Cancel(ports, item), member_ids(item)
     left = [ids[place] for place in uncounted(item)]
     ended = 0
     for first in range(0, len(left), limits.GROUP_CANCELS_A_STEP):
-        ended += cancel.step(left[first : first + limits.GROUP_CANCELS_A_STEP])
+        step = left[first : first + limits.GROUP_CANCELS_A_STEP]
+        answers = Counter(cancel.step(step))
+        ended += answers[CancelAnswer.CANCELED]
         # After each step, so that the loop counts while the others are canceled.
         kick(ports, item.pool, KickReason.CANCEL)
+        if on_step is not None:
+            on_step(len(step), answers[CancelAnswer.CANCELED] + answers[CancelAnswer.REQUESTED])
     ports.telemetry.emit(events.GroupCanceled(pool=item.pool, group=item.id, canceled=ended))
     return ended
 
@@ -57,15 +68,15 @@ class _Cancel:
     ports: Ports
     item: GroupItem
 
-    def step(self, ids: list[WorkId]) -> int:
-        """Cancels these members, and returns the number of those that it ended."""
+    def step(self, ids: list[WorkId]) -> Iterable[CancelAnswer]:
+        """Cancels these members, and returns the answer of each."""
         refs = [WorkRef(self.item.pool, work_id) for work_id in ids]
         found = self.ports.store.get_many(refs)
         places = [(ref.id, found.get(ref)) for ref in refs]
-        return sum(self.ports.fan_out(lambda place: self._end(*place), places))
+        return self.ports.fan_out(lambda place: self._end(*place), places)
 
-    def _end(self, work_id: WorkId, found: WorkItem | Unreadable | None) -> bool:
-        """Ends one member. True means that this call did."""
+    def _end(self, work_id: WorkId, found: WorkItem | Unreadable | None) -> CancelAnswer:
+        """Ends one member. `CANCELED` means that this call did."""
         if found is None:
             return self._prevent(work_id)
         if isinstance(found, Unreadable):
@@ -75,9 +86,9 @@ class _Cancel:
         lost = lost_outcome(found, self.ports.clock.now())
         if answer is CancelAnswer.FINISHED and lost is not None:
             self._announce(work_id, lost)
-        return answer is CancelAnswer.CANCELED
+        return answer
 
-    def _prevent(self, work_id: WorkId) -> bool:
+    def _prevent(self, work_id: WorkId) -> CancelAnswer:
         """Keeps a member from being stored; if it was stored meanwhile, cancels it."""
         void = void_at(self.item, work_id, now=self.ports.clock.now())
         try:
@@ -88,12 +99,14 @@ class _Cancel:
             )
         except TransactionFailed as met:
             current = met.current[0]
-            return isinstance(current, WorkItem) and self._end(work_id, current)
-        return True
+            if not isinstance(current, WorkItem):
+                return CancelAnswer.FINISHED
+            return self._end(work_id, current)
+        return CancelAnswer.CANCELED
 
-    def _announce(self, work_id: WorkId, outcome: Outcome) -> bool:
+    def _announce(self, work_id: WorkId, outcome: Outcome) -> CancelAnswer:
         put_notice(self.ports, lambda at: self._notice(work_id, outcome, at))
-        return True
+        return CancelAnswer.CANCELED
 
     def _notice(self, work_id: WorkId, outcome: Outcome, at: EpochMs) -> Notice:
         bits = self.ports.entropy.bits(75)

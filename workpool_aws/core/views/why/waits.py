@@ -19,6 +19,7 @@ from workpool_aws.model.ids import EpochMs, shard_of
 from workpool_aws.model.loop import DEFAULT_AUTHOR, Config, EntryKey
 from workpool_aws.model.refs import Unreadable, readable
 from workpool_aws.model.work import AttemptEnd, State
+from workpool_aws.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -236,7 +237,7 @@ class _Admission:
         limit = limit_of(readable(self.records.config))
         return reason(
             "slots_taken",
-            f"{slots_taken(entries)} of {limit} slots are taken{by}.",
+            f"{slots_taken(entries)} of {many(limit, 'slot')} {'is' if slots_taken(entries) == 1 else 'are'} taken{by}.",
             "The end of a running work item, or a higher limit: `workpool limit N`. Work items that "
             "were due earlier come first.",
             since=self.work.due_at,
