@@ -52,7 +52,8 @@ def test_no_more_run_at_time_than_pool_allows(make_pool, finished):
 
     finished(pool, ids)
 
-    assert most_at_once([pool.result(None, each).return_value for each in ids]) == 3
+    # On a busy machine each process may start when the one before is through.
+    assert most_at_once([pool.result(None, each).return_value for each in ids]) <= 3
 
 
 def test_failure_is_retried_until_it_succeeds(make_pool, finished):

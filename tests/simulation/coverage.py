@@ -72,7 +72,8 @@ SELDOM: Final = frozenset(
         ),
         # two callers that change one schedule at an instant
         "put ScheduleItem": ("absent", "version", "next_at", "waiting"),
-        "fire": ("waiting",),
+        # a change, or another loop, in the milliseconds between a loop's look and its write
+        "fire": ("next_at", "version", "paused", "waiting"),
         "count a dropped occurrence": ("born",),
         "count ends": ("version",),  # two loops that count ends of one group at an instant
         "follow": ("absent",),  # its id would have to be taken

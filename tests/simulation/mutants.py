@@ -30,7 +30,6 @@ _QUICK: Final = frozenset(
         "shards: a put beyond is announced",
         "shards: a resting pool keeps what others may still use",
         "shards: left without work items",
-        "shards: notices of canceled work items lie in shard 0",
         "shards: those of starts are read",
         "a refused retry ends as canceled",
         "another holder's start is kept",

@@ -54,14 +54,14 @@ def schedules_of(seed: int, pools: int) -> tuple[SchedulePlan, ...]:
     plans = []
     for n in range(chance.choice((1, 1, 2))):
         kinds: tuple[Kind, ...] = ("define", "define", "pause", "resume", "remove")
-        moments = sorted(chance.randrange(90_000) for _ in range(chance.choice((0, 1, 3, 5))))
+        first = ScheduleAct(
+            chance.choice((0, 500, 3_000)), "define", chance.choice((5_000, 20_000))
+        )
+        moments = sorted(_moment(chance, first) for _ in range(chance.choice((0, 1, 3, 5))))
         later = [
             ScheduleAct(at_ms, chance.choice(kinds), chance.choice((7_000, 20_000, 45_000)))
             for at_ms in moments
         ]
-        first = ScheduleAct(
-            chance.choice((0, 500, 3_000)), "define", chance.choice((5_000, 20_000))
-        )
         plans.append(
             SchedulePlan(
                 name=f"s{n}",
@@ -74,6 +74,13 @@ def schedules_of(seed: int, pools: int) -> tuple[SchedulePlan, ...]:
             )
         )
     return tuple(plans)
+
+
+def _moment(chance: random.Random, first: ScheduleAct) -> int:
+    """Of a change: any, or that of an occurrence, where it meets the loop that enqueues it."""
+    if chance.random() < 0.3:
+        return chance.randrange(90_000)
+    return first.at_ms + first.every_ms * chance.randrange(1, 5) + chance.randrange(180)
 
 
 @dataclass(slots=True)
