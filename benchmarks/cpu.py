@@ -32,6 +32,7 @@ from workpool_aws.adapters.system import SystemClock, SystemEntropy
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Entry, EntryKey, Notice
+from workpool_aws.model.pages import Slots
 from workpool_aws.model.record import Record
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
 from workpool_aws.model.work import WorkItem
@@ -211,7 +212,7 @@ def _ledger_entry() -> float:
         ): Entry(EpochMs(NOW + 3 * n), confirmed=True)
         for n in range(ENTRIES)
     }
-    return least_cpu_ms(lambda: unpack(pack(entries)), CALLS // 10) / ENTRIES
+    return least_cpu_ms(lambda: unpack(pack(Slots(entries))), CALLS // 10) / ENTRIES
 
 
 def _rounded(milliseconds: float) -> float:

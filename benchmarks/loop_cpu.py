@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from workpool_aws.local.faults.faults import Faults
 from workpool_aws.model.ids import is_ulid, shard_of
 from workpool_aws.model.loop import Ledger
+from workpool_aws.model.pages import LedgerPage, Slots
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, LedgerRef, RowPage, Unreadable
 from workpool_aws.model.work import WorkItem
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.local.kernel.kernel import Task
     from workpool_aws.model.actions import Action, GuestItem, GuestPlace
+    from workpool_aws.model.loop import Entry, EntryKey
     from workpool_aws.ports import Store
 
 __all__ = ["LAMBDA_MB_A_CORE", "LoopCpu", "RequestCpu", "share_of_core"]
@@ -157,9 +159,9 @@ class LoopCpu:
         """Return the CPU of decoding one row."""
         return self._cpu.work_row if isinstance(record, WorkItem) else self._cpu.notice_row
 
-    def entries_ms(self, entries: object) -> float:
+    def entries_ms(self, entries: Mapping[EntryKey, Entry]) -> float:
         """Return the CPU of packing the ledger's entries for a write, and of reading its answer."""
-        return self._cpu.ledger_entry * len(entries) if isinstance(entries, dict) else 0.0
+        return self._cpu.ledger_entry * len(entries)
 
 
 class _CountingStore:
@@ -191,8 +193,10 @@ class _CountingStore:
     def write(self, write: Write) -> Written:
         """See Store."""
         if isinstance(write, Update) and isinstance(write.ref, LedgerRef):
-            self._loop.owe(self._loop.entries_ms(write.set.get("entries")))
-        elif isinstance(write, Put) and isinstance(write.record, Ledger):
+            slots = write.set.get("entries")
+            if isinstance(slots, Slots):
+                self._loop.owe(self._loop.entries_ms(slots.head))
+        elif isinstance(write, Put) and isinstance(write.record, Ledger | LedgerPage):
             self._loop.owe(self._loop.entries_ms(write.record.entries))
         return self._store.write(write)
 

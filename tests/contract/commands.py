@@ -42,6 +42,7 @@ from workpool_aws.model.loop import (
     PendingCallback,
     ShardCursors,
 )
+from workpool_aws.model.pages import Slots
 from workpool_aws.model.payload import Part
 from workpool_aws.model.rate import RateLimit, RateSpent
 from workpool_aws.model.record import Record, Ref
@@ -198,7 +199,8 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     ),
     id(job_tallies.LABEL): lambda _: "mail.send",
     id(schedule.PAST): _some(lambda chance: PastRun(_small(chance), None, Outcome.FAILED)),
-    id(ledger_forms.ENTRIES): _entries,
+    id(ledger_forms.SLOTS): lambda chance: Slots(_entries(chance)),
+    id(ledger_forms.PAGE_SLOTS): _entries,
     id(ledger_forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
     ),

@@ -41,6 +41,7 @@ from workpool_aws.model.loop import (
     Registration,
     ShardCursors,
 )
+from workpool_aws.model.pages import Slots
 from workpool_aws.model.refs import (
     Collection,
     ConfigRef,
@@ -382,7 +383,7 @@ def test_update_sets_composite_fields(store):
     written = store.write(
         Update(
             ref=LedgerRef(POOL),
-            set={"entries": entries, "shards": (ShardCursors(work_id(1)),)},
+            set={"entries": Slots(entries), "shards": (ShardCursors(work_id(1)),)},
             add={"version": 1},
         )
     )
@@ -414,7 +415,7 @@ def test_slots_of_format_before_are_read_and_written_anew(engine):
         Update(ref=LedgerRef(POOL), set={"generation": 2}, add={"version": 1})
     )
     engine.store.write(
-        Update(ref=LedgerRef(POOL), set={"entries": entries}, condition=Is("version", 2))
+        Update(ref=LedgerRef(POOL), set={"entries": Slots(entries)}, condition=Is("version", 2))
     )
 
     assert taken.record == Ledger(pool=POOL, holder="h", generation=2, version=2, entries=entries)

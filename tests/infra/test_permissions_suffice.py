@@ -26,6 +26,7 @@ from tests.infra.statements import PATH
 from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws import Work, Workpool
 from workpool_aws.adapters.dynamodb.store import DynamoStore
+from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.deployment import would_record
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.local import LocalCloud
@@ -635,6 +636,8 @@ def noted_calls(seed: int) -> dict[str, set[Call]]:
 
     limited = property(lambda platform: replace(bare(platform), limits=LIMITS))
     with pytest.MonkeyPatch.context() as patched:
+        # A ledger has pages from the second start on.
+        patched.setattr(limits, "LEDGER_HEAD_SLOTS", 1)
         patched.setattr(Platform, "deployment", limited)
         patched.setattr(MemoryEngine, "ports", ports)
         patched.setattr(BaseClient, "_make_api_call", note)

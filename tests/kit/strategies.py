@@ -43,6 +43,7 @@ from workpool_aws.model.loop import (
     ReportedEnd,
     ShardCursors,
 )
+from workpool_aws.model.pages import NamedPage, Slots
 from workpool_aws.model.payload import Part
 from workpool_aws.model.rate import RateLimit, RateSpent
 from workpool_aws.model.record import Record
@@ -117,6 +118,15 @@ _TYPES = {
     **vars(work),
 }
 
+slots = st.dictionaries(
+    st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5
+)
+pages = st.lists(
+    st.builds(NamedPage, st.from_regex(r"[A-Za-z0-9_-]{1,16}", fullmatch=True), st.just(9)),
+    max_size=2,
+    unique_by=lambda page: page.token,
+).map(tuple)
+
 rate_limits = st.builds(
     RateLimit,
     st.integers(100, 1_000_000),
@@ -154,9 +164,8 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
         st.builds(PendingCallback, ulids, times, st.integers(0, 999), st.integers(0, 999)),
         max_size=4,
     ).map(tuple),
-    id(ledger_forms.ENTRIES): st.dictionaries(
-        st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5
-    ),
+    id(ledger_forms.SLOTS): st.builds(Slots, slots, pages),
+    id(ledger_forms.PAGE_SLOTS): slots,
     id(forms.TEXTS): st.lists(texts, max_size=3).map(tuple),
     id(ledger_forms.DEPLOYED_LIMITS): st.lists(
         st.builds(DeployedLimit, pools, parallelism), max_size=3

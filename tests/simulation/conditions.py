@@ -17,6 +17,7 @@ from workpool_aws.model.refs import (
     ConfigRef,
     DeploymentRef,
     GroupRef,
+    LedgerPageRef,
     LedgerRef,
     MinuteReportRef,
     NoticeRef,
@@ -83,6 +84,7 @@ def step_of(write: Write) -> str:
             | MinuteReportRef()
             | RegistrationRef()
             | DeploymentRef()
+            | LedgerPageRef()
         ):
             raise ValueError(f"nobody updates a {type(write.ref).__name__}")
         case _:

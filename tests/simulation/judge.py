@@ -36,6 +36,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.pages import LedgerPage
 from workpool_aws.model.payload import Chunk, Inline
 from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.record import Record
@@ -51,6 +52,7 @@ _SKEW_MS: Final = 2_000
 _MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
 _PARALLELISM_DEFAULT: Final = 10
 _SNOOZES_MAX: Final = 100
+_PAGE_LASTS_MS: Final = 24 * 3_600_000
 _RUN_MAX: Final = 25
 _RUN_PATIENCE_MS: Final = 4_000
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
@@ -187,6 +189,7 @@ class Judge:
         self._snoozes: set[EntryKey] = set()
         """Starts that are over by a snooze: even claimed code runs again after them."""
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
+        self._pages: dict[tuple[str, str], LedgerPage] = {}
         self._canceled: set[WorkId] = set()
         self._canceled_unstarted: set[WorkId] = set()
         """Works that ended while they were pending: whoever did that owes their callback by a done
@@ -211,12 +214,13 @@ class Judge:
         self.groups.seen(before, after)
         match after:
             case None:
-                if isinstance(before, WorkItem):
-                    self.fail("WP-3", f"work {before.id} was deleted")
+                self._deleted(before)
             case WorkItem():
                 self._work(before if isinstance(before, WorkItem) else None, after)
             case Ledger():
                 self._ledger(before if isinstance(before, Ledger) else None, after)
+            case LedgerPage():
+                self._page(before, after)
             case LoopStatus():
                 self._status(before if isinstance(before, LoopStatus) else None, after)
             case Config():
@@ -237,6 +241,12 @@ class Judge:
                 pass
             case _:
                 assert_never(after)
+
+    def _deleted(self, before: Record | None) -> None:
+        if isinstance(before, WorkItem):
+            self.fail("WP-3", f"work {before.id} was deleted")
+        if isinstance(before, LedgerPage):
+            self.fail("WP-43", f"page {before.token} was deleted")
 
     def _config(self, config: Config) -> None:
         self.rates.config(config)
@@ -680,7 +690,32 @@ class Judge:
         if after.snoozes > _SNOOZES_MAX:
             self.fail("WP-5", f"{key} snoozed {after.snoozes} times in a row")
 
+    def _page(self, before: Record | None, after: LedgerPage) -> None:
+        if before is not None and before != after:
+            self.fail("WP-43", f"page {after.token} was changed")
+        self._pages[after.pool, after.token] = after
+
+    def _whole(self, ledger: Ledger) -> Ledger:
+        """The ledger with the slots of its pages, as whoever reads it must find them [WP-43]."""
+        entries = dict(ledger.entries)
+        for page in ledger.pages:
+            item = self._pages.get((ledger.pool, page.token))
+            if item is None or len(item.entries) != page.count:
+                self.fail("WP-43", f"page {page.token} is named, and is {item}")
+                continue
+            if item.expires_at * 1_000 < self._now() + _PAGE_LASTS_MS:
+                self.fail("WP-43", f"page {page.token} is named, and expires at {item.expires_at}")
+            for place, (key, entry) in enumerate(sorted(item.entries.items())):
+                if page.gone >> place & 1:
+                    continue
+                if key in entries:
+                    self.fail("WP-43", f"{key} has two slots")
+                entries[key] = entry
+        return replace(ledger, entries=entries)
+
     def _ledger(self, before: Ledger | None, after: Ledger) -> None:
+        before = None if before is None else self._whole(before)
+        after = self._whole(after)
         self.rates.ledger(before, after)
         pool = self._pools[after.pool]
         pool.ledger = after

@@ -14,6 +14,7 @@ from tests.simulation.expiry_guards import EXPIRY_GUARDS
 from tests.simulation.group_guards import GROUP_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
+from tests.simulation.page_guards import PAGE_GUARDS
 from tests.simulation.quiet_guards import QUIET_GUARDS
 from tests.simulation.rate_guards import RATE_GUARDS
 from tests.simulation.run_guards import RUN_GUARDS
@@ -27,6 +28,9 @@ __all__ = ["MUTANTS"]
 
 _QUICK: Final = frozenset(
     {
+        "pages: a free slot is gone",
+        "pages: each has a name of its own",
+        "pages: written before they are named",
         "shards: a put beyond is announced",
         "shards: a resting pool keeps what others may still use",
         "shards: left without work items",
@@ -391,6 +395,18 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "a snooze spends nothing": "test_snooze_is_pending_again_and_spends_nothing",
         "too many snoozes end for good": "test_snooze_beyond_last_is_final_failure_that_says_so",
     },
+    "tests/integration/test_ledger_pages.py": {
+        "pages: a start has one slot": "test_ledger_whose_page_is_not_there_is_made_anew_from_work_items[_twice]",
+        "pages: no take by commit beside them": "test_ledger_is_not_taken_by_commit_where_pages_have_its_slots",
+        "pages: one that is missing is damage": "test_ledger_whose_page_is_not_there_is_made_anew_from_work_items[_missing]",
+        "pages: read after another's write": "test_commit_that_met_change_of_limits_is_made_again_with_slots_of_pages",
+        "pages: read by the next holder": "test_next_holder_counts_slots_of_pages",
+        "pages: read by the watchdog": "test_watchdog_counts_slots_of_pages",
+    },
+    "tests/unit/core/test_ledger_pages.py": {
+        "pages: a slot with another deadline is gone": "test_freed_slot_and_moved_deadline_are_gone_from_their_page",
+        "pages: written again before they expire": "test_page_is_written_again_long_before_its_item_expires",
+    },
     "tests/unit/workers/test_worker_steps.py": {
         "a late worker does not run": "test_start_that_begins_too_late_is_put_back_without_run",
         "a failed report is carried": "test_report_that_cannot_be_written_is_carried_by_exception",
@@ -415,6 +431,7 @@ def _all() -> Iterator[Mutant]:
         *BEAT_GUARDS,
         *SCHEDULE_GUARDS,
         *SHARD_GUARDS,
+        *PAGE_GUARDS,
         *GROUP_GUARDS,
         *TRANSACTION_GUARDS,
         *UNIQUE_GUARDS,

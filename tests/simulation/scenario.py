@@ -56,6 +56,9 @@ SHARDS_SEEN_MAX: Final = 4
 _SNOOZERS: Final = 2
 _MIXED_RATE: Final = 0.15
 _SHARDED_RATE: Final = 0.2
+_PAGED_RATE: Final = 0.25
+_PAGED_LIMIT: Final = 4
+_PAGE_AIM: Final = "put LedgerPage"
 _FORGERS: Final = 1
 _HURRIED: Final = (3, 7)
 _SNOOZE_RATE: Final = 0.25
@@ -287,6 +290,8 @@ class Scenario:
     """Some callers, loops and workers run version 0.1."""
     sharded: bool = False
     """Few starts are enough for a further shard, and callers go by old numbers of shards."""
+    paged: bool = False
+    """A ledger of two slots goes into a page, and three pages are written as one."""
     short: bool = False
     """Many work items of one job, whose code takes 100 ms but for a few: the loop makes runs of them."""
 
@@ -361,7 +366,7 @@ class Scenario:
         pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
-            f"two versions {self.two_versions}, sharded {self.sharded}",
+            f"two versions {self.two_versions}, sharded {self.sharded}, paged {self.paged}",
             f"rate limit {self.rate}, then {', '.join(map(str, self.rate_changes)) or 'as it is'}",
             f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
             f"loop timeout {self.loop_timeout}",
@@ -494,6 +499,8 @@ def scenario_of(seed: int) -> Scenario:
     mixed = not found.is_calm and random.Random(f"versions {seed}").random() < _MIXED_RATE
     sharded = not mixed and random.Random(f"shards {seed}").random() < _SHARDED_RATE
     found = replace(found, two_versions=mixed, sharded=sharded)
+    if not mixed and random.Random(f"paged {seed}").random() < _PAGED_RATE:
+        found = _with_pages(found)
     found = found if mixed else _of_beating(found)  # a worker of version 0.1 sends no heartbeat
     if not mixed and not is_short(seed):
         found = _with_keys(found)
@@ -546,6 +553,14 @@ def _of_short_ones(scenario: Scenario) -> Scenario:
         rate=None,
         rate_changes=(),
     )
+
+
+def _with_pages(scenario: Scenario) -> Scenario:
+    """The same with a ledger in pages; of those with an aim, half of it goes to the pages."""
+    chance = random.Random(f"pages {scenario.seed}")
+    aim = chance.choice((scenario.aim, _PAGE_AIM)) if scenario.aim else ""
+    pools = tuple(replace(pool, limit=max(pool.limit, _PAGED_LIMIT)) for pool in scenario.pools)
+    return replace(scenario, paged=True, pools=pools, aim=aim)
 
 
 def _with_keys(scenario: Scenario) -> Scenario:

@@ -72,6 +72,8 @@ _EAGER: Final = {
     "SHARD_QUIET_MS": 2_000,
 }
 """A pool of a few starts grows and shrinks as one of thousands would."""
+_PAGED: Final = {"LEDGER_HEAD_SLOTS": 1, "LEDGER_PAGES": 2, "LEDGER_PAGES_MERGED": 2}
+"""A ledger of a few slots has pages as one of thousands would."""
 _EXPECTED_ENDS: Final = (
     "ReportNotWritten",
     "Runtime.ExitError",
@@ -145,7 +147,8 @@ def simulate(
     stage = _Stage(scenario, chooser, judging)
     versions = two_versions(stage.is_first_version) if scenario.two_versions else nullcontext()
     shards = patch.multiple(limits, **_EAGER) if scenario.sharded else nullcontext()
-    with stage.cloud, versions, shards:
+    pages = patch.multiple(limits, **_PAGED) if scenario.paged else nullcontext()
+    with stage.cloud, versions, shards, pages:
         stage.play()
         return stage.run()
 
@@ -307,7 +310,7 @@ class _Stage:
                 found.append(
                     f"{plan.name} is {status.state} in generation {status.generation}, to wake at {status.wake_at}"
                 )
-            if isinstance(ledger, Ledger) and (ledger.entries or ledger.callbacks):
+            if isinstance(ledger, Ledger) and (ledger.entries or ledger.pages or ledger.callbacks):
                 found.append(
                     f"{plan.name} has {sorted(ledger.entries)} in flight and owes {ledger.callbacks}"
                 )

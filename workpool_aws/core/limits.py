@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from workpool_aws.core.limits_of_ledger import *
 from workpool_aws.core.limits_of_views import *
 from workpool_aws.model import bounds, names
 
@@ -129,13 +130,6 @@ polls eagerly for twice that time. Below `PASS_EAGER_MS` longer passes are cheap
 PASS_LENGTH_MS_MAX: Final = 800
 """The longest that a pass with a large ledger waits for more to commit: due work items must start
 within a second."""
-LEDGER_UNITS_AN_ACTION: Final = 0.6
-"""Units that the ledger's size may cost an action before passes get longer
-(docs/decisions/0009-the-ledger-packed-and-paced.md)."""
-LEDGER_BYTES_MIN: Final = 350
-LEDGER_SLOT_BYTES: Final = 14
-LEDGER_OWED_BYTES: Final = 45
-"""By them the loop knows about what a commit costs."""
 CURSOR_OVERLAP_MS: Final = 250
 DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100

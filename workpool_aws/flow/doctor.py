@@ -21,9 +21,10 @@ from workpool_aws.core.doctor import (
     wakes_unknown,
 )
 from workpool_aws.core.loop.classify import Taken
+from workpool_aws.flow.ledger import ledger_of
 from workpool_aws.flow.loop.choose import due_in
 from workpool_aws.flow.reading import registered_pools, resolved, work_range
-from workpool_aws.flow.shards import ledger_of, marks_of
+from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.watchdog.watch import needs_a_kick
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment, LoopState

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.model.loop import Ledger, ShardCursors
+from workpool_aws.model.loop import ShardCursors
 from workpool_aws.model.refs import LedgerRef, readable
 
 if TYPE_CHECKING:
+    from workpool_aws.model.loop import Ledger
     from workpool_aws.ports import Store
 
-__all__ = ["ledger_of", "marks_of", "shards_of"]
-
-
-def ledger_of(store: Store, pool: str) -> Ledger | None:
-    """Returns the ledger as last committed.
-
-    `None` means that no loop ever ran, or that it is damaged.
-    """
-    return readable(store.get(LedgerRef(pool)))
+__all__ = ["marks_of", "shards_of"]
 
 
 def marks_of(ledger: Ledger | None) -> tuple[ShardCursors, ...]:
@@ -28,4 +21,4 @@ def marks_of(ledger: Ledger | None) -> tuple[ShardCursors, ...]:
 
 def shards_of(store: Store, pool: str) -> int:
     """Returns the number of shards."""
-    return len(marks_of(ledger_of(store, pool)))
+    return len(marks_of(readable(store.get(LedgerRef(pool)))))

@@ -13,6 +13,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
+    from workpool_aws.model.pages import NamedPage
     from workpool_aws.model.rate import RateLimit, RateSpent
     from workpool_aws.model.spec import Outcome
     from workpool_aws.model.work import CallbackState, GroupEnd
@@ -182,7 +183,8 @@ class Ledger(Record):
 
     Written by: the loop that holds it; `configure` and `cancel_all` bump the version, so that a
     pass that read the old config cannot commit. Read by: the loop when it takes the ledger, the
-    watchdog, `list`, `stats`. Never removed. One item, so that a whole pass commits in one write.
+    watchdog, `list`, `stats`, all by `flow/ledger.py`. Never removed. A whole pass commits in one
+    write, since the pages that it names were written before.
     """
 
     pool: str
@@ -190,6 +192,10 @@ class Ledger(Record):
     generation: int
     version: int
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
+    """The starts in flight: those of the item and of its pages, or of the item alone while its pages
+    are not read."""
+    pages: tuple[NamedPage, ...] = ()
+    """The pages that have some of the slots, as last committed."""
     shards: tuple[ShardCursors, ...] = (ShardCursors(),)
     callbacks: tuple[PendingCallback, ...] = ()
     """Callbacks that no notice owes any more: at most `limits.CALLBACKS_OWED_MAX`."""
@@ -208,6 +214,11 @@ class Ledger(Record):
     rate: RateSpent | None = None
     """Tokens of the rate limit that starts have spent, committed with those starts. `None` means
     that no start was made under a rate limit."""
+
+    @property
+    def head_slots(self) -> int:
+        """Number of slots that lie in no page."""
+        return len(self.entries) - sum(page.left for page in self.pages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

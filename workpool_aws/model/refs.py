@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Notice,
         Registration,
     )
+    from workpool_aws.model.pages import LedgerPage
     from workpool_aws.model.payload import Chunk, Part
     from workpool_aws.model.receipt import Receipt, Void
     from workpool_aws.model.schedule import ScheduleItem, Tick
@@ -35,6 +36,7 @@ __all__ = [
     "GroupRef",
     "HeartbeatRef",
     "KeyRange",
+    "LedgerPageRef",
     "LedgerRef",
     "MinuteReportRef",
     "NoticeRef",
@@ -164,6 +166,14 @@ class LedgerRef(Ref["Ledger"]):
     """The ledger of a pool."""
 
     pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPageRef(Ref["LedgerPage"]):
+    """A page of the ledger, by pool and token."""
+
+    pool: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,8 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
+        # Of control: the pages of a ledger.
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
         _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.DONE)),
         _Access(
             (_PUT,),
@@ -256,7 +257,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_GET_MANY,), (PartitionKind.WORK,)),
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.CONTROL)),
         _Access(
             (_QUERY,),
             (

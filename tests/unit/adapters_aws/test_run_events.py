@@ -25,6 +25,7 @@ from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, ReportedEnd
 from workpool_aws.model.messages import Assignment, ReportKind
+from workpool_aws.model.pages import Slots
 from workpool_aws.model.spec import Outcome
 
 
@@ -146,22 +147,22 @@ ENTRIES = {
 
 
 def test_ledger_with_runs_comes_back_as_it_was() -> None:
-    packed = pack(ENTRIES)
+    packed = pack(Slots(ENTRIES))
 
-    assert unpack(packed) == ENTRIES
+    assert unpack(packed) == Slots(ENTRIES)
     assert packed[0] == 3
 
 
 def test_ledger_without_runs_is_packed_as_before() -> None:
-    assert pack({ALONE: ENTRIES[ALONE]})[0] == 2
+    assert pack(Slots({ALONE: ENTRIES[ALONE]}))[0] == 2
 
 
-@pytest.mark.parametrize("length", range(1, len(pack(ENTRIES))))
+@pytest.mark.parametrize("length", range(1, len(pack(Slots(ENTRIES)))))
 def test_ledger_with_runs_that_is_cut_off_is_damaged(length: int) -> None:
     """[WP-12]"""
-    packed = pack(ENTRIES)[:length]
+    packed = pack(Slots(ENTRIES))[:length]
     try:
-        found = unpack(packed)
+        found = unpack(packed).head
     except ValueError:
         return
     # A cut between two entries looks whole, as in format 2.
@@ -171,7 +172,7 @@ def test_ledger_with_runs_that_is_cut_off_is_damaged(length: int) -> None:
 @pytest.mark.parametrize(("at", "value"), [(1, 0), (1, 0x7E), (-1, 2)])
 def test_ledger_with_impossible_run_is_damaged(at: int, value: int) -> None:
     """[WP-12] No runs, more than there are, or a place of none."""
-    packed = bytearray(pack({LEAD: ENTRIES[LEAD]}))
+    packed = bytearray(pack(Slots({LEAD: ENTRIES[LEAD]})))
     packed[at] = value
     with pytest.raises(ValueError, match=r"run|cut off|no id"):
         unpack(bytes(packed))

@@ -104,6 +104,9 @@ def test_row_has_every_field_of_its_record_once_in_key_or_in_attribute(name):
     if kind.record is ScheduleItem:
         names = names - {"timing"} | {each.name for each in fields(Timing)}
 
+    if kind.record is Ledger:
+        names -= {"pages"}  # they stand with its slots, whose format tells of them
+
     assert sorted([*kind.ref.__match_args__, *kind.fields]) == sorted(names)
     assert len(set(attributes)) == len(attributes)
     assert not set(attributes) & {"pk", "sk", "t"}

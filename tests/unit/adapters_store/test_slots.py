@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kit.records import NOW
-from workpool_aws.adapters.items.ledger_packing import pack, unpack
+from workpool_aws.adapters.items.ledger_packing import pack, pack_page, unpack, unpack_page
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, make_ids
 from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.pages import NamedPage, Slots
 
 FIRST, SECOND = (WorkId(make_id(EpochMs(NOW + n), random_bits=n)) for n in (0, 5))
 
@@ -23,26 +24,39 @@ ids = st.builds(
 )
 keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, limits.STORED_STARTS_BELOW]))
 slots = st.dictionaries(keys, st.builds(Entry, moments.map(EpochMs), st.booleans()), max_size=12)
+pages_named = st.lists(
+    st.integers(1, 40).flatmap(
+        lambda count: st.builds(
+            NamedPage,
+            st.from_regex(r"[A-Za-z0-9_-]{1,16}", fullmatch=True),
+            st.just(count),
+            st.integers(0, 2**count - 1),
+        )
+    ),
+    max_size=3,
+    unique_by=lambda page: page.token,
+).map(tuple)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(slots)
-def test_slots_come_back(entries: dict[EntryKey, Entry]) -> None:
-    assert unpack(pack(entries)) == entries
+@given(slots, pages_named)
+def test_slots_come_back(entries: dict[EntryKey, Entry], pages: tuple[NamedPage, ...]) -> None:
+    assert unpack(pack(Slots(entries, pages))) == Slots(entries, pages)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(slots)
 def test_same_slots_are_same_bytes(entries: dict[EntryKey, Entry]) -> None:
-    assert pack(dict(reversed(entries.items()))) == pack(entries)
+    assert pack(Slots(dict(reversed(entries.items())))) == pack(Slots(entries))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(st.binary(max_size=60), slots)
+@given(st.binary(max_size=60), slots, pages_named)
 def test_bytes_of_any_other_kind_are_slots_or_refused(
-    data: bytes, entries: dict[EntryKey, Entry]
+    data: bytes, entries: dict[EntryKey, Entry], pages: tuple[NamedPage, ...]
 ) -> None:
-    for value in (data, b"\x02" + data, pack(entries) + data, pack(entries)[: len(data)]):
+    whole = pack(Slots(entries, pages))
+    for value in (data, b"\x02" + data, b"\x04\x01" + data, whole + data, whole[: len(data)]):
         try:
             found = unpack(value)
         except ValueError:
@@ -64,7 +78,7 @@ def test_slot_takes_about_14_bytes() -> None:
         for n in range(limits.PARALLELISM_MAX)
     }
 
-    each = (len(pack(spread)) - 1) / limits.PARALLELISM_MAX
+    each = (len(pack(Slots(spread))) - 1) / limits.PARALLELISM_MAX
 
     assert limits.LEDGER_SLOT_BYTES - 1 < each <= limits.LEDGER_SLOT_BYTES + 1
 
@@ -76,7 +90,7 @@ def test_ids_that_were_made_together_take_less() -> None:
         for n in range(300)
     }
 
-    assert len(pack(batch)) <= 300 * 5
+    assert len(pack(Slots(batch))) <= 300 * 5
 
 
 def test_layout_is_as_it_is_described() -> None:
@@ -86,7 +100,7 @@ def test_layout_is_as_it_is_described() -> None:
         EntryKey(SECOND, 300): Entry(EpochMs(NOW - 1)),
     }
 
-    packed = pack(entries)
+    packed = pack(Slots(entries))
 
     number = NOW << 80
     step = (5 << 80) + (5 << 5)
@@ -102,16 +116,46 @@ def test_layout_is_as_it_is_described() -> None:
     )
 
 
+def test_layout_with_pages_is_as_it_is_described() -> None:
+    """A loop that does not know pages takes it for damage, so that it starts nothing too much."""
+    head = {EntryKey(FIRST, 1): Entry(NOW, confirmed=True)}
+    pages = (NamedPage("ab", 40, gone=1 << 2 | 1 << 9), NamedPage("c", 9, gone=0b1_0000_0001))
+
+    packed = pack(Slots(head, pages))
+
+    assert packed == b"".join(
+        (
+            b"\x04\x02",
+            b"\x02ab" + bytes([40, 3, 3, 7]),
+            b"\x01c" + bytes([9, 0, 0b0000_0001, 1]),
+            b"\x00",
+            pack(Slots(head))[1:],
+        )
+    )
+
+
+def test_page_has_format_2_and_no_slots_of_runs() -> None:
+    entries = {EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW, confirmed=True)}
+
+    assert pack_page(entries) == pack(Slots(entries))
+    assert unpack_page(pack_page(entries)) == entries
+    for value in (None, [], b"", b"\x04" + pack_page(entries)[1:]):
+        with pytest.raises(ValueError, match="page"):
+            unpack_page(value)
+    with pytest.raises(ValueError, match="runs"):
+        pack_page({EntryKey(FIRST, 1): Entry(NOW, run=EntryKey(FIRST, 1))})
+
+
 def test_format_before_is_still_read() -> None:
     stored = [f"{SECOND}:300:100000000", f"{FIRST}:1:mjuohs0a:c"]
 
-    assert unpack(stored) == {
+    assert unpack(stored).head == {
         EntryKey(SECOND, 300): Entry(EpochMs(36**8)),
         EntryKey(FIRST, 1): Entry(EpochMs(int("mjuohs0a", 36)), confirmed=True),
     }
 
 
-GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
+GOOD = pack(Slots({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)}))
 
 
 @pytest.mark.parametrize(
@@ -144,10 +188,18 @@ GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
         [f"{FIRST}:1:a", f"{FIRST}:1:b"],
         [f"{FIRST}:1:zzzzzzzzzzzz"],  # read, it could never be written again
         [f"{FIRST}:1000000000:a"],
+        b"\x04\x00\x00",  # no page
+        b"\x04" + b"\x01\x01A\x00\x01\x00",  # of no slots
+        b"\x04" + b"\x02" + b"\x01A\x08\x01" * 2 + b"\x00",  # one page twice
+        b"\x04" + b"\x01\x01A\x08\x02\x09\x00",  # the ninth of eight slots is gone
+        b"\x04" + b"\x01\x01A\x08\x02\x00\x00",  # the one before the first is
+        b"\x04" + b"\x01\x01A\x07\x00\x80\x00",
+        b"\x04" + b"\x01\x01A\x08\x0a\x00",  # nine of eight are
+        b"\x04" + b"\x01\x05A",
     ],
 )
 def test_bytes_that_are_no_slots_are_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"slot|number"):
+    with pytest.raises(ValueError, match=r"slot|number|page"):
         unpack(value)
 
 
@@ -163,4 +215,4 @@ def test_bytes_that_are_no_slots_are_refused(value: object) -> None:
 )
 def test_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
     with pytest.raises(ValueError, match="slot"):
-        pack({key: entry})
+        pack(Slots({key: entry}))

@@ -29,6 +29,7 @@ __all__ = [
     "Key",
     "KeySpelling",
     "OfName",
+    "OfPage",
     "OfPool",
     "OfTable",
     "OfWork",
@@ -47,6 +48,8 @@ _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"
 _NAME_BYTES_MAX: Final = 1024
 _SHARD: Final = re.compile(r"0|[1-9][0-9]?")
+_PAGE: Final = "page/"
+_TOKEN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
 
 
@@ -231,6 +234,27 @@ class OfName:
         if self.pattern.fullmatch(name) is None:
             raise ValueError(f"the key is not {self.what}")
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class OfPage:
+    """By pool and token, beside the ledger whose page it is."""
+
+    partition_kind: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str, token: str) -> Key:
+        """The token is a part of the sort key."""
+        sort = f"{_PAGE}{token}"
+        self.names(Place(self.partition_kind, pool), sort)
+        return Key(_pool_partition(pool, self.partition_kind), sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str, str]:
+        """Pool and token."""
+        token = sort.removeprefix(_PAGE)
+        if token == sort or _TOKEN.fullmatch(token) is None:
+            raise ValueError("no item of this package has this key")
+        return place.pool, token
 
 
 @dataclass(frozen=True, slots=True)

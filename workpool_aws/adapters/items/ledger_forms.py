@@ -28,7 +28,15 @@ from workpool_aws.model.ids import SHARDS_MAX, EpochMs
 from workpool_aws.model.loop import DeployedLimit, MinuteTally, PendingCallback, ShardCursors
 from workpool_aws.model.names import POOL
 
-__all__ = ["DEPLOYED_JOBS", "DEPLOYED_LIMITS", "ENTRIES", "OWED", "SHARD_MARKS", "TALLY"]
+__all__ = [
+    "DEPLOYED_JOBS",
+    "DEPLOYED_LIMITS",
+    "OWED",
+    "PAGE_SLOTS",
+    "SHARD_MARKS",
+    "SLOTS",
+    "TALLY",
+]
 
 _DIGITS_MAX: Final = 12
 """Digits of a number in a tally that is written."""
@@ -165,7 +173,8 @@ OWED: Final = list_of(
     "a list of owed callbacks",
     at_most=limits.STORED_SLOTS_MAX,
 )
-ENTRIES: Final = FieldCodec("packed slots", slots.pack, slots.unpack)
+SLOTS: Final = FieldCodec("packed slots", slots.pack, slots.unpack)
+PAGE_SLOTS: Final = FieldCodec("packed slots", slots.pack_page, slots.unpack_page)
 DEPLOYED_LIMITS: Final = list_of(
     FieldCodec("a deployed limit", _Deployed.encode, _Deployed.decode), "a list of deployed limits"
 )

@@ -16,6 +16,12 @@ follows, then the first start of each: 16 bytes of its id, and its start. After 
 of its run among these, from 1, or 0 for none. All numbers have seven bits a byte. A loop that does not
 know runs cannot read it, and so does not start too much.
 
+Format 4 is written while some slots lie in pages, and says 04 at its head. The number of pages follows,
+then for each the length of its token, the token, the number of its slots, and which of them are gone:
+00 and a bit for each slot, or else their number plus one and the distance of each from the one before.
+The rest is as in format 3, with 0 for no runs. A loop that does not know pages cannot read it either.
+The item of a page has its slots in format 2.
+
 The random bits of an id are what no difference makes smaller, so a slot takes about 14 bytes. Ids
 that were made together differ in their last bits only, and take about 5.
 
@@ -27,6 +33,7 @@ writes format 2.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from ulid import ULID
@@ -34,14 +41,16 @@ from ulid import ULID
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.pages import NamedPage, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "pack_page", "unpack", "unpack_page"]
 
 _FORMAT: Final = 2
 _RUNS_FORMAT: Final = 3
+_PAGES_FORMAT: Final = 4
 _ID_BYTES: Final = 16
 _DEADLINE_BYTES: Final = (1, 2, 3, 7)
 """The longest takes the difference of any two moments, with its sign."""
@@ -53,30 +62,42 @@ _VARINT_BYTES_MAX: Final = 5
 _TEXT: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 
 
-def pack(entries: Mapping[EntryKey, Entry]) -> bytes:
+def pack(slots: Slots) -> bytes:
     """Return the slots as one value.
 
     Raises:
         ValueError: a slot could not be read back. It would make the whole ledger unreadable.
     """
-    runs = sorted({entry.run for entry in entries.values() if entry.run is not None})
-    writer = _Writer(runs)
-    for key, entry in sorted(entries.items()):
+    runs = sorted({entry.run for entry in slots.head.values() if entry.run is not None})
+    writer = _Writer(runs, slots.pages)
+    for key, entry in sorted(slots.head.items()):
         _check_key(key)
         _check_numbers(key.start, entry.deadline)
         writer.add(int(ULID.from_str(key.work_id)), key.start, entry)
     return bytes(writer.packed)
 
 
+def pack_page(entries: Mapping[EntryKey, Entry]) -> bytes:
+    """Return the slots of a page as one value. Raises as `pack`, and ValueError for one of a run."""
+    if any(entry.run is not None for entry in entries.values()):
+        raise ValueError("a page has no slots of runs")
+    return pack(Slots(entries))
+
+
 class _Writer:
     """Packs slots, each as its difference from the one before."""
 
-    def __init__(self, runs: Sequence[EntryKey]) -> None:
-        self.packed = bytearray((_RUNS_FORMAT if runs else _FORMAT,))
+    def __init__(self, runs: Sequence[EntryKey], pages: Sequence[NamedPage]) -> None:
         self._id = 0
         self._deadline = 0
         self._places = {run: place for place, run in enumerate(runs, 1)}
-        if runs:
+        self.packed = bytearray()
+        if pages:
+            self.packed.append(_PAGES_FORMAT)
+            self._add_pages(pages)
+        else:
+            self.packed.append(_RUNS_FORMAT if runs else _FORMAT)
+        if pages or runs:
             self._add_varint(len(runs))
         for run in runs:
             _check_key(run)
@@ -107,6 +128,22 @@ class _Writer:
         if self._places:
             self._add_varint(0 if entry.run is None else self._places[entry.run])
 
+    def _add_pages(self, pages: Sequence[NamedPage]) -> None:
+        self._add_varint(len(pages))
+        for page in pages:
+            token = page.token.encode()
+            self._add_varint(len(token))
+            self.packed += token
+            self._add_varint(page.count)
+            gone = [place for place in range(page.count) if page.gone >> place & 1]
+            if 2 * len(gone) >= -(-page.count // 8):
+                self._add_varint(0)
+                self.packed += page.gone.to_bytes(-(-page.count // 8), "little")
+            else:
+                self._add_varint(len(gone) + 1)
+                for before, place in pairwise((-1, *gone)):
+                    self._add_varint(place - before)
+
     def _add_varint(self, number: int) -> None:
         while number >= 1 << 7:
             self.packed.append(number & 0x7F | 0x80)
@@ -114,15 +151,27 @@ class _Writer:
         self.packed.append(number)
 
 
-def unpack(value: object) -> dict[EntryKey, Entry]:
+def unpack(value: object) -> Slots:
     """Return the slots of a value of any format. Raises ValueError for anything else."""
     if isinstance(value, list):
-        pairs = [_read_text(text) for text in value]
-    elif isinstance(value, bytes) and value[:1] in {bytes((_FORMAT,)), bytes((_RUNS_FORMAT,))}:
-        reader = _Reader(value, at=1)
-        pairs = list(reader.slots() if value[0] == _FORMAT else reader.slots_of_runs())
-    else:
+        return Slots(_checked([_read_text(text) for text in value]))
+    head = value[0] if isinstance(value, bytes) and value else None
+    if not isinstance(value, bytes) or head not in {_FORMAT, _RUNS_FORMAT, _PAGES_FORMAT}:
         raise ValueError("slots of no known format")
+    reader = _Reader(value, at=1)
+    pages = reader.pages() if head == _PAGES_FORMAT else ()
+    pairs = list(reader.slots() if head == _FORMAT else reader.slots_of_runs(some=not pages))
+    return Slots(_checked(pairs), pages)
+
+
+def unpack_page(value: object) -> dict[EntryKey, Entry]:
+    """Return the slots of a page. Raises ValueError for anything else."""
+    if not isinstance(value, bytes) or value[:1] != bytes((_FORMAT,)):
+        raise ValueError("slots of no format of a page")
+    return _checked(list(_Reader(value, at=1).slots()))
+
+
+def _checked(pairs: Sequence[tuple[EntryKey, Entry]]) -> dict[EntryKey, Entry]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("one start has two slots")
@@ -141,10 +190,38 @@ class _Reader:
         self._data = data
         self._at = at
 
-    def slots_of_runs(self) -> Iterator[tuple[EntryKey, Entry]]:
-        """Yield the slots after a table of runs. Raises as `slots`."""
+    def pages(self) -> tuple[NamedPage, ...]:
+        """Return the table of pages. Raises ValueError for what `pack` never wrote."""
         count = self._take_varint()
-        if not 1 <= count <= limits.STORED_SLOTS_MAX:
+        if not 1 <= count <= limits.LEDGER_PAGES_STORED_MAX:
+            raise ValueError("a number of pages out of bounds")
+        pages = tuple(self._take_page() for _ in range(count))
+        if len({page.token for page in pages}) != count:
+            raise ValueError("one page stands twice")
+        return pages
+
+    def _take_page(self) -> NamedPage:
+        token = self._take_bytes(self._take_varint()).decode()
+        count, form = self._take_varint(), self._take_varint()
+        if not 1 <= count <= limits.STORED_SLOTS_MAX or form > count + 1:
+            raise ValueError("a page of so many slots cannot be")
+        gone = 0
+        if form == 0:
+            gone = int.from_bytes(self._take_bytes(-(-count // 8)), "little")
+        place = -1
+        for _ in range(form - 1):
+            place += self._take_varint()
+            if place < 0 or place >= count:
+                break
+            gone |= 1 << place
+        if gone >> count or place >= count or gone.bit_count() < form - 1:
+            raise ValueError("a page without that slot")
+        return NamedPage(token, count, gone)
+
+    def slots_of_runs(self, *, some: bool) -> Iterator[tuple[EntryKey, Entry]]:
+        """Yield the slots after a table of runs. Raises as `slots`. `some`: it has any."""
+        count = self._take_varint()
+        if not some <= count <= limits.STORED_SLOTS_MAX:
             raise ValueError("a number of runs out of bounds")
         runs: list[EntryKey | None] = [None]
         for _ in range(count):
@@ -153,7 +230,7 @@ class _Reader:
             runs.append(EntryKey(_id_of(number), start))
         if len(set(runs)) != len(runs):
             raise ValueError("one run stands twice")
-        yield from self.slots(runs)
+        yield from self.slots(runs if count else ())
 
     def slots(self, runs: Sequence[EntryKey | None] = ()) -> Iterator[tuple[EntryKey, Entry]]:
         """Yield the slots. Raises ValueError for what `pack` never wrote.
@@ -181,13 +258,15 @@ class _Reader:
         return runs[place]
 
     def _take(self, length: int) -> int:
-        """Return the next bytes as a number. Raises ValueError when there are not so many."""
-        end = self._at + length
-        if end > len(self._data):
+        """Return the next bytes as a number. Raises as `_take_bytes`."""
+        return int.from_bytes(self._take_bytes(length), "big")
+
+    def _take_bytes(self, length: int) -> bytes:
+        """Return the next bytes. Raises ValueError when there are not so many."""
+        start, self._at = self._at, self._at + length
+        if self._at > len(self._data):
             raise ValueError("the slots are cut off")
-        number = int.from_bytes(self._data[self._at : end], "big")
-        self._at = end
-        return number
+        return self._data[start : self._at]
 
     def _take_varint(self) -> int:
         """Return the next number of seven bits a byte.

@@ -17,6 +17,7 @@ from workpool_aws.adapters.items import (
     forms,
     job_tallies,
     keys,
+    ledger,
     ledger_forms,
     rates,
     reported_ends,
@@ -43,6 +44,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.names import GROUP, SCHEDULE
+from workpool_aws.model.pages import LedgerPage
 from workpool_aws.model.payload import Chunk
 from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.record import Record, Ref
@@ -52,6 +54,7 @@ from workpool_aws.model.refs import (
     DeploymentRef,
     GroupRef,
     HeartbeatRef,
+    LedgerPageRef,
     LedgerRef,
     MinuteReportRef,
     NoticeRef,
@@ -305,20 +308,9 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         record=Ledger,
         ref=LedgerRef,
         key=keys.OfPool(PartitionKind.CONTROL, "ledger"),
-        fields={
-            "holder": Field("h", forms.TEXT),
-            "generation": Field("g", forms.GENERATION),
-            "version": Field("v", forms.GENERATION),
-            "entries": Field("en", ledger_forms.ENTRIES),
-            "shards": Field("sh", ledger_forms.SHARD_MARKS),
-            "callbacks": Field("cb", ledger_forms.OWED, absent=()),
-            "committed_by": Field("by", forms.TEXT, absent=None),
-            "tally": Field("ta", ledger_forms.TALLY, absent=None),
-            "jobs": Field("tj", job_tallies.JOB_TALLIES, absent=None),
-            "epoch": Field("ep", forms.COUNT, absent=0),
-            "beats": Field("hb", forms.FLAG, absent=False),
-            "rate": Field("rt", rates.RATE_SPENT, absent=None),
-        },
+        fields=ledger.LEDGER_FIELDS,
+        flatten=ledger.flatten_ledger,
+        build=ledger.ledger_of,
     ),
     RecordKind(
         record=Config,
@@ -342,6 +334,12 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "override_rate": Field("orl", rates.RATE_LIMIT, absent=None),
             "override_unrated": Field("onr", forms.FLAG, absent=None),
         },
+    ),
+    RecordKind(
+        record=LedgerPage,
+        ref=LedgerPageRef,
+        key=keys.OfPage(PartitionKind.CONTROL),
+        fields=ledger.PAGE_FIELDS,
     ),
     RecordKind(
         record=Registration,

@@ -154,7 +154,9 @@ def decide_pause(
 ) -> Pause:
     """Returns the time to wait after a pass that began at `began`, and the pace from here on."""
     callback_at = next_at(memory.callbacks)
-    units = commit_units(len(memory.entries), len(memory.callbacks))
+    units = commit_units(
+        memory.ledger.head_slots, len(memory.callbacks), pages=len(memory.ledger.pages)
+    )
     least_ms = pace.least_ms(done, units, began)
     pace = pace.after(done, began)
     if done.busy:
@@ -197,12 +199,16 @@ def next_poll_ms(poll_ms: int) -> int:
     return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))
 
 
-def commit_units(entries: int, owed: int) -> int:
-    """Estimates the write units of a commit of a ledger with so many entries and owed callbacks."""
+def commit_units(entries: int, owed: int, *, pages: int = 0) -> int:
+    """Estimates the write units of a commit of a ledger's own item.
+
+    It has so many entries and owed callbacks, and names so many pages.
+    """
     size = (
         limits.LEDGER_BYTES_MIN
         + entries * limits.LEDGER_SLOT_BYTES
         + owed * limits.LEDGER_OWED_BYTES
+        + pages * limits.LEDGER_PAGE_BYTES
     )
     return -(-size // 1024)
 

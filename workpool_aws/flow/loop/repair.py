@@ -16,6 +16,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.groups import by_group
 from workpool_aws.core.loop.repair import rebuilt_from
 from workpool_aws.flow.group.count import count_ends
+from workpool_aws.flow.ledger import whole
 from workpool_aws.flow.pool.kick import current_status
 from workpool_aws.flow.reading import pages
 from workpool_aws.flow.visibility import put_pointer
@@ -52,16 +53,13 @@ def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledge
     try:
         taken = ports.store.write(update).record
     except ConditionFailed as lost:
-        return (
-            lost.current
-            if isinstance(lost.current, Ledger) and lost.current.holder == token
-            else None
-        )
+        own = isinstance(lost.current, Ledger) and lost.current.holder == token
+        return readable(whole(ports.store, lost.current)) if own else None
     reason = f"generation {found.generation}, where the status has {generation}"
     ports.telemetry.emit(
         events.ControlRepaired(pool=found.pool, item="ledger", reason=reason, lost="nothing")
     )
-    return taken if isinstance(taken, Ledger) else None
+    return readable(whole(ports.store, taken))
 
 
 def rebuild(

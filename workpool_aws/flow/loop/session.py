@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.memory import Memory
+from workpool_aws.core.loop.pages import laid_out
 from workpool_aws.core.loop.rate_left import counted_by_next
 from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.ledger import whole
 from workpool_aws.flow.loop.repair import rebuild, take_back
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.pages import LedgerPage, Slots
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
 from workpool_aws.model.writes import Above, All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Telemetry
@@ -24,6 +27,7 @@ from workpool_aws.ports import ConditionFailed, Ports, Telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from workpool_aws.core.loop.pages import Places
     from workpool_aws.model.loop import Entry, EntryKey
     from workpool_aws.model.writes import Condition
 
@@ -99,9 +103,9 @@ class LoopSession:
 
         Raises Fenced, StoreUnavailable.
         """
-        committed = replace(
-            wanted, committed_by=self.ports.entropy.token(), version=self.ledger.version + 1
-        )
+        places = self._lay_out(wanted)
+        token, version = self.ports.entropy.token(), self.ledger.version + 1
+        committed = replace(wanted, pages=places.pages, committed_by=token, version=version)
         # One that takes the ledger fails if the former holder has committed since it was read.
         taken = {} if self.held else {"holder": self.token, "generation": self.generation}
         by: tuple[Condition, ...] = (
@@ -113,7 +117,7 @@ class LoopSession:
             ref=LedgerRef(self.pool),
             set={
                 **taken,
-                "entries": committed.entries,
+                "entries": Slots(places.head, places.pages),
                 "shards": committed.shards,
                 "callbacks": committed.callbacks,
                 "tally": committed.tally,
@@ -149,7 +153,28 @@ class LoopSession:
         """Reads the ledger again, and adopts it. Raises Fenced, StoreUnavailable."""
         self._adopt(self.ports.store.get(LedgerRef(self.pool)))
 
-    def _adopt(self, current: object) -> None:
+    def _lay_out(self, wanted: Ledger) -> Places:
+        """Returns the places of the slots, once the page that the commit is to name is written [WP-43].
+
+        No other page ever has its token, so that no late write can change one that a ledger names. A
+        page that no commit names is removed by its time to live. Raises StoreUnavailable.
+        """
+        ports, now = self.ports, self.ports.clock.now()
+        places = laid_out(wanted.entries, self.ledger.pages, now)
+        if not places.page:
+            return places
+        expires_at = now // 1000 + limits.LEDGER_PAGE_KEPT_S
+        page = LedgerPage(
+            pool=self.pool,
+            token=ports.entropy.token(),
+            entries=dict(places.page),
+            expires_at=expires_at,
+        )
+        ports.store.write(Put(page))
+        return places.naming(page)
+
+    def _adopt(self, found: object) -> None:
+        current = whole(self.ports.store, found)
         if not self.held and not (isinstance(current, Ledger) and current.holder == self.token):
             # Another write came before the commit that was to take it, or that one was lost.
             self.take()
@@ -308,7 +333,7 @@ class _Holder:
         """
         if not isinstance(seen, Ledger) or seen.generation >= self.generation:
             return None
-        if seen.entries or seen.callbacks:
+        if seen.entries or seen.pages or seen.callbacks:
             return None
         return replace(seen, holder=self.token, generation=self.generation)
 
@@ -328,16 +353,17 @@ class _Holder:
         )
         try:
             # Of an item that cannot be read an update answers with nothing.
-            met: object = store.write(update).record or store.get(LedgerRef(pool))
+            found: object = store.write(update).record or store.get(LedgerRef(pool))
         except ConditionFailed as lost:
             if lost.current is None:
                 return self._create()
-            met = lost.current
+            found = lost.current
         except ValueError:
             # So large that nothing can be added to it.
-            met = store.get(LedgerRef(pool))
-            if not isinstance(met, Unreadable):
+            found = store.get(LedgerRef(pool))
+            if not isinstance(found, Unreadable):
                 raise
+        met = whole(store, found)
         if isinstance(met, Unreadable):
             return rebuild(self.ports, pool, generation, token, met)
         if isinstance(met, Ledger) and met.generation > generation:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.views.listing import ListedWork, Listing, Page, admits, cursor_of, listed
+from workpool_aws.flow.ledger import ledger_of
 from workpool_aws.flow.reading import pages, resolved
-from workpool_aws.flow.shards import ledger_of, marks_of
+from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.views.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef, readable

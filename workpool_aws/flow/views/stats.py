@@ -13,8 +13,9 @@ from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.settle import deep_low, slots_taken
 from workpool_aws.core.views.job_stats import JobStats, Waiting, job_stats_of
 from workpool_aws.core.views.stats import Queued, Stats, next_token_at, stats_of
+from workpool_aws.flow.ledger import ledger_of
 from workpool_aws.flow.reading import pages, resolved, works_of
-from workpool_aws.flow.shards import ledger_of, marks_of
+from workpool_aws.flow.shards import marks_of
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import Ledger, MinuteReport
 from workpool_aws.model.refs import (

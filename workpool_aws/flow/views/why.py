@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 from workpool_aws.core.views.why.answer import PoolRecords, Why
 from workpool_aws.core.views.why.decide import why_of
 from workpool_aws.core.views.why.waits import slot_holders
+from workpool_aws.flow.ledger import whole
 from workpool_aws.flow.reading import load_works, works_of
 from workpool_aws.flow.views.keys import key_holder
 from workpool_aws.model.ids import WorkId, is_ulid
-from workpool_aws.model.loop import Config, Deployment, Ledger, LoopStatus
+from workpool_aws.model.loop import Config, Deployment, LoopStatus
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import (
     ConfigRef,
@@ -46,7 +47,7 @@ def load_whys(ports: Ports, pool: str, ids: Sequence[str]) -> list[Why]:
     records = PoolRecords(
         config=_of_kind(Config, found.get(ConfigRef(pool))),
         status=_of_kind(LoopStatus, found.get(StatusRef(pool))),
-        ledger=_of_kind(Ledger, found.get(LedgerRef(pool))),
+        ledger=whole(ports.store, found.get(LedgerRef(pool))),
         deployment=_of_kind(Deployment, found.get(DeploymentRef())),
         loop_is_known=ports.loop_arn is not None,
     )

@@ -15,8 +15,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.watchdog.watch import may_start
+from workpool_aws.flow.ledger import ledger_of
 from workpool_aws.flow.reading import pages, schedules_of
-from workpool_aws.flow.shards import ledger_of
 from workpool_aws.flow.visibility import ensure_visible, put_pointer, put_tick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of

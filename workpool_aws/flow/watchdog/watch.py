@@ -25,6 +25,7 @@ from workpool_aws.core.watchdog.watch import (
 )
 from workpool_aws.core.work.bulk_cancel import is_settled
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.ledger import read_ledger
 from workpool_aws.flow.loop.choose import due_in
 from workpool_aws.flow.pool.configure import in_force
 from workpool_aws.flow.pool.kick import kick
@@ -170,7 +171,7 @@ class _PoolCheck:
         overdue = loop_is_overdue(status, self.now)
         if overdue is not None or status.state is LoopState.RUNNING:
             return overdue
-        found = self.store.get(LedgerRef(self.pool))
+        found = read_ledger(self.store, self.pool)
         if isinstance(found, Unreadable):
             return "the ledger cannot be read"
         ledger = readable(found)
