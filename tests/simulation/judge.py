@@ -21,6 +21,7 @@ from tests.simulation.grouping import GroupJudge
 from tests.simulation.keyed import KeyJudge
 from tests.simulation.rates import RateJudge
 from tests.simulation.recurring import ScheduleJudge
+from tests.simulation.slots import Slots
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -119,28 +120,20 @@ class _Pool:
     call_offs: list[_CallOff] = field(default_factory=list)
     runs: dict[EntryKey, EntryKey] = field(default_factory=dict)
     """The first start of the run that each start was committed with; its own, if it was alone."""
-    slots: dict[EntryKey, tuple[EpochMs, EpochMs | None]] = field(default_factory=dict)
-    """From when until when each start had its slot, as user code has it; None: it has it still."""
+    mates: defaultdict[EntryKey, set[EntryKey]] = field(default_factory=lambda: defaultdict(set))
+    """The starts of each run, by its first one."""
+    slots: Slots = field(default_factory=Slots)
+
+    def joins(self, key: EntryKey, run: EntryKey) -> None:
+        """A start was committed with this run."""
+        self.mates[self.runs.get(key, key)].discard(key)
+        self.runs[key] = run
+        self.mates[run].add(key)
 
     def free_since(self, now: EpochMs) -> EpochMs:
         """Since when there was a free slot all the time."""
         limit = _PARALLELISM_DEFAULT if self.config is None else self.config.limit
-        if sum(until is None for _, until in self.slots.values()) >= limit:
-            return now  # its process was killed this instant, and has not told yet
-        ends = sorted(
-            (until for _, until in self.slots.values() if until is not None and until <= now),
-            reverse=True,
-        )
-        for full in ends:
-            if (
-                sum(
-                    since < full and (until is None or until >= full)
-                    for since, until in self.slots.values()
-                )
-                >= limit
-            ):
-                return max(full, self.changed_at)
-        return self.changed_at
+        return self.slots.free_since(limit, self.changed_at, now)
 
 
 class Judge:
@@ -175,6 +168,9 @@ class Judge:
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
+        self._of_work: defaultdict[WorkId, list[Execution]] = defaultdict(list)
+        self._alive: list[Execution] = []
+        """Those that were not over when it was asked for last, and later ones."""
         self.robbed: set[WorkId] = set()
         """Works of whose payloads somebody removed chunks by hand."""
         self.handled: set[WorkId] = set()
@@ -422,13 +418,15 @@ class Judge:
             self._taken_begins(this, work)
         if MARK in (assignment.nonce or ""):
             self.fail("WP-28", f"{this.key} runs for an event that somebody forged")
-        if self._once and any(each.key == this.key for each in self.executions):
+        if self._once and any(each.key == this.key for each in self._of_work[work.id]):
             self.fail("WP-4", f"{this.key} runs twice, although no event was doubled")
         if decorated and this.key in self._recovered:
             self.fail("WP-14", f"{this.key} begins to run after it was recovered")
         self._check_run(this)
         self._check_limit(this)
         self.executions.append(this)
+        self._of_work[work.id].append(this)
+        self._alive.append(this)
         return this
 
     def told(self, work_id: WorkId, kind: str) -> None:
@@ -457,9 +455,8 @@ class Judge:
         """
         execution.over = True
         waits = execution.claimed and not by_itself
-        slots = self._pools[execution.assignment.pool].slots
-        since, _ = slots.get(execution.key, (self._now(), None))
-        slots[execution.key] = (since, EpochMs(self._now() + (_MARGIN_MS if waits else 0)))
+        over_at = EpochMs(self._now() + (_MARGIN_MS if waits else 0))
+        self._pools[execution.assignment.pool].slots.ends(execution.key, over_at, self._now())
 
     def _check_run(self, this: Execution) -> None:
         """Of the starts that share a slot, one runs at a time [WP-30]."""
@@ -489,9 +486,7 @@ class Judge:
             )
 
     def _claimed_begins(self, this: Execution, work: WorkItem) -> None:
-        earlier = [
-            each for each in self.executions if each.claimed and each.assignment.work_id == work.id
-        ]
+        earlier = [each for each in self._of_work[work.id] if each.claimed]
         if any(each.key not in self._snoozes for each in earlier):
             self.fail("WP-5", f"claimed {work.id} runs again, in start {this.key.start}")
         if work.state is not State.RUNNING or work.starts != this.key.start:
@@ -503,7 +498,7 @@ class Judge:
             self.fail("WP-7", f"{work.id} runs after its cancel was answered")
 
     def _taken_begins(self, this: Execution, work: WorkItem) -> None:
-        if any(each.key == this.key for each in self.executions):
+        if any(each.key == this.key for each in self._of_work[work.id]):
             self.fail("WP-29", f"{this.key} of a decorated function runs twice")
         if work.state is not State.RUNNING or work.starts != this.key.start or work.claim is None:
             self.fail(
@@ -511,7 +506,9 @@ class Judge:
             )
 
     def _live(self) -> list[Execution]:
-        return [each for each in self.executions if not each.over and each.killed_at > self._now()]
+        now = self._now()
+        self._alive = [each for each in self._alive if not each.over and each.killed_at > now]
+        return self._alive
 
     def _outlived(self, each: Execution) -> bool:
         """Whether a process that sends heartbeats stands still as a whole, or goes on this instant.
@@ -630,20 +627,19 @@ class Judge:
         pool = self._pools[after.pool]
         lag_ms = self._now() - max(before.due_at, pool.free_since(self._now()))
         key = EntryKey(after.id, after.starts)
-        if sum(first == pool.runs.get(key, key) for first in pool.runs.values()) > 1:
+        if len(pool.mates[pool.runs.get(key, key)]) > 1:
             lag_ms -= _RUN_PATIENCE_MS  # its turn comes when the ones before it are over
         if not self.rates.is_rated(after.pool):
             self.lags_ms.append(lag_ms)
-        pool.slots[EntryKey(after.id, after.starts)] = (self._now(), None)
+        pool.slots.begins(key, self._now())
 
     def _recorded(self, before: WorkItem, after: WorkItem) -> None:
         key = EntryKey(before.id, before.starts)
         slots = self._pools[before.pool].slots
-        since, over_at = slots.get(key, (self._now(), None))
-        if over_at is None:
+        if slots.over_at(key) is None:
             # Its user code never ran, or was not seen to end: a slot that stayed full would excuse
             # every wait after it.
-            slots[key] = (since, self._now())
+            slots.ends(key, self._now(), self._now())
         if after.snoozes > before.snoozes:
             self._snoozed(before, after)
         recovered = after.error_type in {"no_report", "heartbeat_lost"} and (
@@ -745,7 +741,7 @@ class Judge:
         if added and after.committed_by == before.committed_by:
             self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
         for key in added:
-            pool.runs[key] = after.entries[key].run or key
+            pool.joins(key, after.entries[key].run or key)
         slots = {pool.runs.get(key, key) for key in after.entries}
         if added and len(slots) > max(pool.allowed):
             self.fail("WP-1", f"{len(slots)} slots where {sorted(pool.allowed)} are allowed")
@@ -754,18 +750,16 @@ class Judge:
             work = self.works.get(key.work_id)
             if work is not None and work.state is State.RUNNING and work.starts == key.start:
                 self.fail("WP-1", f"the slot of {key} was freed while it runs")
-            _, over_at = pool.slots.get(key, (None, None))
-            run = pool.runs.get(key, key)
-            shared = any(
-                pool.runs.get(each) == run for each in (*pool.slots, *after.entries) if each != key
-            )
+            over_at = pool.slots.over_at(key)
+            mates = pool.mates[pool.runs.get(key, key)] - {key}
+            shared = any(each in pool.slots or each in after.entries for each in mates)
             if over_at is not None and not shared:
                 self.lags_ms.append(self._now() - over_at)
 
     def _run_kinds(self, pool: _Pool, added: Collection[EntryKey]) -> None:
         """A run is of one target and job, and no longer than it may be."""
         for run in {pool.runs[key] for key in added}:
-            mates = [key for key, first in pool.runs.items() if first == run]
+            mates = pool.mates[run]
             specs = [self.works[key.work_id].spec for key in mates if key.work_id in self.works]
             if len({(spec.target, spec.job) for spec in specs}) > 1 or len(mates) > _RUN_MAX:
                 self.fail(

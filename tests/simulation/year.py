@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -25,6 +25,8 @@ __all__ = ["CHANGES", "Recurring", "expected", "main", "simulated"]
 
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
+_QUARTER: Final = 15
+_MINUTES_A_DAY: Final = 24 * 60
 _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _FAR: Final = timedelta(minutes=6)
 """Times are changed only where no occurrence is as near: those stay, or are counted as missed."""
@@ -67,34 +69,39 @@ def of_zone(zone: str) -> tuple[Recurring, ...]:
 
 
 @cache
-def _local(zone: str, at: datetime) -> datetime:
-    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+def _ahead(zone: str, quarter: int) -> int:
+    """By how many minutes a zone's clock is ahead in this quarter of an hour since 1970.
+
+    No clock of these zones changes within one.
+    """
+    at = datetime.fromtimestamp(quarter * _QUARTER * 60, UTC)
+    ahead = at.astimezone(ZoneInfo(zone)).utcoffset()
+    assert ahead is not None
+    return ahead // _MINUTE
 
 
-def expected(each: Recurring, since: datetime, until: datetime) -> list[datetime]:
+@cache
+def expected(each: Recurring, since: datetime, until: datetime) -> Sequence[datetime]:
     """The instants of an expression after `since` and before `until`, by Debian's rule.
 
     An interval follows the clock on the wall. A fixed time comes once a day: when it is there for
     the first time, or when the clock has jumped over it.
     """
-    found, days = [], set[tuple[date, int]]()
-    at = since.replace(second=0, microsecond=0)
-    while at < until:
-        wall = _local(each.zone, at)
-        before = _local(each.zone, at - _MINUTE)
+    found, times = [], set[int]()
+    first = int(since.timestamp()) // 60
+    before = first - 1 + _ahead(each.zone, (first - 1) // _QUARTER)
+    for at in range(first, -(-int(until.timestamp()) // 60)):
+        wall = at + _ahead(each.zone, at // _QUARTER)
         if each.hours is None:
-            due = wall.minute in each.minutes
+            due = wall % 60 in each.minutes
         else:
-            due = False
-            for hour in each.hours:
-                wanted = datetime.combine(wall.date(), time(hour, each.minutes[0]))
-                key = (wanted.date(), hour)
-                if before < wanted <= wall and key not in days:
-                    days.add(key)
-                    due = True
-        if due and since < at:
-            found.append(at)
-        at += _MINUTE
+            today = wall - wall % _MINUTES_A_DAY
+            wanted = {today + 60 * hour + each.minutes[0] for hour in each.hours}
+            due = any(before < time <= wall for time in wanted - times)
+            times.update(time for time in wanted if before < time <= wall)
+        if due and at * 60 > since.timestamp():
+            found.append(datetime.fromtimestamp(at * 60, UTC))
+        before = wall
     return found
 
 
@@ -136,17 +143,15 @@ def simulated(zones: Sequence[str], since: datetime, until: datetime, *, seed: i
 
 def _edits(zones: Sequence[str], since: datetime, until: datetime) -> list[datetime]:
     moments = [since + 3 * _DAY * n + timedelta(hours=13) for n in range((until - since) // _DAY)]
+    quarters = range(
+        int(since.timestamp()) // 60 // _QUARTER, int(until.timestamp()) // 60 // _QUARTER
+    )
     for zone in zones:
-        at = since
-        while at < until:
-            if _offset(zone, at) != _offset(zone, at + _MINUTE):
-                moments += [at - 10 * _MINUTE, at + 11 * _MINUTE]
-            at += _MINUTE
+        for quarter in quarters:
+            if _ahead(zone, quarter) != _ahead(zone, quarter + 1):
+                at = datetime.fromtimestamp((quarter + 1) * _QUARTER * 60, UTC)
+                moments += [at - 11 * _MINUTE, at + 10 * _MINUTE]
     return sorted(at for at in moments if since < at < until - _DAY / 24)
-
-
-def _offset(zone: str, at: datetime) -> timedelta:
-    return _local(zone, at) - at.replace(tzinfo=None)
 
 
 def _define(pool: Workpool, plans: Sequence[Recurring], fn: str, *, version: int) -> None:
