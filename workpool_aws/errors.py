@@ -152,7 +152,7 @@ class NotFound(WorkpoolError):
     that name.
 
     Attributes:
-        work_id: The id that was asked for. Empty for a schedule or group.
+        work_id: The id that was asked for. Empty for a schedule, a group or an error.
     """
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
@@ -175,6 +175,13 @@ class NotFound(WorkpoolError):
         """Returns the error for a group that a pool does not have."""
         error = cls("")
         error.args = (f"no group {shown(group_id)} is known in pool {shown(pool)}",)
+        return error
+
+    @classmethod
+    def of_error(cls, fingerprint: str, pool: str) -> NotFound:
+        """Returns the error for a fingerprint that no dead letter of a pool has."""
+        error = cls("")
+        error.args = (f"no dead letter of pool {shown(pool)} has error {shown(fingerprint)}",)
         return error
 
 

@@ -167,6 +167,76 @@ def test_errors_are_grouped_without_their_values(cloud: LocalCloud, pool: Workpo
     assert answer.groups[0].error.startswith("user '")
 
 
+def by_state(insights: Insights) -> dict[str, list[str]]:
+    """Return the types of the errors in each state."""
+    found: dict[str, list[str]] = {}
+    for group in insights.errors("email").value.groups:
+        found.setdefault(group.state, []).append(group.error_type)
+    return found
+
+
+@both_engines
+def test_resolved_error_is_open_again_once_it_comes_again(
+    cloud: LocalCloud, pool: Workpool
+) -> None:
+    insights = Insights(cloud.table)
+    first = insights.errors("email").value.groups[0]
+    marked = insights.mark_error("email", first.fingerprint, "resolved").value
+    resolved, dead = by_state(insights), pool.count_dead_letters(None)
+    shown = insights.errors("email").value.of("resolved")
+    cloud.advance(timedelta(minutes=1))
+    pool.enqueue_action(None, "bad", {"n": 7})
+    cloud.advance(timedelta(minutes=1))
+    again = insights.errors("email").value.groups[0]
+
+    assert (first.error_type, first.state, first.marked_at) == ("PermissionError", "open", None)
+    assert (marked.state, marked.marked_by, marked.since) == (
+        "resolved",
+        "a caller outside Lambda",
+        0,
+    )
+    assert shown == (marked,)
+    assert (resolved, dead) == (
+        {"open": ["MemoryError", "MemoryError"], "resolved": ["PermissionError"]},
+        5,
+    )
+    assert (again.state, again.count, again.since) == ("open", 4, 1)
+    assert again.marked_at == marked.marked_at
+
+
+def test_ignored_error_stays_so_until_it_is_opened(cloud: LocalCloud, pool: Workpool) -> None:
+    insights = Insights(cloud.table)
+    first = insights.errors("email").value.groups[0]
+    insights.mark_error("email", first.fingerprint, "ignored")
+    cloud.advance(timedelta(minutes=1))
+    pool.enqueue_action(None, "bad", {"n": 7})
+    cloud.advance(timedelta(minutes=1))
+    ignored = insights.errors("email").value.groups[-1]
+    opened = insights.mark_error("email", first.fingerprint, "open").value
+
+    assert (ignored.state, ignored.since) == ("ignored", 1)
+    assert (opened.state, opened.marked_at) == ("open", None)
+    assert by_state(insights).keys() == {"open"}
+
+
+def test_mark_of_error_is_checked_before_anything_is_stored(
+    cloud: LocalCloud, pool: Workpool
+) -> None:
+    insights, before = Insights(cloud.table), cloud.capacity.write_units
+
+    for fingerprint, state, said in (
+        ("0" * 15, "resolved", "fingerprint must be 16 hexadecimal digits"),
+        ("0" * 16, "gone", "state must be one of open, resolved, ignored"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            insights.mark_error("email", fingerprint, state)  # type: ignore[arg-type]
+    with pytest.raises(
+        NotFound, match="no dead letter of pool 'email' has error '0000000000000000'"
+    ):
+        insights.mark_error("email", "0" * 16, "resolved")
+    assert cloud.capacity.write_units == before
+
+
 def test_name_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^table must be "):
         Insights("a b")

@@ -441,6 +441,30 @@ def test_group_of_errors_is_redriven(scene: Scene) -> None:
     assert client.post(url).status_code == 404
 
 
+def test_error_is_resolved_ignored_and_opened(scene: Scene) -> None:
+    client = scene.client()
+    first, second = re.findall(r'id="g-(\w+)"', client.get("/pools/email/errors").text)
+
+    said = client.post(f"/pools/email/errors/{first}/mark", data={"state": "resolved"}).text
+    client.post(f"/pools/email/errors/{second}/mark", data={"state": "ignored"})
+    pages = {
+        state: client.get(f"/pools/email/errors?state={state}").text
+        for state in ("open", "resolved", "ignored", "<b>")
+    }
+
+    assert "The error is resolved, until it comes again." in said
+    assert {state: re.findall(r'id="g-(\w+)"', page) for state, page in pages.items()} == {
+        "open": [],
+        "resolved": [first],
+        "ignored": [second],
+        "<b>": [],
+    }
+    assert "No open error: nothing else failed for good" in pages["open"]
+    assert "by a caller outside Lambda" in pages["resolved"]
+    client.post(f"/pools/email/errors/{first}/mark", data={"state": "open"})
+    assert re.findall(r'id="g-(\w+)"', client.get("/pools/email/errors").text) == [first]
+
+
 def test_group_is_canceled_after_question(scene: Scene) -> None:
     client, url = scene.client(), "/pools/paused/groups/nightly/cancel"
     paused = scene.cloud.workpool("paused")
@@ -557,6 +581,9 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/works/nonsense/again", "", 400, "args must be a JSON object"),
         ("/pools/email/schedules/report", "verb=stop", 400, "verb must be pause, resume or run"),
         ("/pools/email/schedules/none", "verb=run", 404, "no schedule 'none' is known in pool"),
+        ("/pools/email/errors/0000000000000000/mark", "state=resolved", 404, "has error"),
+        ("/pools/email/errors/other/mark", "state=resolved", 400, "fingerprint must be 16"),
+        ("/pools/email/errors/0000000000000000/mark", "state=gone", 400, "state must be one of"),
         ("/pools/email/groups/none/cancel", "", 404, "no group 'none' is known in pool"),
         ("/pools/email/groups/none/cancel", "confirmed=1", 404, "no group 'none' is known"),
         ("/pools/email/groups/%3Cb%3E/cancel", "", 400, "group_id must be"),

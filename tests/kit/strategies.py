@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, rates
+from workpool_aws.adapters.items.error_marks import ERROR_MARKS
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RecordKind
@@ -28,6 +29,7 @@ from workpool_aws.adapters.items.spec import (
 from workpool_aws.adapters.items.work import HISTORY, SPAWNED
 from workpool_aws.core import limits
 from workpool_aws.model import group, ids, loop, payload, rate, retry, schedule, spec, trace, work
+from workpool_aws.model.error_marks import ErrorMark, MarkKind
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
@@ -198,6 +200,16 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(job_tallies.LABEL): jobs,
     id(GROUP_END): st.builds(GroupEnd, jobs, st.sampled_from(Outcome)),
     id(MEMBER_OUTCOMES): st.binary(max_size=20),
+    id(ERROR_MARKS): st.lists(
+        st.builds(
+            ErrorMark,
+            st.from_regex("[0-9a-f]{16}", fullmatch=True),
+            st.sampled_from(MarkKind),
+            times,
+            st.text(min_size=1, max_size=20),
+        ),
+        max_size=3,
+    ).map(tuple),
     id(rates.RATE_LIMIT): rate_limits,
     id(rates.RATE_SPENT): st.builds(
         RateSpent,

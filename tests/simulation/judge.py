@@ -23,6 +23,7 @@ from tests.simulation.rates import RateJudge
 from tests.simulation.recurring import ScheduleJudge
 from tests.simulation.slots import Slots
 from workpool_aws.core.work.end import CancelAnswer
+from workpool_aws.model.error_marks import ErrorMarks
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
@@ -232,6 +233,7 @@ class Judge:
                 | Registration()
                 | Deployment()
                 | Heartbeat()
+                | ErrorMarks()
                 | GroupItem()
             ):
                 pass

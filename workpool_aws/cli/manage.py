@@ -25,6 +25,7 @@ or configuration; 3 a pool, schedule, group or work item is unknown, or a work i
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
 _KINDS: Final = ("action", "query", "mutation")
 _ACTS: Final = ("pause", "resume", "run")
+_MARKS: Final = ("resolve", "ignore", "open")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
 
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -46,6 +47,7 @@ def add_commands(add: Adder) -> None:
     group.table()
     group.dev()
     group.schedules()
+    group.errors()
     group.groups()
 
 
@@ -307,6 +309,22 @@ class _Groups:
         change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
         change.add_argument("name", metavar="NAME", help="the name of the schedule")
         _with_target(change)
+
+    def errors(self) -> None:
+        """Add the commands about dead letters by their errors."""
+        found = self.add(
+            "errors", "list dead letters by error", lazily("workpool_aws.cli.errors:run_errors")
+        )
+        found.add_argument("--all", action="store_true", help="also those resolved or ignored")
+        _with_target(found)
+        mark = self.add(
+            "error",
+            "resolve or ignore an error, or open it again",
+            lazily("workpool_aws.cli.errors:run_error"),
+        )
+        mark.add_argument("act", type=one_of(*_MARKS), metavar="ACT", help=", ".join(_MARKS))
+        mark.add_argument("fingerprint", metavar="ERROR", help="its fingerprint, of 16 digits")
+        _with_target(mark)
 
     def groups(self) -> None:
         """Add the commands about groups of work items."""

@@ -16,12 +16,14 @@ __all__ = [
     "BULK_PAGE",
     "DOCTOR_ROWS",
     "ERRORS_READ_MAX",
+    "ERROR_MARKS_MAX",
     "FILTER_PAGES_MAX",
     "FINGERPRINT_CHARACTERS",
     "FORM_BYTES_MAX",
     "LIST_MAX",
     "LIST_QUERY_MAX",
     "LIST_ROWS_MAX",
+    "MARK_AUTHOR_MAX",
     "MATCHING_PAGES_MAX",
     "REDRIVE_CHUNK",
     "REPORT_RETENTION_S",
@@ -68,6 +70,10 @@ FORM_BYTES_MAX: Final = 64 * 1024
 """Bytes of a form that the dashboard takes, arguments of a new work item included."""
 ERRORS_READ_MAX: Final = 2_000
 """Dead letters, the newest first, that are read to group them by their errors."""
+ERROR_MARKS_MAX: Final = 100
+"""Errors of a pool that are marked as resolved or ignored. A further mark drops the oldest one."""
+MARK_AUTHOR_MAX: Final = 200
+"""Characters of the caller's name in such a mark."""
 FINGERPRINT_CHARACTERS: Final = 1_000
 """Characters of an error's text that decide about its group."""
 MATCHING_PAGES_MAX: Final = 50

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from workpool_aws import Workpool
+    from workpool_aws.core.views.error_marks import ErrorState
     from workpool_aws.dashboard.bulk import BulkActs, Verb
     from workpool_aws.dashboard.render import Pages
     from workpool_aws.insights.insights import Insights
@@ -46,6 +47,12 @@ __all__ = ["ACTS", "Acts"]
 _LOG: Final = logging.getLogger("workpool.dashboard")
 _NUMBER: Final = re.compile("[0-9]{1,6}")
 _NO_RATE: Final = "none"
+_MARKS: Final[Mapping[ErrorState, str]] = {
+    "resolved": "error_resolved",
+    "ignored": "error_ignored",
+    "open": "error_opened",
+}
+"""Marks of errors, with the notices that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +310,15 @@ class Acts:
         error = f"({group.label}: {group.error_type})"
         return self._ask(pool, "redrive", group.work_ids, error, f"/pools/{pool.name}/errors")
 
+    def mark_error(self, path: Mapping[str, str], form: _Form) -> _Done:
+        """Marks an error as resolved or ignored, or opens it again."""
+        pool, state = self.pool_of(path), (form.get("state") or [""])[0]
+        checked = next((known for known in _MARKS if known == state), None)
+        if checked is None:
+            raise UsageError("state", state, f"one of {', '.join(_MARKS)}")
+        self._insights.mark_error(pool.name, path["fingerprint"], checked)
+        return _Done(f"/pools/{pool.name}/errors", _MARKS[checked])
+
 
 def _counts(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
@@ -320,6 +336,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "/pools/{pool}/schedules/{schedule}": Acts.schedule,
     "/pools/{pool}/groups/{group}/cancel": Acts.cancel_group,
     "/pools/{pool}/errors/{fingerprint}/redrive": Acts.redrive_group,
+    "/pools/{pool}/errors/{fingerprint}/mark": Acts.mark_error,
     "/bulk/{act}": Acts.start_bulk,
     "/bulk/{act}/abort": Acts.abort_bulk,
 }

@@ -118,7 +118,7 @@ class ReadPages:
 
     async def errors(self, request: Request) -> Response:
         """The dead letters of a pool, by their errors."""
-        name = request.path_params["pool"]
+        name, state = request.path_params["pool"], request.query_params.get("state")
         answer = await run_in_threadpool(self._insights.errors, name)
         return self._pages.page(
             request,
@@ -127,6 +127,7 @@ class ReadPages:
             cost=answer.cost,
             name=name,
             errors=answer.value,
+            shown=state if state in ("resolved", "ignored") else "open",
         )
 
     async def schedules(self, request: Request) -> Response:

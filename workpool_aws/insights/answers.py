@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workpool_aws.core.views.details import LoopName, WorkDetails
+    from workpool_aws.core.views.error_marks import ErrorState
     from workpool_aws.core.views.listing import ListedWork, ListOrder
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig
@@ -149,6 +150,14 @@ class ErrorGroup:
     """The end of the earliest work item of the group. `None` means that none has one."""
     last_at: datetime | None
     """As `first_at`, of the latest."""
+    state: ErrorState = "open"
+    """`resolved` or `ignored` by a person; `open`, too, once one failed after it was resolved."""
+    marked_at: datetime | None = None
+    """The time at which it was resolved or ignored. `None` means that it has no such mark."""
+    marked_by: str | None = None
+    """The caller that did."""
+    since: int = 0
+    """The number of dead letters that ended after the mark."""
 
     @property
     def count(self) -> int:
@@ -158,8 +167,12 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroups:
-    """The dead letters of a pool by their errors, the largest group first."""
+    """The dead letters of a pool by their errors: open ones first, then the largest group."""
 
     groups: tuple[ErrorGroup, ...]
     at_least: bool
     """True if there are more dead letters than were read, the newest first."""
+
+    def of(self, state: ErrorState) -> tuple[ErrorGroup, ...]:
+        """The groups in one state."""
+        return tuple(group for group in self.groups if group.state == state)

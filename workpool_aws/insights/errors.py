@@ -7,6 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.views.error_marks import state_under
+from workpool_aws.core.views.instants import instant
 from workpool_aws.core.views.why.answer import short_name
 from workpool_aws.insights.answers import ErrorGroup
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workpool_aws.core.views.listing import ListedWork
+    from workpool_aws.model.error_marks import ErrorMark, ErrorMarks
 
 __all__ = ["fingerprint_of", "grouped"]
 
@@ -34,13 +37,16 @@ def fingerprint_of(label: str, error_type: str, error: str) -> str:
     return sha256(repr((label, error_type, text)).encode()).hexdigest()[:16]
 
 
-def grouped(works: Iterable[ListedWork]) -> tuple[ErrorGroup, ...]:
-    """Returns the groups, the largest first. `works` come with the newest first."""
+def grouped(works: Iterable[ListedWork], marks: ErrorMarks | None) -> tuple[ErrorGroup, ...]:
+    """Returns the groups: open ones first, then the largest. `works` come with the newest first."""
     found: dict[str, list[ListedWork]] = {}
     for work in works:
         found.setdefault(fingerprint_of(*_error_of(work)), []).append(work)
-    groups = [_group(fingerprint, members) for fingerprint, members in found.items()]
-    return tuple(sorted(groups, key=lambda group: (-group.count, group.fingerprint)))
+    by_error = {} if marks is None else {mark.fingerprint: mark for mark in marks.marks}
+    groups = [_group(each, members, by_error.get(each)) for each, members in found.items()]
+    return tuple(
+        sorted(groups, key=lambda each: (each.state != "open", -each.count, each.fingerprint))
+    )
 
 
 def _error_of(work: ListedWork) -> tuple[str, str, str]:
@@ -51,9 +57,11 @@ def _error_of(work: ListedWork) -> tuple[str, str, str]:
     return label, work.error_type, work.error or ""
 
 
-def _group(fingerprint: str, members: list[ListedWork]) -> ErrorGroup:
+def _group(fingerprint: str, members: list[ListedWork], mark: ErrorMark | None) -> ErrorGroup:
     label, error_type, error = _error_of(members[0])
     ends = [work.finished_at for work in members if work.finished_at is not None]
+    marked_at = None if mark is None else instant(mark.at)
+    later = 0 if marked_at is None else sum(end > marked_at for end in ends)
     return ErrorGroup(
         fingerprint=fingerprint,
         label=label,
@@ -62,4 +70,8 @@ def _group(fingerprint: str, members: list[ListedWork]) -> ErrorGroup:
         work_ids=tuple(work.work_id for work in members),
         first_at=min(ends, default=None),
         last_at=max(ends, default=None),
+        state=state_under(mark, later),
+        marked_at=marked_at,
+        marked_by=None if mark is None else mark.by,
+        since=later,
     )

@@ -8,10 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws import Workpool
+from workpool_aws.api.caller import read_caller
 from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
+from workpool_aws.core.views.error_marks import check_mark
 from workpool_aws.core.views.instants import instant
+from workpool_aws.errors import NotFound
 from workpool_aws.flow.doctor import examine
+from workpool_aws.flow.pool.error_marks import load_marks, mark_error
 from workpool_aws.flow.views.last_seen import load_last_seen
 from workpool_aws.insights.answers import (
     Costed,
@@ -33,10 +37,11 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.doctor import Finding
     from workpool_aws.core.views.details import PoolSummary
+    from workpool_aws.core.views.error_marks import ErrorState
     from workpool_aws.core.views.groups import Group, GroupPage
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.core.views.schedules import Schedule
-    from workpool_aws.insights.answers import LastSeen, StateFilter, WorkFilter
+    from workpool_aws.insights.answers import ErrorGroup, LastSeen, StateFilter, WorkFilter
     from workpool_aws.model.ids import WorkId
     from workpool_aws.ports import Ports
 
@@ -50,8 +55,8 @@ _WINDOW: Final = timedelta(minutes=30)
 class Insights:
     """Questions about the pools of a table, each answered with what it cost.
 
-    Answers come from `Workpool` alone, by strong reads of the moment. Nothing is cached and nothing
-    is written. Threads may share it.
+    Answers come by strong reads of the moment. Nothing is cached, and nothing but `mark_error` writes.
+    Threads may share it.
 
         >>> from workpool_aws.local import LocalCloud
         >>> with LocalCloud() as cloud:
@@ -215,23 +220,53 @@ class Insights:
         return self._asked(name, lambda pool, _: pool.group(None, group_id))
 
     def errors(self, name: str) -> Costed[ErrorGroups]:
-        """The dead letters of a pool by their errors: the newest, up to a bound.
+        """The dead letters of a pool by their errors, as people have marked them.
 
-        Raises as `Workpool.list` does.
+        The newest are read, up to a bound. Raises as `Workpool.list` does.
         """
+        ports, meter = metered(self._connect())
+        pool = Workpool(self._table, name, ports=ports)
+        found: list[ListedWork] = []
+        after: str | None = None
+        while len(found) < limits.ERRORS_READ_MAX:
+            page = pool.list(None, state="dead", order="newest", limit=500, after=after)
+            found += page.items
+            after = page.next
+            if after is None:
+                break
+        groups = grouped(found, load_marks(ports, name))
+        spent = meter.snapshot()
+        answer = ErrorGroups(groups=groups, at_least=after is not None)
+        return Costed(answer, ReadCost(spent.read_units, spent.requests))
 
-        def answer(pool: Workpool, _: Callable[[str], Workpool]) -> ErrorGroups:
-            found: list[ListedWork] = []
-            after: str | None = None
-            while len(found) < limits.ERRORS_READ_MAX:
-                page = pool.list(None, state="dead", order="newest", limit=500, after=after)
-                found += page.items
-                after = page.next
-                if after is None:
-                    break
-            return ErrorGroups(groups=grouped(found), at_least=after is not None)
+    def mark_error(self, name: str, fingerprint: str, state: ErrorState) -> Costed[ErrorGroup]:
+        """Marks an error of a pool as resolved or ignored, or opens it again, for all who look.
 
-        return self._asked(name, answer)
+        Its dead letters stay dead letters, which can be redriven, and alarms go on counting them. A
+        *resolved* error is open again once a work item fails with it later. An *ignored* one stays
+        so until it is opened. A pool keeps 100 marks: a further one drops the oldest.
+
+        Raises:
+            UsageError: A value is not allowed.
+            NotFound: No dead letter of the pool has this error. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer, so the mark may or may not hold. Repeating
+                the call is safe.
+        """
+        checked, wanted = check_mark(fingerprint, state)
+        found = self.errors(name)
+        group = next((each for each in found.value.groups if each.fingerprint == checked), None)
+        if group is None:
+            raise NotFound.of_error(checked, name)
+        marks = mark_error(self._connect(), name, checked, wanted, by=read_caller(None).name)
+        mark = None if wanted == "open" else marks.marks[-1]
+        group = replace(
+            group,
+            state=wanted,
+            marked_at=None if mark is None else instant(mark.at),
+            marked_by=None if mark is None else mark.by,
+            since=0,
+        )
+        return Costed(group, found.cost)
 
     def doctor(self) -> Costed[tuple[Finding, ...]]:
         """Everything that is wrong with the table, its functions and its pools, with remedies.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from workpool_aws.model.record import Record, Ref
 
 if TYPE_CHECKING:
+    from workpool_aws.model.error_marks import ErrorMarks
     from workpool_aws.model.group import GroupItem
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import (
@@ -33,6 +34,7 @@ __all__ = [
     "Collection",
     "ConfigRef",
     "DeploymentRef",
+    "ErrorMarksRef",
     "GroupRef",
     "HeartbeatRef",
     "KeyRange",
@@ -179,6 +181,13 @@ class LedgerPageRef(Ref["LedgerPage"]):
 @dataclass(frozen=True, slots=True)
 class ConfigRef(Ref["Config"]):
     """The config of a pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMarksRef(Ref["ErrorMarks"]):
+    """The marks of a pool's errors."""
 
     pool: str
 

@@ -23,12 +23,15 @@ from workpool_aws.adapters.items import (
     reported_ends,
 )
 from workpool_aws.adapters.items.attributes import TTL_ATTRIBUTE
+from workpool_aws.adapters.items.config import CONFIG_FIELDS
+from workpool_aws.adapters.items.error_marks import ERROR_MARKS
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.group import GROUP_END, GROUP_FIELDS, flatten_group, group_of
 from workpool_aws.adapters.items.keys import Key, KeySpelling, PartitionKind
 from workpool_aws.adapters.items.schedule import SCHEDULE_FIELDS, flatten_schedule, schedule_of
 from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
 from workpool_aws.core import limits
+from workpool_aws.model.error_marks import ErrorMarks
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import (
@@ -52,6 +55,7 @@ from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
+    ErrorMarksRef,
     GroupRef,
     HeartbeatRef,
     LedgerPageRef,
@@ -316,23 +320,15 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         record=Config,
         ref=ConfigRef,
         key=keys.OfPool(PartitionKind.CONTROL, "config"),
+        fields=CONFIG_FIELDS,
+    ),
+    RecordKind(
+        record=ErrorMarks,
+        ref=ErrorMarksRef,
+        key=keys.OfPool(PartitionKind.CONTROL, "errors"),
         fields={
             "version": Field("v", forms.GENERATION),
-            "max_parallelism": Field("max", forms.PARALLELISM),
-            "base_by": Field("bb", forms.TEXT),
-            "base_at": Field("ba", forms.MOMENT),
-            "override_parallelism": Field("omax", forms.PARALLELISM, absent=None),
-            "override_paused": Field("op", forms.FLAG, absent=None),
-            "override_by": Field("ob", forms.TEXT, absent=None),
-            "override_at": Field("oa", forms.MOMENT, absent=None),
-            "epoch": Field("ep", forms.COUNT, absent=0),
-            "epoch_at": Field("ea", forms.MOMENT, absent=None),
-            "deployed_parallelism": Field("dmax", forms.PARALLELISM, absent=None),
-            "deployed_at": Field("da", forms.MOMENT, absent=None),
-            "rate_limit": Field("rl", rates.RATE_LIMIT, absent=None),
-            "deployed_rate": Field("drl", rates.RATE_LIMIT, absent=None),
-            "override_rate": Field("orl", rates.RATE_LIMIT, absent=None),
-            "override_unrated": Field("onr", forms.FLAG, absent=None),
+            "marks": Field("m", ERROR_MARKS, absent=()),
         },
     ),
     RecordKind(
