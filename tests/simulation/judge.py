@@ -627,7 +627,8 @@ class Judge:
                 f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}",
             )
         pool = self._pools[after.pool]
-        lag_ms = self._now() - max(before.due_at, pool.free_since(self._now()))
+        free_at = max(pool.free_since(self._now()), self.rates.changed_at(after.pool))
+        lag_ms = self._now() - max(before.due_at, free_at)
         key = EntryKey(after.id, after.starts)
         if len(pool.mates[pool.runs.get(key, key)]) > 1:
             lag_ms -= _RUN_PATIENCE_MS  # its turn comes when the ones before it are over

@@ -321,6 +321,8 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/simulation/test_found.py": {
         "watchdog: looks where a loop would": "test_watchdog_sees_due_work_just_where_new_loop_begins_to_read",
+        "pointers: one to what runs is spent": "test_second_pointer_of_work_that_runs_is_spent[running-0]",
+        "pointers: one to what waits is not": "test_second_pointer_of_work_that_runs_is_spent[pending-1]",
         "pointers: a work's own row is none": "test_pointer_before_works_own_row_does_not_name_that_row",
         "pointers: all that led to a start go": "test_retry_that_is_met_by_its_own_key_leaves_no_pointer",
         "registration before the first work": "test_work_of_first_caller_that_died_before_its_kick_runs",

@@ -56,6 +56,7 @@ def _any_rate(chance: random.Random) -> RateLimit:
 @dataclass(slots=True)
 class _Pool:
     rate: RateLimit | None = None
+    changed_at: EpochMs = EpochMs(0)
     felt: bool = False
     """Every commit from now on goes by this rate: no loop can have read another."""
     commits: list[EpochMs] = field(default_factory=list)
@@ -88,11 +89,15 @@ class RateJudge:
         """Whether its starts may have to wait for a token."""
         return self._pools[pool].rate is not None
 
+    def changed_at(self, pool: str) -> EpochMs:
+        """When its limit was changed, or lifted, last: work items may have waited for a token until then."""
+        return self._pools[pool].changed_at
+
     def config(self, config: Config) -> None:
         """A config was written."""
         pool = self._pools[config.pool]
         if pool.rate != config.rate:
-            pool.rate, pool.felt = config.rate, False
+            pool.rate, pool.changed_at, pool.felt = config.rate, self._now(), False
 
     def ledger(self, before: Ledger | None, after: Ledger) -> None:
         """A ledger was written."""

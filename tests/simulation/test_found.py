@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_id
 from tests.kit.world import World
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
@@ -27,7 +27,7 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.refs import PointerRef, WorkRef
-from workpool_aws.model.work import Pointer
+from workpool_aws.model.work import Pointer, State
 from workpool_aws.model.writes import Put
 
 BEFORE_ITS_KICK = small_scenario(
@@ -124,6 +124,28 @@ def test_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> Non
 
     assert [found.work.id for found in read.due] == [work.id]
     assert read.due[0].pointers == (PointerRef("email", first), PointerRef("email", again))
+
+
+@pytest.mark.parametrize(("state", "left"), [(State.PENDING, 1), (State.RUNNING, 0)])
+def test_second_pointer_of_work_that_runs_is_spent(world: World, state: State, left: int) -> None:
+    """Seed 7148: the pass that started it by its first pointer read no further, and the second stayed."""
+    due_at = EpochMs(NOW - 100)
+    work = world.put(replace(a_running_work(id=an_id(due_at - 60_000)), state=state))
+    second, far = an_id(due_at, n=8), an_id(EpochMs(NOW + 5_000), n=9)
+    for at in (second, far):
+        world.memory.write(Put(Pointer(pool="email", at=at, work_id=work.id)))
+
+    low = an_id(EpochMs(due_at - 1), n=1)
+    read = read_works(
+        world.memory,
+        world.telemetry,
+        work_range("email", 0, low),
+        free=1,
+        taken=Taken((), ()),
+        now=NOW,
+    )
+
+    assert read.stale == (() if left else (PointerRef("email", second),))
 
 
 def test_pointer_before_works_own_row_does_not_name_that_row() -> None:

@@ -143,6 +143,20 @@ UPKEEP_GUARDS: Final = (
         "if False",
     ),
     one_edit(
+        "pointers: one to what runs is spent",
+        "WP-22",
+        "core.loop.gather:_Seen.note_pointer",
+        "runs or found.state is State.FINISHED",
+        "found.state is State.FINISHED",
+    ),
+    one_edit(
+        "pointers: one to what waits is not",
+        "WP-3",
+        "core.loop.gather:_Seen.note_pointer",
+        "found.state is State.RUNNING and time_of(row.sort) <= now",
+        "time_of(row.sort) <= now",
+    ),
+    one_edit(
         "pointers: a work's own row is none",
         "WP-3",
         "core.loop.gather:_led_to",

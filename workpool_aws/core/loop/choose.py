@@ -74,8 +74,8 @@ class WorkRead:
     due: tuple[Found, ...]
     next_due: EpochMs | None
     stale: tuple[PointerRef, ...]
-    """Spent pointers, to work items that are over or gone. One to a damaged work item stays, since
-    people may repair that."""
+    """Spent pointers, to work items that run, are over or gone. One to a damaged work item stays,
+    since people may repair that."""
     bulk_canceled: tuple[Found, ...] = ()
     """Due work items to cancel instead."""
     expired: tuple[Found, ...] = ()

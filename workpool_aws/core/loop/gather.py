@@ -37,7 +37,7 @@ def gather(
     """
     seen = _Seen()
     for row, found in rows:
-        seen.note_pointer(row, found)
+        seen.note_pointer(row, found, now)
         seen.note_postponed(row, found, now)
         if isinstance(found, Tick):
             if not seen.takes_tick(found, now):
@@ -72,10 +72,19 @@ class _Seen:
     ahead: int = 0
     """Rows of later time that are over."""
 
-    def note_pointer(self, row: Row, found: WorkItem | Tick | Unreadable | None) -> None:
-        """Adds a pointer that leads to nothing, or to a work item that is over."""
-        over = found is None or (isinstance(found, WorkItem) and found.state is State.FINISHED)
-        if isinstance(row.record, Pointer) and over:
+    def note_pointer(
+        self, row: Row, found: WorkItem | Tick | Unreadable | None, now: EpochMs
+    ) -> None:
+        """Adds a pointer that is spent.
+
+        It leads to nothing, or to a work item that is over or runs. One that runs was read after its
+        pointer, and gets another one if it is to start again.
+        """
+        spent = found is None
+        if isinstance(found, WorkItem):
+            runs = found.state is State.RUNNING and time_of(row.sort) <= now
+            spent = runs or found.state is State.FINISHED
+        if isinstance(row.record, Pointer) and spent:
             self.stale.append(PointerRef(row.record.pool, row.sort))
 
     def note_postponed(
