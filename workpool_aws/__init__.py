@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.work import Work
     from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.views.groups import Group, GroupPage
-    from workpool_aws.core.views.job_stats import JobStats
+    from workpool_aws.core.views.job_stats import JobMinute, JobStats
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.schedules import CatchUpPreview, Schedule
     from workpool_aws.core.views.stats import MinuteStats, Stats
@@ -58,6 +58,7 @@ __all__ = [
     "GroupId",
     "GroupOptions",
     "GroupPage",
+    "JobMinute",
     "JobStats",
     "LambdaContext",
     "ListConditions",
@@ -114,6 +115,7 @@ _HOMES: Final = {
     "ListConditions": "api.queries",
     "ListedWork": "core.views.listing",
     "MinuteStats": "core.views.stats",
+    "JobMinute": "core.views.job_stats",
     "JobStats": "core.views.job_stats",
     "NonRetryableError": "errors",
     "NotFound": "errors",

@@ -181,7 +181,20 @@ def test_statistics_of_each_job(cloud: LocalCloud, two: Two) -> None:
     plain, stats = two.pool.stats(None), two.pool.stats(None, by_job=True)
 
     assert plain == replace(stats, jobs={})
-    assert stats.jobs == {
+    counted = {
+        job: [
+            (each.began_at, each.succeeded, each.failed, each.retried, each.canceled)
+            for each in figures.minutes
+        ]
+        for job, figures in stats.jobs.items()
+    }
+    began_at = stats.minutes[0].began_at
+    assert counted == {
+        "crawl": [(began_at, 0, 1, 1, 0)],
+        "mail.send": [(began_at, 3, 0, 0, 0)],
+        "old": [(began_at, 0, 1, 0, 0)],
+    }
+    assert {job: replace(each, minutes=()) for job, each in stats.jobs.items()} == {
         "crawl": JobStats(
             pending=1,
             scheduled=0,

@@ -15,6 +15,7 @@ EXPORTED = [
     "GroupId",
     "GroupOptions",
     "GroupPage",
+    "JobMinute",
     "JobStats",
     "LambdaContext",
     "ListConditions",

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 from datetime import UTC, datetime
 from html import unescape
@@ -35,6 +36,9 @@ def pages_of(scene: Scene) -> list[str]:
         "/bulk",
         "/pools/email",
         "/pools/paused",
+        "/pools/email/jobs/send_email",
+        "/pools/email/jobs/bad?window=24+h",
+        "/pools/email/jobs/%3Cb%3E?window=%3Cb%3E",
         "/pools/email/works",
         "/pools/email/works?state=dead&error=room&order=oldest&limit=25",
         "/pools/email/errors",
@@ -140,6 +144,24 @@ def test_schedules_are_in_words(seen: Scene) -> None:
     assert len(re.findall(r'<time datetime="2026-01-0[1-9]T06:30', page)) == 3
     assert "overdue" not in page
     assert "pool.schedule(" in seen.client().get("/pools/paused/schedules").text
+
+
+def test_job_shows_its_attempts_by_minute(seen: Scene) -> None:
+    client = seen.client()
+    good, bad, none = (
+        " ".join(client.get(f"/pools/email/jobs/{job}").text.split())
+        for job in ("send_email", "bad", "nothing")
+    )
+    (data,) = re.findall(r'data-chart="([^"]+)"', bad)
+    chart = json.loads(unescape(data))
+
+    assert '<a href="/pools/email/jobs/bad">bad</a>' in client.get("/pools/email").text
+    assert (sum(chart["succeeded"]), sum(chart["failed"])) == (0, 4)
+    assert "<dt>Attempts, 30 min</dt><dd>4</dd>" in bad
+    assert "<dt>Attempts, 30 min</dt><dd>1</dd>" in good
+    assert "no attempt ended in the last 30 min" in none
+    wide = client.get("/pools/email/jobs/bad?window=24+h").text
+    assert "<dt>Attempts, 24 h</dt><dd>4</dd>" in wide
 
 
 def test_groups_show_progress_and_lead_to_members(seen: Scene) -> None:

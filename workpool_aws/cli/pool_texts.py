@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from workpool_aws.cli.output import iso, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from workpool_aws.core.payload import JsonValue
-    from workpool_aws.core.views.stats import Stats
+    from workpool_aws.core.views.job_stats import JobMinute
+    from workpool_aws.core.views.stats import MinuteStats, Stats
     from workpool_aws.core.views.status import PoolConfig
     from workpool_aws.model.rate import RateLimit
 
@@ -121,8 +123,19 @@ def job_stats_rows(stats: Stats) -> list[tuple[str, ...]]:
 def stats_as_json(stats: Stats) -> dict[str, JsonValue]:
     """Return the statistics as a JSON object."""
     figures = asdict(stats)
-    minutes = [{**asdict(each), "began_at": iso(each.began_at)} for each in stats.minutes]
-    return {**figures, "minutes": minutes, "next_token_at": iso(stats.next_token_at)}
+    jobs: dict[str, JsonValue] = {
+        job: {**asdict(each), "minutes": _minutes(each.minutes)} for job, each in stats.jobs.items()
+    }
+    return {
+        **figures,
+        "minutes": _minutes(stats.minutes),
+        "jobs": jobs,
+        "next_token_at": iso(stats.next_token_at),
+    }
+
+
+def _minutes(minutes: Sequence[MinuteStats | JobMinute]) -> JsonValue:
+    return [{**asdict(each), "began_at": iso(each.began_at)} for each in minutes]
 
 
 def _share(rate: float | None) -> str:

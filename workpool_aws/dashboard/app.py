@@ -68,6 +68,7 @@ def dashboard_app(
         routes=[
             Route("/", reads.overview),
             Route("/pools/{pool}", reads.pool),
+            Route("/pools/{pool}/jobs/{job}", reads.job),
             Route("/pools/{pool}/works", reads.works),
             Route("/pools/{pool}/works/{work_id}", reads.work),
             Route("/pools/{pool}/works/{work_id}/again", reads.again),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ReadPages"]
 
+_WINDOW: Final = "30 min"
+_WINDOWS: Final = {
+    _WINDOW: timedelta(minutes=30),
+    "3 h": timedelta(hours=3),
+    "24 h": timedelta(hours=24),
+}
+"""Spans of time of a job's page, by their names in an address."""
 _PAYLOADS: Final = ("args", "context", "result")
 
 
@@ -50,6 +58,24 @@ class ReadPages:
             raise HTTPException(404, f"Table {self._insights.table} has no pool {name}.")
         return self._pages.page(
             request, "pool.html", now=self._insights.now, cost=answer.cost, pool=answer.value
+        )
+
+    async def job(self, request: Request) -> Response:
+        """One job of a pool: its figures, and its attempts by minute."""
+        name, job = request.path_params["pool"], request.path_params["job"]
+        given = request.query_params.get("window")
+        window = given if given in _WINDOWS else _WINDOW
+        answer = await run_in_threadpool(self._insights.job, name, job, _WINDOWS[window])
+        return self._pages.page(
+            request,
+            "job.html",
+            now=self._insights.now,
+            cost=answer.cost,
+            name=name,
+            job=job,
+            stats=answer.value,
+            window=window,
+            windows=tuple(_WINDOWS),
         )
 
     async def works(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from workpool_aws.core.views.job_stats import JobMinute
     from workpool_aws.core.views.stats import MinuteStats
 
 __all__ = ["bars", "chart", "dollars", "moment", "notice", "pieces", "share", "span", "stamp"]
@@ -105,7 +106,7 @@ class Bar:
     """Height of those with an error."""
 
 
-def bars(minutes: Sequence[MinuteStats], now: datetime) -> list[Bar]:
+def bars(minutes: Sequence[MinuteStats | JobMinute], now: datetime) -> list[Bar]:
     """Return the bars of the last half an hour."""
     counts: list[tuple[int, int, int]] = []
     for each in minutes:
@@ -119,13 +120,12 @@ def bars(minutes: Sequence[MinuteStats], now: datetime) -> list[Bar]:
     ]
 
 
-def chart(minutes: Sequence[MinuteStats]) -> str:
-    """Return the data of the chart of a pool, as JSON made here, so that no number is rounded."""
+def chart(minutes: Sequence[MinuteStats | JobMinute]) -> str:
+    """Return the data of the chart of a pool or a job, as JSON made here, so that no number is rounded."""
     return json.dumps(
         {
             "at": [each.began_at.timestamp() for each in minutes],
             "succeeded": [each.succeeded for each in minutes],
             "failed": [each.failed + each.retried for each in minutes],
-            "lag": [each.start_lag_p95_ms for each in minutes],
         }
     )

@@ -13,6 +13,7 @@ from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.views.error_marks import check_mark
 from workpool_aws.core.views.instants import instant
+from workpool_aws.core.views.job_stats import check_label
 from workpool_aws.errors import NotFound
 from workpool_aws.flow.doctor import examine
 from workpool_aws.flow.pool.error_marks import load_marks, mark_error
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.details import PoolSummary
     from workpool_aws.core.views.error_marks import ErrorState
     from workpool_aws.core.views.groups import Group, GroupPage
+    from workpool_aws.core.views.job_stats import JobStats
     from workpool_aws.core.views.listing import ListedWork, ListState, Page
     from workpool_aws.core.views.schedules import Schedule
     from workpool_aws.insights.answers import ErrorGroup, LastSeen, StateFilter, WorkFilter
@@ -122,6 +124,18 @@ class Insights:
             return next((_insight(each, pool, window, by_job=True) for each in found), None)
 
         return self._asked(name, answer)
+
+    def job(self, name: str, job: str, window: timedelta = _WINDOW) -> Costed[JobStats | None]:
+        """The figures of one job, or function, in a pool, and its minutes over the window.
+
+        `None` means that the pool has none of it: nothing waits or runs, and nothing ended in the
+        window. A minute counts 16 jobs apart. Raises as `Workpool.stats` does, and UsageError for a
+        name that is none.
+        """
+        label = check_label(job)
+        return self._asked(
+            name, lambda pool, _: pool.stats(None, window=window, by_job=True).jobs.get(label)
+        )
 
     def jobs(self) -> Costed[Mapping[str, str]]:
         """The ARN of each deployed job by its name. Raises as `Workpool.jobs` does."""

@@ -12,16 +12,20 @@ from workpool_aws.core.loop.tally import (
     jobs_together,
     permanent_failure_rate,
 )
+from workpool_aws.core.views.instants import instant
+from workpool_aws.errors import UsageError
 from workpool_aws.model import events
 from workpool_aws.model.loop import JobTally
+from workpool_aws.model.names import FUNCTION_NAME, JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import JobTallies
 
-__all__ = ["JobStats", "Waiting", "job_stats_event", "job_stats_of"]
+__all__ = ["JobMinute", "JobStats", "Waiting", "check_label", "job_stats_event", "job_stats_of"]
 
 
 class Waiting(NamedTuple):
@@ -29,6 +33,17 @@ class Waiting(NamedTuple):
 
     job: str
     due_at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMinute:
+    """Counts of one job in about a minute, each as in `MinuteStats`."""
+
+    began_at: datetime
+    succeeded: int
+    failed: int
+    retried: int
+    canceled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +61,15 @@ class JobStats:
     executions: int
     error_rate: float | None
     permanent_failure_rate: float | None
+    minutes: tuple[JobMinute, ...] = ()
+    """The minutes of the window in which an attempt of the job ended, the earliest first."""
+
+
+def check_label(job: object) -> str:
+    """Returns the name under which a job is counted. Raises UsageError for what can be none."""
+    if isinstance(job, str) and any(each.fullmatch(job) for each in (JOB, FUNCTION_NAME)):
+        return job
+    raise UsageError("job", job, "the name of a job, or of a function")
 
 
 def job_stats_of(
@@ -66,8 +90,13 @@ def job_stats_of(
         due.setdefault(each.job, []).append(each.due_at)
     later = Counter(each.job for each in scheduled)
     slots = Counter(running)
-    counted = jobs_together(job for each in minutes if each.since >= since for job in each.jobs)
+    within = sorted((each for each in minutes if each.since >= since), key=lambda each: each.since)
+    counted = jobs_together(job for each in within for job in each.jobs)
     tallies = {each.job: each for each in counted}
+    by_minute: dict[str, list[JobMinute]] = {}
+    for minute in within:
+        for tally in minute.jobs:
+            by_minute.setdefault(tally.job, []).append(_minute(minute.since, tally))
     return {
         job: JobStats(
             pending=len(due.get(job, ())),
@@ -77,10 +106,21 @@ def job_stats_of(
             executions=executions(tally),
             error_rate=error_rate(tally),
             permanent_failure_rate=permanent_failure_rate(tally),
+            minutes=tuple(by_minute.get(job, ())),
         )
         for job in sorted({*due, *later, *slots, *tallies})
         for tally in (tallies.get(job, JobTally(job=job)),)
     }
+
+
+def _minute(since: EpochMs, tally: JobTally) -> JobMinute:
+    return JobMinute(
+        began_at=instant(since),
+        succeeded=tally.succeeded,
+        failed=tally.failed,
+        retried=tally.retried,
+        canceled=tally.canceled,
+    )
 
 
 def job_stats_event(
