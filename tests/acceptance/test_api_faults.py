@@ -29,7 +29,7 @@ def most_at_once(spans: list[tuple[datetime, datetime]]) -> int:
 
 
 @pytest.mark.parametrize("rates", RATES, ids="+".join)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_claimed_work_is_never_lost_and_never_runs_twice(rates: Any, seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, **rates) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
@@ -88,7 +88,7 @@ def test_retried_work_is_never_lost_and_keeps_to_its_policy(
         )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_busy_pool_with_delays_failures_and_pauses_survives_everything(seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, scheduler="aws", **RATES[-1]) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)

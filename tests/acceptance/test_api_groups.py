@@ -437,7 +437,7 @@ def test_group_is_no_part_of_transaction(cloud: LocalCloud) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_group_is_followed_once_under_faults(faults: dict[str, float], seed: int) -> None:
     """[WP-19]"""
     with LocalCloud(seed=seed, call_latency=timedelta(milliseconds=5), **faults) as cloud:
@@ -448,12 +448,12 @@ def test_group_is_followed_once_under_faults(faults: dict[str, float], seed: int
             return n
 
         cloud.function(resize)
-        group_id = pool.enqueue_group(None, resize, numbers(60), on_complete=QUEUE)
+        group_id = pool.enqueue_group(None, resize, numbers(40), on_complete=QUEUE)
         cloud.run_until_idle(timeout=timedelta(hours=12))
         group = pool.group(None, group_id)
         finished = pool.list(None, state="finished", limit=1000).items
         follow_ups = [each for each in finished if each.work_id == group.follow_up]
 
-    assert (group.state, group.over, group.callback) == ("finished", 60, "delivered"), seed
+    assert (group.state, group.over, group.callback) == ("finished", 40, "delivered"), seed
     assert len(follow_ups) == 1, seed
-    assert len(finished) == 61, seed
+    assert len(finished) == 41, seed

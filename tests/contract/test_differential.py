@@ -31,7 +31,7 @@ from workpool_aws.model.refs import Collection, RowPage
 from workpool_aws.model.writes import Condition, Put, Update, Write
 from workpool_aws.ports import ConditionFailed, Store, TransactionFailed
 
-RUNS: Mapping[str, int] = {"moto": 25}
+RUNS: Mapping[str, int] = {"moto": 10}
 """The first sequences, which every run compares; an engine that is not named takes as many as a
 server can in some ten seconds."""
 RUNS_ELSEWHERE = 300

@@ -29,7 +29,7 @@ from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State
 
-EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "5"))
 FUZZ = settings(
     max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )

@@ -51,9 +51,9 @@ def busy_stage(ms: int = 60_000, *, limit: int = 2) -> Stage:
 @pytest.mark.parametrize("late_ms", [0, 4_900, 6_100, 14_000, 30_000])
 def test_work_that_becomes_visible_late_is_started(late_ms: int) -> None:
     """[WP-3] A producer read its clock and was frozen before its write."""
-    stage = busy_stage()
+    stage = busy_stage(late_ms + 16_000)
     late: list[str] = []
-    at = NOW + 20_000
+    at = NOW + 8_000
 
     def write() -> None:
         late.append(stage.pool(at=at).enqueue_action(None, TARGET, {}))
@@ -187,7 +187,7 @@ def test_retry_whose_transaction_was_late_is_proven_too() -> None:
 @pytest.mark.parametrize("late_ms", [1_000, 4_900, 9_000, 30_000])
 def test_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
     """[WP-21] It lies behind the done cursor: inside the buffer of a deep read, or else written again."""
-    stage = busy_stage(limit=3)
+    stage = busy_stage(late_ms + 18_000, limit=3)
     held: list[Assignment] = []
 
     def report(a: Assignment) -> None:
@@ -201,7 +201,7 @@ def test_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
         return EntryKey(held[0].work_id, 1) not in stage.ledger().entries
 
     stage.invoker.on_start = report
-    at = NOW + 40_000
+    at = NOW + 8_000 + late_ms
     seen: list[bool] = []
     stage.clock.enter(at - 1, lambda: seen.append(settled()))
     stage.clock.enter(

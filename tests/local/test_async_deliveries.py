@@ -129,12 +129,12 @@ def test_every_record_may_be_lost(make_bench: Callable[..., Any]) -> None:
 def test_rates_are_rates(make_bench: Callable[..., Any]) -> None:
     bench = make_bench(seed=11, lost_deliveries=0.3, duplicate_deliveries=0.3)
     arn = bench.deploy(lambda *_: None, name="work", on_success=None)
-    for _ in range(1_000):
+    for _ in range(300):
         bench.send(arn)
     bench.run()
 
-    # 700 arrive, 210 of them twice.
-    assert 820 <= len(bench.invocations("work")) <= 1_000
+    # 210 arrive, 63 of them twice.
+    assert 230 <= len(bench.invocations("work")) <= 315
 
 
 def test_event_without_target_is_swallowed(bench: Any) -> None:

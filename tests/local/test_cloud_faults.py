@@ -12,7 +12,7 @@ import pytest
 from workpool_aws import RetryPolicy
 from workpool_aws.local import LocalCloud
 
-SEEDS = range(12)
+SEEDS = range(5)
 FAULTS: dict[str, Any] = {
     "duplicate_deliveries": 0.15,
     "lost_deliveries": 0.08,

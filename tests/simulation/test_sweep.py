@@ -21,7 +21,8 @@ from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(140, 240)
+SEEDS = range(180, 220)
+"""`make sim` runs these, those before them and some thousands behind them."""
 RARE = {
     Fault.WAKE_TWICE,
     Fault.WAKE_LATE,
@@ -86,7 +87,7 @@ def test_deployments_change_limits_in_middle_of_runs() -> None:
         event for seed in SEEDS if scenario_of(seed).redeployments for event in run_of(seed).facts
     ]
 
-    assert len([event for event in events if isinstance(event, LimitDeployed)]) > 10
+    assert len([event for event in events if isinstance(event, LimitDeployed)]) >= 5
 
 
 def test_seed_without_faults_has_none() -> None:
