@@ -93,10 +93,7 @@ def job_stats_of(
     within = sorted((each for each in minutes if each.since >= since), key=lambda each: each.since)
     counted = jobs_together(job for each in within for job in each.jobs)
     tallies = {each.job: each for each in counted}
-    by_minute: dict[str, list[JobMinute]] = {}
-    for minute in within:
-        for tally in minute.jobs:
-            by_minute.setdefault(tally.job, []).append(_minute(minute.since, tally))
+    by_minute = _by_minute(within)
     return {
         job: JobStats(
             pending=len(due.get(job, ())),
@@ -113,14 +110,20 @@ def job_stats_of(
     }
 
 
-def _minute(since: EpochMs, tally: JobTally) -> JobMinute:
-    return JobMinute(
-        began_at=instant(since),
-        succeeded=tally.succeeded,
-        failed=tally.failed,
-        retried=tally.retried,
-        canceled=tally.canceled,
-    )
+def _by_minute(minutes: Iterable[JobTallies]) -> dict[str, list[JobMinute]]:
+    """Returns the minutes of each job, in the order of `minutes`."""
+    found: dict[str, list[JobMinute]] = {}
+    for minute in minutes:
+        for tally in minute.jobs:
+            one = JobMinute(
+                began_at=instant(minute.since),
+                succeeded=tally.succeeded,
+                failed=tally.failed,
+                retried=tally.retried,
+                canceled=tally.canceled,
+            )
+            found.setdefault(tally.job, []).append(one)
+    return found
 
 
 def job_stats_event(
