@@ -123,7 +123,7 @@ def cost_of(row: Row, seed: int) -> Cost:
     return Cost(after.write_units - before.write_units, after.read_units - before.read_units)
 
 
-def cost_of_mutation(seed: int) -> Cost:
+def cost_of_mutation(seed: int, mutations: int = MUTATIONS) -> Cost:
     """Return the units of a whole mutation that changes two rows."""
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         _create_rows()
@@ -135,10 +135,10 @@ def cost_of_mutation(seed: int) -> Cost:
                 tx.update("rows", {"id": f"{side}{number}"}, add={"n": 1})
 
         cloud.function(move, takes=timedelta(milliseconds=300))
-        move.enqueue_batch(None, [{"number": number} for number in range(MUTATIONS)])
+        move.enqueue_batch(None, [{"number": number} for number in range(mutations)])
         cloud.run_until_idle()
         spent = cloud.capacity
-    return Cost(spent.write_units / MUTATIONS, spent.read_units / MUTATIONS)
+    return Cost(spent.write_units / mutations, spent.read_units / mutations)
 
 
 def _create_rows() -> None:

@@ -131,7 +131,7 @@ def test_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
 
 def test_enqueue_that_sdk_repeated_is_pointed_at_anew() -> None:
     """[WP-3] Nobody knows when the first one landed: the answer's Date says nothing about it."""
-    stage = busy_stage()
+    stage = busy_stage(16_000)
     ids: list[str] = []
     pointed: list[int] = []
 
@@ -141,7 +141,7 @@ def test_enqueue_that_sdk_repeated_is_pointed_at_anew() -> None:
         ids.append(stage.pool().enqueue_action(None, TARGET, {}))
         pointed.append(stage.notes.count("put Pointer") - before)
 
-    stage.after(20_100, write)
+    stage.after(6_100, write)
     stage.run()
 
     assert pointed == [1]

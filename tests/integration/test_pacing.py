@@ -340,8 +340,9 @@ def test_callbacks_alone_are_progress() -> None:
     assert stage.telemetry.of(NoProgress) == []
 
 
-def test_drain_alone_is_progress_and_keeps_loop_up() -> None:
+def test_drain_alone_is_progress_and_keeps_loop_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """[WP-13] More pages than a loop makes passes in vain, and nothing that is due for an hour."""
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 20)
     stage = Stage()
     pool = stage.pool()
     ids = pool.enqueue_action_batch(

@@ -165,7 +165,7 @@ def test_statistics_count_nothing_twice_when_loops_crash() -> None:
         pool = cloud.workpool(max_parallelism=5)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=5))
         ids = pool.enqueue_action_batch(
-            None, fn, [{"n": n, "failures": 0} for n in range(200)], retry=True
+            None, fn, [{"n": n, "failures": 0} for n in range(80)], retry=True
         )
         cloud.run_until_idle(timeout=timedelta(days=2))
 
@@ -191,13 +191,13 @@ def test_busy_pool_writes_at_most_one_report_minute() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=3))
-        pool.enqueue_action_batch(None, fn, [{"n": n, "failures": 0} for n in range(200)])
+        pool.enqueue_action_batch(None, fn, [{"n": n, "failures": 0} for n in range(60)])
         cloud.run_until_idle()
 
         written = cloud.capacity.by_label["minutereport.put"]
-        assert 9 <= written.requests <= 11
+        assert 2 <= written.requests <= 4
         assert written.write_units == written.requests
-        assert pool.stats(None, window=timedelta(hours=1)).executions == 200
+        assert pool.stats(None, window=timedelta(hours=1)).executions == 60
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Final, NamedTuple
 from unittest.mock import patch
 
@@ -268,7 +268,6 @@ def scenario_for(seed: int) -> Scenario:
             return scenario
 
 
-@cache
 def history_of(seed: int) -> History:
     # Peers have no runs: each start of theirs has a notice and a slot of its own.
     with patch.object(limits, "RUN_SHORT_MS", 0):

@@ -23,7 +23,7 @@ ON_THE_WAY = (
 CALLS_OF_AN_ENQUEUE_MS = 15
 """From its beginning to its put, in a small scenario."""
 ONE_LIST = settings(
-    max_examples=400,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     database=None,
