@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
+from benchmarks.ledger import FULL_LEDGERS, FullLedger
 from benchmarks.once import MUTATION_MAX, ROWS, Cost, cost_of, cost_of_mutation
 from benchmarks.recurring import RECURRING
 from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
@@ -310,8 +311,24 @@ def main(arguments: list[str] | None = None) -> int:
         over += not _once(each.name, each.measure(options.seed), bound, as_json=options.json)
     mutation = cost_of_mutation(options.seed)
     over += not _once("busy, mutation of 2 rows", mutation, MUTATION_MAX, as_json=options.json)
+    if not options.quick:
+        over += sum(not _ledger(each, options.seed, as_json=options.json) for each in FULL_LEDGERS)
     uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
     return 1 if over or uneven else 0
+
+
+def _ledger(load: FullLedger, seed: int, *, as_json: bool) -> bool:
+    cost = load.measure(seed)
+    ok = not _over(cost.write_units, load.write_units_max)
+    if as_json:
+        print(json.dumps({"scenario": load.name, "ok": ok, **asdict(cost)}))
+        return ok
+    print(
+        f"{load.name:<46} {cost.write_units:5.2f} W  (at most {load.write_units_max}; in one item "
+        f"{cost.in_one_item:.2f})  {cost.pages} pages  {cost.page_bytes:.0f} bytes of them an action",
+        flush=True,
+    )
+    return ok
 
 
 def _once(name: str, cost: Cost, most: tuple[float, float], *, as_json: bool) -> bool:

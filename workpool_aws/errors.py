@@ -91,7 +91,7 @@ class UsageError(WorkpoolError, ValueError):
         ...     Workpool("my-table", max_parallelism=-1)
         ... except UsageError as error:
         ...     print(error)
-        max_parallelism must be an int from 0 to 500; got -1
+        max_parallelism must be an int from 0 to 10000; got -1
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:

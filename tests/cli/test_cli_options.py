@@ -93,11 +93,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
         (["demo", "--items", "ten"], "argument --items: must be"),
         (
             ["demo", "--parallelism", "0"],
-            "argument --parallelism: must be a whole number from 1 to 500; got '0'",
+            "argument --parallelism: must be a whole number from 1 to 10000; got '0'",
         ),
         (
-            ["demo", "--parallelism", "501"],
-            "argument --parallelism: must be a whole number from 1 to 500; got '501'",
+            ["demo", "--parallelism", "10001"],
+            "argument --parallelism: must be a whole number from 1 to 10000; got '10001'",
         ),
         (["demo", "--parallelism", "2.5"], "argument --parallelism: must be"),
         (

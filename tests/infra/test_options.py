@@ -49,7 +49,7 @@ def deployed() -> Deployed:
         ),
         (
             {"pools": {"a": {"max_parallelism": "10"}}},
-            "max_parallelism must be an int from 0 to 500; got '10'",
+            "max_parallelism must be an int from 0 to 10000; got '10'",
         ),
         (
             {"pools": {"a": {"rate_limit": "100"}}},

@@ -246,12 +246,12 @@ def test_everything_but_table_goes_with_stack(deployed: Deployed) -> None:
             r"pools\['email'\]: an option must be one of max_parallelism, rate_limit, schedules; got 'max_paralelism'",
         ),
         (
-            {"email": {"max_parallelism": 501}},
-            "max_parallelism must be an int from 0 to 500; got 501",
+            {"email": {"max_parallelism": 10_001}},
+            "max_parallelism must be an int from 0 to 10000; got 10001",
         ),
         (
             {"email": {"max_parallelism": True}},
-            "max_parallelism must be an int from 0 to 500; got True",
+            "max_parallelism must be an int from 0 to 10000; got True",
         ),
         (
             {f"{n:040}": {"max_parallelism": 1} for n in range(60)},

@@ -98,20 +98,20 @@ def test_due_work_beside_many_long_ones_starts_within_second_for_few_units() -> 
 
 
 def test_pace_knows_what_commit_costs() -> None:
-    """What `commit_units` says of 200 slots is what the item has, to within a unit."""
+    """What `commit_units` says of 60 slots is what the item has, to within a unit."""
     with LocalCloud(engine="memory", seed=4) as cloud:
-        pool = cloud.workpool(max_parallelism=200)
+        pool = cloud.workpool(max_parallelism=60)
         fn = cloud.function(
             lambda _event, _: None,
             name="long",
             takes=timedelta(minutes=14),
             timeout=timedelta(minutes=15),
         )
-        for _ in range(200):
+        for _ in range(60):
             pool.enqueue_query(None, fn, {})
             cloud.advance(timedelta(milliseconds=40))
         before = cloud.capacity.by_label["ledger.update"]
-        pool.configure(None, max_parallelism=201)
+        pool.configure(None, max_parallelism=61)
         after = cloud.capacity.by_label["ledger.update"]
 
-    assert abs((after.write_units - before.write_units) - commit_units(200, 0)) <= 1
+    assert abs((after.write_units - before.write_units) - commit_units(60, 0)) <= 1

@@ -114,7 +114,7 @@ class Workpool(
     Args:
         table: The DynamoDB table.
         name: The pool. Pools of one table share nothing but the table.
-        max_parallelism: The most work items of the pool that run at a time, 0 to 500; 0 pauses. A
+        max_parallelism: The most work items of the pool that run at a time, 0 to 10,000; 0 pauses. A
             limit given explicitly becomes the pool's base, written by the first enqueue of the
             process. `configure` overrides it.
         rate_limit: The most starts of the pool in a window of time, retries included. It becomes

@@ -92,7 +92,7 @@ def read_log_level(level: object) -> int | None:
 
 
 def read_parallelism(value: object) -> int:
-    """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 500."""
+    """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 10,000."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int)

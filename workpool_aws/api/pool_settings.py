@@ -58,7 +58,7 @@ class PoolSettings(PoolBase):
 
         Args:
             ctx: The handler's Lambda context. `None` means a caller outside Lambda.
-            max_parallelism: 0 to 500. `None` leaves the limit as it is.
+            max_parallelism: 0 to 10,000. `None` leaves the limit as it is.
             paused: `True` starts nothing, and goes on accepting. `False` resumes. `None` leaves it
                 as it is.
             rate_limit: The rate limit in force from now on. `None` lifts it. Tokens that were spent

@@ -20,8 +20,8 @@ from workpool_aws.model import bounds, names
 __all__: list[str] = []  # read as `limits.NAME`
 
 # What users may ask for.
-PARALLELISM_MAX: Final = 500
-"""The ledger is one item: 500 slots of about 14 bytes keep a commit near 8 KB."""
+PARALLELISM_MAX: Final = 10_000
+"""So many slots fit into the ledger's own item, where all of them are while none is confirmed."""
 PARALLELISM_DEFAULT: Final = 10
 RATE_STARTS_MAX: Final = bounds.RATE_STARTS_MAX
 RATE_BURST_MAX: Final = bounds.RATE_BURST_MAX
@@ -92,8 +92,10 @@ STORED_ITEM_BYTES_MAX: Final = 336 * 1024
 errors above all."""
 STORED_CHUNK_BYTES_MAX: Final = 399 * 1024
 """Of a chunk's item, to which only its time to live is added."""
-STORED_SLOTS_MAX: Final = 2 * PARALLELISM_MAX
-"""Of a ledger; callbacks as many."""
+STORED_SLOTS_MAX: Final = PARALLELISM_MAX + 2_000
+"""Of a ledger with its pages."""
+STORED_OWED_MAX: Final = 1_000
+"""Callbacks of a ledger."""
 REBUILD_ROWS_MAX: Final = 100_000
 """Rows, the latest first, that a loop looks through for what ran when its ledger is damaged."""
 
@@ -145,6 +147,8 @@ watchdog starts another."""
 SMALL_AT_ONCE: Final = 64
 """Work items without chunks that are stored, or started, at one time: a whole vCPU is nearly used
 up by as many (docs/performance.md)."""
+STARTS_A_PASS: Final = 500
+"""Work items that one pass chooses: it takes a second at most, and the next one follows at once."""
 RECOVERIES_MAX: Final = 64
 """Recoveries of one pass: a pass must stay far below the lease."""
 POLL_GROWTH: Final = 1.6
@@ -474,10 +478,12 @@ assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, (
 assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, (
     "a look is either stayed up for or far enough for a schedule"
 )
-assert PARALLELISM_MAX <= LEDGER_STARTS_MAX < STORED_SLOTS_MAX, "a ledger can be read back"
-assert (LEDGER_STARTS_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, (
-    "the ledger must fit into an item"
+assert LEDGER_STARTS_MAX <= PARALLELISM_MAX < STORED_SLOTS_MAX, "a ledger can be read back"
+assert CALLBACKS_OWED_MAX < STORED_OWED_MAX, "a ledger's callbacks can be read back"
+assert STORED_SLOTS_MAX * 26 + CALLBACKS_OWED_MAX * 50 < STORED_ITEM_BYTES_MAX, (
+    "the ledger must fit into an item without pages"
 )
+assert RUN_LIMIT_MAX <= STARTS_A_PASS, "a pool with runs fills all of its slots in a pass"
 assert RUN_STARTS_MAX * (ARGS_INLINE_BYTES_MAX + ASSIGNMENT_BYTES_MAX) < EVENT_BYTES_MAX, (
     "a run must fit into an event"
 )

@@ -25,8 +25,9 @@ LEDGER_SLOT_BYTES: Final = 14
 LEDGER_OWED_BYTES: Final = 45
 LEDGER_PAGE_BYTES: Final = 45
 """By them the loop knows about what a commit costs."""
-LEDGER_HEAD_SLOTS: Final = 210
-"""Slots in the ledger's own item, about 3 KB, beyond which confirmed ones go into a page."""
+LEDGER_HEAD_SLOTS: Final = 60
+"""Slots in the ledger's own item, beyond which confirmed ones go into a page: mostly the item is one
+unit then."""
 LEDGER_PAGES: Final = 32
 """Pages beyond which the emptiest are written as one."""
 LEDGER_PAGES_MERGED: Final = 8

@@ -122,7 +122,7 @@ class Workpool(Construct):
     Args:
         scope: The stack, or a construct in it.
         construct_id: Its name there.
-        pools: The pools of the table, by name, each with its options. `max_parallelism`, 0 to 500,
+        pools: The pools of the table, by name, each with its options. `max_parallelism`, 0 to 10,000,
             defaults to the limit of the programs. `rate_limit` is a `RateLimit` or text, as in
             "100/1m", and defaults to that of the programs. A limit given here takes precedence over
             that of a program's constructor, and `configure` over both. `schedules` declares

@@ -100,7 +100,7 @@ def test_settings_read_this_process_by_default(monkeypatch):
         ("WORKPOOL_POOLS", '{"a b": {}}'),
         ("WORKPOOL_POOLS", '{"email": 3}'),
         ("WORKPOOL_POOLS", '{"email": {"parallelism": 3}}'),
-        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": 501}}'),
+        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": 10001}}'),
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": -1}}'),
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": true}}'),
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": null}}'),

@@ -67,7 +67,7 @@ HOSTILE: list[tuple[Record, Mapping[str, object]]] = [
     (LEDGER, {"cb": [f"{an_id()}:0:9999:0"]}),
     (LEDGER, {"cb": [f"{an_id()}:0:0:9999"]}),
     (LEDGER, {"cb": [f"{an_id()}:zzzzzzzzzzzz:0:0"]}),
-    (LEDGER, {"cb": [f"{an_id(n=n)}:0:0:0" for n in range(limits.STORED_SLOTS_MAX + 1)]}),
+    (LEDGER, {"cb": [f"{an_id(n=n)}:0:0:0" for n in range(limits.STORED_OWED_MAX + 1)]}),
     (LEDGER, {"en": [f"{an_id()}:{10**9}:0"]}),
     (LEDGER, {"en": [f"{an_id()}:1:zzzzzzzzzz"]}),
     (LEDGER, {"en": [f"{FAR}:1:0"]}),

@@ -232,8 +232,8 @@ def test_override_wins_until_it_is_reset(world: World) -> None:
     ("asked", "message"),
     [
         ({}, "max_parallelism must be given, or else rate_limit, paused or reset; got nothing"),
-        ({"max_parallelism": True}, "max_parallelism must be an int from 0 to 500; got True"),
-        ({"max_parallelism": 501}, "max_parallelism must be an int from 0 to 500; got 501"),
+        ({"max_parallelism": True}, "max_parallelism must be an int from 0 to 10000; got True"),
+        ({"max_parallelism": 10_001}, "max_parallelism must be an int from 0 to 10000; got 10001"),
         ({"paused": 1}, "paused must be True, False, or None (as it is); got 1"),
         ({"reset": "yes"}, "reset must be True or False; got 'yes'"),
     ],

@@ -46,11 +46,11 @@ def test_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "allowed"),
     [
-        ("max_parallelism", -1, "an int from 0 to 500"),
-        ("max_parallelism", 501, "an int from 0 to 500"),
-        ("max_parallelism", True, "an int from 0 to 500"),
-        ("max_parallelism", 2.0, "an int from 0 to 500"),
-        ("max_parallelism", None, "an int from 0 to 500"),
+        ("max_parallelism", -1, "an int from 0 to 10000"),
+        ("max_parallelism", 10_001, "an int from 0 to 10000"),
+        ("max_parallelism", True, "an int from 0 to 10000"),
+        ("max_parallelism", 2.0, "an int from 0 to 10000"),
+        ("max_parallelism", None, "an int from 0 to 10000"),
         ("default_retry", True, "a RetryPolicy"),
         ("default_retry", None, "a RetryPolicy"),
         ("retry_actions_by_default", 1, "True or False"),

@@ -171,7 +171,7 @@ class _Deployed:
 OWED: Final = list_of(
     FieldCodec("an owed callback", _Owed.encode, _Owed.decode),
     "a list of owed callbacks",
-    at_most=limits.STORED_SLOTS_MAX,
+    at_most=limits.STORED_OWED_MAX,
 )
 SLOTS: Final = FieldCodec("packed slots", slots.pack, slots.unpack)
 PAGE_SLOTS: Final = FieldCodec("packed slots", slots.pack_page, slots.unpack_page)

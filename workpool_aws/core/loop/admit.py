@@ -55,7 +55,7 @@ class Refusal:
 class Headroom:
     """Starts that the limits still allow in this pass.
 
-    `slots`: free slots of the pool. `tokens`: starts that its rate limit allows; `None` means that
+    `slots`: free slots of the pool, as many as one pass fills. `tokens`: starts that its rate limit allows; `None` means that
     it has none.
     """
 
@@ -106,7 +106,7 @@ def headroom_of(
         return Refusal(Reason.CANCELING)
     if limit <= 0:
         return Refusal(Reason.PAUSED)
-    slots = limit - in_flight
+    slots = min(limit - in_flight, limits.STARTS_A_PASS)
     if slots <= 0:
         return Refusal(Reason.SLOTS_TAKEN)
     tokens = tokens_of(None if config is None else config.rate, spent, now)
