@@ -34,6 +34,8 @@ def test_schedules_are_listed_changed_and_run(
         paused = run("schedule", "pause", "report")
         resumed = run("schedule", "resume", "report", "--json")
         ran = run("schedule", "run", "report", "--json")
+        asked = [run("schedule", "run", "report", "--request-id", "r1") for _ in range(2)]
+        odd = run("schedule", "pause", "report", "--request-id", "r1")
         unknown = run("schedule", "run", "nothing")
         wrong = run("schedule", "stop", "report")
 
@@ -43,4 +45,8 @@ def test_schedules_are_listed_changed_and_run(
         assert "paused" in paused[1]
         assert json.loads(resumed[1])["next_due"] == "2026-01-01T02:00:00+00:00"
         assert pool.show(None, json.loads(ran[1])["work_id"]).schedule == "report"
-        assert (unknown[0], wrong[0]) == (3, 2)
+        assert (unknown[0], wrong[0], odd[0]) == (3, 2, 2)
+        assert asked[0] == asked[1]
+        assert asked[0][0] == 0
+        assert asked[0][1].strip() != json.loads(ran[1])["work_id"]
+        assert not pool.schedules(None)[0].paused

@@ -117,6 +117,11 @@ class Actors:
         self._scenario = scenario
         self._judge = judge
         self._history = history
+        self._submitted = frozenset(
+            number
+            for each in scenario.submissions
+            for number in range(each.first, each.first + each.count)
+        )
         self._runs = 0
         self._flaky_met: set[WorkId] = set()
         self._gone: list[Function] = []
@@ -354,8 +359,8 @@ class Actors:
         return Ended(at=now, run=run, ending=ending, seen_until=since)
 
     def _note(self, number: int, event: Event) -> None:
-        """Remembers what outsiders see. Nobody enqueued the work items of schedules."""
-        if number < FIRST_NUMBER:
+        """Remembers what outsiders see. Nobody enqueued the work items of schedules, or a member of a group alone."""
+        if number < FIRST_NUMBER or number in self._submitted:
             self._history.append(event)
 
     def _pool(self, number: int) -> Workpool:

@@ -308,6 +308,11 @@ class _Groups:
         )
         change.add_argument("act", type=one_of(*_ACTS), metavar="ACT", help=", ".join(_ACTS))
         change.add_argument("name", metavar="NAME", help="the name of the schedule")
+        change.add_argument(
+            "--request-id",
+            metavar="R",
+            help="with `run`: repetitions with this id enqueue nothing further",
+        )
         _with_target(change)
 
     def errors(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.cli.codes import UNFIT
 from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import Target, target_of
-from workpool_aws.errors import NotFound
+from workpool_aws.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -34,18 +34,21 @@ def run_schedules(options: argparse.Namespace) -> int:
 
 def run_schedule(options: argparse.Namespace) -> int:
     """`workpool schedule pause | resume | run NAME`."""
+    act, request_id = options.act, options.request_id
+    if act != "run" and request_id is not None:
+        raise UsageError("--request-id", request_id, "given with `run` alone")
     target = target_of(options)
     try:
-        return _change(target, options.act, options.name)
+        return _change(target, act, options.name, request_id)
     except NotFound as error:
         note(f"workpool schedule: error: {error}")
         return UNFIT
 
 
-def _change(target: Target, act: str, name: str) -> int:
+def _change(target: Target, act: str, name: str, request_id: str | None) -> int:
     pool, output = target.pool, target.output
     if act == "run":
-        work_id = pool.run_now(None, name)
+        work_id = pool.run_now(None, name, request_id=request_id)
         if output.as_json:
             output.json({"work_id": work_id})
         else:
