@@ -106,8 +106,10 @@ class Stats:
     """failed / (completed - retried), the share of finished work items that failed for good. `None`
     means that none finished."""
     start_lag_p50_ms: int | None
-    """Time from due time to the loop's choice, median over starts, rounded up to a class. `None`
-    means that nothing started."""
+    """Time from due time to the loop's choice, median over starts, rounded up to a class.
+
+    The commit, the invoke and the worker's start write come after it: `lag_ms` of the event
+    `completed` has them, too. `None` means that nothing started."""
     start_lag_p95_ms: int | None
     """As `start_lag_p50_ms`, the 95th percentile."""
     minutes: tuple[MinuteStats, ...] = ()

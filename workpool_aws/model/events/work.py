@@ -27,7 +27,7 @@ class Started(WorkEvent, level=INFO):
 
     attempt: int
     lag_ms: int
-    """From the due time to the start write."""
+    """From the due time to the start write; of a start that the worker makes, to the invoke."""
 
 
 class StartUnanswered(WorkEvent, level=WARNING):
