@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.model.record import Record, Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workpool_aws.model.error_marks import ErrorMarks
     from workpool_aws.model.group import GroupItem
     from workpool_aws.model.ids import WorkId
@@ -293,6 +295,8 @@ class RowPage:
     rows: tuple[Row, ...]
     next_low: str | None
     next_high: str | None = None
+    size: Callable[[], int] | None = field(default=None, compare=False, repr=False)
+    """Returns the bytes of its items, as the store counts them. `None` means that it did not."""
 
 
 def key_after(key: str) -> str:

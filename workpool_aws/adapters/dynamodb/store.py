@@ -125,15 +125,16 @@ class DynamoStore:
         if key_range.limit is not None:
             request["Limit"] = key_range.limit
         answer = self._send(lambda: self._client().query(**request))
-        items = map(item_from_wire, answer["Items"])
+        items = [item_from_wire(item) for item in answer["Items"]]
         rows = tuple(Row(_sort_in(item, key_range), decode(item)) for item in items)
-        last = answer.get("LastEvaluatedKey")
-        if not last:
-            return RowPage(rows, None)
-        sort = _sort_in(item_from_wire(last), key_range)
-        if key_range.reverse:
-            return RowPage(rows, None, next_high(sort, key_range.low))
-        return RowPage(rows, next_low(sort, key_range.high))
+        last, low, high = answer.get("LastEvaluatedKey"), None, None
+        if last:
+            sort = _sort_in(item_from_wire(last), key_range)
+            if key_range.reverse:
+                high = next_high(sort, key_range.low)
+            else:
+                low = next_low(sort, key_range.high)
+        return RowPage(rows, low, high, lambda: sum(map(capacity.item_size, items)))
 
     def write(self, write: Write) -> Written:
         """Do one conditional write. Raises ConditionFailed (nothing was written)."""

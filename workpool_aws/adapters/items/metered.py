@@ -26,7 +26,7 @@ R = TypeVar("R", bound=Record)
 class MeteredStore:
     """A store whose reads are counted. Its writes pass uncounted.
 
-    A damaged item counts as a small one, since its size is not known.
+    A damaged item outside of a page counts as a small one, since its size is not known.
     """
 
     def __init__(self, store: Store, meter: Meter) -> None:
@@ -53,7 +53,8 @@ class MeteredStore:
     def query(self, key_range: KeyRange) -> RowPage:
         """See Store."""
         page = self._store.query(key_range)
-        sizes = [_size_of(row.record) for row in page.rows]
+        # A page of thousands of rows is dear to encode again only for its size.
+        sizes = [_size_of(row.record) for row in page.rows] if page.size is None else [page.size()]
         is_index = key_range.collection is Collection.DEAD
         units = capacity.index_query_units(sizes) if is_index else capacity.query_units(sizes)
         self._meter.count("query", read_units=units)

@@ -209,14 +209,14 @@ class MemoryStore:
             Row(key, partition.record(sort, item))
             for (key, sort), item in zip(places, items, strict=True)
         )
-        if not cut:
-            return RowPage(rows, None)
-        last = places[-1][0]
-        return (
-            RowPage(rows, None, next_high(last, key_range.low))
-            if key_range.reverse
-            else RowPage(rows, next_low(last, key_range.high))
-        )
+        low = high = None
+        if cut:
+            last = places[-1][0]
+            if key_range.reverse:
+                high = next_high(last, key_range.low)
+            else:
+                low = next_low(last, key_range.high)
+        return RowPage(rows, low, high, lambda: sum(sizes))
 
     def write(self, write: Write) -> Written:
         """Do one conditional write.
