@@ -64,11 +64,11 @@ def test_own_work_item_of_group_is_shown_as_what_it_is(
         assert own is not None
         where = ["--table", cloud.table, "--pool", "email"]
         outputs = []
-        for command in (["ls"], ["ls", "--json"], ["show", own]):
+        for command in (["ls"], ["ls", "--json"], ["show", own], ["why", own]):
             assert main([*command, *where]) == 0
             outputs.append(capsys.readouterr().out)
 
-    listed, as_json, shown = outputs
+    listed, as_json, shown, why = outputs
     rows = {line.split()[0]: line.split()[1:4] for line in listed.splitlines()[1:]}
     (member,) = rows.keys() - {own}
     assert rows[own] == ["group", "over", "-"]
@@ -77,4 +77,6 @@ def test_own_work_item_of_group_is_shown_as_what_it_is(
         own: "nightly",
         member: None,
     }
+    assert "It stands for group nightly, which was over at " in why
+    assert "attempt 1" not in shown
     assert ["stands", "for", "group", "nightly"] in [line.split() for line in shown.splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.codes import FAILED
 from workpool_aws.cli.output import iso, moment, note
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workpool_aws.insights.answers import Costed, LastSeen
 
 __all__ = ["run_doctor"]
+
+_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def run_doctor(options: argparse.Namespace) -> int:
@@ -59,7 +61,9 @@ def _seen_fields(seen: LastSeen, now: datetime) -> list[tuple[str, str]]:
     def ago(at: datetime | None) -> str:
         if at is None:
             return "not known"
-        return f"{max(0, round((now - at).total_seconds()))} s ago, {moment(at)}"
+        seconds = max(0, round((now - at).total_seconds()))
+        size, unit = next((each for each in _SPANS if seconds >= 2 * each[0]), (1, "s"))
+        return f"{seconds // size} {unit} ago, {moment(at)}"
 
     pairs = [("watchdog", f"last seen {ago(seen.watchdog_at)}")]
     for pool in seen.pools:

@@ -294,7 +294,7 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
 def listed(work: WorkItem) -> ListedWork:
     """Returns the entry of a work item in a list."""
     status = status_of(work)
-    is_own = work.outcome is Outcome.SUCCESS and work.starts == 0
+    is_own = work.outcome is Outcome.SUCCESS and work.starts == 0 and work.spec.group is not None
     return ListedWork(
         state=status.state,
         previous_attempts=status.previous_attempts,
@@ -305,7 +305,7 @@ def listed(work: WorkItem) -> ListedWork:
         cancel_requested=status.cancel_requested,
         callback=status.callback,
         last_error=status.last_error,
-        attempts=status.attempts,
+        attempts=() if is_own else status.attempts,
         progress=status.progress,
         note=status.note,
         heartbeat_at=status.heartbeat_at,

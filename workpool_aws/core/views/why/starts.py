@@ -107,7 +107,10 @@ class Course:
         made = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}"
         match work.outcome:
             case Outcome.SUCCESS:
-                return reason("succeeded", f"It succeeded{when}.", "Nothing.", since=at)
+                text = f"It succeeded{when}."
+                if work.starts == 0 and work.spec.group is not None:
+                    text = f"It stands for group {work.spec.group}, which was over{when}. It never runs."
+                return reason("succeeded", text, "Nothing.", since=at)
             case Outcome.FAILED | None:
                 error = error_text(work.error_type, work.error)
                 change = "A redrive enqueues it again: `workpool redrive ID`, or `redrive`."
