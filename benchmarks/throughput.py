@@ -95,6 +95,8 @@ class Trickle:
     seconds: int = 20
     warm_up_s: int = 0
     """Time for which the same load comes before, until the pool has as many shards as it needs."""
+    takes_s: float = 0.1
+    """Time that a job takes on the mean."""
 
     @property
     def jobs(self) -> int:
@@ -102,7 +104,10 @@ class Trickle:
         return self.per_second * self.seconds
 
     def __str__(self) -> str:
-        return f"{self.per_second} a second, limit {self.limit}, loop of {self.memory_mb:,} MB"
+        takes = "" if self.takes_s < 1 else f" for {self.takes_s:.0f} s"
+        return (
+            f"{self.per_second} a second{takes}, limit {self.limit}, loop of {self.memory_mb:,} MB"
+        )
 
 
 def deployed_mb(limit: int) -> int:
@@ -129,9 +134,11 @@ HEAVY: Final = (Trickle(1_000, 500, LAMBDA_MB_A_CORE, seconds=10, warm_up_s=40),
 class _Bench:
     """A pool on a cloud whose loop pays for its CPU."""
 
-    def __init__(self, cloud: LocalCloud, cpu: LoopCpu, limit: int, seed: int) -> None:
+    def __init__(
+        self, cloud: LocalCloud, cpu: LoopCpu, limit: int, seed: int, takes: timedelta = JOB
+    ) -> None:
         cpu.keep_time_by(lambda: cloud.now.timestamp() * 1_000)
-        self._cloud, self._cpu, self._limit = cloud, cpu, limit
+        self._cloud, self._cpu, self._limit, self._takes = cloud, cpu, limit, takes
         self._chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
         self._asked_at: dict[str, datetime] = {}
         self._jobs: list[_Job] = []
@@ -141,7 +148,7 @@ class _Bench:
         def work(note: str) -> str:
             return note[:20]
 
-        self._worker = cloud.function(work, takes=self._begin)
+        self._worker = cloud.function(work, takes=self._begin, timeout=timedelta(minutes=1))
         self._pool = cloud.workpool("benchmark", max_parallelism=limit)
         self._caller = cloud.function(self._enqueue, name="caller", timeout=timedelta(minutes=10))
         self.enqueue(1)
@@ -179,7 +186,7 @@ class _Bench:
         )
 
     def _begin(self, event: Mapping[str, Any]) -> timedelta:
-        takes = JOB * self._chance.uniform(0.9, 1.1)
+        takes = self._takes * self._chance.uniform(0.9, 1.1)
         now = self._cloud.now
         self._jobs.append(_Job(event["_workpool"]["work_id"], now, now + takes))
         return takes
@@ -206,7 +213,8 @@ def run(scenario: Burst | Trickle, seed: int, cpu: RequestCpu = LEAN) -> Figures
     """Measure a scenario on a fresh cloud."""
     loop = LoopCpu(cpu, share_of_core(scenario.memory_mb), latency_ms=LATENCY // MS)
     with LocalCloud(seed=seed, call_latency=LATENCY, faults=loop.faults()) as cloud:
-        bench = _Bench(cloud, loop, scenario.limit, seed)
+        takes = JOB if isinstance(scenario, Burst) else SECOND * scenario.takes_s
+        bench = _Bench(cloud, loop, scenario.limit, seed, takes)
         if isinstance(scenario, Burst):
             return bench.measure(lambda: bench.enqueue(scenario.jobs), scenario.jobs)
         _arrivals(bench, scenario.per_second * scenario.warm_up_s, scenario.per_second, seed)
@@ -218,9 +226,15 @@ def run(scenario: Burst | Trickle, seed: int, cpu: RequestCpu = LEAN) -> Figures
 def _arrivals(bench: _Bench, jobs: int, per_second: int, seed: int) -> None:
     """Enqueue one by one, at random times as independent callers would."""
     chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
+    ahead = timedelta()
     for _ in range(jobs):
         bench.enqueue(1)
-        bench.wait(SECOND * chance.expovariate(per_second))
+        ahead += SECOND * chance.expovariate(per_second)
+        # The cloud's clock goes by whole milliseconds, so a shorter wait would be rounded up.
+        whole = ahead // MS * MS
+        if whole:
+            bench.wait(whole)
+            ahead -= whole
 
 
 def main(arguments: list[str] | None = None) -> int:

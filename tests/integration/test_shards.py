@@ -116,6 +116,20 @@ def test_caller_with_an_old_number_of_shards_is_heard(cloud: LocalCloud) -> None
     assert latest - began <= timedelta(seconds=1)
 
 
+@pytest.mark.parametrize(("count", "shards"), [(7, {0}), (8, {0, 1, 2, 3})])
+def test_large_batch_of_a_new_process_goes_to_all_shards(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, count: int, shards: set[int]
+) -> None:
+    monkeypatch.setattr(limits, "BATCH_SPREAD_MIN", 8)
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    ids = cloud.workpool(POOL).enqueue_action_batch(None, fn, [{}] * count)
+    cloud.run_until_idle()
+
+    assert {shard_of(each) for each in ids} == shards
+    assert {run.outcome for run in cloud.invocations(fn)} == {"success"}
+
+
 def test_canceled_work_of_an_unread_shard_owes_its_callback(cloud: LocalCloud) -> None:
     fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
     heard = cloud.function(lambda _event, _context: None, name="heard")

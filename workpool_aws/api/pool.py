@@ -37,7 +37,7 @@ from workpool_aws.api.worker import Worker
 from workpool_aws.compose import Connection
 from workpool_aws.core import limits
 from workpool_aws.core.pool.configure import Base
-from workpool_aws.core.pool.kick import Seen
+from workpool_aws.core.pool.kick import NOTHING_SEEN, Seen
 from workpool_aws.core.proof import start_permit
 from workpool_aws.core.work.enqueue import works_of
 from workpool_aws.errors import UsageError
@@ -320,13 +320,13 @@ class Workpool(
         self._register_once(ports, caller)
         now = ports.clock.now()
         due = earliest.counted_from(now)
+        seen = self._seen_in(ports.store)
+        if seen is NOTHING_SEEN and len(args) >= limits.BATCH_SPREAD_MIN:
+            # The first act of this object may be a batch that would fill one partition.
+            seen = kick.last_seen(ports.store, self.name)
         with self._lock:
-            ids = self._ids.take(
-                len(args),
-                due,
-                random_bits=ports.entropy.bits(75),
-                shards=self._seen_in(ports.store).shards,
-            )
+            bits = ports.entropy.bits(75)
+            ids = self._ids.take(len(args), due, random_bits=bits, shards=seen.shards)
         return works_of(
             spec,
             args,
@@ -335,7 +335,7 @@ class Workpool(
             pool=self.name,
             due=due,
             now=now,
-            epoch=self._seen_in(ports.store).epoch,
+            epoch=seen.epoch,
         )
 
     def _store_wanted(self, tx: Transaction | None, wanted: Sequence[Wanted]) -> list[WorkId]:
@@ -362,7 +362,7 @@ class Workpool(
     def _seen_in(self, store: Store) -> Seen:
         # In tests one pool object may meet several tables of its name, each with its own epoch.
         seen = self._seen
-        return seen[1] if seen is not None and seen[0] is store else Seen()
+        return seen[1] if seen is not None and seen[0] is store else NOTHING_SEEN
 
     def _register_once(self, ports: Ports, caller: Caller) -> None:
         """Register the pool, and write this object's limit as its base; once a process."""

@@ -147,6 +147,8 @@ watchdog starts another."""
 SMALL_AT_ONCE: Final = 64
 """Work items without chunks that are stored, or started, at one time: a whole vCPU is nearly used
 up by as many (docs/performance.md)."""
+BATCH_SPREAD_MIN: Final = 100
+"""Work items of a first batch from which its producer reads the number of shards before."""
 STARTS_A_PASS: Final = 500
 """Work items that one pass chooses: it takes a second at most, and the next one follows at once."""
 RECOVERIES_MAX: Final = 64

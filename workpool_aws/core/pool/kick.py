@@ -17,6 +17,7 @@ from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
 __all__ = [
     "HEARTBEATS_DUE",
+    "NOTHING_SEEN",
     "KickReason",
     "NotNeeded",
     "Seen",
@@ -51,6 +52,10 @@ class Seen:
 
     epoch: int = 0
     shards: int = 1
+
+
+NOTHING_SEEN: Final = Seen()
+"""Of a producer that has read no status yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.pool.kick import KickReason, NotNeeded, Seen, decide_kick, wake_wait_ms
+from workpool_aws.core.pool.kick import (
+    NOTHING_SEEN,
+    KickReason,
+    NotNeeded,
+    Seen,
+    decide_kick,
+    wake_wait_ms,
+)
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.visibility import put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, shard_of
@@ -43,6 +52,7 @@ __all__ = [
     "epoch_of",
     "invoke_loop",
     "kick",
+    "last_seen",
     "loop_arn",
     "running_in",
     "win_wake",
@@ -77,6 +87,18 @@ def kick(
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
     return Seen(known.epoch, known.shards)
+
+
+def last_seen(store: Store, pool: str) -> Seen:
+    """Returns the epoch and the shards of a pool as they are now.
+
+    Without an answer, or a status, those of a new pool: a producer may go by any.
+    """
+    with suppress(StoreUnavailable):
+        status = readable(store.get(StatusRef(pool)))
+        if status is not None:
+            return Seen(status.epoch, status.shards)
+    return NOTHING_SEEN
 
 
 def _announce(ports: Ports, pool: str, beyond: Sequence[WorkId], due: EpochMs | None) -> _Known:
