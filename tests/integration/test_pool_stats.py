@@ -131,6 +131,8 @@ def test_long_backlog_is_counted_to_bound() -> None:
         assert (stats.pending_at_least, stats.scheduled_at_least) == (True, False)
         # A row more than is counted says that there are more. The others are not read.
         assert read_units < 70
+        (job,) = pool.stats(None, by_job=True).jobs.values()
+        assert (job.pending, job.at_least) == (limits.STATS_ROWS_MAX, True)
 
 
 def test_lags_grow_with_wait_for_slot(cloud: LocalCloud) -> None:

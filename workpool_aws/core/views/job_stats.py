@@ -63,6 +63,8 @@ class JobStats:
     permanent_failure_rate: float | None
     minutes: tuple[JobMinute, ...] = ()
     """The minutes of the window in which an attempt of the job ended, the earliest first."""
+    at_least: bool = False
+    """As in `Stats`, of the pool: some of those that were not counted may be of this job."""
 
 
 def check_label(job: object) -> str:
@@ -80,6 +82,7 @@ def job_stats_of(
     *,
     since: EpochMs,
     now: EpochMs,
+    at_least: bool = False,
 ) -> dict[str, JobStats]:
     """Returns the statistics of each job that has any, by name.
 
@@ -104,6 +107,7 @@ def job_stats_of(
             error_rate=error_rate(tally),
             permanent_failure_rate=permanent_failure_rate(tally),
             minutes=tuple(by_minute.get(job, ())),
+            at_least=at_least,
         )
         for job in sorted({*due, *later, *slots, *tallies})
         for tally in (tallies.get(job, JobTally(job=job)),)

@@ -170,4 +170,5 @@ class _Count:
             ],
             since=since,
             now=self.now,
+            at_least=backlog.pending_capped or backlog.scheduled_capped,
         )
