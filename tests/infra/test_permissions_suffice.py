@@ -526,6 +526,10 @@ def recur(cloud: LocalCloud, pool: Workpool, fn: str, recorder: Recorder) -> Non
     with recorder.acting("manager"):
         pool.schedule(None, "often", fn, {}, every=2 * minute)
         pool.configure(None, reset=True)
+    with recorder.acting("enqueuer"):
+        pool.enqueue_action_batch(None, fn, [{"takes": 600}] * 5)
+    cloud.advance(minute)
+    with recorder.acting("manager"):  # beside a ledger that has pages
         pool.unschedule(None, "often", cancel_pending=True)
     cloud.run_until_idle(timedelta(days=2))
 

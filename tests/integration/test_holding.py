@@ -307,6 +307,9 @@ def test_first_commit_whose_answer_was_lost_is_its_own() -> None:
         assert len(stage.invoker.started) == 2
         assert stage.ledger().entries == {}
         assert stage.telemetry.of(LoopFenced) == []
+        assert stage.telemetry.of(LoopTook)[1].in_flight == 0, (
+            "it began again, as a holder of others' starts does"
+        )
 
 
 def test_first_commit_that_did_not_land_is_made_by_holder() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,10 @@ from tests.kit.stores import Fault, dies_before, first, lost_before, puts, updat
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.flow.ledger import ledger_of, read_ledger
+from workpool_aws.flow.loop import run_pass
+from workpool_aws.flow.loop.session import acquire_session
 from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.reading import works_of
 from workpool_aws.flow.watchdog.watch import needs_a_kick
 from workpool_aws.model.events import ControlRepaired, PassFailed
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -21,6 +24,7 @@ from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
 from workpool_aws.model.pages import LedgerPage, NamedPage
 from workpool_aws.model.refs import LedgerPageRef, LedgerRef, Unreadable
 from workpool_aws.model.work import State
+from workpool_aws.ports import Store
 
 COMMIT = updates(LedgerRef, "entries")
 RUNNING = [EntryKey(an_id(NOW - 60_000, n), 1) for n in range(3)]
@@ -204,3 +208,51 @@ def test_people_see_work_items_of_pages() -> None:
     }
     waits = pool.why(None, WorkId(an_id(NOW, 9)))
     assert "slots_taken" in {reason.code for reason in waits.reasons}
+
+
+@pytest.mark.parametrize("token", ["", "a b", "x" * 65])
+def test_head_that_names_what_is_no_page_is_made_anew(token: str) -> None:
+    """[WP-12]"""
+    stage = full_pool()
+    stage.place(replace(stage.ledger(), entries={}, pages=(NamedPage(token, 3),)))
+    kick(stage.ports, POOL, KickReason.ENQUEUE)
+    stage.run(20_000)
+
+    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["ledger"]
+    assert stage.invoker.started == []
+
+
+def test_former_holder_does_not_repair_pages_of_next_one() -> None:
+    """[WP-2] The next one knows its slots, and need not have met the damage."""
+    stage = full_pool()
+    head = replace(stage.ledger(), generation=9, holder="the next one")
+    stage.place(head, replace(stage.status(), generation=9))
+    stage.memory.delete(LedgerPageRef(POOL, "one"))
+
+    assert acquire_session(stage.ports, POOL, 8, lambda: 900_000) is None
+    assert stage.ledger() == head
+
+
+def test_pass_looks_at_some_of_those_that_are_overdue_and_next_ones_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[WP-14] Else each pass would read all that were lost at one time, and recover a few."""
+    looks: list[int] = []
+
+    def noting(store: Store, pool: str, starts: Sequence[EntryKey]) -> object:
+        looks.append(len(starts))
+        return works_of(store, pool, starts)
+
+    monkeypatch.setattr(run_pass, "works_of", noting)
+    lost = 3 * limits.OVERDUE_A_PASS
+    stage = watched_stage(limit=lost)
+    keys = [EntryKey(an_id(NOW - 600_000, n), 1) for n in range(lost)]
+    over = EpochMs(NOW - 60_000)
+    stage.place(*(a_running_work(id=key.work_id, deadline=over) for key in keys))
+    stage.place(replace(stage.ledger(), entries={key: Entry(over, confirmed=True) for key in keys}))
+    kick(stage.ports, POOL, KickReason.WATCHDOG)
+    stage.run(60_000)
+
+    assert {work.state for work in stage.works()} == {State.FINISHED}
+    assert max(looks) == limits.OVERDUE_A_PASS
+    assert sum(looks) < 3 * lost

@@ -153,6 +153,8 @@ STARTS_A_PASS: Final = 500
 """Work items that one pass chooses: it takes a second at most, and the next one follows at once."""
 RECOVERIES_MAX: Final = 64
 """Recoveries of one pass: a pass must stay far below the lease."""
+OVERDUE_A_PASS: Final = 2 * RECOVERIES_MAX
+"""Starts past their deadline whose work items one pass reads."""
 POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""

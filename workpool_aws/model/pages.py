@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.model.record import Record
 
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
     from workpool_aws.model.loop import Entry, EntryKey
 
-__all__ = ["LedgerPage", "NamedPage", "Slots"]
+__all__ = ["PAGE_TOKEN", "LedgerPage", "NamedPage", "Slots"]
+
+PAGE_TOKEN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
+"""The name of a page: a part of its key."""
 
 
 @dataclass(frozen=True, slots=True)

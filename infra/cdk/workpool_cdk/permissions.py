@@ -150,7 +150,8 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
+        # Of control: the pages of a ledger, which tell what has started.
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
         # Of works: those of a schedule that have not started, to cancel them with it.
         _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.SCHEDULES, PartitionKind.GROUPS)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),

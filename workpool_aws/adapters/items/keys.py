@@ -18,6 +18,7 @@ from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.attributes import DEAD_KEY, SORT_KEY
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
 from workpool_aws.model.names import POOL
+from workpool_aws.model.pages import PAGE_TOKEN
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
 
@@ -49,7 +50,6 @@ _DEPLOYMENT: Final = "#deployment"
 _NAME_BYTES_MAX: Final = 1024
 _SHARD: Final = re.compile(r"0|[1-9][0-9]?")
 _PAGE: Final = "page/"
-_TOKEN: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
 
 
@@ -252,7 +252,7 @@ class OfPage:
     def names(self, place: Place, sort: str) -> tuple[str, str]:
         """Pool and token."""
         token = sort.removeprefix(_PAGE)
-        if token == sort or _TOKEN.fullmatch(token) is None:
+        if token == sort or PAGE_TOKEN.fullmatch(token) is None:
             raise ValueError("no item of this package has this key")
         return place.pool, token
 

@@ -41,7 +41,7 @@ from ulid import ULID
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Entry, EntryKey
-from workpool_aws.model.pages import NamedPage, Slots
+from workpool_aws.model.pages import PAGE_TOKEN, NamedPage, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -202,6 +202,8 @@ class _Reader:
 
     def _take_page(self) -> NamedPage:
         token = self._take_bytes(self._take_varint()).decode()
+        if PAGE_TOKEN.fullmatch(token) is None:
+            raise ValueError("a page whose name is none")
         count, form = self._take_varint(), self._take_varint()
         if not 1 <= count <= limits.STORED_SLOTS_MAX or form > count + 1:
             raise ValueError("a page of so many slots cannot be")

@@ -113,11 +113,17 @@ class Checked:
 def suspects_among(
     entries: Mapping[EntryKey, Entry], memory: Memory, now: EpochMs
 ) -> tuple[EntryKey, ...]:
-    """Returns the entries to check: those not confirmed, and those past deadline and margin [WP-21]."""
-    overdue = {
-        key for key, entry in entries.items() if now > entry.deadline + limits.RECOVERY_MARGIN_MS
-    }
-    return tuple(sorted(memory.unconfirmed.intersection(entries) | overdue))
+    """Returns the entries to check: those not confirmed, and those past deadline and margin [WP-21].
+
+    Of those past it, the earliest: a pass recovers only some, and each look is a read.
+    """
+    overdue = sorted(
+        (entry.deadline, key)
+        for key, entry in entries.items()
+        if now > entry.deadline + limits.RECOVERY_MARGIN_MS
+    )
+    looked_at = {key for _, key in overdue[: limits.OVERDUE_A_PASS]}
+    return tuple(sorted(memory.unconfirmed.intersection(entries) | looked_at))
 
 
 def mates_of(

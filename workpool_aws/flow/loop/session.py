@@ -174,18 +174,17 @@ class LoopSession:
         return places.naming(page)
 
     def _adopt(self, found: object) -> None:
-        current = whole(self.ports.store, found)
-        if not self.held and not (isinstance(current, Ledger) and current.holder == self.token):
+        is_own = isinstance(found, Ledger) and found.holder == self.token
+        if not self.held and not is_own:
             # Another write came before the commit that was to take it, or that one was lost.
             self.take()
             return
+        if isinstance(found, Ledger) and (not is_own or found.generation != self.generation):
+            raise Fenced
+        current = whole(self.ports.store, found)
         if isinstance(current, Unreadable):
             raise StoreUnavailable(f"the ledger item of pool {self.pool!r} is damaged: {current}")
-        if (
-            not isinstance(current, Ledger)
-            or current.holder != self.token
-            or current.generation != self.generation
-        ):
+        if current is None:
             raise Fenced
         self.memory = self.memory.having_landed(current, self.ports.clock.now()).adopting(current)
         self.report_taken()
@@ -358,6 +357,10 @@ class _Holder:
             if lost.current is None:
                 return self._create()
             found = lost.current
+            if isinstance(found, Ledger) and found.holder != token:
+                # Whatever became of its pages is its holder's to repair.
+                is_later = found.generation > generation
+                return take_back(self.ports, found, generation, token) if is_later else None
         except ValueError:
             # So large that nothing can be added to it.
             found = store.get(LedgerRef(pool))
@@ -366,8 +369,6 @@ class _Holder:
         met = whole(store, found)
         if isinstance(met, Unreadable):
             return rebuild(self.ports, pool, generation, token, met)
-        if isinstance(met, Ledger) and met.generation > generation:
-            return take_back(self.ports, met, generation, token)
         return self._own(met)
 
     def _create(self) -> Ledger | None:
