@@ -18,6 +18,7 @@ from workpool_aws import (
     UsageError,
 )
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.events import GroupCanceled
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
@@ -179,6 +180,9 @@ def test_cancel_of_group_reports_its_steps_and_ends_at_an_error(cloud: LocalClou
     def stop(reached: int, changed: int) -> None:
         raise KeyError(f"{reached} {changed}")
 
+    with pytest.raises(UsageError, match="on_step must be None, or a callable; got 5"):
+        pool.cancel_group(None, group_id, on_step=5)  # type: ignore[arg-type]
+    untouched = pool.group(None, group_id).canceled
     with pytest.raises(KeyError, match="100 100"):
         pool.cancel_group(None, group_id, on_step=stop)
     cloud.advance(timedelta(seconds=1))
@@ -189,7 +193,9 @@ def test_cancel_of_group_reports_its_steps_and_ends_at_an_error(cloud: LocalClou
     cloud.run_until_idle()
 
     # Two of the first hundred run: they were asked to stop, and asked again.
-    assert (halfway.canceled, ended) == (98, 130)
+    assert (untouched, halfway.canceled, ended) == (0, 98, 130)
+    told = [fact.canceled for fact in cloud.facts if isinstance(fact, GroupCanceled)]
+    assert told == [98, 130]
     assert steps == [(100, 100), (32, 32)]
     assert pool.group(None, group_id).canceled == 228
 

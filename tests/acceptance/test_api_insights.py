@@ -219,6 +219,44 @@ def test_ignored_error_stays_so_until_it_is_opened(cloud: LocalCloud, pool: Work
     assert by_state(insights).keys() == {"open"}
 
 
+@both_engines
+def test_ignored_error_without_dead_letters_is_opened(cloud: LocalCloud, pool: Workpool) -> None:
+    """Else failures that come later are hidden from the start."""
+    insights = Insights(cloud.table)
+    first = insights.errors("email").value.groups[0]
+    insights.mark_error("email", first.fingerprint, "ignored")
+    pool.redrive_all(None)
+    gone = insights.errors("email").value.groups
+    opened = insights.mark_error("email", first.fingerprint, "open").value
+    cloud.advance(timedelta(minutes=1))
+
+    assert gone == ()
+    assert (opened.state, opened.count) == ("open", 0)
+    assert first.fingerprint in {
+        each.fingerprint for each in insights.errors("email").value.of("open")
+    }
+
+
+@both_engines
+def test_resolved_callback_error_is_open_again_once_it_is_given_up_again(cloud: LocalCloud) -> None:
+    """A work item ends long before its callback is given up."""
+    pool, insights = cloud.workpool("told"), Insights(cloud.table)
+    pool.enqueue_action(None, cloud.function(echo), {}, on_complete="nobody")
+    cloud.run_until_idle(timedelta(hours=3))
+    (group,) = insights.errors("told").value.groups
+    insights.mark_error("told", group.fingerprint, "resolved")
+    resolved = insights.errors("told").value.of("resolved")
+    pool.redrive_all(None)
+    cloud.run_until_idle(timedelta(hours=3))
+    (again,) = insights.errors("told").value.groups
+
+    assert (group.error_type, len(resolved)) == ("callback", 1)
+    assert (again.state, again.since) == ("open", 1)
+    assert group.last_at is not None
+    assert again.last_at is not None
+    assert again.last_at > group.last_at
+
+
 def test_mark_of_error_is_checked_before_anything_is_stored(
     cloud: LocalCloud, pool: Workpool
 ) -> None:

@@ -177,6 +177,20 @@ def test_statistics_count_nothing_twice_when_loops_crash() -> None:
         assert 0 < stats.executions <= attempts
 
 
+def test_statistics_by_job_read_so_many_of_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 10,000 running, each page of the dashboard would pay for all of them."""
+    monkeypatch.setattr(limits, "JOBS_RUNNING_READ_MAX", 3)
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool(max_parallelism=5)
+        fn = cloud.function(Planned(), name="planned", takes=timedelta(minutes=1))
+        pool.enqueue_action_batch(None, fn, [{"n": n, "failures": 0} for n in range(5)])
+        cloud.advance(timedelta(seconds=2))
+        stats = pool.stats(None, by_job=True)
+
+    assert (stats.running, stats.jobs["planned"].running) == (5, 3)
+    assert stats.jobs["planned"].at_least
+
+
 def test_idle_pool_writes_no_report() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()

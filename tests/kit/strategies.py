@@ -206,6 +206,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
             st.from_regex("[0-9a-f]{16}", fullmatch=True),
             st.sampled_from(MarkKind),
             times,
+            times,
             st.text(min_size=1, max_size=20),
         ),
         max_size=3,

@@ -286,6 +286,8 @@ class PoolGroups(PoolBase):
         """
         read_writer(ctx)
         checked, ports = check_group_id(group_id), self._ports
+        if on_step is not None and not callable(on_step):
+            raise UsageError("on_step", on_step, "None, or a callable")
         item = load_group(ports, self.name, checked)
         if item is None:
             raise NotFound.of_group(checked, self.name)

@@ -43,6 +43,8 @@ def run_errors(options: argparse.Namespace) -> int:
     hidden = len(found.groups) - len(shown)
     if hidden:
         note(f"{many(hidden, 'more error')} resolved or ignored: --all")
+    if found.at_least:
+        note("older dead letters were not read")
     return 0
 
 

@@ -325,7 +325,7 @@ RUN_FRESH_MS: Final = 2_000
 RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 LEDGER_STARTS_MAX: Final = 800
-"""Starts that the ledger names with those of runs: it is one item, and read back with room."""
+"""Starts that the ledger of a pool with runs names. Its slots lie in no page, so they fit into one item."""
 
 SPAWNED_A_PASS: Final = 16
 """Ended work items of which a pass looks for what their transactions stored, up to 100 each. The

@@ -20,6 +20,7 @@ __all__ = [
     "FILTER_PAGES_MAX",
     "FINGERPRINT_CHARACTERS",
     "FORM_BYTES_MAX",
+    "JOBS_RUNNING_READ_MAX",
     "LIST_MAX",
     "LIST_QUERY_MAX",
     "LIST_ROWS_MAX",
@@ -46,6 +47,8 @@ TALLY_JOBS_MAX: Final = 16
 REPORT_RETENTION_S: Final = 8 * 24 * 3600
 STATS_WINDOW_MS_MIN: Final = 60_000
 STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000
+JOBS_RUNNING_READ_MAX: Final = 1_000
+"""Running work items that the statistics by job read: the ledger does not say which jobs they are."""
 STATS_ROWS_MAX: Final = 1_000
 """Rows that are read to count due work items, and again to count later ones: above it the count is
 a lower bound."""

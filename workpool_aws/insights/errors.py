@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workpool_aws.core.views.listing import ListedWork
     from workpool_aws.model.error_marks import ErrorMark, ErrorMarks
 
-__all__ = ["fingerprint_of", "grouped"]
+__all__ = ["fingerprint_of", "gone", "grouped"]
 
 _CALLBACK: Final = "callback"
 _VALUES: Final = (
@@ -49,6 +49,23 @@ def grouped(works: Iterable[ListedWork], marks: ErrorMarks | None) -> tuple[Erro
     )
 
 
+def gone(fingerprint: str) -> ErrorGroup:
+    """Returns an error of which there are no dead letters any more: its texts are not known."""
+    return ErrorGroup(
+        fingerprint=fingerprint,
+        label="",
+        error_type="",
+        error="",
+        work_ids=(),
+        first_at=None,
+        last_at=None,
+        state="open",
+        marked_at=None,
+        marked_by=None,
+        since=0,
+    )
+
+
 def _error_of(work: ListedWork) -> tuple[str, str, str]:
     """Returns the label, the type and the text of the error for which a work item is dead."""
     label = work.job or short_name(work.target)
@@ -59,19 +76,19 @@ def _error_of(work: ListedWork) -> tuple[str, str, str]:
 
 def _group(fingerprint: str, members: list[ListedWork], mark: ErrorMark | None) -> ErrorGroup:
     label, error_type, error = _error_of(members[0])
-    ends = [work.finished_at for work in members if work.finished_at is not None]
-    marked_at = None if mark is None else instant(mark.at)
-    later = 0 if marked_at is None else sum(end > marked_at for end in ends)
+    times = [work.dead_at for work in members if work.dead_at is not None]
+    # By the times of the dead letters alone: the caller that sets a mark has another clock.
+    later = 0 if mark is None else sum(each > instant(mark.seen) for each in times)
     return ErrorGroup(
         fingerprint=fingerprint,
         label=label,
         error_type=error_type,
         error=error,
         work_ids=tuple(work.work_id for work in members),
-        first_at=min(ends, default=None),
-        last_at=max(ends, default=None),
+        first_at=min(times, default=None),
+        last_at=max(times, default=None),
         state=state_under(mark, later),
-        marked_at=marked_at,
+        marked_at=None if mark is None else instant(mark.at),
         marked_by=None if mark is None else mark.by,
         since=later,
     )

@@ -12,7 +12,7 @@ from workpool_aws.api.caller import read_caller
 from workpool_aws.compose import metered, ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.views.error_marks import check_mark
-from workpool_aws.core.views.instants import instant
+from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.job_stats import check_label
 from workpool_aws.errors import NotFound
 from workpool_aws.flow.doctor import examine
@@ -28,7 +28,8 @@ from workpool_aws.insights.answers import (
     WorkRow,
     WorkRows,
 )
-from workpool_aws.insights.errors import grouped
+from workpool_aws.insights.errors import gone, grouped
+from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +78,7 @@ class Insights:
     def __init__(
         self, table: str, *, session: boto3.Session | None = None, ports: Ports | None = None
     ) -> None:
-        Workpool(table)  # refuses a name that is none
+        Workpool(table)  # refuses a name that is not allowed
         self._table = table
         self._kept: dict[str, Ports] | None = None if session is None else {}
         self._connect: Callable[[], Ports] = lambda: (
@@ -97,7 +98,7 @@ class Insights:
     def pool_of(self, name: str) -> Workpool:
         """The pool of this name, for acts.
 
-        Raises UsageError for a name that is none.
+        Raises UsageError for a name that is not allowed.
         """
         return Workpool(self._table, name, ports=self._connect())
 
@@ -130,7 +131,7 @@ class Insights:
 
         `None` means that the pool has none of it: nothing waits or runs, and nothing ended in the
         window. A minute counts 16 jobs apart. Raises as `Workpool.stats` does, and UsageError for a
-        name that is none.
+        name that is not allowed.
         """
         label = check_label(job)
         return self._asked(
@@ -257,12 +258,14 @@ class Insights:
         """Marks an error of a pool as resolved or ignored, or opens it again, for all who look.
 
         Its dead letters stay dead letters, which can be redriven, and alarms go on counting them. A
-        *resolved* error is open again once a work item fails with it later. An *ignored* one stays
-        so until it is opened. A pool keeps 100 marks: a further one drops the oldest.
+        *resolved* error is open again once a later dead letter has it. An *ignored* one stays so until
+        it is opened, which needs no dead letter: the answer then has no text. A pool keeps 100 marks, and
+        a further one drops the oldest.
 
         Raises:
             UsageError: A value is not allowed.
-            NotFound: No dead letter of the pool has this error. Nothing was changed.
+            NotFound: No dead letter of the pool has this error, among the newest that are read. Nothing
+                was changed.
             StoreUnavailable: DynamoDB did not answer, so the mark may or may not hold. Repeating
                 the call is safe.
         """
@@ -270,8 +273,12 @@ class Insights:
         found = self.errors(name)
         group = next((each for each in found.value.groups if each.fingerprint == checked), None)
         if group is None:
+            group = gone(checked) if wanted == "open" and self._has_mark(name, checked) else None
+        if group is None:
             raise NotFound.of_error(checked, name)
-        marks = mark_error(self._connect(), name, checked, wanted, by=read_caller(None).name)
+        newest = moment_in("last_at", group.last_at) or EpochMs(0)
+        author = read_caller(None).name
+        marks = mark_error(self._connect(), name, checked, wanted, by=author, seen=newest)
         mark = None if wanted == "open" else marks.marks[-1]
         group = replace(
             group,
@@ -281,6 +288,10 @@ class Insights:
             since=0,
         )
         return Costed(group, found.cost)
+
+    def _has_mark(self, name: str, fingerprint: str) -> bool:
+        marks = load_marks(self._connect(), name)
+        return marks is not None and any(each.fingerprint == fingerprint for each in marks.marks)
 
     def doctor(self) -> Costed[tuple[Finding, ...]]:
         """Everything that is wrong with the table, its functions and its pools, with remedies.

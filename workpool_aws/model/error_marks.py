@@ -30,6 +30,8 @@ class ErrorMark(NamedTuple):
     """The fingerprint of the error (`insights/errors.py`): 16 hexadecimal digits."""
     kind: MarkKind
     at: EpochMs
+    seen: EpochMs
+    """The time of the newest dead letter with it that was known then. Later ones open a resolved error."""
     by: str
     """The caller that set it, for people."""
 

@@ -13,20 +13,20 @@ from workpool_aws.model.ids import EpochMs
 __all__ = ["ERROR_MARKS"]
 
 _MARK: Final = re.compile(
-    rf"([0-9a-f]{{16}}):({'|'.join(MarkKind)}):([0-9]{{1,15}}):(.{{1,{limits.MARK_AUTHOR_MAX}}})",
+    rf"([0-9a-f]{{16}}):({'|'.join(MarkKind)}):([0-9]{{1,15}}):([0-9]{{1,15}}):(.{{1,{limits.MARK_AUTHOR_MAX}}})",
     re.ASCII | re.DOTALL,
 )
 
 
 def _decode(value: object) -> ErrorMark:
-    fingerprint, kind, at, by = matched(_MARK, value).groups()
-    if int(at) >= limits.STORED_MS_BELOW:
+    fingerprint, kind, at, seen, by = matched(_MARK, value).groups()
+    if max(int(at), int(seen)) >= limits.STORED_MS_BELOW:
         raise ValueError("a time that cannot be")
-    return ErrorMark(fingerprint, MarkKind(kind), EpochMs(int(at)), by)
+    return ErrorMark(fingerprint, MarkKind(kind), EpochMs(int(at)), EpochMs(int(seen)), by)
 
 
 def _encode(mark: ErrorMark) -> str:
-    text = f"{mark.fingerprint}:{mark.kind}:{mark.at}:{mark.by}"
+    text = f"{mark.fingerprint}:{mark.kind}:{mark.at}:{mark.seen}:{mark.by}"
     _decode(text)
     return text
 

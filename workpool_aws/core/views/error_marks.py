@@ -31,17 +31,25 @@ def check_mark(fingerprint: object, state: object) -> tuple[str, ErrorState]:
 
 
 def marked(
-    old: ErrorMarks | None, pool: str, fingerprint: str, state: ErrorState, *, by: str, now: EpochMs
+    old: ErrorMarks | None,
+    pool: str,
+    fingerprint: str,
+    state: ErrorState,
+    *,
+    by: str,
+    now: EpochMs,
+    seen: EpochMs,
 ) -> ErrorMarks:
     """Returns the marks of a pool after a change; `open` removes the mark of an error.
 
-    A full list drops its oldest mark, whose error is open again.
+    `seen`: the time of the newest dead letter with it. A full list drops its oldest mark, whose error is
+    open again.
     """
     before = () if old is None else old.marks
     marks = [mark for mark in before if mark.fingerprint != fingerprint]
     if state != "open":
         author = by[: limits.MARK_AUTHOR_MAX] or "unknown"
-        marks.append(ErrorMark(fingerprint, MarkKind(state), now, author))
+        marks.append(ErrorMark(fingerprint, MarkKind(state), now, seen, author))
     version = 1 if old is None else old.version + 1
     return ErrorMarks(pool=pool, version=version, marks=tuple(marks[-limits.ERROR_MARKS_MAX :]))
 

@@ -68,7 +68,7 @@ class JobStats:
 
 
 def check_label(job: object) -> str:
-    """Returns the name under which a job is counted. Raises UsageError for what can be none."""
+    """Returns the name under which a job is counted. Raises UsageError for a name that is not allowed."""
     if isinstance(job, str) and any(each.fullmatch(job) for each in (JOB, FUNCTION_NAME)):
         return job
     raise UsageError("job", job, "the name of a job, or of a function")

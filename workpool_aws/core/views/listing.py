@@ -12,7 +12,7 @@ from workpool_aws.core.views.groups import check_group_id
 from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.status import Status, status_of
 from workpool_aws.errors import UsageError
-from workpool_aws.model.ids import id_floor
+from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, JOB
 from workpool_aws.model.names import names_function as same_function
 from workpool_aws.model.payload import inline_text
@@ -70,6 +70,9 @@ class ListedWork(Status):
     """The failed work item that this one redrives. `None` means that a caller enqueued it."""
     redriven_as: WorkId | None
     """The work item that redrives this one. `None` means that there is none."""
+    dead_at: datetime | None = None
+    """The time since when it is among the dead letters: that of its failure, or of the last try of its
+    callback. `None` means that it is none of them."""
     stands_for: str | None = None
     """The group of which this is the own work item: it never runs, and owes the callback of the
     group. `None` means an ordinary work item."""
@@ -318,6 +321,7 @@ def listed(work: WorkItem) -> ListedWork:
         error_type=work.error_type,
         redrive_of=work.redrive_of,
         redriven_as=work.redriven_as,
+        dead_at=None if work.dead is None else instant(time_of(work.dead)),
         # A member succeeds by a start, and a group's own work item never has one.
         stands_for=work.spec.group if is_own else None,
     )

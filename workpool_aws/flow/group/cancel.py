@@ -49,15 +49,17 @@ def cancel_members(
     cancel, ids = _Cancel(ports, item), member_ids(item)
     left = [ids[place] for place in uncounted(item)]
     ended = 0
-    for first in range(0, len(left), limits.GROUP_CANCELS_A_STEP):
-        step = left[first : first + limits.GROUP_CANCELS_A_STEP]
-        answers = Counter(cancel.step(step))
-        ended += answers[CancelAnswer.CANCELED]
-        # After each step, so that the loop counts while the others are canceled.
-        kick(ports, item.pool, KickReason.CANCEL)
-        if on_step is not None:
-            on_step(len(step), answers[CancelAnswer.CANCELED] + answers[CancelAnswer.REQUESTED])
-    ports.telemetry.emit(events.GroupCanceled(pool=item.pool, group=item.id, canceled=ended))
+    try:
+        for first in range(0, len(left), limits.GROUP_CANCELS_A_STEP):
+            step = left[first : first + limits.GROUP_CANCELS_A_STEP]
+            answers = Counter(cancel.step(step))
+            ended += answers[CancelAnswer.CANCELED]
+            # After each step, so that the loop counts while the others are canceled.
+            kick(ports, item.pool, KickReason.CANCEL)
+            if on_step is not None:
+                on_step(len(step), answers[CancelAnswer.CANCELED] + answers[CancelAnswer.REQUESTED])
+    finally:
+        ports.telemetry.emit(events.GroupCanceled(pool=item.pool, group=item.id, canceled=ended))
     return ended
 
 

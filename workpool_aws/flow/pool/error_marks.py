@@ -17,6 +17,7 @@ from workpool_aws.ports import ConditionFailed
 
 if TYPE_CHECKING:
     from workpool_aws.model.error_marks import ErrorMarks
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.ports import Ports
 
 __all__ = ["load_marks", "mark_error"]
@@ -28,17 +29,17 @@ def load_marks(ports: Ports, pool: str) -> ErrorMarks | None:
 
 
 def mark_error(
-    ports: Ports, pool: str, fingerprint: str, state: ErrorState, *, by: str
+    ports: Ports, pool: str, fingerprint: str, state: ErrorState, *, by: str, seen: EpochMs
 ) -> ErrorMarks:
     """Marks an error of a pool, or removes its mark, and returns the marks as they are then.
 
-    A damaged item is replaced as a whole. Raises StoreUnavailable if the change may or may not hold;
-    repeating the call is safe.
+    `seen`: the time of the newest dead letter with it that the caller knows. A damaged item is replaced
+    as a whole. Raises StoreUnavailable if the change may or may not hold; repeating the call is safe.
     """
     for _ in range(limits.CONFIG_TRIES):
         found = ports.store.get(ErrorMarksRef(pool))
         old = readable(found)
-        new = marked(old, pool, fingerprint, state, by=by, now=ports.clock.now())
+        new = marked(old, pool, fingerprint, state, by=by, now=ports.clock.now(), seen=seen)
         damaged = None if found is not None else IsAbsent()
         try:
             ports.store.write(Put(new, damaged if old is None else Is("version", old.version)))

@@ -46,6 +46,10 @@ class _Backlog(NamedTuple):
     scheduled_capped: bool
 
     @property
+    def is_capped(self) -> bool:
+        return self.pending_capped or self.scheduled_capped
+
+    @property
     def queued(self) -> Queued:
         oldest_at = min((each.due_at for each in self.pending.values()), default=None)
         return Queued(
@@ -157,18 +161,18 @@ class _Count:
     def by_job(
         self, backlog: _Backlog, minutes: list[MinuteReport], *, since: EpochMs
     ) -> dict[str, JobStats]:
-        """Returns the statistics by job. The ledger does not say which jobs run: they are read."""
-        running = works_of(self.ports.store, self.pool, self.entries)
+        """Returns the statistics by job.
+
+        The ledger does not say which jobs run: so many of them are read.
+        """
+        most = limits.JOBS_RUNNING_READ_MAX
+        running = works_of(self.ports.store, self.pool, sorted(self.entries)[:most])
         return job_stats_of(
             backlog.pending.values(),
             backlog.scheduled.values(),
             [work.spec.label for work in running.values()],
-            [
-                each.jobs
-                for each in minutes
-                if each.jobs is not None and each.jobs.since == each.tally.since
-            ],
+            [jobs for each in minutes if (jobs := each.jobs) and jobs.since == each.tally.since],
             since=since,
             now=self.now,
-            at_least=backlog.pending_capped or backlog.scheduled_capped,
+            at_least=backlog.is_capped or len(self.entries) > most,
         )
