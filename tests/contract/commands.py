@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
 from workpool_aws.adapters.items import forms, job_tallies, ledger_forms, rates, schedule
+from workpool_aws.adapters.items.error_marks import ERROR_MARKS
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.group import GROUP_END, MEMBER_OUTCOMES
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
@@ -28,6 +29,7 @@ from workpool_aws.adapters.items.spec import (
 from workpool_aws.adapters.items.work import HISTORY, SPAWNED
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, rate, retry, spec, trace, work
+from workpool_aws.model.error_marks import ErrorMark, MarkKind
 from workpool_aws.model.group import GroupItem
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
@@ -203,6 +205,9 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(ledger_forms.PAGE_SLOTS): _entries,
     id(ledger_forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
+    ),
+    id(ERROR_MARKS): _some(
+        lambda chance: ErrorMark("0" * 16, MarkKind.IGNORED, _small(chance), _small(chance), "ann")
     ),
     id(forms.TEXTS): _some(lambda chance: chance.choice(TEXTS)),
     id(ledger_forms.DEPLOYED_JOBS): _some(

@@ -12,6 +12,7 @@ import pytest
 from moto import mock_aws
 
 from workpool_aws import NonRetryableError, RetryPolicy, Work
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import Completed, Started
 
@@ -257,25 +258,28 @@ def test_capacity_is_same_on_moto_and_in_memory() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_commit_of_ledger_costs_by_bytes_of_its_slots(engine: str) -> None:
-    """On both engines: 150 works that run take more than two kilobytes, and less than three."""
+def test_commit_of_ledger_costs_by_bytes_of_its_slots(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On both engines: 80 works that run take more than one kilobyte, and less than two."""
+    monkeypatch.setattr(limits, "LEDGER_HEAD_SLOTS", 100)
     with LocalCloud(engine=engine, seed=3) as cloud:
-        pool = cloud.workpool(max_parallelism=150)
+        pool = cloud.workpool(max_parallelism=80)
         fn = cloud.function(
             lambda _event, _: None,
             name="long",
             takes=timedelta(minutes=10),
             timeout=timedelta(minutes=15),
         )
-        for _ in range(150):
+        for _ in range(80):
             pool.enqueue_query(None, fn, {})
             cloud.advance(timedelta(milliseconds=10))
         cloud.advance(timedelta(seconds=2))
         before = cloud.capacity.by_label["ledger.update"]
-        pool.configure(None, max_parallelism=149)
+        pool.configure(None, max_parallelism=79)
         after = cloud.capacity.by_label["ledger.update"]
 
-    assert (after.write_units - before.write_units, after.requests - before.requests) == (3, 1)
+    assert (after.write_units - before.write_units, after.requests - before.requests) == (2, 1)
 
 
 def test_cloud_may_use_endpoint() -> None:
