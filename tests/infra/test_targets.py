@@ -436,7 +436,8 @@ def test_plain_target_is_left_as_it_is() -> None:
     assert policy_of(deployed, "Plain") == []
 
 
-def test_whoever_enqueues_can_neither_ask_for_works_nor_remove_them() -> None:
+def test_whoever_enqueues_can_neither_list_works_nor_remove_them() -> None:
+    """It reads the one that holds a unique key, by its id."""
     deployed = Deployed()
     deployed.pool.grant_enqueue(deployed.function("Api"))
 
@@ -449,7 +450,12 @@ def test_whoever_enqueues_can_neither_ask_for_works_nor_remove_them() -> None:
             for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         )
     ]
-    assert actions_in(on_works) == {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    assert actions_in(on_works) == {
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    }
 
 
 def test_whoever_reads_changes_nothing() -> None:
