@@ -129,8 +129,8 @@ class Insights:
     def job(self, name: str, job: str, window: timedelta = _WINDOW) -> Costed[JobStats | None]:
         """The figures of one job, or function, in a pool, and its minutes over the window.
 
-        `None` means that the pool has none of it: nothing waits or runs, and nothing ended in the
-        window. A minute counts 16 jobs apart. Raises as `Workpool.stats` does, and UsageError for a
+        `None` means that none of it was counted: nothing is among the first thousand that are due or
+        later or runs, and nothing ended in the window. A minute counts 16 jobs apart. Raises as `Workpool.stats` does, and UsageError for a
         name that is not allowed.
         """
         label = check_label(job)
