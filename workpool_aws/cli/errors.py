@@ -73,8 +73,8 @@ def _row(group: ErrorGroup) -> tuple[str, ...]:
         str(group.count),
         state,
         moment(group.last_at),
-        cell(group.label),
-        cell(f"{group.error_type}: {group.error}"),
+        cell(group.label) if group.work_ids else "-",
+        cell(f"{group.error_type}: {group.error}") if group.work_ids else "-",
     )
 
 

@@ -19,7 +19,7 @@ __all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option
-or configuration; 3 a pool, schedule, group or work item is unknown, or a work item is not in a state for it;
+or configuration; 3 a pool, schedule, group, error or work item is unknown, or a work item is not in a state for it;
 4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")

@@ -120,6 +120,7 @@ def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
         "error_type": work.error_type,
         "redrive_of": work.redrive_of,
         "redriven_as": work.redriven_as,
+        "dead_at": iso(work.dead_at),
         "stands_for": work.stands_for,
         "last_error": work.last_error,
         "progress": work.progress,

@@ -55,8 +55,8 @@ class Refusal:
 class Headroom:
     """Starts that the limits still allow in this pass.
 
-    `slots`: free slots of the pool, as many as one pass fills. `tokens`: starts that its rate limit allows; `None` means that
-    it has none.
+    `slots`: free slots of the pool, as many as one pass fills. `tokens`: starts that its rate limit
+    allows; `None` means that it has none.
     """
 
     slots: int

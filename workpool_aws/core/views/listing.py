@@ -71,8 +71,8 @@ class ListedWork(Status):
     redriven_as: WorkId | None
     """The work item that redrives this one. `None` means that there is none."""
     dead_at: datetime | None = None
-    """The time since when it is among the dead letters: that of its failure, or of the last try of its
-    callback. `None` means that it is none of them."""
+    """The time at which it became a dead letter: that of its failure, or that at which its callback was
+    given up. `None` means that it is no dead letter."""
     stands_for: str | None = None
     """The group of which this is the own work item: it never runs, and owes the callback of the
     group. `None` means an ordinary work item."""

@@ -163,7 +163,7 @@ class _Count:
     ) -> dict[str, JobStats]:
         """Returns the statistics by job.
 
-        The ledger does not say which jobs run: so many of them are read.
+        The ledger does not say which jobs run, so a bounded number of these work items is read.
         """
         most = limits.JOBS_RUNNING_READ_MAX
         running = works_of(self.ports.store, self.pool, sorted(self.entries)[:most])
