@@ -127,7 +127,7 @@ class Emulated:
             "BENCH_NOTES": str(self._notes),
             "BENCH_TAKES_S": str(TAKES_S),
             **({"WORKPOOL_DECORATED": "1"} if name == "for_pool" else {}),
-            **({"WORKPOOL_LEAN_CALLS": "1"} if name == "loop" else {}),
+            **({"WORKPOOL_LEAN_CALLS": "1"} if name in {"loop", "for_pool"} else {}),
         }
 
     def _settle(self, name: str, *, retries: int, on_failure: str | None = None) -> None:

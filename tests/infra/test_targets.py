@@ -68,6 +68,7 @@ def test_decorated_action_reports_by_itself_and_only_its_failures_go_to_completi
         "WORKPOOL_LOOP_ARN",
         "WORKPOOL_COMPLETION_ARN",
         "WORKPOOL_SERVES",
+        "WORKPOOL_LEAN_CALLS",
         DECORATED,
     }
     assert told[DECORATED] == "1"
@@ -284,6 +285,7 @@ def test_decorated_handler_may_mark_works_and_read_nothing() -> None:
         "WORKPOOL_LOOP_ARN",
         "WORKPOOL_COMPLETION_ARN",
         "WORKPOOL_SERVES",
+        "WORKPOOL_LEAN_CALLS",
         DECORATED,
     }
     assert (told[DECORATED], told["WORKPOOL_SERVES"]) == ("1", "email,reports")

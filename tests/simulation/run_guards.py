@@ -95,7 +95,7 @@ RUN_GUARDS: Final = (
         "one that was read stays unchosen",
         "WP-3",
         "core.loop.runs:spare_starts",
-        "rows_wanted(memory, slots, now) - slots",
+        "wanted - slots",
         "limits.RUN_STARTS_MAX * slots",
         f"{_DECISION}test_pass_reads_more_than_its_slots_only_where_runs_would_take_it",
     ),

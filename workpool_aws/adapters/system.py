@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from functools import partial
+from contextlib import suppress
+from contextvars import copy_context
+from itertools import count
+from threading import Thread
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from workpool_aws.executor.deadline import Phase, TimeLeft
-from workpool_aws.executor.executor import Executor
-from workpool_aws.executor.records import Task, TaskFailure, Unstarted
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ FAN_OUT_WORKERS: Final = 16
 """Calls at one time, unless the caller says that more are safe: each may carry 900 KB, of which a
 request makes several copies."""
 
-_UNLIMITED: Final = TimeLeft(Phase.OPEN, None)
 _FRACTION_BITS: Final = 53
 _TOKEN_BYTES: Final = 12
 
@@ -94,17 +93,26 @@ class ThreadFanOut:
             return [call(item) for item in items]
         job = _Job(call, items)
         size = min(at_once or self._max_workers, len(items))
-        crew = Executor(
-            size, idle_s=None, name="workpool", read_ms=stopwatch_ms, overseer=_Indifferent()
-        )
-        crew.add(tuple(partial(job.do, index) for index in range(len(items))))
+        threads = [Thread(target=job.work, name=f"workpool-{n}", daemon=True) for n in range(size)]
         try:
-            crew.close()
+            for thread in _started(threads):
+                thread.join()
         except BaseException:
             # The caller is being ended: calls that were not begun must not be made behind its back.
             job.abandoned = True
             raise
+        job.work()  # what no thread could be had for
         return job.answer()
+
+
+def _started(threads: Sequence[Thread]) -> list[Thread]:
+    """Starts threads, as many as the process may have."""
+    started = []
+    with suppress(RuntimeError):
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    return started
 
 
 class _Job(Generic[A, B]):
@@ -113,35 +121,26 @@ class _Job(Generic[A, B]):
     def __init__(self, call: Callable[[A], B], items: Sequence[A]) -> None:
         self._call = call
         self._items = items
+        self._context = copy_context()
+        self._next = count()
         self._results: dict[int, B] = {}
         self._errors: dict[int, BaseException] = {}
         self.abandoned = False
 
-    def do(self, index: int) -> None:
-        if self.abandoned:
-            return
-        try:
-            self._results[index] = self._call(self._items[index])
-        except BaseException as error:  # noqa: BLE001 - raised by `answer`, in the thread that asked
-            self._errors[index] = error
+    def work(self) -> None:
+        """Makes calls that no other thread has begun, until there are none."""
+        # The counter gives each number to one thread.
+        while (index := next(self._next)) < len(self._items) and not self.abandoned:
+            try:
+                context = self._context.copy()
+                self._results[index] = context.run(self._call, self._items[index])
+            except BaseException as error:  # noqa: BLE001 - raised by `answer`, in the thread that asked
+                self._errors[index] = error
 
     def answer(self) -> list[B]:
         if self._errors:
             raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(len(self._items))]
-
-
-class _Indifferent:
-    """Hooks of the fan-out's executor: its tasks never raise, and have no deadline of their own."""
-
-    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
-        return _UNLIMITED
-
-    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
-        return ()
-
-    def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
-        return [Unstarted(spilled=False, failures=()) for _ in tasks]
 
 
 class SerialFanOut:

@@ -324,6 +324,10 @@ RUN_FRESH_MS: Final = 2_000
 """Age of the newest work item up to which runs leave one: its batch may be on its way to the table."""
 RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
+RUN_EAGER_UNITS: Final = 2
+"""Write units of a commit up to which a loop polls eagerly where slots turn over soon."""
+RUN_AHEAD_ROWS: Final = 60
+"""Due work items that a pass reads to know whether all slots of a pool can be filled."""
 LEDGER_STARTS_MAX: Final = 800
 """Starts that the ledger of a pool with runs names. Its slots lie in no page, so they fit into one item."""
 

@@ -333,11 +333,12 @@ def allow_recursion(function: lambda_.Function) -> None:
 
 
 def mark_decorated(function: lambda_.Function) -> None:
-    """Say for the library that the function's handler is decorated.
+    """Say for the library that the function's handler is decorated, and have its requests be lean.
 
     Destinations alone could be a mistake.
     """
     function.add_environment(names.DECORATED, "1")
+    function.add_environment(names.LEAN_CALLS, "1")
 
 
 def name_beside(function: lambda_.Function, stack: Stack) -> str | None:

@@ -13,7 +13,6 @@ from workpool_aws.adapters.system import (
     ThreadFanOut,
     stopwatch_ms,
 )
-from workpool_aws.executor.executor import Executor
 
 
 def test_clock_drops_what_is_no_whole_millisecond(monkeypatch):
@@ -83,7 +82,7 @@ def test_fan_out_raises_error_of_first_item_that_has_one():
 
 def test_calls_that_were_not_begun_are_left_out_when_caller_is_ended(monkeypatch):
     """As by a signal, while it waits for the others."""
-    begun, let_go, done = threading.Event(), threading.Event(), []
+    begun, let_go, done, threads = threading.Event(), threading.Event(), [], []
 
     class Ended(BaseException):
         pass
@@ -93,17 +92,27 @@ def test_calls_that_were_not_begun_are_left_out_when_caller_is_ended(monkeypatch
         begun.set()
         assert let_go.wait(20)
 
-    really_close, crews = Executor.close, []
+    really_join = threading.Thread.join
 
-    def close(crew):
-        crews.append(crew)
+    def join(thread):
+        threads.append(thread)
         assert begun.wait(20)
         raise Ended
 
-    monkeypatch.setattr(Executor, "close", close)
+    monkeypatch.setattr("threading.Thread.join", join)
     with pytest.raises(Ended):
         ThreadFanOut(max_workers=1)(call, [1, 2])
     let_go.set()
-    really_close(crews[0])
+    really_join(threads[0])
 
     assert done == [1]
+
+
+def test_calls_are_made_in_their_own_thread_where_process_can_have_no_other(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    own = threading.get_ident()
+
+    assert ThreadFanOut()(lambda _: threading.get_ident(), range(3)) == [own] * 3

@@ -306,8 +306,8 @@ def test_pool_is_brisk_once_several_actions_followed_each_other() -> None:
 
 def test_ends_of_runs_are_awaited_eagerly() -> None:
     """[WP-20] The slots of a saturated pool are free again soon."""
-    assert decide(FRESH, done(free=0, in_runs=True)).wait_ms == limits.PASS_EAGER_MS
-    assert decide(FRESH, moved(9, free=0, in_runs=True)).wait_ms == limits.PASS_EAGER_MS
+    assert decide(FRESH, done(free=0, turns_over=True)).wait_ms == limits.PASS_EAGER_MS
+    assert decide(FRESH, moved(9, free=0, turns_over=True)).wait_ms == limits.PASS_EAGER_MS
 
 
 def test_eager_passes_end_where_ledger_costs_more_than_unit() -> None:

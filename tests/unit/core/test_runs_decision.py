@@ -21,8 +21,10 @@ from workpool_aws.core.loop.runs import (
     learned,
     may_share,
     rows_wanted,
+    share_of_slot,
     spare_starts,
     starts_of_run,
+    turns_over,
 )
 from workpool_aws.core.loop.settle import settle, slots_taken
 from workpool_aws.model.ids import EpochMs
@@ -204,28 +206,44 @@ def test_choice_of_runs_leaves_others_and_names_first_start_by_key() -> None:
 
 def test_pass_reads_more_than_its_slots_only_where_runs_would_take_it() -> None:
     """[WP-3] And never chooses all that it read: one that was read stays, since the cursor stops there."""
-    calm = Memory(ledger=EMPTY, paces={"send": SHORT})
-    crowded = replace(calm, crowded=True)
+    unknown = Memory(ledger=EMPTY)
+    known = Memory(ledger=EMPTY, paces={"send": SHORT})
 
     due = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(100)]
 
-    assert (rows_wanted(calm, 4, NOW), spare_starts(calm, 0, 4, due, NOW)) == (4, 0)
+    assert rows_wanted(unknown, 4, NOW, limit=8, in_flight=4) == 4
+    assert spare_starts(4, 0, 4, due, NOW) == 0
     wanted = 4 * starts_of_run(SHORT, MINUTE, NOW)
-    assert rows_wanted(crowded, 4, NOW) == wanted
-    assert spare_starts(crowded, 0, 4, due, NOW) == wanted - 4
-    assert rows_wanted(crowded, 400, NOW) == limits.RUN_ROWS_MAX
-    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX - 10, 4, due, NOW) == 6
-    assert spare_starts(crowded, limits.LEDGER_STARTS_MAX, 4, due, NOW) == 0
+    assert rows_wanted(known, 4, NOW, limit=4, in_flight=0) == wanted
+    assert spare_starts(wanted, 0, 4, due, NOW) == wanted - 4
+    assert rows_wanted(known, 100, NOW, limit=100, in_flight=0) == limits.RUN_ROWS_MAX
+    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX - 10, 4, due, NOW) == 6
+    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX, 4, due, NOW) == 0
+
+
+def test_small_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
+    known = Memory(ledger=EMPTY, paces={"send": SHORT})
+    most = starts_of_run(SHORT, MINUTE, NOW)
+
+    assert rows_wanted(known, 1, NOW, limit=4, in_flight=20) == 4 * most - 20
+    # In a large pool the read would cost more than it saves.
+    assert rows_wanted(known, 1, NOW, limit=100, in_flight=20) == most
+
+
+def test_last_starts_of_backlog_are_shared_by_all_slots_of_pool() -> None:
+    assert share_of_slot(25, 0, limit=4, more=False) == 7
+    assert share_of_slot(25, 15, limit=4, more=False) == 10
+    assert share_of_slot(25, 0, limit=4, more=True) == limits.RUN_STARTS_MAX
+    assert share_of_slot(3, 1, limit=4, more=False) == 1
 
 
 def test_runs_leave_one_of_work_items_that_were_enqueued_just_now() -> None:
     """[WP-20] The cursor stays before it, and so before those of its batch that land later."""
-    crowded = Memory(ledger=EMPTY, paces={"send": SHORT}, crowded=True)
     old = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(10)]
     new = [*old[1:], a_work(id=an_id(n=99), enqueued_at=NOW - limits.RUN_FRESH_MS + 1)]
 
-    assert spare_starts(crowded, 0, 4, old, NOW) == 6
-    assert spare_starts(crowded, 0, 4, new, NOW) == 5
+    assert spare_starts(99, 0, 4, old, NOW) == 6
+    assert spare_starts(99, 0, 4, new, NOW) == 5
 
 
 def test_notice_of_run_frees_each_of_its_starts() -> None:
@@ -297,3 +315,13 @@ def test_starts_of_run_are_sent_in_order_of_their_keys() -> None:
     alone = Start(KEYS[3], a_work(id=KEYS[3].work_id), None)
 
     assert [[start.key for start in run] for run in runs_among([alone, *starts])] == [KEYS[:3]]
+
+
+def test_slots_turn_over_soon_in_runs_and_where_short_starts_fill_pool() -> None:
+    short, long = {"send": SHORT}, {"send": replace(SHORT, mean_ms=limits.RUN_SHORT_MS)}
+    run = Memory(ledger=replace(EMPTY, entries={KEYS[0]: Entry(LATER, run=LEAD)}))
+
+    assert turns_over(run, free=3)
+    assert turns_over(Memory(ledger=EMPTY, paces=short), free=0)
+    assert not turns_over(Memory(ledger=EMPTY, paces=short), free=1)
+    assert not turns_over(Memory(ledger=EMPTY, paces=long), free=0)

@@ -86,6 +86,8 @@ class WorkRead:
     """Work items whose due time a replacement has moved beyond the row that was read."""
     cut: bool = False
     """True if `next_due` only marks the end of the read: later rows may all be over."""
+    more: bool = False
+    """True if it stopped with enough: further due work items may follow."""
 
     @property
     def is_something(self) -> bool:
@@ -135,6 +137,11 @@ class Choice:
     def cut(self) -> bool:
         """True if later rows were not all read."""
         return any(read is not None and read.cut for read in self.reads)
+
+    @property
+    def more(self) -> bool:
+        """True if further due work items may follow those that were read."""
+        return any(read is not None and read.more for read in self.reads)
 
     @property
     def bulk_canceled(self) -> list[WorkItem]:

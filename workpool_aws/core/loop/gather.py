@@ -55,7 +55,7 @@ def gather(
             due_at = time_of(row.sort) if found.postponed else found.due_at
             return seen.as_read(EpochMs(max(time_of(row.sort), due_at)))
         elif not seen.takes_work(row, found, look, free=free):
-            break
+            return seen.as_read(None, more=True)
     return seen.as_read(None)
 
 
@@ -110,7 +110,9 @@ class _Seen:
         ended.setdefault(work.id, Found(row.sort, work))
         return len(ended) < limits.BULK_CANCEL_ROWS
 
-    def as_read(self, next_due: EpochMs | None, *, cut: bool = False) -> WorkRead:
+    def as_read(
+        self, next_due: EpochMs | None, *, cut: bool = False, more: bool = False
+    ) -> WorkRead:
         """Returns them as the result of a read."""
         return WorkRead(
             tuple(self.due.values()),
@@ -121,6 +123,7 @@ class _Seen:
             tuple(self.ticks),
             tuple(self.postponed.values()),
             cut=cut,
+            more=more,
         )
 
 

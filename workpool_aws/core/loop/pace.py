@@ -71,11 +71,12 @@ class Pace:
         """
         lately = now - self.active_at <= 2 * limits.BRISK_MS
         is_brisk = limits.PASS_EAGER_MS <= self.gap_ms <= limits.BRISK_MS
-        return done.in_runs or (lately and is_brisk and done.free > 0)
+        return done.turns_over or (lately and is_brisk and done.free > 0)
 
     def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
         """Returns the least length of a pass whose commit costs so many units, if it made one."""
-        if units <= 1 and self.is_eager(done, began):
+        dear = limits.RUN_EAGER_UNITS if done.turns_over else 1
+        if units <= dear and self.is_eager(done, began):
             return limits.PASS_EAGER_MS
         if not done.changes:
             return limits.PASS_FLOOR_MS
@@ -125,8 +126,8 @@ class PassResult:
     """End of its promise to its workers; `None` means that it made none."""
     cut: bool = False
     """True if later rows were not all read: `next_due` may be of a work item that is over."""
-    in_runs: bool = False
-    """True if runs of short work items are in flight: their slots are free again soon."""
+    turns_over: bool = False
+    """True if slots are free again soon (`core.loop.runs.turns_over`)."""
     token_at: EpochMs | None = None
     """Time of the next token of the rate limit, for which due work items wait. `None` means that
     none does."""

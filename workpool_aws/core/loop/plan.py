@@ -15,6 +15,7 @@ from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.core.loop.rate import Tokens, tokens_of
+from workpool_aws.core.loop.runs import turns_over
 from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
@@ -275,7 +276,7 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
         changes=max(1, plan.moved) if plan.changes_ledger else 0,
         promise_until=plan.promise_until,
         cut=plan.choice.cut,
-        in_runs=any(entry.run is not None for entry in plan.ledger.entries.values()),
+        turns_over=turns_over(memory, free=plan.limit - slots_taken(plan.ledger.entries)),
         token_at=plan.token_at,
     )
 

@@ -33,8 +33,10 @@ __all__ = [
     "patience_over_at",
     "rows_wanted",
     "run_ms",
+    "share_of_slot",
     "spare_starts",
     "starts_of_run",
+    "turns_over",
 ]
 
 _NEWEST_SHARE: Final = 8
@@ -125,31 +127,53 @@ def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
     return max(1, min(limits.RUN_STARTS_MAX, fitting))
 
 
-def rows_wanted(memory: Memory, slots: int, now: EpochMs) -> int:
-    """Returns the number of due work items that a pass with free slots reads.
+def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flight: int) -> int:
+    """Returns the number of due work items that runs can use in a pass with so many free slots.
 
-    More than the slots only where the pass before had left some, and runs would take them.
+    `limit`: slots of the pool. `in_flight`: starts of which no end is known. A small pool reads as many
+    as fill all of its slots, so that `share_of_slot` knows the end of a backlog.
     """
-    if not memory.crowded:
-        return slots
     endless = limits.RUN_MS * limits.RUN_TIMEOUT_SHARE
     most = max((starts_of_run(pace, endless, now) for pace in memory.paces.values()), default=1)
-    return max(slots, min(slots * most, limits.RUN_ROWS_MAX))
+    if most == 1:
+        return slots
+    filling = limit * most - in_flight
+    ahead = filling if filling <= limits.RUN_AHEAD_ROWS else 0
+    return max(slots, min(slots * most, limits.RUN_ROWS_MAX), ahead)
 
 
 def spare_starts(
-    memory: Memory, entries: int, slots: int, due: Sequence[WorkItem], now: EpochMs
+    wanted: int, entries: int, slots: int, due: Sequence[WorkItem], now: EpochMs
 ) -> int:
     """Returns the number of due work items that may share the slots of others in this pass.
 
-    One that was read stays unchosen wherever there are more, since the cursor stops before it [WP-3].
-    So does one of those that were enqueued just now: the others of its batch may not be visible yet,
-    and a cursor beyond it would leave them to the next deep read.
+    `wanted`: as `rows_wanted` returned it. One that was read stays unchosen wherever there are more,
+    since the cursor stops before it [WP-3]. So does one of those that were enqueued just now: the
+    others of its batch may not be visible yet, and a cursor beyond it would leave them to the next
+    deep read.
     """
     room = limits.LEDGER_STARTS_MAX - entries - slots
     newest = max((work.enqueued_at for work in due), default=0)
     waiting = len(due) - slots - (now - newest < limits.RUN_FRESH_MS)
-    return max(0, min(rows_wanted(memory, slots, now) - slots, room, waiting))
+    return max(0, min(wanted - slots, room, waiting))
+
+
+def turns_over(memory: Memory, *, free: int) -> bool:
+    """True if slots are free again soon: runs are in flight, or short starts have taken all slots."""
+    short = any(
+        pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in memory.paces.values()
+    )
+    in_runs = any(entry.run is not None for entry in memory.ledger.entries.values())
+    return in_runs or (short and free <= 0)
+
+
+def share_of_slot(due: int, in_flight: int, *, limit: int, more: bool) -> int:
+    """Returns the most starts that a free slot takes of so many due work items.
+
+    The last ones of a backlog are shared so that all slots of the pool end at one time, with what is in
+    flight in the others. `more`: true if further ones wait, which sets no bound.
+    """
+    return limits.RUN_STARTS_MAX if more else -(-(due + in_flight) // limit)
 
 
 def may_share(work: WorkItem) -> bool:

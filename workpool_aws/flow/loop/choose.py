@@ -15,6 +15,7 @@ from workpool_aws.core.loop.runs import (
     may_share,
     patience_over_at,
     rows_wanted,
+    share_of_slot,
     spare_starts,
     starts_of_run,
 )
@@ -68,17 +69,23 @@ def read_due(
         return [None for _ in memory.marks]
     doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
     taken = Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
-    makes_runs = _makes_runs(room, checked)
-    free = rows_wanted(memory, room.slots, inputs.now) if makes_runs else room.starts
+    wanted = _wanted(memory, room, checked, inputs.now)
 
     def read(shard: int) -> WorkRead:
         if opened:
             rows, ahead = opened[shard], limits.LOOKAHEAD_ROWS_MAX
-            return gather(rows, taken, free=free, now=inputs.now, lookahead=ahead)
+            return gather(rows, taken, free=room.starts, now=inputs.now, lookahead=ahead)
         low = read_from(memory.marks[shard], back_to=back_to, deep=inputs.deep)
         page = work_range(memory.ledger.pool, shard, low)
+        # A first page for all that runs could use would reach far into the later rows of a calm range.
+        expected = wanted if memory.crowded else room.starts
         return read_works(
-            ports.store, ports.telemetry, page, free=free, taken=taken, now=inputs.now
+            ports.store,
+            ports.telemetry,
+            replace(page, limit=_page_limit(expected)),
+            free=wanted,
+            taken=taken,
+            now=inputs.now,
         )
 
     return [*ports.fan_out(read, range(len(memory.marks)))]
@@ -104,14 +111,23 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     return entries
 
 
-def _makes_runs(room: Headroom, checked: Checked) -> bool:
-    """True if the pool makes runs.
+def _wanted(memory: Memory, room: Headroom | Refusal, checked: Checked, now: EpochMs) -> int:
+    """Returns the number of due work items that a pass can use; more than its starts only for runs.
 
     Each start of a run would need a token of a rate limit. And where the table bounds a large pool,
     runs outlive their time, and what they give back costs more than they save.
     """
-    limit = room.slots + slots_taken(checked.entries)
-    return room.tokens is None and limit <= limits.RUN_LIMIT_MAX
+    if isinstance(room, Refusal):
+        return 0
+    limit = _limit(room, checked)
+    if room.tokens is not None or limit > limits.RUN_LIMIT_MAX:
+        return room.starts
+    in_flight = len(checked.entries)
+    return rows_wanted(memory, room.slots, now, limit=limit, in_flight=in_flight)
+
+
+def _limit(room: Headroom, checked: Checked) -> int:
+    return room.slots + slots_taken(checked.entries)
 
 
 def choose_due(
@@ -130,11 +146,17 @@ def choose_due(
         known = None if label is None else memory.paces.get(label)
         if not may_share(work) or not is_made_by_worker(work, target_claims=function.claims):
             return 1
-        return starts_of_run(known, function.timeout_ms, now)
+        return min(starts_of_run(known, function.timeout_ms, now), share)
 
-    slots = 0 if isinstance(room, Refusal) or not _makes_runs(room, checked) else room.slots
-    found = {each.work.id: each.work for read in due if read is not None for each in read.due}
-    spare = spare_starts(memory, len(checked.entries), slots, tuple(found.values()), now)
+    if isinstance(room, Refusal):
+        return choose(due, room)
+    reads = [read for read in due if read is not None]
+    found = {each.work.id: each.work for read in reads for each in read.due}
+    more = any(read.more for read in reads)
+    in_flight = len(checked.entries)
+    share = share_of_slot(len(found), in_flight, limit=_limit(room, checked), more=more)
+    wanted = _wanted(memory, room, checked, now)
+    spare = spare_starts(wanted, in_flight, room.slots, tuple(found.values()), now)
     return choose(due, room, most_of=most_of, spare=spare)
 
 
@@ -148,10 +170,18 @@ def read_works(
     now: EpochMs,
     lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
 ) -> WorkRead:
-    """Reads due work items from the beginning of a work range, as `gather` needs them."""
-    page = replace(key_range, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
-    rows = resolved(store, telemetry, page)
+    """Reads due work items from the beginning of a work range, as `gather` needs them.
+
+    A first page without a limit has as many rows as `free` needs.
+    """
+    if key_range.limit is None:
+        key_range = replace(key_range, limit=_page_limit(free))
+    rows = resolved(store, telemetry, key_range)
     return gather(rows, taken, free=free, now=now, lookahead=lookahead)
+
+
+def _page_limit(free: int) -> int:
+    return max(limits.QUERY_LIMIT_MIN, free + 1)
 
 
 def live_in(
