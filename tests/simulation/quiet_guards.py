@@ -302,7 +302,7 @@ _PASSES: Final = (
         "cursor: of one's own shard",
         "WP-23",
         "core.loop.choose:WorkRead.blocked_at",
-        " if found.key in own",
+        " if found.work.id in own",
         "",
         "unit/core/test_choose_decision.py::test_waiting_work_holds_back_its_own_shards_cursor_alone",
     ),

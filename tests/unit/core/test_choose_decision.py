@@ -102,6 +102,26 @@ def test_cursor_does_not_pass_what_was_not_chosen(
         assert back_to is None or read is not None or mark.work_cursor <= back_to
 
 
+def test_cursor_does_not_pass_work_item_to_which_another_shard_led_as_well() -> None:
+    """[WP-3] [WP-42] Its read stopped there, and what lies behind it was not read."""
+    at = NOW - 1_000
+    first, second = found(at, 1, shard=1), found(at, 2, shard=1)
+    pointer = Found(an_id(at, 3), second.work)
+    choice = choose([read_of(pointer), read_of(first, second)], Headroom(1))
+    after = marks_after(
+        [ShardCursors()] * 2,
+        choice,
+        back_to=None,
+        done_keys=[()] * 2,
+        no_room_at=[None] * 2,
+        deep=False,
+        now=NOW,
+    )
+
+    assert [one.work.id for one in choice.chosen] == [first.work.id]
+    assert [mark.work_cursor for mark in after] == [pointer.key, second.key]
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(passes())
 def test_earliest_are_chosen_and_never_more_than_fit(

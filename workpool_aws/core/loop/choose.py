@@ -100,8 +100,9 @@ class WorkRead:
 
         `left`: due work items of all shards that were not chosen.
         """
-        own = {found.key for found in self.due}
-        waiting = [found.key for found in left if found.key in own]
+        # By the rows of this read: the pointer of another shard may have led to the same work item.
+        own = {found.work.id: found.key for found in self.due}
+        waiting = [own[found.work.id] for found in left if found.work.id in own]
         ended = [found.key for found in (*self.bulk_canceled, *self.expired)]
         # All of the tick's millisecond, since the occurrence may lie there before it.
         ticks = [id_floor(time_of(tick.at)) for tick in self.ticks]
