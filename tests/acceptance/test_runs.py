@@ -213,3 +213,19 @@ def test_run_costs_less_than_three_and_half_units_a_work_item(cloud: LocalCloud)
     spent = cloud.capacity
     assert (spent.write_units - before.write_units) / 300 < 3.3
     assert (spent.read_units - before.read_units) / 300 < 1.9
+
+
+def test_burst_whose_jobs_are_known_is_in_runs_at_once_and_ends_on_all_slots(
+    cloud: LocalCloud,
+) -> None:
+    function = deployed(cloud, lambda number: number)
+    pool = cloud.workpool("short", max_parallelism=2)
+    pool.enqueue_action_batch(None, "short", [{"number": number} for number in range(8)])
+    cloud.advance(timedelta(seconds=1))
+    warm = len(function.starts)
+    ids = pool.enqueue_action_batch(None, "short", [{"number": number} for number in range(18)])
+    cloud.advance(timedelta(seconds=2))
+
+    assert ends(cloud, [str(each) for each in ids]) == {"success": 18}
+    # Nine for each slot, but for the one that a fresh batch leaves.
+    assert sorted(function.starts[warm:]) == [1, 8, 9]
