@@ -15,16 +15,29 @@ import random
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.loop_cpu import LAMBDA_MB_A_CORE, LoopCpu, RequestCpu, share_of_core
 from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.events import ShardsChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["ARRIVALS", "BURSTS", "Burst", "Figures", "Trickle", "main", "run"]
+__all__ = [
+    "ARRIVALS",
+    "BURSTS",
+    "Burst",
+    "Figures",
+    "Rush",
+    "Stretch",
+    "Trickle",
+    "main",
+    "run",
+    "rush",
+]
 
 LEAN: Final = RequestCpu(
     read=0.155,
@@ -74,6 +87,25 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a part of a rush came to."""
+
+    seconds: int
+    starts_per_s: float
+    lag_p50_ms: float
+    lag_p95_ms: float
+    lag_max_ms: float
+    write_units: float
+    """An attempt that ended in it, with its enqueue."""
+    read_units: float
+    core_busy: float
+    most_at_once: int
+    """Jobs whose user code ran at one time, at most."""
+    shards: int
+    """Number of shards at its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Burst:
     """A backlog that the pool works off."""
 
@@ -93,10 +125,6 @@ class Trickle:
     limit: int
     memory_mb: int
     seconds: int = 20
-    warm_up_s: int = 0
-    """Time for which the same load comes before, until the pool has as many shards as it needs."""
-    takes_s: float = 0.1
-    """Time that a job takes on the mean."""
 
     @property
     def jobs(self) -> int:
@@ -104,10 +132,26 @@ class Trickle:
         return self.per_second * self.seconds
 
     def __str__(self) -> str:
-        takes = "" if self.takes_s < 1 else f" for {self.takes_s:.0f} s"
-        return (
-            f"{self.per_second} a second{takes}, limit {self.limit}, loop of {self.memory_mb:,} MB"
-        )
+        return f"{self.per_second} a second, limit {self.limit}, loop of {self.memory_mb:,} MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Rush:
+    """Arrivals at a steady rate that one partition does not take, from a pool at rest on.
+
+    Figures are taken of each stretch: of what was asked for in it, and of what was spent in it.
+    """
+
+    per_second: int
+    limit: int
+    memory_mb: int
+    stretches_s: tuple[int, ...]
+    takes_s: float = 0.1
+    """Time that a job takes on the mean."""
+
+    def __str__(self) -> str:
+        takes = "" if self.takes_s < 1 else f" for {self.takes_s:g} s"
+        return f"{self.per_second:,} a second{takes}, limit {self.limit:,}"
 
 
 def deployed_mb(limit: int) -> int:
@@ -127,7 +171,10 @@ ARRIVALS: Final = tuple(
     Trickle(per_second, limit, deployed_mb(limit))
     for per_second, limit in ((2, 4), (20, 20), (50, 100), (100, 100), (300, 500))
 )
-HEAVY: Final = (Trickle(1_000, 500, LAMBDA_MB_A_CORE, seconds=10, warm_up_s=40),)
+HEAVY: Final = (
+    Rush(1_000, 2_000, LAMBDA_MB_A_CORE, (5, 5, 10)),
+    Rush(1_000, 10_000, LAMBDA_MB_A_CORE, (12, 8), takes_s=9.6),
+)
 """Loads that take minutes to simulate."""
 
 
@@ -185,6 +232,41 @@ class _Bench:
             core_busy=busy_ms / self._cpu.share / ((last - began) / MS),
         )
 
+    def mark(self) -> _Mark:
+        """Return where the load is now."""
+        spent = self._cloud.capacity
+        return _Mark(
+            at=self._cloud.now,
+            busy_ms=self._cpu.busy_ms,
+            write_units=spent.write_units,
+            read_units=spent.read_units,
+            shards=self._shards,
+        )
+
+    def stretch(self, begin: _Mark, end: _Mark) -> Stretch:
+        """Return the figures of the time between two marks, once all of its jobs have begun."""
+        jobs, length = self._jobs, end.at - begin.at
+        asked = [job for job in jobs if begin.at <= self._asked_at[job.work_id] < end.at]
+        lags = sorted((job.began_at - self._asked_at[job.work_id]) / MS for job in asked)
+        ended = sum(begin.at <= job.ends_at < end.at for job in jobs)
+        return Stretch(
+            seconds=length // SECOND,
+            starts_per_s=sum(begin.at <= job.began_at < end.at for job in jobs) / (length / SECOND),
+            lag_p50_ms=lags[len(lags) // 2],
+            lag_p95_ms=lags[int(len(lags) * 0.95)],
+            lag_max_ms=lags[-1],
+            write_units=(end.write_units - begin.write_units) / ended,
+            read_units=(end.read_units - begin.read_units) / ended,
+            core_busy=(end.busy_ms - begin.busy_ms) / self._cpu.share / (length / MS),
+            most_at_once=_most_at_once(jobs, until=end.at),
+            shards=end.shards,
+        )
+
+    @property
+    def _shards(self) -> int:
+        changes = [fact.shards for fact in self._cloud.facts if isinstance(fact, ShardsChanged)]
+        return changes[-1] if changes else 1
+
     def _begin(self, event: Mapping[str, Any]) -> timedelta:
         takes = self._takes * self._chance.uniform(0.9, 1.1)
         now = self._cloud.now
@@ -209,32 +291,66 @@ class _Job:
     ends_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    at: datetime
+    busy_ms: float
+    write_units: float
+    read_units: float
+    shards: int
+
+
+def _most_at_once(jobs: Sequence[_Job], until: datetime) -> int:
+    """Return how many ran at one time, at most; one that ends as another begins does not count."""
+    moments = sorted(
+        moment
+        for job in jobs
+        if job.began_at < until
+        for moment in ((job.began_at, 1), (job.ends_at, -1))
+    )
+    return max(accumulate(change for _, change in moments))
+
+
 def run(scenario: Burst | Trickle, seed: int, cpu: RequestCpu = LEAN) -> Figures:
     """Measure a scenario on a fresh cloud."""
     loop = LoopCpu(cpu, share_of_core(scenario.memory_mb), latency_ms=LATENCY // MS)
     with LocalCloud(seed=seed, call_latency=LATENCY, faults=loop.faults()) as cloud:
-        takes = JOB if isinstance(scenario, Burst) else SECOND * scenario.takes_s
-        bench = _Bench(cloud, loop, scenario.limit, seed, takes)
+        bench = _Bench(cloud, loop, scenario.limit, seed)
         if isinstance(scenario, Burst):
             return bench.measure(lambda: bench.enqueue(scenario.jobs), scenario.jobs)
-        _arrivals(bench, scenario.per_second * scenario.warm_up_s, scenario.per_second, seed)
-        return bench.measure(
-            lambda: _arrivals(bench, scenario.jobs, scenario.per_second, seed), scenario.jobs
-        )
+        chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
+        gaps = [chance.expovariate(scenario.per_second) for _ in range(scenario.jobs)]
+        times = [0.0, *accumulate(gaps)]
+        return bench.measure(lambda: _arrivals(bench, times[:-1], times[-1]), scenario.jobs)
 
 
-def _arrivals(bench: _Bench, jobs: int, per_second: int, seed: int) -> None:
-    """Enqueue one by one, at random times as independent callers would."""
-    chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
-    ahead = timedelta()
-    for _ in range(jobs):
-        bench.enqueue(1)
-        ahead += SECOND * chance.expovariate(per_second)
+def rush(scenario: Rush, seed: int, cpu: RequestCpu = LEAN) -> list[Stretch]:
+    """Measure each stretch of a rush on a fresh cloud."""
+    loop = LoopCpu(cpu, share_of_core(scenario.memory_mb), latency_ms=LATENCY // MS)
+    with LocalCloud(seed=seed, call_latency=LATENCY, faults=loop.faults()) as cloud:
+        bench = _Bench(cloud, loop, scenario.limit, seed, SECOND * scenario.takes_s)
+        chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
+        marks = [bench.mark()]
+        for seconds in scenario.stretches_s:
+            # As independent callers would, in exactly so many seconds.
+            jobs = scenario.per_second * seconds
+            _arrivals(bench, sorted(seconds * chance.random() for _ in range(jobs)), seconds)
+            marks.append(bench.mark())
+        cloud.run_until_idle()
+        return [bench.stretch(*pair) for pair in pairwise(marks)]
+
+
+def _arrivals(bench: _Bench, times_s: Sequence[float], length_s: float) -> None:
+    """Enqueue one by one, at these times of an interval."""
+    passed = timedelta()
+    for at in (*times_s, length_s):
         # The cloud's clock goes by whole milliseconds, so a shorter wait would be rounded up.
-        whole = ahead // MS * MS
-        if whole:
-            bench.wait(whole)
-            ahead -= whole
+        wait = SECOND * at // MS * MS - passed
+        if wait:
+            bench.wait(wait)
+            passed += wait
+        if at < length_s:
+            bench.enqueue(1)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -249,13 +365,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
-    for scenario in HEAVY if asked.heavy else (*BURSTS, *ARRIVALS):
-        figures = run(scenario, asked.seed, ORDINARY if asked.ordinary else LEAN)
+    cpu = ORDINARY if asked.ordinary else LEAN
+    for heavy in HEAVY if asked.heavy else ():
+        for part in rush(heavy, asked.seed, cpu):
+            as_json = json.dumps({"scenario": str(heavy), **asdict(part)})
+            print(as_json if asked.json else _line_of_rush(heavy, part), flush=True)
+    for scenario in () if asked.heavy else (*BURSTS, *ARRIVALS):
+        figures = run(scenario, asked.seed, cpu)
         if asked.json:
             print(json.dumps({"scenario": str(scenario), **asdict(figures)}))
         else:
             print(_line(scenario, figures), flush=True)
     return 0
+
+
+def _line_of_rush(scenario: Rush, part: Stretch) -> str:
+    return (
+        f"{scenario!s:<40}{part.seconds:3d} s {part.starts_per_s:7.1f} starts/s"
+        f"  lag p50 {part.lag_p50_ms:6.0f} p95 {part.lag_p95_ms:6.0f} max {part.lag_max_ms:6.0f} ms"
+        f"  {part.write_units:5.2f} W {part.read_units:5.2f} R  core {part.core_busy:4.0%} busy"
+        f"  {part.most_at_once:,} at once, {part.shards} shards"
+    )
 
 
 def _line(scenario: Burst | Trickle, figures: Figures) -> str:

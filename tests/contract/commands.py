@@ -371,6 +371,7 @@ def _key_range(chance: Random) -> KeyRange:
         high=None if whole else chance.choice([None, *bounds]),
         limit=chance.choice([None, 1, 2, 3]),
         reverse=chance.random() < 0.5,
+        pending_only=chance.random() < 0.2,
     )
 
 

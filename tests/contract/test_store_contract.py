@@ -689,6 +689,20 @@ def test_pages_join_without_gap_or_overlap(store, limit, high):
     assert page.next_low is None
 
 
+def test_range_of_pending_rows_leaves_out_what_runs_or_is_over(store):
+    states = [State.RUNNING, State.PENDING, State.FINISHED, State.PENDING]
+    for n, state in enumerate(states):
+        store.write(Put(make_work(n, state=state)))
+    store.write(Put(Pointer(pool=POOL, at=work_id(9), work_id=work_id(0))))
+    asked = KeyRange(collection=Collection.WORK, pool=POOL, pending_only=True)
+
+    pending = [work_id(1), work_id(3), work_id(9)]
+    assert sorts(store.query(asked)) == pending
+    first = store.query(replace(asked, limit=1))
+    assert (sorts(first), first.next_low is None) == ([], False)
+    assert sorts(store.query(replace(asked, low=first.next_low))) == pending
+
+
 def test_page_that_reached_its_limit_always_names_next_one(store):
     fill(store, [1, 2])
 

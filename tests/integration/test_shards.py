@@ -22,7 +22,14 @@ from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.work import Pointer
 
 POOL = "busy"
-FEW = {"SHARD_WINDOW_MS": 500, "STARTS_A_SHARD": 5, "SHARDS_GROWN_MAX": 4, "SHARD_QUIET_MS": 3_000}
+FEW = {
+    "SHARD_WINDOW_MS": 500,
+    "SHARD_LATELY_MS": 200,
+    "STARTS_A_SHARD": 5,
+    "STARTS_A_FULL_SHARD": 100,
+    "SHARDS_GROWN_MAX": 4,
+    "SHARD_QUIET_MS": 3_000,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +58,12 @@ def changes(cloud: LocalCloud) -> list[tuple[int, int]]:
 
 
 def grow(cloud: LocalCloud, pool: Workpool, fn: str) -> list[str]:
-    """Keeps the pool busy until it has more shards, and returns what was enqueued."""
+    """Keeps the pool busy until it has all its shards, and returns what was enqueued."""
     ids = []
     for _ in range(20):
         ids += pool.enqueue_action_batch(None, fn, [{}] * 10)
         cloud.advance(timedelta(milliseconds=200))
-    assert max(shards for shards, _ in changes(cloud)) == 4
+    assert max(shards for shards, _ in changes(cloud)) == limits.SHARDS_GROWN_MAX
     return ids
 
 
@@ -130,6 +137,29 @@ def test_large_batch_of_a_new_process_goes_to_all_shards(
     assert {run.outcome for run in cloud.invocations(fn)} == {"success"}
 
 
+def test_caller_of_keyed_work_alone_learns_the_number_of_shards(cloud: LocalCloud) -> None:
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    keyed = cloud.workpool(POOL)
+    ids = [keyed.enqueue_action(None, fn, {}, unique_key=f"order-{n}") for n in range(20)]
+    cloud.run_until_idle()
+
+    assert shard_of(ids[0]) == 0
+    assert {shard_of(each) for each in ids} == {0, 1, 2, 3}
+
+
+def test_large_batch_goes_by_the_number_of_now(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller knew the pool when it was busier. Each work item would need a pointer."""
+    monkeypatch.setattr(limits, "BATCH_SPREAD_MIN", 8)
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    cloud.run_until_idle()
+
+    assert {shard_of(each) for each in pool.enqueue_action_batch(None, fn, [{}] * 8)} == {0}
+
+
 def test_canceled_work_of_an_unread_shard_owes_its_callback(cloud: LocalCloud) -> None:
     fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
     heard = cloud.function(lambda _event, _context: None, name="heard")
@@ -171,7 +201,11 @@ def test_only_the_holder_of_the_ledger_changes_the_shards() -> None:
     assert set(holders) == {2}
 
 
-def test_isolated_action_costs_what_it_did_before_pool_grew(cloud: LocalCloud) -> None:
+@pytest.mark.parametrize("most", [4, 8])
+def test_isolated_action_costs_what_it_did_before_pool_grew(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(limits, "SHARDS_GROWN_MAX", most)
     fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
 
     def cost_of_one() -> tuple[float, float]:

@@ -67,7 +67,10 @@ _CALLS_A_WORK: Final = 3
 first: two pages and an update."""
 _EAGER: Final = {
     "SHARD_WINDOW_MS": 400,
+    "SHARD_LATELY_MS": 200,
+    "SHARD_SPAN_MS": 0,
     "STARTS_A_SHARD": 2,
+    "STARTS_A_FULL_SHARD": 10,
     "SHARDS_GROWN_MAX": 4,
     "SHARD_QUIET_MS": 2_000,
 }

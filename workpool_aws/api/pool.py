@@ -321,9 +321,9 @@ class Workpool(
         now = ports.clock.now()
         due = earliest.counted_from(now)
         seen = self._seen_in(ports.store)
-        if seen is NOTHING_SEEN and len(args) >= limits.BATCH_SPREAD_MIN:
-            # The first act of this object may be a batch that would fill one partition.
-            seen = kick.last_seen(ports.store, self.name)
+        if len(args) >= limits.BATCH_SPREAD_MIN:
+            # By an old number it would fill one partition, or need a pointer for each work item.
+            seen = kick.last_seen(ports.store, self.name) or seen
         with self._lock:
             bits = ports.entropy.bits(75)
             ids = self._ids.take(len(args), due, random_bits=bits, shards=seen.shards)
@@ -342,7 +342,10 @@ class Workpool(
         """Store work items with a key or a request, or add them to a transaction."""
         ports = self._ports
         if tx is None:
-            return enqueue_unique(ports, wanted)
+            stored = enqueue_unique(ports, wanted)
+            if stored.seen is not None:
+                self._seen = (ports.store, stored.seen)
+            return list(stored.ids)
         return [tx.known(each) or tx.enroll_arranged(each, arrange(ports, each)) for each in wanted]
 
     def _checked_spec(

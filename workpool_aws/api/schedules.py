@@ -191,7 +191,7 @@ class PoolSchedules(PoolBase):
             if request_id is not None:
                 until = known_until(spec.retention_s, now)
                 request = NamedRequest(id=request_id, digest=run_now_digest(checked), until=until)
-            return enqueue_unique(ports, [Wanted(work=works[0], request=request)])[0]
+            return enqueue_unique(ports, [Wanted(work=works[0], request=request)]).ids[0]
         return enqueue.enqueue(ports, works).ids[0]
 
     def sync_schedules(

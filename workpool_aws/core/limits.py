@@ -56,8 +56,7 @@ ERROR_TEXT_MAX: Final = 4096
 ERROR_TYPE_MAX: Final = 256
 """Characters of the name of its type."""
 LOGGED_TEXT_MAX: Final = 16_384
-"""Characters of one field of a log record: four times an error's text, for the frames of a
-traceback."""
+"""Characters of one field of a log record: four times an error's text, for a traceback's frames."""
 ATTEMPTS_KEPT: Final = 5
 """Of a work item, for people."""
 ATTEMPT_ERROR_BYTES: Final = 120
@@ -142,13 +141,12 @@ ACTIVE_FOR_MS: Final = 5_000
 POLL_SATURATED_MS: Final = 200
 """Without a free slot a poll reads done records only, and due work waits for a slot."""
 FAILED_PASSES_MAX: Final = 6
-"""So many passes in a row without an answer end the invocation: its lease runs out, and the
-watchdog starts another."""
+"""So many passes in a row without an answer end the invocation. The watchdog starts another."""
 SMALL_AT_ONCE: Final = 64
 """Work items without chunks that are stored, or started, at one time: a whole vCPU is nearly used
 up by as many (docs/performance.md)."""
 BATCH_SPREAD_MIN: Final = 100
-"""Work items of a first batch from which its producer reads the number of shards before."""
+"""Work items of a batch from which its producer reads the number of shards before."""
 STARTS_A_PASS: Final = 500
 """Work items that one pass chooses: it takes a second at most, and the next one follows at once."""
 RECOVERIES_MAX: Final = 64
@@ -159,8 +157,7 @@ POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
 CONFIG_EVERY_MS: Final = 1_000
-"""Age that the config of a pass may have: a resume is seen within it; a limit that forbids fences
-the pass off at once."""
+"""Age that the config of a pass may have. A limit that forbids fences the pass off at once."""
 CONFIG_QUIET_EVERY_MS: Final = 2_000
 """The same where nothing is in flight, so that no limit is reached: what was canceled as a whole is
 not due yet."""
@@ -172,8 +169,7 @@ LEASE_BELIEVED_MS: Final = 5 * 60_000
 """A lease that ends later was written by no loop, however far apart two clocks may be."""
 LEASE_RENEW_MS: Final = 15_000
 NEAR_MS: Final = 120_000
-"""Due within it: the loop stays up. A schedule fires up to a minute late and must lie a minute
-ahead."""
+"""Due within it: the loop stays up. A schedule fires up to a minute late, and lies one ahead."""
 FAR_LEAD_MS: Final = 60_000
 """A far wake is ordered so long before the due time."""
 WAKE_AHEAD_MS: Final = 1_000
@@ -196,10 +192,13 @@ LOOKAHEAD_ROWS_MAX: Final = 25
 last one's time."""
 SHARD_WINDOW_MS: Final = 3_000
 """Time over which a loop counts its starts before it decides about shards."""
+SHARD_LATELY_MS: Final = 500  # where partitions are full: producers wait until there are more
+SHARD_SPAN_MS: Final = 25  # what was due within it is one burst, which lies where it lies
 SHARD_QUIET_MS: Final = 600_000
-"""Time with few starts after which a loop that stays up halves the number of shards."""
+"""Time with few starts after which a loop that stays up takes fewer shards."""
 STARTS_A_SHARD: Final = 150
 """Starts a second for which one shard is meant. Its partition would take about twice as many."""
+STARTS_A_FULL_SHARD: Final = 250  # starts a second from which a partition may bound them
 SHARDS_GROWN_MAX: Final = 16
 """Most shards that a loop makes of its own accord."""
 QUERY_LIMIT_MIN: Final = 6

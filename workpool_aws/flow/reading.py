@@ -67,14 +67,27 @@ def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkI
 
 
 def work_range(
-    pool: str, shard: int, low: str, *, high: str | None = None, limit: int | None = None
+    pool: str,
+    shard: int,
+    low: str,
+    *,
+    high: str | None = None,
+    limit: int | None = None,
+    pending_only: bool = False,
 ) -> KeyRange:
     """Returns the range of a shard's work items and pointers from `low` on, up to `high`.
 
-    `limit`: rows of its first page; `None` means as many as an answer holds.
+    `limit`: rows of its first page; `None` means as many as an answer holds. `pending_only`: work
+    items that run or are over are left out.
     """
     return KeyRange(
-        collection=Collection.WORK, pool=pool, shard=shard, low=low, high=high, limit=limit
+        collection=Collection.WORK,
+        pool=pool,
+        shard=shard,
+        low=low,
+        high=high,
+        limit=limit,
+        pending_only=pending_only,
     )
 
 

@@ -262,7 +262,8 @@ class KeyRange:
 
     A `high` of `None` means without end. `limit` is the most items that one page reads; `None`
     means as many as fit in one answer (1 MB). Unreadable items count, too. `reverse`: from `high`
-    down to `low`.
+    down to `low`. `pending_only`: the store leaves out work items that run or are over, and bills
+    them; an answer may then have fewer rows than it read.
     """
 
     collection: Collection
@@ -272,6 +273,7 @@ class KeyRange:
     high: str | None = None
     limit: int | None = None
     reverse: bool = False
+    pending_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

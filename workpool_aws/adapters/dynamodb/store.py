@@ -27,6 +27,7 @@ from workpool_aws.adapters.items.keys import (
 )
 from workpool_aws.adapters.items.records import found_for, key_of, ref_of
 from workpool_aws.adapters.items.requests import Requests, wire_key
+from workpool_aws.adapters.items.row_filters import NOT_STARTED
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model.actions import (
     Action,
@@ -36,6 +37,7 @@ from workpool_aws.model.actions import (
 )
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import TransactionBusy
 
@@ -120,6 +122,8 @@ class DynamoStore:
             request["IndexName"] = DEAD_INDEX
         else:
             request["ConsistentRead"] = True
+        if key_range.pending_only:
+            request["FilterExpression"] = expressions.condition(NOT_STARTED, WorkItem)
         if key_range.reverse:
             request["ScanIndexForward"] = False
         if key_range.limit is not None:

@@ -21,11 +21,13 @@ from workpool_aws.adapters.items.capacity import Meter, item_size
 from workpool_aws.adapters.items.codec import Item, change_of, decode, encode
 from workpool_aws.adapters.items.keys import Key, is_empty, next_high, next_low, partition_of
 from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of, step_name
+from workpool_aws.adapters.items.row_filters import NOT_STARTED
 from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.model.actions import Action, Check, Delete, Guest, GuestItem, GuestPlace
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -208,6 +210,7 @@ class MemoryStore:
         rows = tuple(
             Row(key, partition.record(sort, item))
             for (key, sort), item in zip(places, items, strict=True)
+            if not key_range.pending_only or holds(NOT_STARTED, WorkItem, item)
         )
         low = high = None
         if cut:

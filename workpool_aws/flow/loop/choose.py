@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -75,20 +76,29 @@ def read_due(
         if opened:
             rows, ahead = opened[shard], limits.LOOKAHEAD_ROWS_MAX
             return gather(rows, taken, free=room.starts, now=inputs.now, lookahead=ahead)
-        low = read_from(memory.marks[shard], back_to=back_to, deep=inputs.deep)
-        page = work_range(memory.ledger.pool, shard, low)
+        page, behind = _ranges_of(memory, shard, back_to=back_to, deep=inputs.deep)
         # A first page for all that runs could use would reach far into the later rows of a calm range.
-        expected = wanted if memory.crowded else room.starts
-        return read_works(
-            ports.store,
-            ports.telemetry,
-            replace(page, limit=_page_limit(expected)),
-            free=wanted,
-            taken=taken,
-            now=inputs.now,
-        )
+        page = replace(page, limit=_page_limit(wanted if memory.crowded else room.starts))
+        store, telemetry, now = ports.store, ports.telemetry, inputs.now
+        return read_works(store, telemetry, page, free=wanted, taken=taken, now=now, behind=behind)
 
     return [*ports.fan_out(read, range(len(memory.marks)))]
+
+
+def _ranges_of(
+    memory: Memory, shard: int, *, back_to: str | None, deep: bool
+) -> tuple[KeyRange, KeyRange | None]:
+    """Returns the range of a shard to read, and the one behind the cursor to read before it.
+
+    Of a pool of several shards, which is busy, nearly all that lies there runs or is over.
+    """
+    mark, pool = memory.marks[shard], memory.ledger.pool
+    low = read_from(mark, back_to=back_to, deep=deep)
+    cursor = read_from(mark, back_to=back_to, deep=False)
+    if low == cursor or len(memory.marks) == 1:
+        return work_range(pool, shard, low), None
+    behind = work_range(pool, shard, low, high=cursor, pending_only=True)
+    return work_range(pool, shard, cursor), behind
 
 
 def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:
@@ -169,14 +179,17 @@ def read_works(
     taken: Taken,
     now: EpochMs,
     lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
+    behind: KeyRange | None = None,
 ) -> WorkRead:
     """Reads due work items from the beginning of a work range, as `gather` needs them.
 
-    A first page without a limit has as many rows as `free` needs.
+    A first page without a limit has as many rows as `free` needs. `behind`: a range before it, to be
+    read first; `None` means that there is none.
     """
     if key_range.limit is None:
         key_range = replace(key_range, limit=_page_limit(free))
-    rows = resolved(store, telemetry, key_range)
+    ranges = [key_range] if behind is None else [behind, key_range]
+    rows = chain.from_iterable(resolved(store, telemetry, each) for each in ranges)
     return gather(rows, taken, free=free, now=now, lookahead=lookahead)
 
 

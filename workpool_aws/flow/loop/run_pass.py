@@ -129,7 +129,7 @@ class _Pass:
         results = apply_after(session, plan)
         session.memory = remembered(session.memory, plan, results)
         clean_up(session, plan)  # last, since it may raise and no start may be forgotten
-        tend_shards(session, len(plan.choice.chosen), now)
+        tend_shards(session, plan.choice.chosen, now)
         session.passes += 1
         self._report(plan)
         return result_of(plan, session.memory)

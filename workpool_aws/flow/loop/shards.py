@@ -28,7 +28,9 @@ from workpool_aws.model import events
 from workpool_aws.model.loop import LoopState
 
 if TYPE_CHECKING:
-    from workpool_aws.core.loop.choose import Choice
+    from collections.abc import Sequence
+
+    from workpool_aws.core.loop.choose import Choice, Found
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.ids import EpochMs
 
@@ -54,13 +56,14 @@ def read_shards_of(session: LoopSession, choice: Choice) -> bool:
     return True
 
 
-def tend_shards(session: LoopSession, started: int, now: EpochMs) -> None:
+def tend_shards(session: LoopSession, chosen: Sequence[Found], now: EpochMs) -> None:
     """Counts the starts of a pass, and changes the number of shards when their rate asks for it.
 
     Raises Fenced, StoreUnavailable: the shards are as they were, or as they are to be.
     """
     memory = session.memory
-    load, wanted = shards_wanted(memory.load.having_started(started), memory.shards, now)
+    counted = memory.load.having_started([found.work for found in chosen], now)
+    load, wanted = shards_wanted(counted, memory.shards, now)
     is_over, session.memory = load.since != memory.load.since, replace(memory, load=load)
     if wanted > memory.shards:
         session.memory = replace(session.memory, shards_read=max(wanted, memory.shards_read))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import (
-    NOTHING_SEEN,
     KickReason,
     NotNeeded,
     Seen,
@@ -89,16 +88,16 @@ def kick(
     return Seen(known.epoch, known.shards)
 
 
-def last_seen(store: Store, pool: str) -> Seen:
+def last_seen(store: Store, pool: str) -> Seen | None:
     """Returns the epoch and the shards of a pool as they are now.
 
-    Without an answer, or a status, those of a new pool: a producer may go by any.
+    `None` means no answer, or no status: a producer may go by any numbers.
     """
     with suppress(StoreUnavailable):
         status = readable(store.get(StatusRef(pool)))
         if status is not None:
             return Seen(status.epoch, status.shards)
-    return NOTHING_SEEN
+    return None
 
 
 def _announce(ports: Ports, pool: str, beyond: Sequence[WorkId], due: EpochMs | None) -> _Known:

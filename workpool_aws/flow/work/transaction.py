@@ -52,8 +52,9 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from workpool_aws.core.pool.kick import Seen
     from workpool_aws.core.work.replace import Replacement
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Notice
@@ -326,21 +327,24 @@ def show(ports: Ports, applied: Applied) -> None:
             let_expire(ports.store, lock_expiries(cancel.work, ended_at=ports.clock.now()))
 
 
-def kick_loops(ports: Ports, applied: Sequence[Applied]) -> None:
+def kick_loops(ports: Ports, applied: Sequence[Applied]) -> Mapping[str, Seen]:
     """Kicks each pool of applied transactions, once for all work items.
 
-    Raises StoreUnavailable as `follow_up`.
+    Returns what the kicks of pools with new work items have read. Raises StoreUnavailable as
+    `follow_up`.
     """
     by_pool: dict[str, list[tuple[EpochMs, WorkId]]] = {}
     for pool, due_at, work_id in (each for one in applied for each in one.new):
         by_pool.setdefault(pool, []).append((due_at, work_id))
+    seen = {}
     for pool, new in by_pool.items():
         due, stored = min(new)[0], [work_id for _, work_id in new]
-        kick(ports, pool, KickReason.ENQUEUE, due=due, stored=stored)
+        seen[pool] = kick(ports, pool, KickReason.ENQUEUE, due=due, stored=stored)
     for cancel in (cancel for each in applied for cancel in each.plan.ends):
         if cancel.work is not None and cancel.answer is CancelAnswer.CANCELED:
             until = None if cancel.notice is not None else cancel.work.due_at
             kick(ports, cancel.order.pool, KickReason.CANCEL, due=until)
+    return seen
 
 
 def show_replacement(ports: Ports, replaced: Replacement, written: Written | None) -> None:

@@ -25,11 +25,12 @@ from workpool_aws.ports import ConditionFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workpool_aws.core.pool.kick import Seen
     from workpool_aws.core.work.unique import Wanted
     from workpool_aws.model.writes import Written
     from workpool_aws.ports import Ports
 
-__all__ = ["enqueue_unique"]
+__all__ = ["Keyed", "enqueue_unique"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,21 @@ class _Done:
     maybe: tuple[str, ...] = ()
 
 
-def enqueue_unique(ports: Ports, wanted: Sequence[Wanted]) -> list[WorkId]:
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The id of each work item that was asked for, new or not.
+
+    `seen`: what their caller now knows of the pool; `None` means that it learned nothing.
+    """
+
+    ids: tuple[WorkId, ...]
+    seen: Seen | None
+
+
+def enqueue_unique(ports: Ports, wanted: Sequence[Wanted]) -> Keyed:
     """Stores work items of one pool, each in a transaction of its own, unless there is one already.
 
-    Returns the id of each, new or not. Those of one key go one after the other, others at once.
+    Those of one key go one after the other, others at once.
 
     Raises:
         AlreadyEnqueued, UsageError: As `arrange`. Of several, others may be stored.
@@ -54,7 +66,9 @@ def enqueue_unique(ports: Ports, wanted: Sequence[Wanted]) -> list[WorkId]:
     done = _Enqueue(ports).run_each(wanted)
     maybe = tuple(dict.fromkeys(work_id for each in done for work_id in each.maybe))
     try:
-        transaction.kick_loops(ports, [each.applied for each in done if each.applied is not None])
+        seen = transaction.kick_loops(
+            ports, [each.applied for each in done if each.applied is not None]
+        )
     except StoreUnavailable as error:
         text = f"stored, but the loop could not be notified: {error}"
         raise StoreUnavailable(text, maybe_enqueued=maybe) from error
@@ -62,7 +76,8 @@ def enqueue_unique(ports: Ports, wanted: Sequence[Wanted]) -> list[WorkId]:
         if isinstance(failed, StoreUnavailable):
             raise StoreUnavailable(str(failed), maybe_enqueued=maybe) from failed
         raise failed
-    return [each.work_id for each in done]
+    ids = tuple(each.work_id for each in done)
+    return Keyed(ids, seen.get(wanted[0].work.pool))
 
 
 @dataclass(frozen=True, slots=True)
