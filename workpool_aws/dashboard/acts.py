@@ -12,13 +12,14 @@ import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from workpool_aws.api.again import options_of
 from workpool_aws.core import limits
 from workpool_aws.dashboard.bulk import FORGOTTEN, VERBS, BulkAct, canceled
 from workpool_aws.dashboard.filters import filter_of
@@ -234,23 +235,10 @@ class Acts:
         except (ValueError, RecursionError) as error:
             raise UsageError("args", text, "a JSON object") from error
         details = pool.show(None, path["work_id"], context=True)
-        options: dict[str, Any] = {
-            "retry": details.retry or False,
-            "expires_after": details.expires_after,
-            "timeout": details.timeout,
-            "heartbeat_timeout": details.heartbeat_timeout,
-        }
-        if details.on_complete is not None:
-            options["on_complete"] = details.on_complete
-            options["on_complete_exclude"] = details.on_complete_exclude
-            options["context"] = None if details.context is None else details.context.value
+        options = options_of(details)
         if details.unique_key is not None:
             # A held key is an answer that the visitor has to see, not the id of another work item.
-            options["unique_key"], options["on_conflict"] = details.unique_key, "raise"
-            if details.unique_for is not None:
-                options["unique_for"] = details.unique_for
-            else:
-                options["unique_until"] = details.unique_until
+            options["on_conflict"] = "raise"
         enqueue = {
             "action": pool.enqueue_action,
             "query": pool.enqueue_query,

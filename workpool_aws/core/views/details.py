@@ -81,6 +81,9 @@ class WorkDetails:
     """Time without a heartbeat after which an attempt is lost; `None` means no heartbeats."""
     on_complete: str | None
     """Target of the callback; `None` means no callback."""
+    on_complete_job: str | None
+    """Name of the callback's handler, for a function of many. `None` means that no name led to the
+    target."""
     on_complete_exclude: tuple[OutcomeName, ...]
     """Outcomes without a callback."""
     link: str | None
@@ -156,6 +159,7 @@ def details_of(
         key_holder=key_holder,
         replacements=work.rev,
         on_complete=spec.callback_target,
+        on_complete_job=spec.callback_job,
         on_complete_exclude=()
         if spec.callback is None
         else tuple(each.value for each in Outcome if each not in spec.callback.outcomes),
