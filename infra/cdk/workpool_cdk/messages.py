@@ -1,10 +1,11 @@
-"""Queues and topics that callbacks are sent to: the statements for them, and what only their owner can add."""
+"""Permissions for queues and topics that receive callbacks, and hints for their owners."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import Annotations, Stack
+from aws_cdk import Annotations, Resource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
@@ -16,53 +17,85 @@ from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.permissions import sealed_statement
 from workpool_cdk.targets import is_another
 
-__all__ = ["key_of", "let_alarms_publish", "statements_for"]
+__all__ = ["MESSAGE_TARGETS", "let_alarms_publish", "statements_for"]
 
 _AWS_MANAGED: Final = ":alias/aws/"
 
 
-def statements_for(
-    target: sqs.QueueBase | sns.TopicBase, stack: Stack
-) -> list[iam.PolicyStatement]:
-    """Return what a sender of this account needs, and annotate the target with what only another owner can add.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """One kind of target, with the names of its attributes.
+
+    `own`: the class of those that an app makes, which know their key.
+    """
+
+    resource: type[Resource]
+    own: type[Resource]
+    target: CallbackTarget
+    arn: str
+    key: str
+
+
+_KINDS: Final = (
+    _Kind(
+        resource=sqs.QueueBase,
+        own=sqs.Queue,
+        target=QUEUE,
+        arn="queue_arn",
+        key="encryption_master_key",
+    ),
+    _Kind(resource=sns.TopicBase, own=sns.Topic, target=TOPIC, arn="topic_arn", key="master_key"),
+)
+MESSAGE_TARGETS: Final = tuple(kind.resource for kind in _KINDS)
+"""The classes of all targets that receive messages."""
+
+
+def statements_for(target: Resource, stack: Stack) -> list[iam.PolicyStatement]:
+    """Return the statements that a sender of this account needs.
+
+    The target is annotated with permissions that only another owner can add.
 
     Raises:
-        ConfigurationError: the target is in another region, or its key is known by an alias only.
+        ConfigurationError: The target is in another region, or its key is known by an alias only.
     """
     path = target.node.path
     if is_another(target.env.region, stack.region):
         raise ConfigurationError(
-            f"{path}: it is in region {target.env.region}, and the pools' table in {stack.region}: both must be in one"
+            f"{path}: it is in region {target.env.region}, and the pools' table in "
+            f"{stack.region}: both must be in one"
         )
-    kind, arn = _kind_and_arn(target)
-    actions = list(kind.actions)
+    kind = _kind_of(target)
+    arn, actions = getattr(target, kind.arn), list(kind.target.actions)
     if is_another(target.env.account, stack.account):
         Annotations.of(target).add_warning_v2(
             "workpool:other-account",
-            f"It is in account {target.env.account}: its own policy there must allow account {stack.account} {' and '.join(actions)} "
-            f"on {arn}, and the policy of its key, if it has one, kms:Decrypt and kms:GenerateDataKey",
+            f"It is in account {target.env.account}: its own policy there must allow account "
+            f"{stack.account} {' and '.join(actions)} on {arn}, and the policy of its key, if it "
+            "has one, kms:Decrypt and kms:GenerateDataKey",
         )
     sends = iam.PolicyStatement(actions=actions, resources=[arn])
-    key = key_of(target)
+    key = _key_of(target)
     if key is not None:
-        return [sends, sealed_statement(key.key_arn, kind.service, stack.region)]
-    if _is_imported_without_a_key(target):
+        return [sends, sealed_statement(key.key_arn, kind.target.service, stack.region)]
+    if not isinstance(target, kind.own):
         Annotations.of(target).add_info(
-            f"If a KMS key of your own encrypts it, import it by from_{kind.noun.split()[-1]}_attributes with key_arn: "
-            "without that, nobody here is allowed kms:Decrypt and kms:GenerateDataKey, and no callback arrives"
+            "If a KMS key of your own encrypts it, import it by "
+            f"from_{kind.target.noun.split()[-1]}_attributes with key_arn. Without that, no sender of "
+            "this app is allowed kms:Decrypt and kms:GenerateDataKey, and no callback arrives"
         )
     return [sends]
 
 
-def _kind_and_arn(target: sqs.QueueBase | sns.TopicBase) -> tuple[CallbackTarget, str]:
-    if isinstance(target, sqs.QueueBase):
-        return QUEUE, target.queue_arn
-    return TOPIC, target.topic_arn
+def _kind_of(target: Resource) -> _Kind:
+    return next(kind for kind in _KINDS if isinstance(target, kind.resource))
 
 
-def key_of(target: sqs.QueueBase | sns.TopicBase | sns.ITopic) -> kms.IKey | None:
-    """The key that its senders must be allowed; `None` where it has none, or AWS's own, whose policy lets the account's senders pass."""
-    name = "encryption_master_key" if isinstance(target, sqs.QueueBase) else "master_key"
+def _key_of(target: Resource) -> kms.IKey | None:
+    """Returns the key that its senders must be allowed.
+
+    `None` means none, or AWS's own, whose policy admits the account's senders.
+    """
+    name = _kind_of(target).key
     key = getattr(target, name, None)
     if (
         key is not None
@@ -74,16 +107,18 @@ def key_of(target: sqs.QueueBase | sns.TopicBase | sns.ITopic) -> kms.IKey | Non
     return key_of_ones_own(f"{target.node.path}: its {name}", key)
 
 
-def _is_imported_without_a_key(target: sqs.QueueBase | sns.TopicBase) -> bool:
-    return not isinstance(target, sqs.Queue | sns.Topic)
-
-
 def let_alarms_publish(topic: sns.ITopic) -> None:
-    """Let CloudWatch use the key of an encrypted topic; where the key's policy is not ours, say what it must hold."""
+    """Let CloudWatch use the key of an encrypted topic.
+
+    Where the key's policy is not ours, a warning names the statement that it must have.
+    """
     key = getattr(topic, "master_key", None)
     if key is None:
         return
-    said = "alarms reach it only if the policy of a key of your own allows cloudwatch.amazonaws.com kms:Decrypt and kms:GenerateDataKey*"
+    said = (
+        "alarms reach it only if the policy of a key of your own allows "
+        "cloudwatch.amazonaws.com kms:Decrypt and kms:GenerateDataKey*"
+    )
     if isinstance(key, kms.Key):
         _add_once(key)
     else:

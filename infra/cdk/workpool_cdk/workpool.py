@@ -37,7 +37,7 @@ from workpool_cdk.errors import ConfigurationError, must_be
 from workpool_cdk.failures import RETENTION_MAX, RETENTION_MIN, FailureQueues
 from workpool_cdk.fitness import LateChecks, refuse_unfit
 from workpool_cdk.functions import LibraryFunction
-from workpool_cdk.messages import let_alarms_publish, statements_for
+from workpool_cdk.messages import MESSAGE_TARGETS, let_alarms_publish, statements_for
 from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import Named, pools_to_json, read_job, read_jobs, read_pools
 from workpool_cdk.permissions import Actor
@@ -89,7 +89,7 @@ class _Worker:
 
 @dataclass(frozen=True, slots=True)
 class _Callback:
-    """A target of callbacks, what sending to it takes, and the pools whose workers send to it."""
+    """A target of callbacks, the statements that allow to send to it, and its senders' pools."""
 
     target: IConstruct
     statements: Sequence[iam.PolicyStatement]
@@ -122,10 +122,10 @@ class Workpool(Construct):
     Args:
         scope: The stack, or a construct in it.
         construct_id: Its name there.
-        pools: The pools of the table, by name, each with its options. `max_parallelism`, 0 to 10,000,
-            defaults to the limit of the programs. `rate_limit` is a `RateLimit` or text, as in
-            "100/1m", and defaults to that of the programs. A limit given here takes precedence over
-            that of a program's constructor, and `configure` over both. `schedules` declares
+        pools: The pools of the table, by name, each with its options. `max_parallelism`, 0 to
+            10,000, defaults to the limit of the programs. `rate_limit` is a `RateLimit` or text, as
+            in "100/1m", and defaults to that of the programs. A limit given here takes precedence
+            over that of a program's constructor, and `configure` over both. `schedules` declares
             schedules as `workpool.toml` does; `add_schedule` is for programs.
         table_name: The table's name. `None` means that CloudFormation makes one. The property
             `table_name` has it, and in a function the variable WORKPOOL_TABLE.
@@ -144,8 +144,8 @@ class Workpool(Construct):
         alarm_topic: The topic that alarms notify when they begin and end. `None` means that they
             only show in the console.
         failure_retention: Time for which the two queues of failures keep a message, 1 minute to
-            14 days. Defaults to 14 days. Messages of completion hold arguments and results. They are
-            encrypted with `encryption_key`, if it is given.
+            14 days. Defaults to 14 days. Messages of completion hold arguments and results. They
+            are encrypted with `encryption_key`, if it is given.
 
     Raises:
         ConfigurationError: An option cannot be deployed; the message names it. Nothing was added to
@@ -291,8 +291,9 @@ class Workpool(Construct):
         event_age = seconds_within("event_age", event_age, _EVENT_AGE_MIN, _EVENT_AGE_MAX)
         if target.arn in self._handlers:
             raise ConfigurationError(
-                f"{target.function.node.path}: it was added by add_on_complete already, with the asynchronous settings of a handler; "
-                "a function that is both is added by add_action first"
+                f"{target.function.node.path}: it was added by add_on_complete already, with the "
+                "asynchronous settings of a handler; a function that is both is added by "
+                "add_action first"
             )
         reports = flag("decorated", decorated)
         if name is not None:
@@ -341,8 +342,8 @@ class Workpool(Construct):
         job = None if name is None else read_job(name)
         if job is not None and not (acknowledges and has(target, "function_arn")):
             raise must_be("name", "None for a target that is no decorated function", job)
-        if isinstance(target, sqs.QueueBase | sns.TopicBase):
-            self._let_tell(_Callback(target, statements_for(target, Stack.of(self)), names))
+        if isinstance(target, MESSAGE_TARGETS):
+            self._let_send(_Callback(target, statements_for(target, Stack.of(self)), names))
         elif acknowledges or not has(target, "function_arn"):
             self._add_handler(target, names, named=pools is not None, job=job)
         else:
@@ -357,7 +358,7 @@ class Workpool(Construct):
         pools: Sequence[str] | None = None,
         event_age: Duration = _ACTION_EVENT_AGE,
     ) -> None:
-        """Let pools run a function of many jobs and callbacks, whose handler is made by `pool.handler`.
+        """Let pools run a function of many jobs and callbacks, made by `pool.handler`.
 
         As `add_action`, if it has jobs, and `add_on_complete`, if it has handlers of callbacks.
 
@@ -438,7 +439,8 @@ class Workpool(Construct):
         name = name_beside(function.function, Stack.of(self))
         if name is None:
             raise ConfigurationError(
-                f"{path}: a schedule needs its name, which is known in its stack alone: give it a function_name"
+                f"{path}: a schedule needs its name, which is known in its stack alone: "
+                "give it a function_name"
             )
         full = name if function.qualifier == "$LATEST" else f"{name}:{function.qualifier}"
         named = [job for job, each in jobs.items() if each == full]
@@ -573,8 +575,8 @@ class Workpool(Construct):
         )
         worker = _Worker(target, pools)
         for callback in self._callbacks:
-            self._let_worker_tell(worker, callback)
-        self._tell(target.function)
+            self._let_worker_send(worker, callback)
+        self._connect_function(target.function)
         mark_decorated(target.function)
         self._workers.append(worker)
 
@@ -595,19 +597,19 @@ class Workpool(Construct):
             self._handlers.append(handler.arn)
         serve(handler.function, pools, named=named)
         self._give(handler, *self._table_statements(Actor.CALLBACK_HANDLER, pools))
-        self._tell(handler.function)
+        self._connect_function(handler.function)
         mark_decorated(handler.function)
         self._list_as_acknowledging(handler)
         statements = [permissions.invoke_statement(handler.arn), *self._limits_statements(handler)]
-        self._let_tell(_Callback(handler.function, statements, pools))
+        self._let_send(_Callback(handler.function, statements, pools))
 
     def _add_plain_target(self, target: lambda_.IFunction, pools: Sequence[str]) -> None:
-        """A function that is only sent to; an imported one, too."""
+        """Add a function that only receives callbacks. It may be imported."""
         base = function_of(target)
         refuse_as_target(target, base, Stack.of(self))
         arn = target.function_arn
         statements = [permissions.invoke_statement(arn), permissions.limits_statement(arn)]
-        self._let_tell(_Callback(target, statements, pools))
+        self._let_send(_Callback(target, statements, pools))
 
     def _limits_statements(self, target: Qualified) -> list[iam.PolicyStatement]:
         key = environment_key(target.function)
@@ -622,7 +624,10 @@ class Workpool(Construct):
         refuse_where_lost(target.function.node.path, target.role, statements, Stack.of(self))
 
     def _list_as_acknowledging(self, handler: Qualified) -> None:
-        """Note in the table that this function acknowledges, for senders that may not read its destinations."""
+        """List this function in the table as acknowledging.
+
+        Some senders may not read its destinations.
+        """
         name = name_beside(handler.function, Stack.of(self))
         listed = self._named.acknowledging
         if name is not None and name not in listed:
@@ -634,12 +639,13 @@ class Workpool(Construct):
             )
 
     def _name_job(self, job: str, target: Qualified, method: str) -> None:
-        """Say in the table that this function is the job, by the name that the watchdog knows it by."""
+        """List this function in the table as the job, by the name that the watchdog knows."""
         name = name_beside(target.function, Stack.of(self))
         path = target.function.node.path
         if name is None:
             raise ConfigurationError(
-                f"{path}: the name of the job {job!r} leads to it, but its own is known in its stack alone: give it a function_name"
+                f"{path}: the name of the job {job!r} leads to it, but its own is known in its "
+                "stack alone: give it a function_name"
             )
         full = name if target.qualifier == "$LATEST" else f"{name}:{target.qualifier}"
         if self._named.jobs.get(job, full) != full:
@@ -647,15 +653,15 @@ class Workpool(Construct):
         self._named = replace(self._named, jobs={**self._named.jobs, job: full}).checked(method)
         self._watchdog.set_environment([(settings.JOBS, self._named.jobs_text())])
 
-    def _let_tell(self, callback: _Callback) -> None:
-        """Let every role that may finish a work item of these pools send its callback to this target."""
-        for teller in (self._loop, self._completion):
-            self._beside(callback.target, "Callbacks", teller).add_statements(*callback.statements)
+    def _let_send(self, callback: _Callback) -> None:
+        """Let every role that may finish a work item of these pools call back this target."""
+        for sender in (self._loop, self._completion):
+            self._beside(callback.target, "Callbacks", sender).add_statements(*callback.statements)
         for worker in self._workers:
-            self._let_worker_tell(worker, callback)
+            self._let_worker_send(worker, callback)
         self._callbacks.append(callback)
 
-    def _let_worker_tell(self, worker: _Worker, callback: _Callback) -> None:
+    def _let_worker_send(self, worker: _Worker, callback: _Callback) -> None:
         if set(worker.pools).isdisjoint(callback.pools):
             return
         ours, there = Stack.of(self), Stack.of(callback.target)
@@ -665,7 +671,8 @@ class Workpool(Construct):
             # A policy of its own. A function waits for that of its role, which would be a circle if
             # it sends to itself, or two send to each other. Nor must our stack wait for that one,
             # where the policies of our own functions are already.
-            construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.target.function.node)}Callbacks"
+            sender = Names.node_unique_id(worker.target.function.node)
+            construct_id = f"{Names.node_unique_id(self.node)}{sender}Callbacks"
             found = there.node.try_find_child(construct_id)
             policy = (
                 found
@@ -691,11 +698,11 @@ class Workpool(Construct):
         refuse_where_lost(self.node.path, grantee.grant_principal, statements, Stack.of(self))
         function = function_of(grantee)
         if function is not None:
-            self._tell(function)
+            self._connect_function(function)
         elif has(grantee, "function_arn"):
             say_what_to_set(cast("lambda_.IFunction", grantee))
 
-    def _tell(self, function: lambda_.Function) -> None:
+    def _connect_function(self, function: lambda_.Function) -> None:
         function.add_environment(settings.TABLE, self.table.table_name)
         point_at(
             function,
@@ -718,7 +725,10 @@ class Workpool(Construct):
         return statements
 
     def _beside(self, neighbour: IConstruct, name: str, function: LibraryFunction) -> iam.Policy:
-        """A policy of one of our functions that lives in the neighbour's stack: so that our stack never waits for that one."""
+        """Returns a policy of one of our functions, in the neighbour's stack.
+
+        Our stack therefore never waits for that one.
+        """
         stack = Stack.of(neighbour)
         construct_id = f"{Names.node_unique_id(self.node)}{function.node.id}{name}"
         found = stack.node.try_find_child(construct_id)

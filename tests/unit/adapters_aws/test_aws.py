@@ -111,14 +111,13 @@ def test_limits_of_each_client_are_these():
     assert {
         name: config.retries["total_max_attempts"] for name, config in CLIENT_CONFIGS.items()
     } == {
+        "callback-target": 2,
         "dynamodb": 4,
         "dynamodb-after-lean": 3,
         "iam": 2,
         "lambda": 1,
         "lambda-retrying": 2,
         "scheduler": 2,
-        "sns": 2,
-        "sqs": 2,
     }
     assert {
         (config.connect_timeout, config.read_timeout, config.max_pool_connections)
@@ -152,7 +151,7 @@ def test_client_is_of_sessions_region_or_settings_and_queue_of_its_own(kind, hom
     clients = _Clients(lambda: session, clock, entropy, "eu-west-3", lean=False)
     made = [clients.dynamodb(), clients.invoking(), clients.invoking_again(), clients.scheduler()]
     for region in ("ap-south-1", "ap-south-1", "sa-east-1"):
-        made += [clients.queues(region), clients.topics(region)]
+        made += [clients.client_in(service, region) for service in ("sqs", "sns")]
 
     assert session.asked == [
         *(
@@ -160,7 +159,7 @@ def test_client_is_of_sessions_region_or_settings_and_queue_of_its_own(kind, hom
             for name in ("dynamodb", "lambda", "lambda-retrying", "scheduler")
         ),
         *(
-            (name, region, CLIENT_CONFIGS[name])
+            (name, region, CLIENT_CONFIGS["callback-target"])
             for region in ("ap-south-1", "sa-east-1")
             for name in ("sqs", "sns")
         ),

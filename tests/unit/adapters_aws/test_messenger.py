@@ -1,4 +1,4 @@
-"""Callbacks through boto3: to whom, as what, and what each refusal means."""
+"""Callbacks through boto3: their targets and forms, and the meaning of each refusal."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def client() -> NotingClient:
 
 @pytest.fixture
 def messenger(client: NotingClient) -> AwsMessenger:
-    return AwsMessenger(lambda: client, lambda _region: client, lambda _region: client)
+    return AwsMessenger(lambda: client, lambda _service, _region: client)
 
 
 @pytest.fixture
@@ -85,8 +85,7 @@ def regions() -> Iterator[AwsMessenger]:
         )
         yield AwsMessenger(
             lambda: session.client("lambda"),
-            lambda region: session.client("sqs", region_name=region),
-            lambda region: session.client("sns", region_name=region),
+            lambda service, region: session.client(service, region_name=region),
         )
 
 

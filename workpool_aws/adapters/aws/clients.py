@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
 
 __all__ = ["CLIENT_CONFIGS", "aws_ports", "session_of"]
 
 ClientName = Literal[
-    "dynamodb", "dynamodb-after-lean", "iam", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"
+    "callback-target",
+    "dynamodb",
+    "dynamodb-after-lean",
+    "iam",
+    "lambda",
+    "lambda-retrying",
+    "scheduler",
 ]
 
 
@@ -63,8 +67,7 @@ CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
     "lambda-retrying": _config(2),
     "iam": _config(2),
     "scheduler": _config(2),
-    "sns": _config(2),
-    "sqs": _config(2),
+    "callback-target": _config(2),
 }
 """Time limits, tries in all and connections of each client, enough for every call of a fan-out."""
 
@@ -127,7 +130,7 @@ def aws_ports(
             acknowledging=addresses.acknowledging,
             telemetry=telemetry,
         ),
-        messenger=AwsMessenger(clients.invoking_again, clients.queues, clients.topics),
+        messenger=AwsMessenger(clients.invoking_again, clients.client_in),
         timer=timer,
         clock=clock,
         entropy=entropy,
@@ -184,7 +187,7 @@ class _Addresses:
 class _Clients:
     """The clients of one session, each made once, when it is first asked for.
 
-    Those of SQS and SNS are made once a region.
+    Those of callback targets are made once a service and region.
 
     A copy of the process makes its own: two that read from one connection would read each other's
     answers.
@@ -202,8 +205,7 @@ class _Clients:
         self._session = session
         self._lean = lean
         self._region = region
-        self._clock = clock
-        self._entropy = entropy
+        self._clock, self._entropy = clock, entropy
         self.dynamodb: Callable[[], DynamoDBClient] = PerIncarnation(self._make_dynamodb)
         self.invoking: Callable[[], LambdaClient] = PerIncarnation(
             lambda: self._make_lambda("lambda")
@@ -214,16 +216,12 @@ class _Clients:
         self.scheduler: Callable[[], EventBridgeSchedulerClient] = PerIncarnation(
             self._make_scheduler
         )
-        self._queues: dict[str, PerIncarnation[SQSClient]] = {}
-        self._topics: dict[str, PerIncarnation[SNSClient]] = {}
+        self._in_regions: dict[tuple[str, str], PerIncarnation[BaseClient]] = {}
 
-    def queues(self, region: str) -> SQSClient:
-        """Return the client of SQS in a region."""
-        return self._queues.setdefault(region, PerIncarnation(lambda: self._make_sqs(region)))()
-
-    def topics(self, region: str) -> SNSClient:
-        """Return the client of SNS in a region."""
-        return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
+    def client_in(self, service: str, region: str) -> BaseClient:
+        """Return the client of a service of callback targets in a region."""
+        make = PerIncarnation(lambda: self._make_client_in(service, region))
+        return self._in_regions.setdefault((service, region), make)()
 
     def _make_dynamodb(self) -> DynamoDBClient:
         name: ClientName = "dynamodb-after-lean" if self._lean else "dynamodb"
@@ -300,15 +298,13 @@ class _Clients:
 
         return made(client)
 
-    def _make_sqs(self, region: str) -> SQSClient:
-        return made(
-            lambda: self._session().client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
-        )
+    def _make_client_in(self, service: str, region: str) -> BaseClient:
+        def client() -> BaseClient:
+            # The SDK's types know services by literal names alone.
+            make: Callable[..., BaseClient] = self._session().client
+            return make(service, region_name=region, config=CLIENT_CONFIGS["callback-target"])
 
-    def _make_sns(self, region: str) -> SNSClient:
-        return made(
-            lambda: self._session().client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
-        )
+        return made(client)
 
     def _home(self) -> str | None:
         # boto3 reads AWS_DEFAULT_REGION alone; AWS_REGION, which Lambda and every other SDK go by,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
@@ -18,11 +18,10 @@ from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from botocore.client import BaseClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import PublishInputTypeDef
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageRequestTypeDef
 
     from workpool_aws.model.messages import CallbackMessage
 
@@ -35,7 +34,8 @@ _TOO_LONG: Final = re.compile(r"message must be shorter than|message too long", 
 class AwsMessenger:
     """Lambda, SQS and SNS behind `ports.Messenger`.
 
-    Clients are given as functions: those of SQS and SNS of a region, since ARNs name one.
+    Clients are given as functions. `client_in` returns that of a service in a region, which the ARN
+    of a target names.
 
     The clients may retry: a callback is delivered at least once in any case. To a FIFO queue or
     topic all callbacks of one work item are one group, and repetitions within five minutes are one
@@ -45,12 +45,10 @@ class AwsMessenger:
     def __init__(
         self,
         lambda_client: Callable[[], LambdaClient],
-        sqs_client: Callable[[str], SQSClient],
-        sns_client: Callable[[str], SNSClient],
+        client_in: Callable[[str, str], BaseClient],
     ) -> None:
         self._lambda_client = lambda_client
-        self._sqs_client = sqs_client
-        self._sns_client = sns_client
+        self._client_in = client_in
         self._senders: Mapping[str, Callable[[str, str, str, Mapping[str, str]], None]] = {
             FUNCTION.service: self._to_function,
             QUEUE.service: self._to_queue,
@@ -72,29 +70,16 @@ class AwsMessenger:
 
     def _to_queue(self, arn: str, body: str, group: str, traced: Mapping[str, str]) -> None:
         with _answers():
-            client, url = self._sqs_client(_region_of(arn)), self._url_of(arn)
-            request: SendMessageRequestTypeDef = {"QueueUrl": url, "MessageBody": body}
-            if arn.endswith(_FIFO):
-                request |= {"MessageGroupId": group, "MessageDeduplicationId": group}
-            if traced:
-                request["MessageAttributes"] = {
-                    name: {"DataType": "String", "StringValue": text}
-                    for name, text in traced.items()
-                }
-            client.send_message(**request)
+            client, url = self._sqs_of(arn), self._url_of(arn)
+            client.send_message(QueueUrl=url, MessageBody=body, **_extras(arn, group, traced))
 
     def _to_topic(self, arn: str, body: str, group: str, traced: Mapping[str, str]) -> None:
         with _answers():
-            client = self._sns_client(_region_of(arn))
-            request: PublishInputTypeDef = {"TopicArn": arn, "Message": body}
-            if arn.endswith(_FIFO):
-                request |= {"MessageGroupId": group, "MessageDeduplicationId": group}
-            if traced:
-                request["MessageAttributes"] = {
-                    name: {"DataType": "String", "StringValue": text}
-                    for name, text in traced.items()
-                }
-            client.publish(**request)
+            client = cast("SNSClient", self._client_in(TOPIC.service, _region_of(arn)))
+            client.publish(TopicArn=arn, Message=body, **_extras(arn, group, traced))
+
+    def _sqs_of(self, arn: str) -> SQSClient:
+        return cast("SQSClient", self._client_in(QUEUE.service, _region_of(arn)))
 
     def _url_of(self, arn: str) -> str:
         with self._lock:
@@ -102,9 +87,9 @@ class AwsMessenger:
         if known is not None:
             return known
         account, name = arn.split(":")[4:6]
-        url = self._sqs_client(_region_of(arn)).get_queue_url(
-            QueueName=name, QueueOwnerAWSAccountId=account
-        )["QueueUrl"]
+        url = self._sqs_of(arn).get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)[
+            "QueueUrl"
+        ]
         with self._lock:
             self._urls[arn] = url
         return url
@@ -112,6 +97,18 @@ class AwsMessenger:
 
 def _region_of(arn: str) -> str:
     return arn.split(":")[3]
+
+
+def _extras(arn: str, group: str, traced: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what SQS and SNS spell alike: the group for a FIFO target, and the attributes."""
+    extras: dict[str, Any] = {}
+    if arn.endswith(_FIFO):
+        extras |= {"MessageGroupId": group, "MessageDeduplicationId": group}
+    if traced:
+        extras["MessageAttributes"] = {
+            name: {"DataType": "String", "StringValue": text} for name, text in traced.items()
+        }
+    return extras
 
 
 @contextmanager

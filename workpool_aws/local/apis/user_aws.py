@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workpool_aws.core.callback.targets import QUEUE, TOPIC
@@ -136,8 +135,7 @@ class UserAws:
         if self._messenger is None:
             from workpool_aws.adapters.aws.messenger import AwsMessenger
 
-            sqs, sns = partial(self._client, "sqs"), partial(self._client, "sns")
-            self._messenger = AwsMessenger(lambda: self._client("lambda", REGION), sqs, sns)
+            self._messenger = AwsMessenger(lambda: self._client("lambda", REGION), self._client)
         return self._messenger
 
     def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one of boto3's
@@ -201,7 +199,7 @@ class _Process:
         self._thread = threading.local()
 
     def enter(self, cloud: UserAws) -> None:
-        """The first one changes the process."""
+        """Add a cloud. The first one changes the process."""
         with self._changing:
             if not self._clouds:
                 with ExitStack() as undo:
@@ -212,7 +210,7 @@ class _Process:
             self._clouds.append(cloud)
 
     def leave(self, cloud: UserAws) -> None:
-        """The last one leaves it as it was."""
+        """Remove a cloud. The last one leaves the process as it was."""
         with self._changing:
             self._clouds.remove(cloud)
             if not self._clouds:
