@@ -1,4 +1,4 @@
-"""Owns the mutants of the loop and its watchdog: orders, looks, margins, cursors and rests."""
+"""Mutants of the loop and its watchdog: orders, looks, margins, cursors and rests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LEDGER: Final = (
                 (
                     ("results = apply_after(session, plan)", ""),
                     (
-                        "session.memory = replace(memory, shards_read=session.memory.shards_read)",
+                        "session.memory = memory.reading(session.memory.shards_read)",
                         """
-                        session.memory = replace(memory, shards_read=session.memory.shards_read)
+                        session.memory = memory.reading(session.memory.shards_read)
                         results = apply_after(session, plan)
                         """,
                     ),

@@ -129,6 +129,8 @@ class Choice:
 
         The first start of a run is the one of the least key, which every holder knows.
         """
+        if not runs:
+            return self
         first_of = {found.start: min(each.start for each in run) for run in runs for found in run}
         joined = tuple(found for found in self.left if found.start in first_of)
         left = tuple(found for found in self.left if found.start not in first_of)

@@ -162,6 +162,10 @@ class Memory:
             config_read_at=None,
         )
 
+    def reading(self, shards: int) -> Memory:
+        """Returns the memory of a pass that reads so many shards."""
+        return self if shards == self.shards_read else replace(self, shards_read=shards)
+
     def having_landed(self, ledger: Ledger, now: EpochMs) -> Memory:
         """Returns the memory once a commit of this holder is known to have landed by `now`."""
         if ledger.rate is None or ledger.rate == self.ledger.rate:

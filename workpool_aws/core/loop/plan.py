@@ -247,14 +247,17 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
     A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
     """
     entries = dict(plan.ledger.entries)
-    for key, entry in {**results.running, **results.recovered}.items():
-        entries[key] = replace(entry, run=entries[key].run if key in entries else None)
+    ledger, confirmed = memory.ledger, {**results.running, **results.recovered}
+    if confirmed:
+        for key, entry in confirmed.items():
+            entries[key] = replace(entry, run=entries[key].run if key in entries else None)
+        ledger = replace(ledger, entries=entries)
     known = (memory.unconfirmed - plan.understood).intersection(entries)
     asked = {**memory.checked, **plan.asked}
     owed = [results.callbacks.get(each.work_id, each) for each in memory.callbacks]
     return replace(
         memory,
-        ledger=replace(memory.ledger, entries=entries),
+        ledger=ledger,
         unconfirmed=(known - results.sent) | results.unsent,
         checked={key: at for key, at in asked.items() if key in entries},
         sent=(memory.sent | results.sent).intersection(entries),

@@ -42,7 +42,8 @@ def cancel_next_page(session: LoopSession, config: Config | None) -> BulkCancel 
     Raises StoreUnavailable: some are canceled, and the next pass goes on from there.
     """
     under_way = bulk_cancel_to_make(session.memory.bulk_cancel, config, session.ledger)
-    session.memory = replace(session.memory, bulk_cancel=under_way)
+    if under_way is not session.memory.bulk_cancel:
+        session.memory = replace(session.memory, bulk_cancel=under_way)
     if under_way is None:
         return None
     # Each step is remembered at once. A pass that fails further on does not make it again.

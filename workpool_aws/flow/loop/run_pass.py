@@ -123,7 +123,7 @@ class _Pass:
         if not read_shards_of(session, choice):
             return refused_result(plan)
         # True whether or not the commit succeeds.
-        session.memory = replace(memory, shards_read=session.memory.shards_read)
+        session.memory = memory.reading(session.memory.shards_read)
         if not self._commit(plan):
             return refused_result(plan)
         results = apply_after(session, plan)
