@@ -1,4 +1,4 @@
-"""Callbacks: who is told how a work ended, what exactly, how often, and what the status says meanwhile [WP-8]."""
+"""Callbacks: their targets, messages and numbers, and the status meanwhile [WP-8]."""
 
 import json
 from datetime import timedelta
@@ -21,7 +21,7 @@ def double(event: dict[str, Any], _context: object) -> int:
 
 
 class Told:
-    """An undecorated target that keeps what it is told."""
+    """An undecorated target that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

@@ -133,7 +133,7 @@ def test_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Answe
 def test_work_enqueued_after_cancel_all_runs_from_any_caller(
     cloud: LocalCloud, pause: timedelta
 ) -> None:
-    """[WP-3] A caller that has not heard of it is told when it enqueues, however long ago it was."""
+    """[WP-3] A caller that did not see it finds out when it enqueues, however long ago it was."""
     asking = cloud.workpool()
     other = cloud.workpool()
     fn = cloud.function(echo)

@@ -1,4 +1,4 @@
-"""Reports that somebody made up: sent to the completion function, written as the text of an exception, or as a callback's ticket."""
+"""Forged reports: records for the completion function, texts of exceptions, tickets of callbacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def record_of(
     payload: object = "forged",
     **assignment: object,
 ) -> Record:
-    """What Lambda would write of this event; `assignment` changes what it says of the start."""
+    """Return Lambda's record of this event. `assignment` changes the start in it."""
     own = {**event["_workpool"], **assignment}
     return {
         "version": "1.0",
@@ -262,7 +262,7 @@ def test_failure_of_handler_that_does_not_know_callbacks_secret_sends_nothing_ag
 
 
 def test_forged_ticket_marks_no_callback_as_delivered(cloud: LocalCloud) -> None:
-    """[WP-8] [WP-28] Whoever may invoke a handler that serves two pools names the other pool's work item."""
+    """[WP-8] [WP-28] A caller of a handler that serves two pools names the other pool's work item."""
     pool = cloud.workpool("mine")
     failures = 0
 

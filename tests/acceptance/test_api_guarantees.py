@@ -1,4 +1,7 @@
-"""What docs/guarantees.md and docs/retries.md say and no other test shows: how often code runs where Lambda delivers or tries again."""
+"""Numbers of runs where Lambda delivers or tries again.
+
+They are those claims of docs/guarantees.md and docs/retries.md that no other test shows.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -94,7 +97,7 @@ def test_lambdas_own_retries_run_code_again_within_attempt(
 def test_lambdas_own_retry_hides_timeout_of_claimed_work_for_whole_event_age(
     cloud: LocalCloud, answer: Answer
 ) -> None:
-    """The second delivery is refused by the claim, which to Lambda is a success: nobody reports the first one."""
+    """The claim refuses the second delivery, a success to Lambda, so the first one has no report."""
     pool = cloud.workpool(max_parallelism=1)
 
     @pool.action

@@ -180,7 +180,7 @@ def test_snooze_after_cancel_request_ends_as_canceled(cloud: LocalCloud, answer:
 def test_snooze_of_undecorated_function_is_failure_like_any(
     cloud: LocalCloud, answer: Answer
 ) -> None:
-    """Lambda tells the class's name and the text, and no delay; docs/retries.md says so."""
+    """Lambda reports the class's name and the text, and no delay, as docs/retries.md says."""
 
     def plain(event: dict[str, Any], _: object) -> None:
         raise Snooze(timedelta(minutes=1))
@@ -260,7 +260,7 @@ def test_delay_that_is_no_timedelta_is_refused_where_it_is_made(delay: Any) -> N
 def test_claimed_work_runs_once_for_each_start_though_events_come_twice(
     retry: RetryPolicy | bool,
 ) -> None:
-    """[WP-5] A snooze ends its start: a second delivery of that start runs nothing, and the next start is claimed anew."""
+    """[WP-5] A snooze ends its start: a second delivery of that start runs nothing, and the next start is claimed again."""
     with LocalCloud(clock="virtual", duplicate_deliveries=1.0, seed=5) as cloud:
         pool = cloud.workpool()
         runs = 0

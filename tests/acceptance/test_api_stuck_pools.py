@@ -1,4 +1,4 @@
-"""Stuck pools: for each cause `doctor` names it with its remedy, and `why` tells it of a work item."""
+"""Stuck pools: `doctor` names each cause with its remedy, and `why` gives it for a work item."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Stuck:
     ports: Ports
 
     def change_functions(self, name: str, **changes: Any) -> None:
-        """Change the settings of a function, as somebody would in the console."""
+        """Change the settings of a function, as in the console."""
         known = self.cloud._open.functions._by_name
         known[name] = replace(known[name], **changes)
 
@@ -221,7 +221,7 @@ def wake_refused(stuck: Stuck) -> str:
 
 
 def kick_lost(stuck: Stuck) -> str:
-    """A loop at rest that nobody told of a work item, which ticks of the watchdog should have found."""
+    """A loop at rest without a kick for a work item, which the watchdog should have found."""
     work_id = wake_refused(stuck)
     stuck.status(state=LoopState.IDLE)
     stuck.pass_time(70)

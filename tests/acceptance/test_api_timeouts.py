@@ -173,7 +173,7 @@ def test_lost_worker_with_heartbeats_is_found_long_before_its_timeout() -> None:
 
 
 def lose(cloud: LocalCloud, function_arn: str) -> None:
-    """Let the machine vanish on which a function runs: no record of it reaches anybody."""
+    """Let the machine of a function vanish, without any record."""
     kernel = cloud._open.kernel
     name = function_arn.rpartition(":")[2]
     for task in list(kernel._seats):  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Transactions through the public interface: applied together, once, and told truly [WP-9]."""
+"""Transactions through the public interface: applied together, once, with true answers [WP-9]."""
 
 from __future__ import annotations
 

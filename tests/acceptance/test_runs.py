@@ -108,7 +108,7 @@ def test_variable_of_function_keeps_it_from_runs(
 def test_large_pools_make_no_runs(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, limit: int, runs: bool
 ) -> None:
-    """Where the table bounds them, runs outlive their time."""
+    """Runs outlive their time where the table bounds them."""
     monkeypatch.setattr(limits, "RUN_LIMIT_MAX", 2)
     function = deployed(cloud, lambda number: number)
     enqueued(cloud, 30, limit=limit)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workpool_aws import RetryPolicy
-from workpool_aws.adapters.aws.invoke import EVENT_AGE_MS_MAX, TIMEOUT_MS_MAX
+from workpool_aws.adapters.aws.invoke import EVENT_AGE_MS_MAX
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import first_owed, next_look, next_try
 from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
@@ -145,7 +145,7 @@ def test_looks_at_sent_callback() -> None:
     ("said", "value_ms"),
     [
         ("is kept for 5 minutes", limits.FUNCTION_LIMITS_KEPT_MS),
-        ("15 minutes and six hours are assumed", TIMEOUT_MS_MAX),
+        ("15 minutes and six hours are assumed", limits.TIMEOUT_MS_MAX),
         ("With Lambda's own default of six hours", EVENT_AGE_MS_MAX),
         ("It acts 6 s after", limits.RECOVERY_MARGIN_MS),
         ("cannot send it within 8 s", limits.START_TO_INVOKE_MS),

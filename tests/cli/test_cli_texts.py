@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.kit.records import NO_STATS
 from workpool_aws.cli.pool_texts import config_as_json, config_fields, stats_fields
 from workpool_aws.core.views.stats import Stats
 from workpool_aws.core.views.status import BaseLimit, LimitOverride, PoolConfig
@@ -32,18 +33,7 @@ SAID = "2026-01-02 03:04:05Z"
             ["1", "2 or more", "3", "4.2 s", "5 in 9 min", "12.5%", "6.2%", "up to 60 ms", "up to 700 ms"],
         ),
         (
-            Stats(
-                pending=0,
-                scheduled=0,
-                at_least=False,
-                running=0,
-                oldest_pending_s=None,
-                executions=0,
-                error_rate=None,
-                permanent_failure_rate=None,
-                start_lag_p50_ms=None,
-                start_lag_p95_ms=None,
-            ),
+            NO_STATS,
             ["0", "0", "0", "-", "0 in 9 min", "-", "-", "-", "-"],
         ),
     ],

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW, TARGET
+from tests.kit.records import NO_STATS, NOW, TARGET
 from tests.kit.stage import FAILED, NOT_DELIVERED, Stage
 from tests.kit.world import World
-from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
+from workpool_aws import RetryPolicy, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits
 from workpool_aws.core.views.stats import Queued, stats_of
@@ -22,18 +22,6 @@ from workpool_aws.model.spec import Outcome
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 MINUTE = timedelta(minutes=1)
-NOTHING = Stats(
-    pending=0,
-    scheduled=0,
-    at_least=False,
-    running=0,
-    oldest_pending_s=None,
-    executions=0,
-    error_rate=None,
-    permanent_failure_rate=None,
-    start_lag_p50_ms=None,
-    start_lag_p95_ms=None,
-)
 
 
 def test_start_that_was_never_delivered_and_then_canceled_is_no_execution() -> None:
@@ -67,7 +55,7 @@ class Planned:
 
 
 def test_unused_pool_has_no_statistics(cloud: LocalCloud) -> None:
-    assert cloud.workpool().stats(None) == NOTHING
+    assert cloud.workpool().stats(None) == NO_STATS
 
 
 @both_engines
@@ -234,7 +222,7 @@ def test_oldest_waits_for_seconds_and_never_less_than_none(waits_ms: int, told_s
 
 @pytest.mark.parametrize("window", [MINUTE, timedelta(days=7)])
 def test_window_at_its_bound_is_taken(cloud: LocalCloud, window: timedelta) -> None:
-    assert cloud.workpool().stats(None, window=window) == NOTHING
+    assert cloud.workpool().stats(None, window=window) == NO_STATS
 
 
 @pytest.mark.parametrize("window", [None, 5, timedelta(seconds=59), timedelta(days=8)])

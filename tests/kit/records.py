@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from workpool_aws.core.proof import digest_of
+from workpool_aws.core.views.stats import Stats
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import NO_ARGS, Inline, Part
@@ -110,3 +111,18 @@ def an_assignment(**changes: Any) -> Assignment:
 def a_policy(**changes: Any) -> RetryPolicy:
     """Return the default policy without jitter."""
     return replace(RetryPolicy(jitter=False), **changes)
+
+
+NO_STATS = Stats(
+    pending=0,
+    scheduled=0,
+    at_least=False,
+    running=0,
+    oldest_pending_s=None,
+    executions=0,
+    error_rate=None,
+    permanent_failure_rate=None,
+    start_lag_p50_ms=None,
+    start_lag_p95_ms=None,
+)
+"""The statistics of a pool that has done nothing."""

@@ -1,4 +1,7 @@
-"""What user code does with boto3 inside a LocalCloud: Lambda and Scheduler answer as AWS does, moto loses nothing, time is the cloud's."""
+"""boto3 in user code of a LocalCloud.
+
+Lambda and Scheduler answer as AWS does, moto loses nothing, and time is the cloud's.
+"""
 
 import json
 import os

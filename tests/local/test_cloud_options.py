@@ -1,4 +1,4 @@
-"""What a LocalCloud may be asked for."""
+"""The options of a LocalCloud."""
 
 import socket
 from datetime import timedelta

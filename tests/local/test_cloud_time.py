@@ -1,4 +1,4 @@
-"""How time passes in a cloud: `advance` and `run_until_idle`, virtual and real."""
+"""Time in a cloud: `advance` and `run_until_idle`, virtual and real."""
 
 import threading
 from dataclasses import replace
@@ -106,7 +106,7 @@ def test_running_work_at_end_of_timeout_is_named() -> None:
         with pytest.raises(LocalCloudError) as raised:
             cloud.run_until_idle(timeout=timedelta(minutes=10))
 
-        assert "2 works are left" in str(raised.value)
+        assert "2 work items left" in str(raised.value)
         assert f"{running} (running, pool default, endless)" in str(raised.value)
         assert f"{waiting} (pending" in str(raised.value)
 
@@ -139,7 +139,7 @@ def test_dead_loop_is_found_by_watchdog() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
         fn = cloud.function(nothing)
-        # The status says that a loop runs, and none does: nobody is kicked.
+        # The status says that a loop runs, and none does, so no caller kicks.
         store, now = ports_for(cloud.table).store, EpochMs(int(START.timestamp() * 1000))
         store.write(Put(Registration(pool="default", registered_at=now)))
         store.write(
@@ -335,7 +335,7 @@ def test_callback_that_is_owed_is_reported_and_one_for_later_is_not() -> None:
 
 
 class LeftOwed:
-    """While it lasts the loop's function does nothing, so nobody sees to anything."""
+    """While it lasts the loop's function does nothing, and no work item starts."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._functions = cloud._open.functions

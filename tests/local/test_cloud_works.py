@@ -261,7 +261,7 @@ def test_capacity_is_same_on_moto_and_in_memory() -> None:
 def test_commit_of_ledger_costs_by_bytes_of_its_slots(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On both engines: 80 works that run take more than one kilobyte, and less than two."""
+    """On both engines 80 running work items take more than one kilobyte, and less than two."""
     monkeypatch.setattr(limits, "LEDGER_HEAD_SLOTS", 100)
     with LocalCloud(engine=engine, seed=3) as cloud:
         pool = cloud.workpool(max_parallelism=80)

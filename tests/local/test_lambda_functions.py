@@ -1,4 +1,4 @@
-"""What a function is given, and how it is named."""
+"""Event, context and names of functions."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""How an invocation ends, and what its destination learns: AWS's record, version 1.0."""
+"""Ends of invocations, and the records of their destinations, version 1.0 of AWS."""
 
 import asyncio
 import json
@@ -516,7 +516,7 @@ def test_refused_delivery_is_duplicate_and_not_counted(bench: Any) -> None:
 
 
 def assigned(work_id: str) -> dict[str, object]:
-    """An event with the assignment of a work's second attempt."""
+    """An event with the assignment of a work item's second attempt."""
     return {
         "_workpool": {
             "version": 1,

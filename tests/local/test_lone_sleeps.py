@@ -1,4 +1,4 @@
-"""A task that sleeps while nobody else could act passes the time by itself; whatever else is to happen then still comes in its order."""
+"""A task that sleeps while no other could act passes the time by itself, and the order stays."""
 
 from workpool_aws.local.kernel.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs

@@ -1,4 +1,4 @@
-"""What moto is spared changes no answer."""
+"""Calls that moto is spared change no answer."""
 
 from typing import Any, Final
 

@@ -31,7 +31,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:done"
 
 
 def in_a_fresh_process(script: str) -> list[str]:
-    """What a script prints in a process without credentials or configuration, line by line."""
+    """Return the lines that a script prints in a process without credentials or configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],

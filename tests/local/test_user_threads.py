@@ -1,4 +1,4 @@
-"""A thread that user code starts by itself does not see the cloud: it is told so, and never goes to AWS."""
+"""A thread that user code starts does not see the cloud. An error says so, and no call goes to AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERROR = r"^thread must be a thread that sees the LocalCloud: .*; got '.*'$"
 
 
 def in_a_thread(call: Callable[[], object]) -> list[object]:
-    """What the call came to, or raised, in a bare thread."""
+    """Return the value or the error of a call in a bare thread."""
     came_to: list[object] = []
 
     def run() -> None:

@@ -31,6 +31,7 @@ from workpool_aws.local.options import (
     whole,
 )
 from workpool_aws.local.services.functions import (
+    EVENT_AGE_MS_MAX,
     LOOP_NAME,
     Function,
     Handler,
@@ -60,9 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalCloud"]
 
-_LAMBDA_MS_MAX: Final = 900_000
 _STEP_MS: Final = 1_000
-_EVENT_AGE_MS_MAX: Final = 21_600_000
 _OTHER_THREAD: Final = (
     "a thread that sees the LocalCloud: one of its own or of its test, or one that user code starts with contextvars.copy_context().run "
     "(a pool made by cloud.workpool() may be used in any)"
@@ -73,6 +72,17 @@ class LocalCloud(ObservedCloud):
     """An in-process Lambda, EventBridge Scheduler and DynamoDB, to be used in a `with`.
 
     The same code runs here as in AWS.
+
+        >>> with LocalCloud() as cloud:
+        ...     pool = cloud.workpool()
+        ...     remind_arn = cloud.function(lambda event, context: "reminded", name="remind")
+        ...     work_id = pool.enqueue_action(None, remind_arn, {}, run_after=timedelta(hours=1))
+        ...     cloud.advance(timedelta(minutes=59))
+        ...     print(pool.status(None, work_id).state)
+        ...     cloud.advance(timedelta(minutes=2))
+        ...     print(pool.status(None, work_id).state)
+        pending
+        finished
 
     Args:
         clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing
@@ -87,9 +97,9 @@ class LocalCloud(ObservedCloud):
         seed: The same seed gives the same run, on the virtual clock.
         duplicate_deliveries: Probability, for each asynchronous invocation, that its event is
             delivered twice.
-        lost_deliveries: … that it never is.
-        lost_destinations: … that the record for its destination is lost.
-        crash_rate: … that its process dies at a random service call.
+        lost_deliveries: Probability that it is never delivered.
+        lost_destinations: Probability that the record for its destination is lost.
+        crash_rate: Probability that its process dies at a random service call.
         call_latency: The duration of every service call, in the cloud's time.
         faults: Faults of calls, deliveries, schedules and clocks, for tests of this library itself.
             On the virtual clock, in memory.
@@ -217,7 +227,7 @@ class LocalCloud(ObservedCloud):
         event_age: timedelta = timedelta(seconds=60),
         pools: Collection[str] | None = None,
     ) -> str:
-        """Deploy a handler, decorated or not, as a function; its ARN.
+        """Deploy a handler, decorated or not, as a function, and return its ARN.
 
         Its destinations are those that a deployment would give it.
 
@@ -247,9 +257,11 @@ class LocalCloud(ObservedCloud):
             Function(
                 name=name_of(handler) if name is None else function_name(name),
                 handler=handler,
-                timeout_ms=milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX),
+                timeout_ms=milliseconds(
+                    "timeout", timeout, at_least=1, at_most=limits.TIMEOUT_MS_MAX
+                ),
                 event_age_ms=milliseconds(
-                    "event_age", event_age, at_least=60_000, at_most=_EVENT_AGE_MS_MAX
+                    "event_age", event_age, at_least=60_000, at_most=EVENT_AGE_MS_MAX
                 ),
                 retries=whole("retries", retries, at_least=0, at_most=2),
                 reserved=None if reserved is None else whole("reserved", reserved, at_least=0),
@@ -263,7 +275,9 @@ class LocalCloud(ObservedCloud):
         return added.arn
 
     def invoke(self, fn: object, event: Mapping[str, object]) -> None:
-        """Send an event to a function (its ARN, name or handler) as another service would: asynchronously, outside of any pool.
+        """Send an event to a function as another service would: asynchronously, outside of any pool.
+
+        `fn` is its ARN, name or handler.
 
         Raises:
             UsageError: there is no such function, or the event is no JSON object. Nothing was sent.
@@ -300,7 +314,7 @@ class LocalCloud(ObservedCloud):
         )
 
     def crash(self, fn: object) -> int:
-        """Let the running processes of a function die at their next service call; their number.
+        """Let the running processes of a function die at their next service call. Returns their number.
 
         Args:
             fn: The function, by its worker, handler, ARN, name or job, or one of the library's own,
@@ -313,7 +327,7 @@ class LocalCloud(ObservedCloud):
         return sum(self._open.runs.crash(name) for name in names)
 
     def advance(self, delta: timedelta) -> None:
-        """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.
+        """Let time pass by `delta`. Everything that is due until then happens, in order.
 
         Raises LocalCloudError: a worker is stuck.
         """
@@ -427,7 +441,7 @@ class LocalCloud(ObservedCloud):
         return "".join(failed)
 
     def _ports_of(self, table: str) -> Ports:
-        """Ports on a table of this cloud, which is made when it is first named."""
+        """Return the ports on a table of this cloud, which is made when it is first named."""
         platform, engine = self._open, self._engine_open
         with platform.kernel.lock():
             if table not in self._ports:

@@ -1,4 +1,7 @@
-"""Finds unfinished work in a cloud: work items that run, or are due and allowed to start, and callbacks that are owed."""
+"""Finds unfinished work in a cloud.
+
+It is made of work items that run, or are due and allowed to start, and of callbacks that are owed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, readable
 from workpool_aws.model.schedule import ScheduleItem
 from workpool_aws.model.work import State
+from workpool_aws.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +41,7 @@ class Unfinished:
 
 def described(left: Sequence[Unfinished]) -> str:
     """Return the first of them, for people."""
-    lines = [f"{len(left)} works are left:", *(f"  {each}" for each in left[:_SHOWN])]
+    lines = [f"{many(len(left), 'work item')} left:", *(f"  {each}" for each in left[:_SHOWN])]
     if len(left) > _SHOWN:
         lines.append(f"  and {len(left) - _SHOWN} more")
     return "\n".join(lines)

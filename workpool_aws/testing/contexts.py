@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.local.current import current_cloud
 from workpool_aws.local.options import function_name as local_name
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["lambda_context"]
 
 _TIMEOUT: Final = timedelta(seconds=30)
-_LAMBDA_MS_MAX: Final = 900_000
 _MEMORY_MB: Final = 128
 _MEMORY_MB_MAX: Final = 10_240
 _REQUEST_ID: Final = "11111111-2222-4333-8444-555555555555"
@@ -66,7 +66,7 @@ def lambda_context(
         raise UsageError("function_name", function_name, error.allowed) from None
     if arn is not None and (not isinstance(arn, str) or FUNCTION_ARN.fullmatch(arn) is None):
         raise UsageError("arn", arn, "the ARN of a Lambda function, version or alias, or None")
-    timeout_ms = milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX)
+    timeout_ms = milliseconds("timeout", timeout, at_least=1, at_most=limits.TIMEOUT_MS_MAX)
     now = _clock_of(clock)
     return SimulatedContext(
         aws_request_id=_text("request_id", request_id),

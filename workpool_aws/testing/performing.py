@@ -39,7 +39,7 @@ class Performed(Protocol[R_co]):
         """The plain function."""
 
     def encode(self, args: object, field: str) -> str:
-        """Return arguments as JSON. Raises UsageError if they do not fit the function."""
+        """Return the arguments as JSON. Raises UsageError if they do not fit the function."""
 
 
 def perform(worker: Performed[R_co], /, *, attempt: int = 1, **args: object) -> R_co:

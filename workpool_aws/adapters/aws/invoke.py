@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENT_AGE_MS_MAX",
-    "TIMEOUT_MS_MAX",
     "TRACE_HEADER",
     "LambdaInvoker",
     "answer_of",
@@ -47,7 +46,6 @@ __all__ = [
     "was_never_sent",
 ]
 
-TIMEOUT_MS_MAX: Final = 900_000
 EVENT_AGE_MS_MAX: Final = 21_600_000
 """Six hours: Lambda's maximum, and its default."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
@@ -244,7 +242,7 @@ class LambdaInvoker:
             read, kept_ms = self._read_limits(target), limits.FUNCTION_LIMITS_KEPT_MS
         except CALL_ERRORS as error:
             self._report_if_denied(target, error)
-            read = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX)
+            read = FunctionLimits(timeout_ms=limits.TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX)
             kept_ms = limits.FUNCTION_LIMITS_GUESSED_KEPT_MS
         if len(self._known) >= limits.TARGETS_KEPT_MAX:
             self._known.clear()
@@ -298,7 +296,7 @@ class LambdaInvoker:
         variables = found.get("Environment", {}).get("Variables", {})
         marked, serves = variables.get(DECORATED) == "1", pools_served(variables.get(SERVES))
         event_age_ms, reports = self._read_event_config(client, name, qualifier)
-        timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
+        timeout_ms = found.get("Timeout", limits.TIMEOUT_MS_MAX // 1000) * 1000
         return FunctionLimits(
             timeout_ms=timeout_ms,
             event_age_ms=event_age_ms,

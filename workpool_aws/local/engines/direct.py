@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.wire.assignment import run_event, worker_event
 from workpool_aws.adapters.wire.loop import request_to_wire
+from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, answered_as
+from workpool_aws.local.services.functions import EVENT_AGE_MS_MAX
 from workpool_aws.local.services.schedules import EmulatedSchedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopRequest
@@ -46,7 +48,9 @@ R = TypeVar("R", bound=Record)
 
 T = TypeVar("T")
 
-UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
+UNKNOWN_LIMITS: Final = FunctionLimits(
+    timeout_ms=limits.TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX
+)
 """Of a function that does not exist: Lambda's maxima."""
 
 

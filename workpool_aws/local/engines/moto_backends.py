@@ -52,7 +52,7 @@ class MotoBackends:
                 self._replace_hook()
 
     def start(self) -> None:
-        """From now on it serves. Raises LocalCloudError: it is not installed."""
+        """Let it serve from now on. Raises LocalCloudError: it is not installed."""
         with self._serving:
             if self._started:
                 return
@@ -75,7 +75,7 @@ class MotoBackends:
             self._ask, self._started = None, False
 
     def ask(self, prepared: AWSPreparedRequest) -> Reply | None:
-        """Its answer; `None` means it knows no such service.
+        """Return its answer; `None` means that it knows no such service.
 
         Raises LocalCloudError: it is not installed.
         """

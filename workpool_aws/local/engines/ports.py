@@ -19,7 +19,10 @@ __all__ = ["direct_ports"]
 def direct_ports(
     platform: Platform, table: str, store: Store, *, torn_batches: bool = False
 ) -> Ports:
-    """Ports on a store whose requests are service calls, with Lambda and Scheduler reached directly (`torn_batches`: see SteppingStore)."""
+    """Return the ports on a store whose requests are service calls.
+
+    Lambda and Scheduler are reached directly. `torn_batches`: see SteppingStore.
+    """
     at = platform.deployment
     return Ports(
         table=table,

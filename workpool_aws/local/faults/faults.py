@@ -150,13 +150,13 @@ class CloudFaults(Protocol):
     """
 
     def event_delays(self, function: str) -> tuple[int, ...]:
-        """Delays until an accepted event reaches its function."""
+        """Return the delays until an accepted event reaches its function."""
 
     def record_delays(self, function: str) -> tuple[int, ...]:
-        """Delays until a destination receives the record of an event of this function."""
+        """Return the delays until a destination receives the record of this function's event."""
 
     def wake_delays(self, name: str) -> tuple[int, ...]:
-        """Delays of a one-time schedule, after its time."""
+        """Return the delays of a one-time schedule, after its time."""
 
     def fires_deleted(self, name: str) -> bool:
         """True if a one-time schedule fires although it was deleted."""
@@ -165,7 +165,7 @@ class CloudFaults(Protocol):
         """True if this minute's tick of the watchdog happens."""
 
     def clock_offset_ms(self) -> int:
-        """Milliseconds by which the clock of the process that asks is fast, or slow if negative."""
+        """Return the milliseconds by which the calling process's clock is fast (negative: slow)."""
 
     def around_store(self, store: Store) -> Store:
         """Return the wrapper between processes and a table."""

@@ -66,7 +66,7 @@ class _Request:
         return self.label.split(" ", 1)[0]
 
     def land(self) -> object:
-        """Carry it out; the answer."""
+        """Carry it out, and return the answer."""
         if self.landed:
             return self.landed[0]
         try:
@@ -103,7 +103,7 @@ class SeededFaults:
         self._cut_until: dict[Task, EpochMs] = {}
 
     def attach(self, kernel: Kernel) -> None:
-        """From now on faults strike in this kernel's time."""
+        """Let faults strike in this kernel's time from now on."""
         self._kernels.append(kernel)
         if self._plan.until is not None:
             self._until = EpochMs(kernel.now() + round(self._plan.until.total_seconds() * 1000))

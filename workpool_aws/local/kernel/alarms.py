@@ -20,7 +20,7 @@ class Alarms:
         self._count = 0
 
     def add(self, alarm: Alarm, *, last: bool) -> None:
-        """Set an alarm; `last`: after everything else of its instant."""
+        """Set an alarm. `last`: after everything else of its instant."""
         self._count += 1
         heapq.heappush(self._heap, (alarm.at, last, self._count, alarm))
 

@@ -183,7 +183,7 @@ class Kernel(Protocol):
         """Let others run. Raises Killed."""
 
     def call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
-        """One service call: let others run, then `apply` as one indivisible act. Raises Killed."""
+        """Make a service call: let others run, then `apply` as one act. Raises Killed."""
 
     def kill(self, task: Task) -> None:
         """End a task: it raises Killed at its next service call or sleep."""

@@ -102,20 +102,20 @@ def raised(error: Exception, trace: TracebackType | None, request_id: str) -> An
 
 
 def unreadable(error: Exception, request_id: str) -> Answer:
-    """Return the event cannot be decoded; the handler did not run."""
+    """Return the answer to an event that cannot be decoded, so that the handler did not run."""
     return _error("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}", request_id, [])
 
 
 def timed_out(timeout_ms: int, request_id: str) -> Answer:
-    """Return the function's timeout passed; nothing of it went on after that."""
+    """Return the answer of a function whose timeout has passed, and which was ended."""
     text = f"RequestId: {request_id} Error: Task timed out after {timeout_ms / 1000:.2f} seconds"
     return Answer(json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text}), "timeout")
 
 
 def exited(how: str, request_id: str) -> Answer:
-    """Return the process ended.
+    """Return the answer of a process that ended.
 
-    `how` is what the operating system says: "exit status 1", "signal: killed".
+    `how`: the end in the words of the operating system, as in "exit status 1", "signal: killed".
     """
     said = (
         "Runtime exited without providing a reason"

@@ -44,7 +44,7 @@ class SimulatedContext:
     clock: Callable[[], EpochMs] = field(repr=False)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the timeout, by the cloud's clock; never negative."""
+        """Return the milliseconds until the timeout, by the cloud's clock; never negative."""
         return max(0, self.deadline - self.clock())
 
     def log(self, msg: object) -> None:

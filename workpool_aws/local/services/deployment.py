@@ -6,10 +6,12 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.deployment import would_record
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.local.services.functions import (
     COMPLETION_NAME,
+    EVENT_AGE_MS_MAX,
     LOOP_NAME,
     WATCHDOG_NAME,
     Function,
@@ -27,9 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["deploy", "start_watchdog"]
 
-_EVENT_AGE_MS: Final = 21_600_000
 _OWN: Final = (
-    (LOOP_NAME, "workpool_aws.handlers.main_loop", 900_000, 0),
+    (LOOP_NAME, "workpool_aws.handlers.main_loop", limits.TIMEOUT_MS_MAX, 0),
     (COMPLETION_NAME, "workpool_aws.handlers.completion", 60_000, 2),
     (WATCHDOG_NAME, "workpool_aws.handlers.watchdog", 60_000, 0),
 )
@@ -41,7 +42,7 @@ def deploy(platform: Platform) -> None:
     for name, module, timeout_ms, retries in _OWN:
         # By name, as Lambda loads a handler.
         handler: Handler = import_module(module).handler
-        age_ms = _EVENT_AGE_MS
+        age_ms = EVENT_AGE_MS_MAX
         platform.functions.add(
             Function(
                 name=name,

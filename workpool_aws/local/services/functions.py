@@ -12,6 +12,7 @@ from workpool_aws.text import answer_or
 __all__ = [
     "ACCOUNT",
     "COMPLETION_NAME",
+    "EVENT_AGE_MS_MAX",
     "EVENT_BYTES_MAX",
     "LOOP_NAME",
     "REGION",
@@ -31,6 +32,8 @@ REGION: Final = "us-east-1"
 LOOP_NAME: Final = "workpool-loop"
 COMPLETION_NAME: Final = "workpool-completion"
 WATCHDOG_NAME: Final = "workpool-watchdog"
+EVENT_AGE_MS_MAX: Final = 6 * 3_600_000
+"""Time for which Lambda keeps trying to deliver an event, at most and by default."""
 EVENT_BYTES_MAX: Final = 1024 * 1024
 """Bytes of an asynchronous event, at most. The same holds for destination records."""
 
@@ -116,7 +119,7 @@ class Functions:
         self._by_name: dict[str, Function] = {}
 
     def add(self, function: Function) -> Function:
-        """Register it under its name; a taken one gets a number."""
+        """Register it under its name. A taken one gets a number."""
         name, count = function.name, 1
         while name in self._by_name:
             count += 1
@@ -127,7 +130,7 @@ class Functions:
         return added
 
     def resolve(self, target: str) -> Resolved | None:
-        """By name, ARN or partial ARN, with or without `$LATEST` or an alias.
+        """Return a function by name, ARN or partial ARN, with or without `$LATEST` or an alias.
 
         `None` means no such function.
         """

@@ -26,7 +26,7 @@ _text: Final[Callable[[str], str]] = encode_basestring_ascii if ASCII_ONLY else 
 
 
 def marshal(value: object) -> str:
-    """JSON text of a value.
+    """Return JSON text of a value.
 
     Raises:
         Exception: it cannot be encoded, or code of its own raised.
@@ -35,9 +35,9 @@ def marshal(value: object) -> str:
 
 
 def text_of(value: bytes) -> str:
-    """Bytes that a handler returned are sent as they are.
+    """Return bytes that a handler returned as text, which is all that a destination's record holds.
 
-    Here they are text, since a destination's record holds nothing else.
+    A waiting caller gets them as they are.
     """
     return value.decode(errors="replace")
 
@@ -49,7 +49,7 @@ class _Encoder:
     inside: set[int]
 
     def text(self, value: object) -> str:
-        """JSON text of a value inside of these."""
+        """Return JSON text of a value inside of these."""
         inside = self.inside
         scalar = _scalar(value)
         if scalar is not None:

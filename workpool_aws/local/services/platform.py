@@ -62,7 +62,7 @@ class Engine(Protocol):
         """Make an empty table, if it is not there. No time passes and no task runs meanwhile."""
 
     def ports(self, table: str) -> Ports:
-        """Ports on a table, every call of which is a service call of the kernel."""
+        """Return the ports on a table, every call of which is a service call of the kernel."""
 
     def quiet(self, table: str) -> Store:
         """Return the same table, unmetered, and without letting another task run."""
@@ -121,7 +121,7 @@ class Platform:
         return self.functions.jobs()
 
     def send(self, target: str, payload: str) -> None:
-        """An event from outside (a schedule): a target that does not exist swallows it."""
+        """Send an event from outside, as a schedule does. A missing target swallows it."""
         resolved = self.functions.resolve(target)
         if resolved is not None:
             self.deliveries.accept(resolved, payload)

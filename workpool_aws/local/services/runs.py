@@ -144,12 +144,12 @@ class Runs:
         self.planned: Final = PlannedErrors()
 
     def new_request_id(self) -> str:
-        """In the form of a UUID; no two are the same."""
+        """Return an id in the form of a UUID. No two are the same."""
         self._requests += 1
         return f"{self._requests:08x}-0000-4000-8000-{self._requests:012x}"
 
     def spawn(self, this: Try, *, crash: bool) -> None:
-        """Start a task for it; with `crash` it dies at a random service call, or at its end."""
+        """Start a task for it. With `crash` it dies at a random service call, or at its end."""
         name = this.resolved.function.name
         task = self._kernel.spawn(
             f"{name}#{this.request_id[:8].lstrip('0')}", lambda: self._live(this, crash=crash)
@@ -157,7 +157,10 @@ class Runs:
         self._spawned = [*(each for each in self._spawned if not each[1].done), (name, task)]
 
     def crash(self, name: str) -> int:
-        """Let the running processes of a function die at their next service call; their number."""
+        """Let the running processes of a function die at their next service call.
+
+        Returns their number.
+        """
         with self._kernel.lock():
             running = [
                 task
@@ -327,7 +330,7 @@ class Runs:
             raise error
 
     def _take_time(self, run: _Run) -> None:
-        """The user's code is over: now its duration passes, before anything comes of it."""
+        """Let the duration of the user's code pass, before anything comes of it."""
         takes = run.this.resolved.function.takes
         if takes is not None:
             self._kernel.sleep(takes(run.event))

@@ -139,7 +139,7 @@ class WatchdogMinute:
         self._tick = tick
 
     def skip(self, now: EpochMs, to: EpochMs) -> None:
-        """Time is about to pass over (now, to]: set an alarm for the first tick in it that would act."""
+        """Set an alarm for the first tick in (now, to] that would act, before that time passes."""
         first, last = now // WATCHDOG_MS + 1, to // WATCHDOG_MS
         if first > last:
             return
@@ -157,14 +157,17 @@ class WatchdogMinute:
         self._kernel.at(at, lambda: self._tick_all(at))
 
     def await_tick(self, now: EpochMs, to: EpochMs) -> None:
-        """For a real clock, whose ticks come anyway: keep a run waiting for the first one up to `to` that would act."""
+        """Keep a run of a real clock waiting for the first tick up to `to` that would act.
+
+        Its ticks come anyway.
+        """
         at = EpochMs((now // WATCHDOG_MS + 1) * WATCHDOG_MS)
         last = EpochMs(to // WATCHDOG_MS * WATCHDOG_MS)
         if at <= last and any(self._would_act(table, last) for table in self._tables()):
             self._kernel.at(at, lambda: None)
 
     def start(self) -> None:
-        """For a real clock: tick every minute from now on."""
+        """Tick every minute of a real clock from now on."""
         at = EpochMs((self._kernel.now() // WATCHDOG_MS + 1) * WATCHDOG_MS)
         self._kernel.at(at, self._tick_on, background=True)
 
