@@ -48,7 +48,7 @@ stands in for it."""
 def ports_for(
     table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None
 ) -> Ports:
-    """The ports of a table: those of the surrounding `LocalCloud`, else AWS through boto3.
+    """Return the ports of a table: those of the surrounding `LocalCloud`, else AWS through boto3.
 
     boto3 clients are slow to make. They are kept by table in `kept`, whose owner must always give
     the same session. Without `kept` they are kept for the process, or not at all with a session.
@@ -71,7 +71,7 @@ def ports_for(
 
 
 def session_for(*, profile: str | None, region: str | None) -> boto3.Session | None:
-    """The session of a profile and a region, for `ports_for`.
+    """Return the session of a profile and a region, for `ports_for`.
 
     `None` means that a cloud stands in for AWS.
 
@@ -86,7 +86,7 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
 
 
 def metered(ports: Ports) -> tuple[Ports, Meter]:
-    """The same ports with a store whose reads are counted, and the meter that counts them."""
+    """Return the same ports with a store that counts its reads, and the meter of these."""
     from workpool_aws.adapters.items.capacity import Meter
     from workpool_aws.adapters.items.metered import MeteredStore
 
@@ -119,7 +119,7 @@ class Connection:
         self._log_level = log_level
 
     def __call__(self, table: str) -> Ports:
-        """The ports of a table; raises as `ports_for`."""
+        """Return the ports of a table; raises as `ports_for`."""
         own = self._ports
         ports = (
             own

@@ -66,7 +66,7 @@ class PerIncarnation(Generic[T]):
         self._made: tuple[int, T] | None = None
 
     def __call__(self) -> T:
-        """The value of this process."""
+        """Return the value of this process."""
         made = self._made
         if made is not None and made[0] == _count.now:
             return made[1]

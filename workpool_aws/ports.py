@@ -115,16 +115,16 @@ class Store(Protocol):
     """
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
-        """The record, an `Unreadable` for a damaged item, or None when there is none."""
+        """Return the record, an `Unreadable` for a damaged item, or None when there is none."""
 
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
-        """Those that exist, in any number of requests; no snapshot."""
+        """Return those that exist, in any number of requests; no snapshot."""
 
     def query(self, key_range: KeyRange) -> RowPage:
-        """One page of a range, in key order; of a reverse one in the opposite order."""
+        """Return one page of a range, in key order; of a reverse one in the opposite order."""
 
     def write(self, write: Write) -> Written:
-        """One conditional write. Raises ConditionFailed (nothing written)."""
+        """Make one conditional write. Raises ConditionFailed (nothing written)."""
 
     def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
         """All or nothing, at most 100 actions on different items.
@@ -166,7 +166,7 @@ class FunctionLimits:
     known."""
 
     def refusal(self, pool: str) -> str | None:
-        """The reason for which this pool may not run it; `None` means that it may."""
+        """Return the reason for which this pool may not run it; `None` means that it may."""
         if self.serves is None or pool in self.serves:
             return None
         return (
@@ -212,7 +212,7 @@ class Invoker(Protocol):
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
 
     def limits(self, target: str) -> FunctionLimits:
-        """The limits in the function's configuration, cached for minutes.
+        """Return the limits in the function's configuration, cached for minutes.
 
         Never raises: the default is a safe upper bound.
         """
@@ -245,16 +245,16 @@ class Inspector(Protocol):
     """Reads configurations of AWS. Methods raise InspectionFailed."""
 
     def table(self, name: str) -> TableFacts | None:
-        """The facts of a table. `None` means that there is none."""
+        """Return the facts of a table. `None` means that there is none."""
 
     def function(self, target: str) -> FunctionFacts | None:
-        """The facts of a function, by name or ARN. `None` means that there is none."""
+        """Return the facts of a function, by name or ARN. `None` means that there is none."""
 
     def wake(self, table: str, pool: str, group: str) -> bool:
         """True if the pool's far wake is ordered."""
 
     def role(self, arn: str, target: str) -> RoleFacts | None:
-        """The facts of a role that is to invoke a function. `None` means that there is none."""
+        """Return the facts of a role that is to invoke a function; `None` means there is none."""
 
 
 class NoInspector:
@@ -301,7 +301,7 @@ class Clock(Protocol):
     """The clock of this process, within 2 s of every other."""
 
     def now(self) -> EpochMs:
-        """The present moment."""
+        """Return the present moment."""
 
     def sleep(self, ms: int) -> None:
         """Return after about `ms` milliseconds."""
@@ -311,13 +311,13 @@ class Entropy(Protocol):
     """The only source of randomness."""
 
     def bits(self, count: int) -> int:
-        """A uniform non-negative int below 2 ** count."""
+        """Return a uniform non-negative int below 2 ** count."""
 
     def fraction(self) -> float:
-        """A uniform float in [0, 1)."""
+        """Return a uniform float in [0, 1)."""
 
     def token(self) -> str:
-        """A short string that no other call ever returns."""
+        """Return a short string that no other call ever returns."""
 
 
 class Telemetry(Protocol):

@@ -117,7 +117,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of an environment. Defaults to that of this process, as it is now.
+    """Return the settings of an environment. Defaults to that of this process, as it is now.
 
     Raises:
         UsageError: A variable has a value that is not allowed. Its name is the error's field.
@@ -156,7 +156,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def pools_served(text: object) -> frozenset[str] | None:
-    """The pools that a value of WORKPOOL_SERVES names.
+    """Return the pools that a value of WORKPOOL_SERVES names.
 
     `None` means any pool, for a variable that is not set, or empty.
 

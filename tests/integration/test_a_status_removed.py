@@ -18,7 +18,7 @@ from workpool_aws.model.work import State
 
 
 def worn_in(stage: Stage) -> None:
-    """Its loop has been through some generations, and somebody has canceled all twice."""
+    """Its loop has been through some generations, and a caller has canceled all twice."""
     pool = stage.pool()
     for _ in range(3):
         pool.enqueue_action(None, TARGET, {})
@@ -93,7 +93,7 @@ def test_cancel_all_still_cancels_where_config_was_of_no_use(config: str) -> Non
 
 
 def test_enqueue_after_cancel_all_is_not_older_though_status_is_gone() -> None:
-    """[WP-3] It belongs to the epoch of the config, whoever enqueues it."""
+    """[WP-3] It belongs to the epoch of the config, by any caller."""
     stage = Stage()
     worn_in(stage)
     stage.run(2 * limits.CALL_OFF_MARGIN_MS)

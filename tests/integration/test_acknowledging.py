@@ -1,4 +1,4 @@
-"""What an answer to a caller rests on: the work is stored, and a loop knows of it or will be started [WP-3, WP-24]."""
+"""An answer to a caller means a stored work item, and a loop that knows it or will [WP-3, WP-24]."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_kicks_that_come_first_together_start_one_loop() -> None:
 
 @pytest.mark.parametrize("first_ever", [True, False])
 def test_kick_that_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
-    """[WP-24] Else nobody would invoke the loop."""
+    """[WP-24] Otherwise the loop would not be invoked."""
     stage = Stage()
     if not first_ever:
         stage.pool().enqueue_action(None, TARGET, {})
@@ -167,7 +167,7 @@ def test_earliest_of_many_decides_whether_waiting_loop_is_kicked() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_loop_is_found_by_deployments_item_where_no_environment_names_it(*, known: bool) -> None:
-    """[WP-24] Where that is missing, too, the work is stored, and somebody is told."""
+    """[WP-24] Without that, too, the work item is stored, and an event reports it."""
     stage = Stage()
     stage.ports = replace(stage.ports, loop_arn=None)
     if known:

@@ -75,7 +75,7 @@ def test_hourly_look_covers_last_hour(at: int, *, found: bool) -> None:
 def test_hourly_look_finds_callback_behind_cursor(
     at: int, *, found: bool, paused: bool | None
 ) -> None:
-    """[WP-8] Its cancel landed late, and whoever asked for it had no answer.
+    """[WP-8] Its cancel landed late, and the canceler had no answer.
 
     A pool without a free slot owes it all the same.
     """
@@ -208,7 +208,9 @@ def test_hourly_look_points_at_nothing_that_is_known() -> None:
 
 @pytest.mark.peer("SM33")
 def test_hourly_look_removes_pointers_that_dead_loop_left_behind_its_cursor() -> None:
-    """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
+    """One to a work item that may still need it stays, and so does one to a damaged item, since a person
+    may repair that.
+    """
     at = NOW + HOUR_MS
     stage = watched_stage(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
     over, waits, damaged = (

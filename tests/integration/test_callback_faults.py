@@ -208,7 +208,7 @@ def test_slow_handler_is_not_called_twice() -> None:
 
 
 def test_callback_that_is_owed_while_loop_goes_idle_is_sent(stage: Stage) -> None:
-    """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
+    """[WP-8] [WP-24] Its canceler found a loop running, so it does not kick."""
     stage.pool().enqueue_action(None, TARGET, {})
     record = record_of_end(CANCELED, Outcome.CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
     stage.store.plan(

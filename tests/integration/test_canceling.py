@@ -198,7 +198,7 @@ def test_retry_or_put_back_that_meets_request_ends_as_canceled(
 
 
 def test_work_that_is_put_back_by_recovery_after_request_ends_as_canceled() -> None:
-    """[WP-7] [WP-21] Nobody claimed it; it would start again."""
+    """[WP-7] [WP-21] No worker claimed it, so it would start again."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
@@ -215,7 +215,7 @@ def test_work_that_is_put_back_by_recovery_after_request_ends_as_canceled() -> N
 
 @pytest.mark.peer("SM37", "SM43")
 def test_request_that_meets_retry_cancels_it() -> None:
-    """[WP-7] The work changed between the canceller's read and its write: it is judged anew."""
+    """[WP-7] The work item changed between the canceler's read and its write, so it is judged again."""
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, retry=POLICY)
@@ -412,7 +412,7 @@ def test_pending_work_with_requested_cancel_is_not_begun() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_canceled_end_requires_request(*, asked: bool) -> None:
-    """[WP-7] The decision to end it so is only taken when that was seen, and nobody takes a request back."""
+    """[WP-7] The decision to end it so needs that sight, and no process takes a request back."""
     stage = Stage()
     work = a_running_work(claimed=False, retry=a_policy(), cancel_requested=asked)
     stage.place(work)

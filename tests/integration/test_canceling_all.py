@@ -83,7 +83,7 @@ def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> 
 
 
 def test_works_that_waited_for_far_retry_leave_no_pointer() -> None:
-    """[WP-22] Those lie pages after the works that they lead to, and nobody else would come by before their time."""
+    """[WP-22] Those lie pages after their work items, and no read would meet them before their time."""
     works = 2 * limits.BULK_CANCEL_ROWS + 100
     stage = Stage(takes_ms=100, report=FAILED)
     far = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
@@ -113,7 +113,7 @@ def test_caller_with_old_epoch_is_told_by_status() -> None:
 
 
 def test_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() -> None:
-    """[WP-3] An acknowledged enqueue is never lost: the id that the caller gets is of a work that runs."""
+    """[WP-3] An acknowledged enqueue is never lost: its caller gets the id of a work item that runs."""
     stage = Stage()
     stage.pool().cancel_all(None)
     stage.run(60_000)
@@ -235,7 +235,7 @@ def test_caller_that_died_on_way_leaves_rest_to_watchdog() -> None:
     assert stage.work(work_id).outcome is Outcome.CANCELED
     assert [
         event.reason for event in stage.telemetry.events if isinstance(event, WatchdogActed)
-    ] == ["works to cancel, no loop"]
+    ] == ["work items to cancel, no loop"]
 
 
 def test_caller_that_died_before_config_has_canceled_nothing() -> None:
@@ -296,7 +296,7 @@ def test_pointers_of_canceled_works_go_with_them() -> None:
 
 
 def test_pointers_of_works_that_are_not_meant_stay() -> None:
-    """[WP-3] They are the only way to a work whose own key is long past."""
+    """[WP-3] They are the only way to a work item whose own key is long past."""
     stage = Stage()
     moved = EpochMs(NOW + 600_000)
     stage.clock.at = NOW + 60_000
@@ -468,7 +468,7 @@ def test_saturated_pool_is_drained_at_once() -> None:
 
 
 def test_second_copy_that_may_have_been_stored_is_named() -> None:
-    """[WP-3] The first one was canceled before its caller heard of the epoch; nobody knows about the one that stands for it."""
+    """[WP-3] The first was canceled before its caller knew the epoch, and no caller knows the second."""
     stage = Stage()
     pool = stage.pool()
     stage.store.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
@@ -482,7 +482,7 @@ def test_second_copy_that_may_have_been_stored_is_named() -> None:
 
 
 def test_batch_names_every_second_copy() -> None:
-    """[WP-3] Also those of the works beside the one whose second copy met an outage."""
+    """[WP-3] Also those of the work items beside the one whose second copy met an outage."""
     stage = Stage()
     pool = stage.pool()
     for fault in (then(lambda: None), then(lambda: cancel_all_and_drain(stage)), lost_after):

@@ -75,7 +75,7 @@ def test_claim_that_sdk_repeated_is_its_own() -> None:
 
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
 def test_claim_without_answer_runs_nothing_and_is_put_back(fault: Fault) -> None:
-    """[WP-5] It may or may not hold: nobody may run, and the start must not be lost."""
+    """[WP-5] It may or may not hold, so no code may run, and the start must not be lost."""
     stage = Stage()
     work, a = running(stage)
     stage.store.plan(CLAIM, fault)
@@ -133,7 +133,7 @@ def test_stranger_does_not_end_what_claimer_runs(report: Report) -> None:
 
 
 def test_strangers_report_counts_after_claims_deadline_and_margin() -> None:
-    """[WP-5] [WP-14] A timeout is only ever told by the destination."""
+    """[WP-5] [WP-14] Only the destination reports a timeout."""
     stage = Stage()
     work, a = running(stage)
     stage.claim(a, remaining_ms=30_000)

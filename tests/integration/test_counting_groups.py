@@ -1,4 +1,4 @@
-"""Each end of a group's member is counted once, and its callback follows once, whoever dies on the way [WP-19]."""
+"""Each end of a member is counted once, and the group's callback follows once, in spite of crashes [WP-19]."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def died() -> None:
 
 
 def test_end_that_is_told_while_loop_goes_idle_is_counted(stage: Stage) -> None:
-    """[WP-24] Its canceler found a loop running, so nobody kicks."""
+    """[WP-24] Its canceler found a loop running, so it does not kick."""
     (member,) = enqueue(stage, run_after=FAR)
     stage.run(10)
     stage.pool().enqueue_action(None, TARGET, {})

@@ -216,7 +216,7 @@ def test_pointer_to_damaged_work_stays_for_who_repairs_it_and_one_to_work_that_i
 
 
 def test_loop_that_fails_for_reason_of_its_own_says_so() -> None:
-    """[WP-12] Lambda would count a failure, and nobody would know of which pool."""
+    """[WP-12] Lambda would count a failure without the name of the pool."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
 

@@ -65,7 +65,7 @@ def with_environment(stage: Stage, deployment: Deployment | None) -> Ports:
 
 
 def known_to(stage: Stage) -> object:
-    """What the table was told, without how often and in whose place."""
+    """Return the deployment in the table, without its version and the ones it replaced."""
     return told_in(stage.memory.peek(DeploymentRef()))
 
 
@@ -128,7 +128,7 @@ def test_forecast_names_only_what_differs() -> None:
 
 
 def test_damaged_item_is_written_anew() -> None:
-    """[WP-12] Whatever it said: the limits that it may have named are set again, and one that was in force already is not told as new."""
+    """[WP-12] The limits that it may have named are set again, without an event for one in force."""
     stage = Stage()
     with_environment(stage, deployed(3))
     stage.watch()
@@ -179,7 +179,7 @@ def test_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_more
 
 
 def test_watchdog_that_died_before_limit_was_felt_is_followed_by_one_that_makes_it_so() -> None:
-    """[WP-13] A pass that read the old config must not commit after the deployment's limit was told."""
+    """[WP-13] A pass that read the old config must not commit after the deployment's limit was set."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -504,7 +504,7 @@ def test_clouds_watchdog_writes_item_anew_where_somebody_changed_it(engine: str)
 def test_cloud_with_deployed_limits_comes_to_rest(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[WP-22] Whatever the item said, and whatever was called off: one tick of the watchdog tells it, not one each minute."""
+    """[WP-22] Whatever the item had, and whatever was called off, one tick reports it, not each one."""
     bare = Platform.deployment.fget
     assert bare is not None
     monkeypatch.setattr(

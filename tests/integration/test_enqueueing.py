@@ -125,7 +125,7 @@ def test_enqueue_that_stored_nothing_kicks_no_loop(stage: Stage) -> None:
 
 
 def test_enqueue_that_stored_part_kicks_loop(stage: Stage) -> None:
-    """[WP-24] Its caller is told of all: it is stored, and must run."""
+    """[WP-24] Its caller gets an answer, so it must be stored and run."""
     stage.resting_as(LoopState.IDLE)
     stage.store.plan(puts(WorkItem), lost_before)
 

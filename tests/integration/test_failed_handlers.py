@@ -1,4 +1,4 @@
-"""What becomes of a callback whose handler fails, and of destination records that nobody can read."""
+"""Callbacks whose handlers fail, and unreadable destination records."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def dead(stage: Stage) -> None:
 
 
 class Handler:
-    """Fails so many times, then takes what it is told."""
+    """Fails so many times, then accepts."""
 
     def __init__(self, fails: int) -> None:
         self.fails = fails

@@ -1,4 +1,4 @@
-"""Orders are hints: what anybody sends to the loop changes nothing that the status does not say, and what a forgery left is healed."""
+"""Orders are hints. Without the status they change nothing, and the traces of a forgery are healed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_order_of_pool_that_rests_changes_nothing(generation: int) -> None:
 
 
 def test_order_of_pool_that_rests_does_not_take_its_ledger_back_either() -> None:
-    """[WP-2] Nobody has asked for a loop."""
+    """[WP-2] No caller has asked for a loop."""
     stage = Stage()
     at_rest(stage)
     stage.place(replace(stage.ledger(), generation=10**6))
@@ -120,7 +120,7 @@ def test_forged_generation_that_next_kick_makes_true_one_costs_lease() -> None:
 
 
 def test_forged_generation_is_taken_back_by_holder_of_statuss_one_only() -> None:
-    """[WP-2] One whose generation is over, meanwhile, leaves the ledger to whom the status names."""
+    """[WP-2] One whose generation is over leaves the ledger to the generation of the status."""
     stage = Stage()
     at_rest(stage)
     newer = replace(stage.ledger(), generation=5, holder="the next")
@@ -145,7 +145,7 @@ def test_loop_that_held_by_forged_order_writes_nothing_any_more() -> None:
 
 @pytest.mark.parametrize("lease_until", [NOW + 10**9, limits.STORED_MS_BELOW - 1])
 def test_lease_without_end_is_none(lease_until: int) -> None:
-    """[WP-20] Whoever wrote it was no loop."""
+    """[WP-20] No loop wrote it."""
     stage = Stage()
     stage.resting_as(LoopState.RUNNING, generation=7, lease_until=lease_until)
     stage.place(Registration(pool=POOL, registered_at=NOW))
@@ -156,7 +156,7 @@ def test_lease_without_end_is_none(lease_until: int) -> None:
 
 
 def test_rows_of_registry_alone_start_no_loop() -> None:
-    """[WP-22] Whoever may write one could name three hundred pools."""
+    """[WP-22] A program that may write one could name three hundred pools."""
     stage = Stage()
     stage.place(*(Registration(pool=f"bogus-{n}", registered_at=NOW) for n in range(300)))
     stage.watch()
@@ -168,7 +168,7 @@ def test_rows_of_registry_alone_start_no_loop() -> None:
 @pytest.mark.parametrize("condition", ["Success", "RetriesExhausted", "EventAgeExceeded"])
 @pytest.mark.parametrize("callback", [False, True])
 def test_record_of_pool_that_does_not_exist_makes_none(condition: str, callback: bool) -> None:
-    """[WP-2] Whoever may invoke the completion function could have a loop for each name that it thinks of."""
+    """[WP-2] A caller of the completion function could start a loop for each name that it makes up."""
     stage = Stage()
     start = assignment_to_wire(assignment_of(a_running_work(pool="bogus"), TABLE))
     ticket = {

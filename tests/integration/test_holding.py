@@ -118,7 +118,7 @@ def test_late_delivery_of_older_generation_does_not_take_hold() -> None:
 
 @pytest.mark.peer("OL10")
 def test_loop_that_was_frozen_cannot_commit_past_next_holder() -> None:
-    """[WP-2] Both read the same due works: together they must not start more than the limit."""
+    """[WP-2] Both read the same due work items. Together they must not start more than the limit."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 4)
 
@@ -137,7 +137,7 @@ def test_loop_that_was_frozen_cannot_commit_past_next_holder() -> None:
 
 
 def test_commit_names_its_holder() -> None:
-    """[WP-2] Whoever holds the ledger at the very version that a commit read, but is another invocation, keeps it."""
+    """[WP-2] Another invocation that holds the ledger at the very version that a commit read keeps it."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
 
@@ -297,7 +297,7 @@ def test_commit_of_former_holder_before_first_one_is_not_lost() -> None:
 
 
 def test_first_commit_whose_answer_was_lost_is_its_own() -> None:
-    """[WP-2] Whether the answer or the repetition tells so."""
+    """[WP-2] Either the answer or the repetition shows it."""
     for lost in (repeated, lost_after):
         stage = Stage()
         second_holder(stage)
@@ -347,7 +347,7 @@ def test_new_holder_starts_what_was_committed_and_never_started() -> None:
 
 
 def test_new_holder_does_not_send_what_one_before_may_have_sent() -> None:
-    """[WP-4] It died after the start write: nobody knows whether it invoked."""
+    """[WP-4] It died after the start write, perhaps after its invoke."""
     stage = undecorated_stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(updates(WorkRef, "starts"), dies_after)
@@ -476,7 +476,7 @@ def test_due_work_of_other_loops_start_is_not_started_twice() -> None:
 
 
 def test_loop_that_has_handed_over_does_nothing_more() -> None:
-    """[WP-2] The next one works already."""
+    """[WP-2] The next one is at work already."""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)

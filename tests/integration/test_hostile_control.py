@@ -1,4 +1,7 @@
-"""Control items that somebody damaged: repaired where they safely can be, else told once an hour, and no other pool is the worse for it."""
+"""Damaged control items are repaired where that is safe, and else reported once an hour.
+
+No other pool is affected.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,7 @@ def swollen(item: Mapping[str, object]) -> dict[str, object]:
 def finishes_another_pools_work(stage: Stage) -> None:
     other = Workpool(TABLE, "zebra", ports=stage.ports)
     work_id = other.enqueue_action(None, TARGET, {})
-    stage.invoker.loops.clear()  # whoever kicked died: the watchdog alone finds it
+    stage.invoker.loops.clear()  # the kicker died, so the watchdog alone finds it
     stage.run(180_000, watchdog=True)
     assert other.status(None, work_id).outcome == "success"
 
@@ -123,7 +126,7 @@ def test_retry_on_its_way_is_found_again_when_ledger_is_made_anew() -> None:
 
 @pytest.mark.parametrize("change", LEDGERS, ids=str)
 def test_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, object]) -> None:
-    """[WP-1] [WP-21] A slot for each start that runs, a callback for each that is owed, told once."""
+    """[WP-1] [WP-21] A slot for each running start, and one delivery of each owed callback."""
     stage = Stage()
     stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -197,7 +200,7 @@ def test_minute_of_counts_that_never_ends_is_dropped() -> None:
 
 @pytest.mark.parametrize("ref", [StatusRef(POOL), LedgerRef(POOL)], ids=["status", "ledger"])
 def test_control_item_as_large_as_item_can_be_is_written_anew(ref: Ref) -> None:
-    """[WP-12] By an attribute that nobody reads: DynamoDB refuses each update of it."""
+    """[WP-12] By an attribute that no one reads: DynamoDB refuses each update of it."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -295,7 +298,7 @@ def test_lasting_damage_is_reported_once_an_hour_by_other_parts_of_tick_too() ->
 def test_watchdog_goes_on_after_any_error_of_pool(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[WP-12] It is told of which pool, and where; but the text of such an error may quote what users stored."""
+    """[WP-12] The event names pool and place, but no text of the error, which may quote stored data."""
     stage = Stage()
     for name in ("aardvark", "zebra"):
         Workpool(TABLE, name, ports=stage.ports).enqueue_action(None, TARGET, {})

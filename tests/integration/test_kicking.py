@@ -48,7 +48,8 @@ def test_refused_kick_is_not_tried_again(stage: Stage) -> None:
 
 
 def test_kick_of_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -> None:
-    """[WP-12] [WP-24] Told once; the epoch goes on from the config's, one ahead, since that is how far the status may have been."""
+    """[WP-12] [WP-24] Reported once. The epoch goes on one ahead of the config's, as the status may have
+    been."""
     key = key_of(StatusRef(POOL))
     stage.place(
         Config(

@@ -1,4 +1,4 @@
-"""Arguments and results above what a work's own item holds, through the public interface."""
+"""Arguments and results too large for a work item's own item, through the public interface."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_canceled_work_lets_its_arguments_expire(
 
 @pytest.mark.parametrize("claimed", [True, False], ids=["claimed", "retriable"])
 def test_removed_arguments_fail_only_their_own_work(cloud: LocalCloud, claimed: bool) -> None:
-    """[WP-12] At once and for good, with an error that says what is wrong; the work and what is left of it expire as ever."""
+    """[WP-12] At once and for good, with an error that explains it. Item and chunks expire as usual."""
     pool = cloud.workpool(max_parallelism=2)
     fn = cloud.function(pool.action(echo))
     bad, good = pool.enqueue_action_batch(

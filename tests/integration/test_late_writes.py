@@ -39,7 +39,7 @@ from workpool_aws.model.writes import Written
 
 
 def busy_stage(ms: int = 60_000, *, limit: int = 2) -> Stage:
-    """A loop that is kept up all the time by other works: its cursors move, and it has no reason to rest and look again."""
+    """A loop kept up all the time by other work items. Its cursors move, and it never rests."""
     stage = Stage(takes_ms=300)
     count = ms // 1_000 * 2
     stage.pool(max_parallelism=limit).enqueue_action_batch(None, TARGET, [{}])
@@ -130,7 +130,7 @@ def test_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
 
 
 def test_enqueue_that_sdk_repeated_is_pointed_at_anew() -> None:
-    """[WP-3] Nobody knows when the first one landed: the answer's Date says nothing about it."""
+    """[WP-3] The time of the first landing is unknown: the answer's Date says nothing about it."""
     stage = busy_stage(16_000)
     ids: list[str] = []
     pointed: list[int] = []
@@ -276,7 +276,7 @@ def test_cursor_goes_back_to_work_that_was_found_and_could_not_be_chosen() -> No
 
 
 def test_cursor_stays_little_behind_clock() -> None:
-    """[WP-20] A work due now carries the time of its enqueue, and is visible a moment later: not only by the next deep read."""
+    """[WP-20] A work item due now has the time of its enqueue, and is found before the next deep read."""
     stage = busy_stage(20_000)
     ids: list[str] = []
     lags: list[int] = []

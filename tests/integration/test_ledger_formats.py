@@ -1,4 +1,4 @@
-"""A loop takes over what one of the version before has in flight, and the ledger of many long works stays cheap [WP-1, WP-3]."""
+"""A loop takes over the starts of the version before, and large ledgers stay cheap [WP-1, WP-3]."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_ledger_of_version_before_still_fills_its_slots() -> None:
 
 
 def test_due_work_beside_many_long_ones_starts_within_second_for_few_units() -> None:
-    """[WP-20] Ten short works a second beside 300 long ones: at most five write units an action, and no start later than a second."""
+    """[WP-20] Ten short work items a second beside 300 long ones cost five write units each at most, and
+    none starts later than a second.
+    """
     with LocalCloud(engine="memory", seed=1, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=350)
         long_fn = cloud.function(
@@ -98,7 +100,7 @@ def test_due_work_beside_many_long_ones_starts_within_second_for_few_units() -> 
 
 
 def test_pace_knows_what_commit_costs() -> None:
-    """What `commit_units` says of 60 slots is what the item has, to within a unit."""
+    """The units that `commit_units` gives for 60 slots are those of the item, to within one."""
     with LocalCloud(engine="memory", seed=4) as cloud:
         pool = cloud.workpool(max_parallelism=60)
         fn = cloud.function(

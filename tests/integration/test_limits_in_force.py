@@ -200,7 +200,7 @@ def test_raised_limit_is_used_within_second() -> None:
 
 
 def test_changes_at_same_time_both_hold() -> None:
-    """[WP-13] Neither overwrites what the other wrote: the second is judged anew."""
+    """[WP-13] Neither overwrites what the other wrote: the second is judged again."""
     stage = Stage()
     pool = stage.pool()
     pool.configure(None, max_parallelism=7)

@@ -25,7 +25,7 @@ OVER = 2 * limits.LOOKAHEAD_ROWS_MAX
 
 
 def over(stage: Stage, first_at: int) -> None:
-    """Canceled works lie in the loop's way."""
+    """Canceled work items lie in the loop's way."""
     stage.place(*(a_work(id=an_id(first_at + n, n + 1), state=State.FINISHED) for n in range(OVER)))
 
 

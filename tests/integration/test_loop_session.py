@@ -127,7 +127,7 @@ def test_start_sent_by_this_loop_is_sure_before_its_entry_is_confirmed(stage: St
 def test_ledger_that_is_not_this_loops_stops_it(
     stage: Stage, happens: Callable[[Stage], object], error: type[Exception]
 ) -> None:
-    """[WP-2] A damaged one is said to be damaged: nobody else holds it, and people must look."""
+    """[WP-2] A damaged one is reported as damaged. No other loop holds it, and people must look."""
     hold = held(stage)
     happens(stage)
 

@@ -50,7 +50,7 @@ def test_due_work_with_free_slot_starts_within_second(due_in_s: float) -> None:
 
 
 def test_work_that_comes_in_while_loop_polls_starts_within_second() -> None:
-    """[WP-20] It is kept up by a work that is due in a minute and a half, and nobody kicks it."""
+    """[WP-20] It is kept up by a work item that is due in a minute and a half, without a kick."""
     stage = Stage(takes_ms=50)
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=90))
@@ -110,7 +110,7 @@ def test_callback_of_canceled_work_comes_by_next_deep_read(passed_ms: int) -> No
 
 
 def test_freed_slot_is_filled_within_second() -> None:
-    """[WP-20] Works of half a minute each, and a loop that rests meanwhile: each end kicks."""
+    """[WP-20] Work items of half a minute each, and a loop that rests meanwhile: each end kicks."""
     stage = Stage(takes_ms=30_000)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 4)
     stage.run()
@@ -193,7 +193,7 @@ def test_commits_that_fail_again_and_again_slow_loop_down() -> None:
 
 
 def test_pass_without_answer_is_made_again() -> None:
-    """[WP-20] By the same loop: nobody has to wait for its lease to run out."""
+    """[WP-20] By the same loop, without a wait for the end of its lease."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.store.before_query(Collection.WORK, unanswered)
@@ -239,7 +239,7 @@ def test_passes_without_answer_count_only_in_row() -> None:
 
 
 def test_long_wait_costs_loop_few_passes() -> None:
-    """[WP-23] A work far ahead, one near, and some that run: no generation chases the next."""
+    """[WP-23] One work item far ahead, one near, and some that run: no generation chases the next."""
     stage = Stage(takes_ms=40_000)
     pool = stage.pool(max_parallelism=2)
     pool.enqueue_action_batch(None, TARGET, [{}] * 4)

@@ -74,7 +74,7 @@ def many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Story:
-    """What one run left behind."""
+    """The remains of one run."""
 
     fault: OneFault
     outcomes: list[str | None]
@@ -88,7 +88,10 @@ class Story:
 
 
 def play(fault: OneFault, *, cancel: bool = False, lost: float = 0.0) -> Story:
-    """One work, enqueued by a Lambda that tries until it is told that the work is stored; then everything is left to end, and to expire."""
+    """Run one work item to its end and its expiry.
+
+    A Lambda enqueues it, and tries until it has an answer.
+    """
     with LocalCloud(
         engine="memory", call_latency=timedelta(milliseconds=5), lost_destinations=lost
     ) as cloud:

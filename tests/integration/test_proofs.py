@@ -1,4 +1,4 @@
-"""What a report must prove, where versions meet, and what nobody may be made to do by a report that proves nothing."""
+"""Proofs of reports, across versions, and the harmlessness of a report without one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def told(stage: Stage, kind: type[F]) -> list[F]:
 
 
 def presented(work: WorkItem, nonce: str | None, **changes: Any) -> Assignment:
-    """What somebody says who has this nonce."""
+    """A report by the holder of this nonce."""
     told = replace(
         assignment_of(work, TABLE), nonce=nonce, proof=None if nonce is None else digest_of(nonce)
     )

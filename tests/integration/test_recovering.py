@@ -83,7 +83,7 @@ def test_lost_start_that_may_have_run_spends_its_attempt(*, claims: bool) -> Non
 
 
 def test_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_more() -> None:
-    """[WP-5] Undecorated, and without a success destination: it runs each time, and nobody hears of it."""
+    """[WP-5] Undecorated, and without a success destination: it runs each time, without a report."""
     stage = Stage(takes_ms=None)
     stage.invoker.on_start = lambda _: None
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -358,7 +358,7 @@ def test_slot_whose_work_is_gone_is_freed() -> None:
 
 @pytest.mark.peer("SM26")
 def test_late_report_after_recovery_frees_no_later_start() -> None:
-    """[WP-1] [WP-4] The function ran far beyond its timeout, say, and its work is running its next start by now."""
+    """[WP-1] [WP-4] The function ran far beyond its timeout, and its work item runs its next start now."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(
         None, TARGET, {}, retry=RetryPolicy(max_attempts=3)
@@ -389,7 +389,7 @@ def test_pool_of_lost_starts_comes_to_rest() -> None:
 
 
 def test_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None:
-    """[WP-23] [WP-21] It may have been written: its record tells, or the next look some seconds later."""
+    """[WP-23] [WP-21] It may have been written. Its record shows it, or the next look seconds later."""
     stage = Stage()
     running = a_running_work(
         started_by="the loop before", claim="worker-1", deadline=EpochMs(NOW - 60_000)

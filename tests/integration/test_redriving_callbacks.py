@@ -53,7 +53,7 @@ class Target:
 
 
 def enqueue_each(cloud: LocalCloud, pool: Workpool, target: str) -> tuple[dict[str, WorkId], str]:
-    """A work of every outcome, and the function that ran them."""
+    """A work item of every outcome, and the function that ran them."""
 
     def work(event: dict[str, Any], _: object) -> int:
         return 7 // event["n"]

@@ -346,7 +346,7 @@ def test_wake_order_wins_generation_first() -> None:
 
 
 def test_pool_is_registered_before_its_first_status() -> None:
-    """[WP-20] From the moment at which it can have work that nobody looks at, the watchdog must know it."""
+    """[WP-20] From the first moment at which it can have unseen work, the watchdog must know it."""
     stage = Stage()
     known: list[object] = []
     stage.store.plan(
@@ -475,7 +475,7 @@ def test_old_keys_of_moved_works_and_running_ones_keep_no_loop_up() -> None:
 
 
 def test_stale_key_hides_no_later_work() -> None:
-    """[WP-20] The old key of a work that waits for its retry lies before works that are due."""
+    """[WP-20] The old key of a work item that waits for its retry lies before due work items."""
     stage = Stage()
     moved = a_work(id=an_id(NOW - 1_000, 3), starts=1, due_at=NOW + 86_400_000)
     stage.place(moved)
@@ -499,7 +499,7 @@ def test_due_time_costs_one_loop_invocation_and_is_kept_to_second(minutes: int) 
 
 
 def test_status_write_finds_state_that_it_leaves() -> None:
-    """[WP-2] Whoever else changes the state takes the next generation, too."""
+    """[WP-2] Any other process that changes the state takes the next generation, too."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     resting = updates(StatusRef, state=LoopState.IDLE)

@@ -1,4 +1,4 @@
-"""What becomes of one start: written once, sent at most once, and put back where it was not delivered [WP-4]."""
+"""One start is written once, sent at most once, and requeued if it was not delivered [WP-4]."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def starts_of(stage: Stage) -> list[int]:
 
 @pytest.mark.parametrize("fault", [repeated, lost_after, lost_before])
 def test_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault) -> None:
-    """[WP-4] The item tells whether it was written; dropping the entry would free the slot of a running work."""
+    """[WP-4] The item shows if it was written. A dropped entry would free the slot of a running start."""
     stage = undecorated_stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.store.plan(START, fault)
@@ -131,7 +131,7 @@ def test_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> 
 
 
 def test_ledger_has_deadline_that_item_will_have() -> None:
-    """[WP-14] Whoever takes over before the start was seen must not judge it early."""
+    """[WP-14] A loop that takes over before the start was seen must not judge it early."""
     stage = undecorated_stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     entries: list[Entry] = []

@@ -1,4 +1,4 @@
-"""The watchdog's survey tells how full pools are, and nothing of idle ones; passes tell how works ended."""
+"""The watchdog's survey reports full pools and no idle ones. Passes report the ends of work items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may run what: the library's own functions take no work items, and a function runs for the pools that it was added to."""
+"""The library's own functions take no work items, and others run for the pools they were added to."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_librarys_functions_are_refused_at_enqueue(
 
 
 def test_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
-    """[WP-2] The watchdog is known to nobody but by its configuration, as the loop reads it."""
+    """[WP-2] The watchdog is known only by its configuration, as the loop reads it."""
     with cloud:
         pool = cloud.workpool()
         work_id = pool.enqueue_action(

@@ -1,4 +1,4 @@
-"""What the caller of a transaction is told stays true, whatever becomes of its requests [WP-9]."""
+"""The answer to the caller of a transaction stays true, whatever becomes of its requests [WP-9]."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_commit_whose_answer_is_lost_is_sent_again_and_applied_once() -> None:
 
 
 def test_commit_without_any_answer_asks_the_work_item_itself() -> None:
-    """Nobody knows when it landed, so the work item is pointed at, too."""
+    """The time of its landing is unknown, so the work item gets a pointer, too."""
     world = World()
     tx = enqueued(world)
     world.store.plan(puts(WorkItem), lost_after, times=limits.TRANSACTION_UNANSWERED_MAX)

@@ -78,7 +78,7 @@ def test_event_without_permit_of_work_item_makes_nothing(permit: str) -> None:
 
 
 def test_cancel_before_worker_begins_is_true_and_frees_slot() -> None:
-    """[WP-7] [WP-21] The worker that comes too late tells the loop."""
+    """[WP-7] [WP-21] The worker that comes too late notifies the loop."""
     stage = Stage()
     work_id, event = sent(stage)
     answer = stage.pool().cancel(None, work_id)

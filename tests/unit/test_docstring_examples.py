@@ -17,12 +17,16 @@ MODULES = [
     if ">>>" in path.read_text(encoding="utf-8")
 ]
 SHOWN = [
+    "EnqueueOptions",
     "NonRetryableError",
     "OnCompleteEvent",
+    "RateLimit",
     "RetryLater",
     "RetryPolicy",
     "Snooze",
     "Status",
+    "TaskPool",
+    "UsageError",
     "Work",
     "Workpool",
 ]

@@ -125,7 +125,7 @@ class _JobMinute:
             self.counts[metric] += ended.get(name, 0)
 
     def values(self) -> dict[str, int]:
-        """The counts that are not zero, and the longest lag."""
+        """Return the counts that are not zero, and the longest lag."""
         found = {str(name): count for name, count in self.counts.items() if count}
         return found if self.lag_ms_max is None else {**found, _LAG_MAX: self.lag_ms_max}
 
@@ -185,7 +185,7 @@ class _Minute:
                 pass
 
     def values(self) -> dict[Metric, float | Sequence[int]]:
-        """The metrics of a self.
+        """Return the metrics of a minute.
 
         Rates are metrics of their own, so that an alarm needs no arithmetic.
         """

@@ -52,7 +52,7 @@ class SystemClock:
 
 
 def stopwatch_ms() -> float:
-    """Return milliseconds since an arbitrary moment, for durations. Never steps back."""
+    """Return the milliseconds since an arbitrary moment, for durations. Never steps back."""
     return time.monotonic_ns() / 1_000_000
 
 

@@ -60,7 +60,7 @@ class Caller:
 
 
 def read_caller(ctx: object) -> Caller:
-    """The caller behind a Lambda context.
+    """Return the caller behind a Lambda context.
 
     Raises UsageError for anything but a context or `None`.
     """
@@ -79,7 +79,7 @@ def read_caller(ctx: object) -> Caller:
 
 
 def read_writer(ctx: object) -> Caller:
-    """The caller behind a context, of a call that writes.
+    """Return the caller behind a context, of a call that writes.
 
     Raises UsageError as `read_caller`, and inside a function that was given a transaction.
     """

@@ -100,7 +100,7 @@ class PoolChanges(PoolBase):
     def count_dead_letters(
         self, ctx: LambdaContext | None, fn: str | JobHandle[..., Any] | None = None
     ) -> int:
-        """The number of dead letters that `redrive_all` would redrive now.
+        """Return the number of dead letters that `redrive_all` would redrive now.
 
         Reads each dead letter, from an index that may lag behind by a second or so.
 

@@ -74,7 +74,7 @@ class Conditions:
         if not self.by_invocation:
             return None
         if caller.request_id is None or counts is None:
-            allowed = "None outside Lambda: the handler's context tells invocations apart"
+            allowed = "None outside Lambda: the handler's context names the invocation"
             raise UsageError("dedupe", _INVOCATION, allowed)
         nth = counts.take((work.pool, work.spec.label))
         own = f"{caller.request_id}/{nth}/{work.spec.label}"
@@ -136,7 +136,7 @@ def refuse_conditions(options: Mapping[str, object]) -> None:
         if options.get(name) is not None:
             raise UsageError(name, options[name], "None, since it is meant for one enqueue")
     if options.get("on_conflict") not in {None, OnConflict.RETURN}:
-        allowed = "None: an occurrence whose key is held is skipped"
+        allowed = "None, since an occurrence whose key is held is skipped"
         raise UsageError("on_conflict", options["on_conflict"], allowed)
 
 

@@ -201,9 +201,10 @@ class PoolGroups(PoolBase):
         return item.id
 
     def group(self, ctx: LambdaContext | None, group_id: str) -> Group:
-        """The progress of a group, by a strong read of one read unit, or two once it is finished.
+        """Return the progress of a group.
 
-        While members are being stored, their range is read, too: 250 read units for 1,000 of them.
+        It costs a strong read of one read unit, or two once it is finished. While members are being
+        stored, their range is read, too: 250 read units for 1,000 of them.
 
             >>> from workpool_aws.local import LocalCloud
             >>> with LocalCloud() as cloud:
@@ -231,7 +232,7 @@ class PoolGroups(PoolBase):
         limit: int = 50,
         after: str | None = None,
     ) -> GroupPage:
-        """The groups of the pool by id, which is the order of their making where none was given.
+        """Return the groups of the pool by id, the order of their making where none was given.
 
         `list` with the id of one lists its members.
 

@@ -157,7 +157,7 @@ class JobHandle(Generic[A, R]):
         )
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result[R] | None:
-        """The result of a work item, with a return value of the function's return type.
+        """Return the result of a work item, with a return value of the function's return type.
 
         `None` means that it has not finished. Pydantic validates the return value by the
         annotation, and without one leaves it as JSON.
@@ -174,7 +174,7 @@ class JobHandle(Generic[A, R]):
         return Result(kind=found.kind, return_value=value)
 
     def encode(self, args: object, field: str) -> str:
-        """Return arguments as JSON. Raises UsageError if they do not fit the function."""
+        """Return the arguments as JSON. Raises UsageError if they do not fit the function."""
         return self._parameters.encode(args, field, job=self.job.name)
 
     def _submit(self, ctx: LambdaContext | Transaction | None, args: Sequence[str]) -> list[WorkId]:

@@ -278,7 +278,7 @@ def received_result(value: object) -> Result | None:
 
 
 def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:
-    """The ticket that acknowledges this callback.
+    """Returns the ticket that acknowledges this callback.
 
     `None` means that its sender waits for no acknowledgement.
 

@@ -28,6 +28,16 @@ class EnqueueOptions(TypedDict, total=False):
 
     An option left out is `None`.
 
+        >>> from workpool_aws.local import LocalCloud
+        >>> with LocalCloud() as cloud:
+        ...     pool = cloud.workpool()
+        ...     render_arn = cloud.function(lambda event, context: event["page"], name="render")
+        ...     options: EnqueueOptions = {"unique_key": "report-7", "on_conflict": "replace"}
+        ...     ids = [pool.enqueue_query(None, render_arn, {"page": n}, **options) for n in (1, 2)]
+        ...     cloud.run_until_idle()
+        ...     ids[0] == ids[1], pool.result(None, ids[0]).return_value
+        (True, 2)
+
     run_after:
         Earliest start, counted from now. At most 366 days. `None` and negative values mean now.
     run_at:

@@ -89,7 +89,7 @@ class Parameters:
     def bind(
         self, given: Mapping[str, object], make_handle: Callable[[type], object] | None
     ) -> dict[str, object]:
-        """Keyword arguments for the function, with the handles that `make_handle` makes.
+        """Returns the keyword arguments for the function, with handles by `make_handle`.
 
         It is called once for each type of handle that the function has a parameter for. `None`
         means that there is none to give.
@@ -111,7 +111,7 @@ class Parameters:
         return values | {name: made[kind] for name, kind in validation.handle_types.items()}
 
     def named(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
-        """The arguments of a call by name, without parameters for handles.
+        """Returns the arguments of a call by name, without parameters for handles.
 
         Raises:
             UsageError: There are more by position than the function takes, or one is given twice.
@@ -135,7 +135,7 @@ class Parameters:
         return {**by_place, **kwargs}
 
     def encode(self, args: object, field: str, *, job: str) -> str:
-        """Arguments as JSON that the function accepts. Its defaults are left to it.
+        """Returns the arguments as JSON that the function accepts. Its defaults are left to it.
 
         Raises:
             PayloadTooLarge: They are too large.
@@ -194,7 +194,7 @@ class Parameters:
 
 
 def check_function(function: object) -> Callable[..., object]:
-    """The function, if calling it runs it.
+    """Returns the function, if calling it runs it.
 
     Raises UsageError if it does not, or if it takes a handler's arguments.
     """
@@ -224,7 +224,7 @@ def check_function(function: object) -> Callable[..., object]:
 def plain_handler(
     handler: Callable[[object, object], object], function: Callable[..., object]
 ) -> Callable[[object, object], object]:
-    """A plain function that calls a handler object, with the names of the decorated function."""
+    """Returns a plain function that calls a handler object, named as the decorated function."""
 
     def plain(event: object, context: object) -> object:
         return handler(event, context)
@@ -276,7 +276,7 @@ def _check_kind(parameter: inspect.Parameter) -> None:
 
 
 def _members_of(annotation: object) -> Iterator[object]:
-    """The members of a union, or the type itself, without metadata."""
+    """Returns the members of a union, or the type itself, without metadata."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _members_of(get_args(annotation)[0])

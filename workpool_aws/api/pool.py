@@ -382,7 +382,7 @@ class Workpool(
         return work_of(assignment, context, ports=ports, pool=pool)
 
     def _pool_of(self, ports: Ports, name: str, retention_s: int | None) -> Workpool:
-        """The pool of a work item that this pool's worker runs, with its options if known."""
+        """Return the pool of a work item that this worker runs, with its options if known."""
         if (ports.table, name) == (self.table, self.name):
             return self
         pool = Workpool(ports.table, name, ports=ports)

@@ -52,7 +52,7 @@ def read_pool_options(
     retry_actions_by_default: object,
     status_ttl: object,
 ) -> PoolOptions:
-    """The options of a pool. Raises UsageError for a value that is not allowed."""
+    """Return the options of a pool. Raises UsageError for a value that is not allowed."""
     if not isinstance(table, str) or not TABLE.fullmatch(table):
         allowed = "the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"
         raise UsageError("table", table, allowed)
@@ -81,7 +81,7 @@ def read_pool_options(
 
 
 def read_log_level(level: object) -> int | None:
-    """The level by the logging module; `None` stays `None`.
+    """Return the level by the logging module; `None` stays `None`.
 
     Raises UsageError for a name that is none.
     """
@@ -92,7 +92,7 @@ def read_log_level(level: object) -> int | None:
 
 
 def read_parallelism(value: object) -> int:
-    """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 10,000."""
+    """Return a number of slots; 0 pauses. Raises UsageError for one not from 0 to 10,000."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int)
@@ -103,7 +103,7 @@ def read_parallelism(value: object) -> int:
 
 
 def read_rate_limit(value: object) -> RateLimit | None:
-    """A rate limit; `None` stays `None`. Raises UsageError for anything else."""
+    """Return a rate limit; `None` stays `None`. Raises UsageError for anything else."""
     if value is not None and not isinstance(value, RateLimit):
         raise UsageError("rate_limit", value, "a RateLimit, or None (no rate limit)")
     return value

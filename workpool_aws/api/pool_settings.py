@@ -78,7 +78,7 @@ class PoolSettings(PoolBase):
         return self._config_of(changed)
 
     def config(self, ctx: LambdaContext | None) -> PoolConfig:
-        """The limit in force and its source.
+        """Return the limit in force and its source.
 
         In a pool without a stored limit, the base is that of this object.
 
@@ -100,7 +100,7 @@ class PoolSettings(PoolBase):
 def _read_change(
     *, max_parallelism: int | None, paused: object, rate_limit: object, reset: object
 ) -> OverrideChange:
-    """The change of an override. Raises UsageError for a value that is not allowed."""
+    """Return the change of an override. Raises UsageError for a value that is not allowed."""
     if max_parallelism is not None:
         read_parallelism(max_parallelism)
     if paused is not None and not isinstance(paused, bool):

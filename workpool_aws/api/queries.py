@@ -66,7 +66,7 @@ class PoolQueries(PoolBase):
     """Reads the work items that a pool already has. A part of `Workpool`."""
 
     def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
-        """The state of a work item, by a strong read of every write acknowledged before.
+        """Return the state of a work item, by a strong read of every write acknowledged before.
 
         An unknown id is `unknown`, and never `finished`.
 
@@ -97,7 +97,7 @@ class PoolQueries(PoolBase):
         return [status_of(work) for work in self._load_shown(_checked_ids(ids))]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
-        """The result of a work item, by strong reads. `None` means that it has not finished.
+        """Return the result of a work item, by strong reads. `None` means that it has not finished.
 
             >>> from workpool_aws.local import LocalCloud
             >>> def divide(event, context):
@@ -136,7 +136,7 @@ class PoolQueries(PoolBase):
         context: bool = False,
         result: bool = False,
     ) -> WorkDetails:
-        """Everything that is stored about a work item, by strong reads.
+        """Return everything that is stored about a work item, by strong reads.
 
         Payloads may be secret, and large ones cost further reads. Each is included only on request.
 
@@ -168,7 +168,7 @@ class PoolQueries(PoolBase):
         return details
 
     def why(self, ctx: LambdaContext | None, work_id: str) -> Why:
-        """The reasons for which a work item does not run, or has not finished, in order.
+        """Return the reasons for which a work item does not run, or has not finished, in order.
 
         The loop's own admission and classification decide, on strong reads of the present records.
         Nothing is guessed: a reason says so where the records do not have a fact.
@@ -209,7 +209,7 @@ class PoolQueries(PoolBase):
         after: str | None = None,
         **conditions: Unpack[ListConditions],
     ) -> Page:
-        """One page of the pool's work items.
+        """Return one page of the pool's work items.
 
         Pending, running and dead ones are found without reading finished ones.
 
@@ -272,7 +272,7 @@ class PoolQueries(PoolBase):
         return configure.is_known(self._ports, self.name)
 
     def pools(self, ctx: LambdaContext | None) -> tuple[PoolSummary, ...]:
-        """The pools of the table that ever had work, with their limits and loops, by name.
+        """Return the pools of the table that ever had work, with their limits and loops, by name.
 
         Raises:
             UsageError: `ctx` is no context.
@@ -282,7 +282,7 @@ class PoolQueries(PoolBase):
         return load_pools(self._ports)
 
     def jobs(self, ctx: LambdaContext | None) -> Mapping[str, str]:
-        """The ARN of each job and handler of callbacks that the table's deployment names, by name.
+        """Return the ARN of each deployed job and handler of callbacks, by name.
 
         It may be some seconds old.
 

@@ -27,7 +27,7 @@ class Returned:
         self._validation: ReturnValidation | None = None
 
     def read(self, value: JsonValue, *, job: str) -> object:
-        """The return value as the annotation has it; without an annotation, as it is.
+        """Return the function's value as annotated; without an annotation, as it is.
 
         Raises:
             UsageError: It does not fit, or the annotation cannot be used. The message does not

@@ -113,7 +113,7 @@ class PoolSchedules(PoolBase):
         return old is not None
 
     def schedules(self, ctx: LambdaContext | None) -> list[Schedule]:
-        """The schedules of the pool by name, each with its progress.
+        """Return the schedules of the pool by name, each with its progress.
 
         Costs one read unit for some six of them, and one for the latest work item of each.
 

@@ -55,7 +55,7 @@ class Due:
     at: EpochMs = EpochMs(0)
 
     def counted_from(self, now: EpochMs) -> EpochMs:
-        """The due time of a work item that is enqueued now: never in the past."""
+        """Returns the due time of a work item that is enqueued now: never in the past."""
         return EpochMs(max(now + self.after_ms, self.at))
 
 
@@ -106,7 +106,7 @@ class _Given:
     find: FindJob
 
     def retry(self, kind: Kind, pool: PoolOptions) -> RetryPolicy | None:
-        """The policy that a work item is stored with; `None` means a single attempt."""
+        """Returns the policy that a work item is stored with; `None` means a single attempt."""
         retry = self.given.get("retry")
         if retry is not None and not isinstance(retry, bool | RetryPolicy):
             raise UsageError("retry", retry, RETRY_ALLOWED)
@@ -117,7 +117,7 @@ class _Given:
         return retry
 
     def expiry_ms(self) -> int | None:
-        """Time after which a start is worthless; `None` means never."""
+        """Returns the time after which a start is worthless; `None` means never."""
         value = self.given.get("expires_after")
         if value is None:
             return None
@@ -127,7 +127,7 @@ class _Given:
         return -(-value // _MILLISECOND)
 
     def timeout_ms(self, name: str, least: timedelta) -> int | None:
-        """A bound of an attempt; `None` means none. `least`: the shortest one that is allowed."""
+        """Returns a bound of an attempt; `None` means none. `least`: the shortest one allowed."""
         value = self.given.get(name)
         if value is None:
             return None
@@ -200,7 +200,7 @@ class _Given:
 
 
 def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
-    """The earliest start.
+    """Returns the earliest start.
 
     Raises UsageError for a value that is not allowed, or more than a year ahead of `now`.
     """
@@ -228,7 +228,7 @@ def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
 
 
 def encode_args(args: object, field: str) -> str:
-    """The arguments of a function without a signature at hand, as JSON.
+    """Returns the arguments of a function without a signature at hand, as JSON.
 
     Raises UsageError for anything but a JSON object that is small enough.
     """

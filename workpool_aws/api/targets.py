@@ -30,7 +30,7 @@ class FindJob(Protocol):
 
 
 def read_target(target: object, caller: Caller) -> str:
-    """The function as it is stored: an ARN, or a name if the account is not known.
+    """Returns the function as it is stored: an ARN, or a name if the account is not known.
 
     Raises UsageError for anything but the name of a function, or the ARN of a function, a version
     or an alias.

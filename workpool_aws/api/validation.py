@@ -55,13 +55,13 @@ class _Names:
 
     @classmethod
     def of(cls, function: Callable[..., object]) -> _Names:
-        """Those of its module, and its type parameters."""
+        """Return the names of its module, and its type parameters."""
         module: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
         own = getattr(function, "__type_params__", ())
         return cls(module, {each.__name__: each for each in own})
 
     def resolve(self, name: str, annotation: object) -> object:
-        """The annotation with its names resolved. Raises InvalidArgumentsError: one is unknown."""
+        """Return the annotation with its names resolved. Raises InvalidArgumentsError."""
         holder = SimpleNamespace(__annotations__={name: annotation})
         try:
             hints = get_type_hints(
@@ -73,7 +73,7 @@ class _Names:
         return resolved
 
     def resolved(self, parameter: inspect.Parameter) -> inspect.Parameter:
-        """The parameter with an annotation that pydantic can read."""
+        """Return the parameter with an annotation that pydantic can read."""
         if parameter.annotation is inspect.Parameter.empty:
             return parameter
         hint = self.resolve(parameter.name, parameter.annotation)
@@ -121,7 +121,7 @@ class Validation:
             raise _unusable("function", error) from error
 
     def read(self, given: Mapping[str, object]) -> tuple[dict[str, object], list[Problem]]:
-        """The arguments as the function takes them, and the problems with them."""
+        """Return the arguments as the function takes them, and the problems with them."""
         for_handles = [
             Problem(name, "Unexpected keyword argument") for name in given if name in self.handles
         ]
@@ -145,7 +145,7 @@ class Validation:
         return {}, problems + for_handles
 
     def handles_missing(self) -> list[Problem]:
-        """The problems with a call that has no handle to give."""
+        """Return the problems with a call that has no handle to give."""
         needed = [name for name, default in self.handles.items() if default is _NO_DEFAULT]
         return [Problem(name, "only a pool can give it") for name in needed]
 
@@ -169,7 +169,7 @@ class ReturnValidation:
             raise _unusable("return", error) from error
 
     def read(self, value: object) -> object:
-        """The value as the annotation has it. Raises InvalidArgumentsError: it does not fit."""
+        """Return the value as annotated. Raises InvalidArgumentsError: it does not fit."""
         if self._adapter is None:
             return value
         try:
@@ -180,7 +180,7 @@ class ReturnValidation:
 
 
 def _readable(annotation: object) -> object:
-    """An annotation that pydantic can read.
+    """Return an annotation that pydantic can read.
 
     Before Python 3.12 it unpacks only TypedDicts of typing_extensions.
     """
@@ -242,7 +242,7 @@ def _said(detail: ErrorDetails) -> Problem:
 
 
 def _unreadable(given: Mapping[str, object]) -> list[Problem]:
-    """The problems of values that pydantic cannot read as JSON, such as lone surrogates."""
+    """Return the problems of values that pydantic cannot read as JSON, such as lone surrogates."""
     problems: list[Problem] = []
     for name, value in given.items():
         try:

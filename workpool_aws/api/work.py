@@ -151,7 +151,7 @@ class Work:
 
 
 def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Workpool) -> Work:
-    """The handle of the attempt that an assignment starts. Raises UsageError, as `timer_of`."""
+    """Return the handle of an assignment's attempt. Raises UsageError, as `timer_of`."""
     remaining_ms = timer_of(context)
     return Work(
         work_id=assignment.work_id,
@@ -172,7 +172,7 @@ class _Timed(Protocol):
 
 
 def timer_of(context: object) -> Callable[[], int]:
-    """A reader of the time left, in milliseconds.
+    """Return a reader of the time left, in milliseconds.
 
     It and this function raise UsageError for a context without one.
     """

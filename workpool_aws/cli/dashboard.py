@@ -31,7 +31,7 @@ def run_dashboard(options: argparse.Namespace) -> int:
         ports=ports_of(options, table),
     )
     if shown not in LOOPBACK:
-        note(f"workpool dashboard: whoever reaches {host} may do what your credentials may")
+        note(f"workpool dashboard: anyone who reaches {host} may do what your credentials may")
     acts = logging.getLogger("workpool.dashboard")
     acts.setLevel(logging.INFO)
     if not acts.handlers:

@@ -56,7 +56,7 @@ def _as_json(
 
 
 def _seen_fields(seen: LastSeen, now: datetime) -> list[tuple[str, str]]:
-    """The last signs of life, as names and values."""
+    """Return the last signs of life, as names and values."""
 
     def ago(at: datetime | None) -> str:
         if at is None:

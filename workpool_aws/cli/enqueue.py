@@ -40,7 +40,7 @@ def run_enqueue(options: argparse.Namespace) -> int:
 
 
 def _args_of(text: str) -> Mapping[str, object]:
-    """The object that a text spells. What it contains is checked by the enqueue."""
+    """Return the object that a text spells. What it contains is checked by the enqueue."""
     try:
         args = json.loads(text)
     except ValueError:

@@ -32,11 +32,11 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line, and raises if help cannot be written."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """The help, to standard output."""
+        """Print the help to standard output."""
         (sys.stdout if file is None else file).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
-        """One line to stderr, exit code 2."""
+        """Print one line to stderr, and exit with code 2."""
         self.exit(
             USAGE,
             f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} "

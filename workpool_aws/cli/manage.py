@@ -386,7 +386,7 @@ def _with_table(group: argparse._ArgumentGroup) -> None:
 
 
 def lazily(command: str) -> Callable[[argparse.Namespace], int]:
-    """The function that carries out a command, loaded when it runs.
+    """Return the function that carries out a command, loaded when it runs.
 
     `command` is `module:function`.
     """

@@ -30,15 +30,15 @@ class Output:
         self.as_json = as_json
 
     def json(self, value: JsonValue) -> None:
-        """One JSON value on one line, in ASCII."""
+        """Print one JSON value on one line, in ASCII."""
         print(json.dumps(value), file=self._stream)
 
     def line(self, text: str) -> None:
-        """One line of text."""
+        """Print one line of text."""
         print(as_text(text), file=self._stream)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table. In plain text it has aligned columns, and a header even without rows."""
+        """Print a table. In plain text it has aligned columns, and a header even without rows."""
         shown = [[as_line(text) for text in row] for row in rows]
         if self._stream.isatty():
             try:
@@ -56,27 +56,27 @@ class Output:
             self.line("  ".join(cells).rstrip())
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Names and values, with the further lines of a value below its first."""
+        """Print names and values, with the further lines of a value below its first."""
         width = max(len(name) for name, _ in pairs) + 2
         for name, value in pairs:
             print(f"{name.ljust(width)}{as_text(value, indent=width)}", file=self._stream)
 
 
 def note(text: str) -> None:
-    """A line on stderr, so that stdout holds only the answer."""
+    """Print a line on stderr, so that stdout holds only the answer."""
     print(as_line(text), file=sys.stderr)
 
 
 def cell(text: str | None) -> str:
-    """A text in one short line; `None` means a dash."""
+    """Return a text in one short line; `None` means a dash."""
     return "-" if text is None else as_line(text, limit=_CELL_MAX)
 
 
 def iso(at: datetime | None) -> str | None:
-    """A time in JSON; `None` stays `None`."""
+    """Return a time in JSON; `None` stays `None`."""
     return None if at is None else at.isoformat()
 
 
 def moment(at: datetime | None) -> str:
-    """A time in UTC, to the second; `None` means a dash."""
+    """Return a time in UTC, to the second; `None` means a dash."""
     return "-" if at is None else at.strftime("%Y-%m-%d %H:%M:%SZ")

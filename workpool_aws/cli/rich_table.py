@@ -64,7 +64,7 @@ def _cut(name: str, text: str, width: int) -> str:
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
-    """The width of each column. On a narrow terminal the least useful columns are cut first."""
+    """Return the width of each column. A narrow terminal cuts the least useful columns first."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     excess = sum(widths) + _GAP * (len(widths) - 1) - room
     for name, least in (*_LEAST.items(), _LEAST_OF_ALL):

@@ -27,7 +27,7 @@ class _StderrTelemetry:
     """Writes warnings and errors to stderr, so that stdout holds only the answer."""
 
     def emit(self, event: Event) -> None:
-        """A line for what people should know."""
+        """Print a line that people should know."""
         if event.level >= logging.WARNING:
             values = ", ".join(f"{item.name}={getattr(event, item.name)}" for item in fields(event))
             note(f"workpool: {event.name}: {values}")
@@ -46,7 +46,7 @@ class Target:
 
 
 def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
-    """The pool that the options or the environment name; by default one that the table has.
+    """Return the pool that the options or the environment name; by default one that the table has.
 
     Raises:
         UsageError: no table is named, or AWS's configuration does not allow it.
@@ -65,7 +65,7 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
 
 
 def table_of(options: argparse.Namespace) -> str:
-    """The table that the options or the environment name.
+    """Return the table that the options or the environment name.
 
     Raises UsageError if neither does.
     """
@@ -76,12 +76,12 @@ def table_of(options: argparse.Namespace) -> str:
 
 
 def output_of(options: argparse.Namespace) -> Output:
-    """The stream for the answer."""
+    """Return the stream for the answer."""
     return Output(sys.stdout, as_json=options.json or read_settings().json)
 
 
 def ports_of(options: argparse.Namespace, table: str) -> Ports:
-    """The ports of a table in the account and region of the options, with warnings on stderr.
+    """Return the ports of a table by the options, with warnings on stderr.
 
     Raises UsageError if AWS's configuration does not allow it.
     """

@@ -449,7 +449,7 @@ assert (
     <= POLL_ACTIVE_MAX_MS
     <= POLL_MAX_MS
     <= DUE_TO_START_MS
-), "due work must start in time while the loop runs"
+), "a due work item must start in time while the loop runs"
 assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, (
     "a long pass must leave time for the start itself"
 )

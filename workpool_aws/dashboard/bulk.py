@@ -108,12 +108,12 @@ class BulkActs:
         return act
 
     def find(self, act_id: str) -> BulkAct | None:
-        """The act of this id. `None` means that there is none any more."""
+        """Return the act of this id. `None` means that there is none any more."""
         with self._lock:
             return self._acts.get(act_id)
 
     def all(self) -> Sequence[BulkAct]:
-        """Every act, the newest first."""
+        """Return every act, the newest first."""
         with self._lock:
             return tuple(reversed(self._acts.values()))
 

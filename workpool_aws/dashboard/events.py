@@ -21,7 +21,7 @@ _EVENTS_MAX: Final = 120
 
 
 async def refreshes(request: Request) -> Response:
-    """A stream with an event each time that the page should read again."""
+    """Return a stream with an event each time that the page should read again."""
     asked = request.query_params.get("every", "")
     every_s = int(asked) if asked in map(str, _EVERY_S) else _EVERY_S[1]
     return StreamingResponse(_events(every_s), media_type="text/event-stream")

@@ -99,11 +99,11 @@ class Workshop:
         return self._cloud.now
 
     def pool_of(self, job: str) -> str:
-        """The pool of a job. Raises UsageError for an unknown one."""
+        """Returns the pool of a job. Raises UsageError for an unknown one."""
         return self._job(job).pool
 
     def jobs(self) -> Mapping[str, Sequence[JobField]]:
-        """The arguments of each job, by its name."""
+        """Returns the arguments of each job, by its name."""
         return {name: _fields_of(worker) for name, worker in sorted(self._jobs.items())}
 
     def enqueue(self, job: str, texts: Mapping[str, str]) -> WorkId:

@@ -17,7 +17,7 @@ class TimedContext(Protocol):
     """The part of a Lambda context that reports the time left."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
+        """Return the milliseconds until Lambda ends the invocation."""
 
 
 class Phase(IntEnum):

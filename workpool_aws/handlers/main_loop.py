@@ -21,7 +21,7 @@ class InvocationContext(Protocol):
     """The part of Lambda's context that the handlers read."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Time until Lambda ends this invocation."""
+        """Return the time until Lambda ends this invocation."""
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:

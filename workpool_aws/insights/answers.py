@@ -174,5 +174,5 @@ class ErrorGroups:
     """True if there are more dead letters than were read, the newest first."""
 
     def of(self, state: ErrorState) -> tuple[ErrorGroup, ...]:
-        """The groups in one state."""
+        """Return the groups in one state."""
         return tuple(group for group in self.groups if group.state == state)

@@ -96,14 +96,14 @@ class Insights:
         return instant(self._connect().clock.now())
 
     def pool_of(self, name: str) -> Workpool:
-        """The pool of this name, for acts.
+        """Returns the pool of this name, for acts.
 
         Raises UsageError for a name that is not allowed.
         """
         return Workpool(self._table, name, ports=self._connect())
 
     def pools(self, window: timedelta = _WINDOW) -> Costed[tuple[PoolInsight, ...]]:
-        """Every pool of the table, by name, with its figures over the window.
+        """Returns every pool of the table, by name, with its figures over the window.
 
         Raises as `Workpool.stats` does.
         """
@@ -115,7 +115,7 @@ class Insights:
         )
 
     def pool(self, name: str, window: timedelta = _WINDOW) -> Costed[PoolInsight | None]:
-        """One pool with its figures and those of its jobs. `None` means that the table has none.
+        """Returns one pool with its figures and those of its jobs; `None` means an unknown one.
 
         Raises as `Workpool.stats` does.
         """
@@ -127,7 +127,7 @@ class Insights:
         return self._asked(name, answer)
 
     def job(self, name: str, job: str, window: timedelta = _WINDOW) -> Costed[JobStats | None]:
-        """The figures of one job, or function, in a pool, and its minutes over the window.
+        """Returns the figures of one job, or function, in a pool, and its minutes over the window.
 
         `None` means that none of it was counted: nothing is among the first thousand that are due or
         later or runs, and nothing ended in the window. A minute counts 16 jobs apart. Raises as `Workpool.stats` does, and UsageError for a
@@ -139,13 +139,13 @@ class Insights:
         )
 
     def jobs(self) -> Costed[Mapping[str, str]]:
-        """The ARN of each deployed job by its name. Raises as `Workpool.jobs` does."""
+        """Returns the ARN of each deployed job by its name. Raises as `Workpool.jobs` does."""
         return self._asked("default", lambda pool, _: pool.jobs(None))
 
     def works(
         self, name: str, wanted: WorkFilter, after: str | None = None, *, why: bool = True
     ) -> Costed[WorkRows]:
-        """One page of a pool's work items, unfinished ones with their reasons.
+        """Returns one page of a pool's work items, unfinished ones with their reasons.
 
         A page takes a bounded number of reads, so a rare error may leave it short.
 
@@ -168,7 +168,7 @@ class Insights:
         return self._asked(name, answer)
 
     def matching(self, name: str, wanted: WorkFilter, most: int) -> Costed[Matching]:
-        """The work items that meet a filter, up to `most`, whatever the filter's `limit`.
+        """Returns the work items that meet a filter, up to `most`, whatever the filter's `limit`.
 
         It reads a bounded number of pages. Raises as `Workpool.list` does.
         """
@@ -191,7 +191,7 @@ class Insights:
         return self._asked(name, answer)
 
     def token(self) -> str:
-        """A short text that no other call returns, which names a question in a form."""
+        """Returns a short text that no other call returns, which names a question in a form."""
         return self._connect().entropy.token()
 
     def work(
@@ -203,7 +203,7 @@ class Insights:
         context: bool = False,
         result: bool = False,
     ) -> Costed[WorkInsight]:
-        """One work item, with the payloads that are asked for, and the reasons for its state.
+        """Returns one work item, with the wanted payloads, and the reasons for its state.
 
         Raises as `Workpool.show` does.
         """
@@ -216,11 +216,11 @@ class Insights:
         )
 
     def schedules(self, name: str) -> Costed[Sequence[Schedule]]:
-        """The schedules of a pool, by name. Raises as `Workpool.schedules` does."""
+        """Returns the schedules of a pool, by name. Raises as `Workpool.schedules` does."""
         return self._asked(name, lambda pool, _: pool.schedules(None))
 
     def groups(self, name: str, after: str | None = None) -> Costed[GroupPage]:
-        """One page of a pool's groups, by id from the last, which is the newest where none was given.
+        """Returns one page of a pool's groups, by id from the last, or the newest without an id.
 
         Costs about a read unit a group, and the range of a group that is still being stored. Raises
         as `Workpool.groups` does.
@@ -228,14 +228,14 @@ class Insights:
         return self._asked(name, lambda pool, _: pool.groups(None, order="newest", after=after))
 
     def group(self, name: str, group_id: str) -> Costed[Group]:
-        """One group with its progress. `works` with its id lists its members.
+        """Returns one group with its progress. `works` with its id lists its members.
 
         Raises as `Workpool.group` does.
         """
         return self._asked(name, lambda pool, _: pool.group(None, group_id))
 
     def errors(self, name: str) -> Costed[ErrorGroups]:
-        """The dead letters of a pool by their errors, as people have marked them.
+        """Returns the dead letters of a pool by their errors, as people have marked them.
 
         The newest are read, up to a bound. Raises as `Workpool.list` does.
         """
@@ -294,7 +294,7 @@ class Insights:
         return marks is not None and any(each.fingerprint == fingerprint for each in marks.marks)
 
     def doctor(self) -> Costed[tuple[Finding, ...]]:
-        """Everything that is wrong with the table, its functions and its pools, with remedies.
+        """Returns the faults of the table, its functions and its pools, with remedies.
 
         The configuration of AWS is read, and the watchdog's own rules are applied to each pool as of
         three minutes ago. Nothing is changed. A question that AWS refuses is a finding, too.
@@ -307,7 +307,7 @@ class Insights:
         return Costed(found, ReadCost(spent.read_units, spent.requests))
 
     def last_seen(self) -> Costed[LastSeen]:
-        """The last signs of life of the watchdog, and of the loop and the reports of each pool.
+        """Returns the last signs of life of the watchdog, and of loop and reports of each pool.
 
         They are read from what these leave in the table anyway, so a part may have run later.
 

@@ -51,7 +51,7 @@ def with_task_pool(
             is no TaskPool. When called: the handler returned a coroutine or generator.
     """
     if pool is not None and not isinstance(pool, TaskPool):
-        raise UsageError("pool", pool, "a TaskPool, or None: TaskPool.shared()")
+        raise UsageError("pool", pool, "a TaskPool, or None (TaskPool.shared())")
     if handler is not None and not callable(handler):
         raise UsageError(
             "handler",

@@ -53,8 +53,15 @@ class TaskPool:
     At most `max_workers` run at one time, and while tasks are queued no fewer. They are started in
     the order of adding. Nothing is durable, so what must survive the process belongs into a
     `Workpool`. Making one starts no thread. Safe to share between threads. A process that is forked
-    begins with an empty pool, since queued tasks stay with its parent. Durations are timedeltas or numbers
-    of seconds.
+    begins with an empty pool, since queued tasks stay with its parent. Durations are timedeltas or
+    numbers of seconds.
+
+        >>> sent = []
+        >>> pool = TaskPool(max_workers=1)
+        >>> pool.add(lambda: sent.append("a@example.com"))
+        >>> pool.done()
+        >>> sent
+        ['a@example.com']
 
     Args:
         max_workers: Tasks at one time, callables and coroutines together, from 1 to 500.

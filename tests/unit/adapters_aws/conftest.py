@@ -24,7 +24,10 @@ class _Body:
 
 
 class Far:
-    """What stands at the other end: answers each request with the next of `answers`, or with `default`; raises those that are errors."""
+    """The other end, which answers each request with the next of `answers`, or with `default`.
+
+    It raises answers that are errors.
+    """
 
     def __init__(self):
         self.requests = []

@@ -1,4 +1,4 @@
-"""Destination records are told apart: what ended a start, what lost a callback, what is ours and unreadable, what is not ours."""
+"""Destination records by kind: ends of starts, lost callbacks, unreadable and foreign records."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_end_of_start_is_report() -> None:
     ],
 )
 def test_handler_that_failed_lost_its_callback(condition: str, answer: object, reason: str) -> None:
-    """Its text may quote what the callback told, so it is not kept."""
+    """Its text may quote the callback, so it is not kept."""
     ticket = CallbackTicket(table="tab", pool="email", work_id=an_id(), retention_s=None)
 
     assert read_record(record(TICKET, condition, answer)) == CallbackLost(

@@ -61,7 +61,7 @@ def text_of(header):
 
 @pytest.fixture(params=[False, True], ids=["ordinary", "lean"])
 def is_lean(request):
-    """Whether Invokes are lean calls."""
+    """True if Invokes are lean calls."""
     return request.param
 
 

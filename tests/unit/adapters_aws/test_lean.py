@@ -81,7 +81,7 @@ class Server:
         return AWSResponse(request.url, status, headers, Body(content))
 
     def is_lean(self) -> list[bool]:
-        """Whether each request was sent by a lean call."""
+        """True for each request that was sent by a lean call."""
         return [b"workpool-lean" in _bytes(each.headers["User-Agent"]) for each in self.requests]
 
 

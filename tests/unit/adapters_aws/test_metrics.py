@@ -1,4 +1,4 @@
-"""What events come to as metrics, and when a line is written."""
+"""Events as metrics, and the times at which a line is written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RESTED = events.LoopRested(
 
 
 class Log(ListTelemetry):
-    """A log that keeps what it is told."""
+    """A log that keeps its lines."""
 
     def at_level(self, level: int) -> ListTelemetry:
         return ListTelemetry(level)

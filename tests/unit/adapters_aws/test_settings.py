@@ -1,4 +1,4 @@
-"""What the environment says, and what it may not say."""
+"""The settings of the environment, and their refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels between Lambdas: everything comes back as it was, and nothing foreign or damaged is taken for ours."""
+"""Messages between Lambdas come back as they were, and no foreign or damaged one is taken for ours."""
 
 from __future__ import annotations
 
@@ -433,7 +433,7 @@ def test_carried_reports_of_another_start_or_work_are_not_taken():
 
 
 def sealed(fields, nonce="a-nonce"):
-    """What a worker that knows this nonce could have written."""
+    """A report as a worker that knows this nonce could write it."""
     return "workpool report sealed " + seal(
         nonce, fields if isinstance(fields, str) else json.dumps(fields)
     )
@@ -459,7 +459,7 @@ CARRIED = {
                                     {"result": "[" * 101 + "]" * 101}, {"result": "[" * 100_000}, {"result": "9" * 5_000},
                                     {"result": '"' + "x" * limits.PAYLOAD_BYTES_MAX + '"'}])  # fmt: skip
 def test_carried_reports_with_one_bad_field_are_none(change):
-    """[WP-28] What proves its origin may be damaged, or written by somebody's own code, all the same."""
+    """[WP-28] A report that proves its origin may be damaged, or of a user's own code, all the same."""
     assert read_carried(sealed(CARRIED), ASSIGNMENT) == Report(kind=ReportKind.SUCCESS, result="1")
     assert read_carried(sealed({**CARRIED, **change}), ASSIGNMENT) is None
 

@@ -1,4 +1,4 @@
-"""What an item says beyond its meaning makes it unreadable, and what is made of a readable one can always be written [WP-12]."""
+"""An item beyond its bounds is unreadable, and a record of a readable one can be written [WP-12]."""
 
 from __future__ import annotations
 

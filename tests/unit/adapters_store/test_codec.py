@@ -1,4 +1,4 @@
-"""Records become items and come back; damaged items are told, never raised."""
+"""Records become items and come back. Damaged items are reported, never raised."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_row_has_every_field_of_its_record_once_in_key_or_in_attribute(name):
         names = names - {"timing"} | {each.name for each in fields(Timing)}
 
     if kind.record is Ledger:
-        names -= {"pages"}  # they stand with its slots, whose format tells of them
+        names -= {"pages"}  # they stand with its slots, whose format names them
 
     assert sorted([*kind.ref.__match_args__, *kind.fields]) == sorted(names)
     assert len(set(attributes)) == len(attributes)

@@ -1,4 +1,4 @@
-"""What the store on DynamoDB does with answers, refusals, conflicts and silence.
+"""The store on DynamoDB under answers, refusals, conflicts and silence.
 
 No engine: the answers are scripted.
 """

@@ -1,4 +1,4 @@
-"""Where records lie."""
+"""The places of records."""
 
 from __future__ import annotations
 

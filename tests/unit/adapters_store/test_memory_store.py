@@ -1,4 +1,4 @@
-"""What the store in memory adds to the contract: figures, tests' ways round it, speed with many items."""
+"""The store in memory beyond the contract: figures, hooks for tests, speed with many items."""
 
 from __future__ import annotations
 

@@ -65,7 +65,10 @@ def test_bytes_of_any_other_kind_are_slots_or_refused(
 
 
 def test_slot_takes_about_14_bytes() -> None:
-    """As `limits` tells the pace of the loop: independent ids, one each 200 ms, started at once, with a few functions' timeouts."""
+    """Return entries at the loop's pace of `limits`: one id each 200 ms, started at once.
+
+    Their timeouts are those of a few functions.
+    """
     spread = {
         EntryKey(
             WorkId(
@@ -94,7 +97,7 @@ def test_ids_that_were_made_together_take_less() -> None:
 
 
 def test_layout_is_as_it_is_described() -> None:
-    """What was stored stays readable: no change of this package may change these bytes without a new format."""
+    """Stored slots stay readable. No change of the package may change these bytes without a new format."""
     entries = {
         EntryKey(FIRST, 1): Entry(NOW, confirmed=True),
         EntryKey(SECOND, 300): Entry(EpochMs(NOW - 1)),

@@ -1,4 +1,4 @@
-"""What a caller learns about a work, and about the pool's limits."""
+"""The answers to a caller about a work item, and about the pool's limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an enqueue may ask to be told: `on_complete`, `context`, `on_complete_exclude`."""
+"""The callback options of an enqueue: `on_complete`, `context`, `on_complete_exclude`."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ DUE = EpochMs(1_800_000_000_000)
 
 
 def in_child(body):
-    """What `body` returns in a forked child, which must end within ten seconds."""
+    """Return the value of `body` in a forked child, which must end within ten seconds."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

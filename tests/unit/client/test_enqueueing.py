@@ -1,4 +1,4 @@
-"""What an enqueue stores, and what it refuses before anything is stored."""
+"""The records that an enqueue stores, and its refusals before anything is stored."""
 
 from __future__ import annotations
 

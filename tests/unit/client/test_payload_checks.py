@@ -1,4 +1,4 @@
-"""What may be an argument or a result, and how a refusal names its place."""
+"""Values of arguments and results, and refusals that name the place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pool may be made with, and that making one does nothing."""
+"""The options of a pool, whose constructor calls nothing."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_first_enqueue_says_explicit_limit_and_others_do_not(world: World) -> No
 
 
 def test_default_base_has_no_author(world: World) -> None:
-    """Whoever sets an override first makes a config whose base is the default."""
+    """A first override makes a config whose base is the default."""
     world.pool().configure(None, max_parallelism=3)
 
     base = world.pool().config(None).base

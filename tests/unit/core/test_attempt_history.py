@@ -1,4 +1,4 @@
-"""What a work item keeps of its attempts: five entries, short ones, and the words for how each ended."""
+"""The history of attempts in a work item: five short entries, and a word for the end of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told to an on_complete target, when it is told again, and when it is given up [WP-8]."""
+"""The message to an `on_complete` target, its repetitions, and the time of giving up [WP-8]."""
 
 from __future__ import annotations
 
@@ -355,7 +355,7 @@ def test_ledger_takes_over_what_records_owe_and_records_that_owe_are_spent() -> 
 
 
 def test_record_that_owes_callback_counts_wherever_it_lies() -> None:
-    """It landed late, behind the cursor: nobody has seen it, or it would be gone."""
+    """It landed late, behind the cursor. No loop has seen it, or it would be gone."""
     pending = a_record(1, CallbackState.PENDING)
 
     assert newly_owed([pending], {}, (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (
@@ -364,7 +364,7 @@ def test_record_that_owes_callback_counts_wherever_it_lies() -> None:
 
 
 def test_records_of_one_callback_owe_it_once_and_are_all_spent() -> None:
-    """Its work was reported twice.
+    """Its work item was reported twice.
 
     A record that is only to be deleted is something to do, or it would lie there for ever.
     """

@@ -1,4 +1,4 @@
-"""The earliest due works start, and no cursor passes what was not chosen."""
+"""The earliest due work items start, and no cursor passes one that was not chosen."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ cursors = st.just("") | ages.map(lambda ms: id_floor(EpochMs(NOW - ms)))
 
 @st.composite
 def passes(draw: st.DrawFn) -> tuple[list[ShardCursors], list[WorkRead | None], int]:
-    """Shards as they may be met: each read or not, with due works and called off ones before and behind its cursor, and some free slots."""
+    """Return shards as a pass may meet them, and some free slots.
+
+    Each is read or not, with due and called-off work items before and behind its cursor.
+    """
     numbers = count(1)
     marks: list[ShardCursors] = []
     reads: list[WorkRead | None] = []

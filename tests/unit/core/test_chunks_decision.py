@@ -1,4 +1,4 @@
-"""Where a payload lies, and when what lies beside its work may expire."""
+"""The place of a payload, and the expiry of its chunks."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ A = assignment_of(CLAIMED, "t")
 @pytest.mark.parametrize(
     ("current", "why"),
     [
-        (None, "the work is gone"),
-        (Unreadable("p", "s", "damaged"), "the work is gone"),
+        (None, "the work item is gone"),
+        (Unreadable("p", "s", "damaged"), "the work item is gone"),
         (replace(CLAIMED, state=State.FINISHED), "start 1 is over"),
         (replace(CLAIMED, starts=2), "start 1 is over"),
         (CLAIMED, "another delivery claimed this start"),

@@ -1,4 +1,4 @@
-"""What a report changes, and which reports count."""
+"""The effect of a report, and the reports that count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of an error can be stored, whoever reports it."""
+"""The kept text of an error can be stored, whatever its source."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where the slots of a ledger lie: each in one place, few in the head, and no page is ever changed [WP-43]."""
+"""The places of slots: each has one, few are in the head, and no page is ever changed [WP-43]."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def page_of(token: str, entries: dict[EntryKey, Entry]) -> NamedPage:
 def test_every_slot_has_one_place_whatever_starts_and_ends(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a reader assembles from head and pages is what was committed, after each of 60 commits."""
+    """A reader of head and pages finds the committed slots after each of 60 commits."""
     for name, value in (("HEAD_SLOTS", 4), ("PAGES", 3), ("PAGES_MERGED", 2)):
         monkeypatch.setattr(limits, f"LEDGER_{name}", value)
     chance = random.Random(seed)

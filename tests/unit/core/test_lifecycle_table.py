@@ -1,4 +1,4 @@
-"""Every write of a move begins where the table says and ends where the table says; nothing else moves a work."""
+"""Each write of a move begins and ends in states of the table. No other write moves a work item."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def the_writes() -> dict[Move, Update]:
 
 
 def the_work(move: Move) -> WorkItem:
-    """A work that the write of this move is about."""
+    """A work item for the write of this move."""
     claim = "c" if move is Move.SUSPECT else None
     return a_work(
         state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim=claim, proof=PROOF
@@ -77,7 +77,7 @@ def the_work(move: Move) -> WorkItem:
 
 
 def moved(before: WorkItem, write: Update) -> WorkItem | None:
-    """The work after the write; None: the write was refused, and nothing changed."""
+    """Return the work item after the write; `None` means that it was refused, and nothing changed."""
     store = MemoryStore(lambda: NOW)
     store.write(Put(before))
     try:

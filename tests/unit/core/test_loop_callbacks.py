@@ -1,4 +1,4 @@
-"""What a done record that owes a callback may not do to what the ledger holds already [WP-8]."""
+"""A notice that owes a callback leaves callbacks of the ledger as they are [WP-8]."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ CANCELED = a_work(
 def test_held_callback_begins_anew_only_when_given_up_and_redriven(
     record: Notice, tries: int, found: NewlyOwed
 ) -> None:
-    """Else its tries would never come to an end, and nobody would hear of a dead letter."""
+    """Otherwise its tries would never end, and no dead letter would be reported."""
     held = {WORK_ID: PendingCallback(WORK_ID, LATER, tries=tries)}
 
     assert newly_owed([record], held, (), cursor="", room=9, now=NOW) == found

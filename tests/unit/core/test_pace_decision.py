@@ -1,4 +1,4 @@
-"""How long a pass is, how a loop polls and slows down, and when it has nothing left but to rest."""
+"""The length of a pass, the polls of a loop, its slowing down, and its rest."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_pass_longer_than_its_length_is_followed_at_once() -> None:
     [
         (10, 10, 100),  # one unit: there is nothing to save
         (300, 10, 667),  # five units for 6.7 actions
-        (300, 5, 800),  # would be worth more, but due work may not wait
+        (300, 5, 800),  # would be worth more, but due work items may not wait
         (300, 100, 100),
         (500, 10, 800),
         (500, 60, 195),

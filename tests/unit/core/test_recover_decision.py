@@ -1,4 +1,4 @@
-"""What an entry of the ledger stands for, by its work."""
+"""The meaning of an entry of the ledger, by its work item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a failed work that is to run again. Its own outcome never changes [WP-6]."""
+"""Redrives of failed work items, whose own outcomes never change [WP-6]."""
 
 from dataclasses import fields
 
@@ -130,7 +130,7 @@ def test_new_work_belongs_to_epoch_of_now() -> None:
 def test_dead_callback_is_owed_again_and_work_never_runs_again(
     changes: dict[str, object], dead: str | None
 ) -> None:
-    """[WP-6] [WP-8] A failure that nobody redrove stays among the dead letters."""
+    """[WP-6] [WP-8] A failure that was not redriven stays among the dead letters."""
     decision = decide_redrive(
         a_failure(callback=CallbackState.DEAD, **changes),
         new_id=NEW,

@@ -1,4 +1,4 @@
-"""How a loop with nothing to do now rests."""
+"""The rest of a loop that has nothing to do now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a work item asks for, as its other parts read it."""
+"""The spec of a work item, as its other parts read it."""
 
 from __future__ import annotations
 

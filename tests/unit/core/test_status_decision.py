@@ -1,4 +1,4 @@
-"""Status, result and limits as users are told them, from the stored records."""
+"""Status, result and limits as users see them, from the stored records."""
 
 from datetime import UTC, datetime
 from typing import Any

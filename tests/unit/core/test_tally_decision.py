@@ -1,4 +1,4 @@
-"""What the loop counts, and what the counts say."""
+"""The counts of the loop, and their meaning."""
 
 from dataclasses import replace
 

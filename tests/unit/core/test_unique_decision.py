@@ -1,4 +1,4 @@
-"""Who holds a unique key, what a request was answered with, and what can be replaced [WP-16] [WP-17]."""
+"""The holder of a unique key, the answer to a request, and replacements [WP-16] [WP-17]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far back a tick of the watchdog reads."""
+"""The ranges that a tick of the watchdog reads."""
 
 from __future__ import annotations
 

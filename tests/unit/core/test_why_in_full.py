@@ -1,7 +1,7 @@
 """`why_of` in full: each reason with its times and its text, as people read them.
 
-`why_answers.txt` has the expected answers, with times in seconds from now. Whoever changes a text or a
-time changes it there, too, and reads it.
+`why_answers.txt` has the expected answers, with times in seconds from now. A change of
+a text or a time belongs there, too, for people to read.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What one pass of the loop does about callbacks: takes them over, looks at those whose time has come, sends, and lets go [WP-8]."""
+"""Callbacks in one pass of the loop: taken over, checked in time, sent, and dropped [WP-8]."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_callback_without_room_stays_in_its_record(world: World) -> None:
 
 
 def test_delivered_callback_leaves_ledger_and_lets_its_chunks_expire(world: World) -> None:
-    """The handler has acknowledged: whoever sees that lets the chunks expire."""
+    """The handler has acknowledged. The reader of that lets the chunks expire."""
     work = a_told_work(
         world,
         callback=CallbackState.DELIVERED,

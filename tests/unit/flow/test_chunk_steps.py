@@ -1,4 +1,4 @@
-"""Writing and reading what lies beside a work: all or nothing, and nobody is held up by a hole [WP-12]."""
+"""Chunks are written and read as a whole, and a missing one holds no other process up [WP-12]."""
 
 from __future__ import annotations
 

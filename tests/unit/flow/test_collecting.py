@@ -1,4 +1,4 @@
-"""What a read of a pool's ranges brings, and how much of them it reads."""
+"""The result of a read of a pool's ranges, and its extent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is pending is found from the loop's cursor on, wherever its rows lie."""
+"""Pending work items are found from the loop's cursor on, wherever their rows lie."""
 
 from tests.kit.records import NOW, a_running_work, a_work, an_id
 from tests.kit.world import World

@@ -1,4 +1,4 @@
-"""The completion function takes records of its own table alone, whatever they tell of."""
+"""The completion function takes records of its own table alone, whatever they describe."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 
 
 def failures_of(call):
-    """What a call raises, by a thread that is not waited for for ever."""
+    """Return the error of a call, by a thread that is waited for in vain."""
     error = Caller(call).result()
     assert isinstance(error, TasksFailed)
     return error.exceptions

@@ -1,4 +1,4 @@
-"""A pool that is closed while somebody adds: each task runs before `done` returns, or is refused."""
+"""A pool that is closed during an `add`: each task runs before `done` returns, or is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits for what: drains of many threads, done, the shared pool, the end of the process."""
+"""Waits: drains of many threads, `done`, the shared pool, the end of the process."""
 
 from __future__ import annotations
 

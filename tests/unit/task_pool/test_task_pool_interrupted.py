@@ -1,4 +1,6 @@
-"""What interrupts a pool in the midst of its own work may add to it: finalizers, signal handlers, threads that hold a lock they want.
+"""Interruptions of a pool may add to it.
+
+They are finalizers, signal handlers, and threads that hold a lock that these want.
 
 Each scene runs in a process of its own, which shows its threads and ends if it hangs.
 """

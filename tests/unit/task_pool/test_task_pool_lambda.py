@@ -109,9 +109,9 @@ def test_invocations_time_holds_from_its_beginning_and_for_it_alone():
 def test_handler_keeps_its_name():
     @with_task_pool
     def handler(event, context):
-        """What it does."""
+        """Answer an event."""
 
-    assert (handler.__name__, handler.__doc__) == ("handler", "What it does.")
+    assert (handler.__name__, handler.__doc__) == ("handler", "Answer an event.")
 
 
 async def waits(event, context):

@@ -1,4 +1,4 @@
-"""What runs when: the limit, the order, contexts, coroutines, threads that come and go."""
+"""Runs of tasks: limit, order, contexts, coroutines, threads that come and go."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_threads_end_when_they_have_had_nothing_to_do_for_long_enough():
 
 
 class LateBell:
-    """A bell that calls somebody in the very moment after it stopped being listened to."""
+    """A bell that rings in the very moment after its listener stopped."""
 
     def __init__(self, late):
         self._lock = threading.Lock()

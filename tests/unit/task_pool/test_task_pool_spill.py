@@ -1,4 +1,4 @@
-"""What finds no time here and names a durable target becomes work of a durable pool; the rest is reported."""
+"""Tasks without time and with a durable target are enqueued in a pool. The rest is reported."""
 
 from __future__ import annotations
 

@@ -410,7 +410,7 @@ def test_thread_at_rest_does_not_count_as_running_when_time_is_over(stopwatch):
     gate.wait_begun()
     stopwatch.ms += 11_000
     assert [type(error) for error in failures_of(pool.drain)] == [TaskStillRunning]
-    pool.add(int)  # time counts anew
+    pool.add(int)  # time counts from here again
     gate.open.set()
     pool.done()
 

@@ -298,7 +298,7 @@ EVENTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "more", "self"]), 
 
 
 def ours(function: Callable[..., object], event: dict[str, object]) -> object:
-    """What the function received by way of a worker, or the refusal's problems."""
+    """Return the arguments that a worker passed on, or the refusal's problems."""
     received: list[object] = []
 
     @functools.wraps(function)
@@ -313,7 +313,7 @@ def ours(function: Callable[..., object], event: dict[str, object]) -> object:
 
 
 def theirs(function: Callable[..., object], event: dict[str, object]) -> object:
-    """What it received by pydantic's own call validation of the same JSON, or the messages of its errors."""
+    """Return the arguments by pydantic's own validation of the same JSON, or its error messages."""
     adapter: TypeAdapter[object] = TypeAdapter[object](function)
     try:
         return adapter.validate_json(json.dumps(event))

@@ -35,7 +35,7 @@ def asked(world: World) -> Iterator[list[str]]:
 
 
 def record_of(assignment: Assignment) -> dict[str, object]:
-    """A success, as Lambda tells of it."""
+    """A success, as Lambda reports it."""
     return {
         "version": "1.0",
         "requestContext": {

@@ -1,4 +1,4 @@
-"""What `@pool.action` takes, and what it makes of it."""
+"""The functions that `@pool.action` takes, and the workers that it makes."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def eager(annotation: object, *, many: bool = False) -> Callable[..., object]:
 
 
 class Special(Work):
-    """Nobody makes one of these."""
+    """A class of which there are no objects."""
 
 
 NEVER_FILLED = [

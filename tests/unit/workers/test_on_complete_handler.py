@@ -1,4 +1,4 @@
-"""What `@pool.on_complete` makes of a function."""
+"""The handlers that `@pool.on_complete` makes."""
 
 from __future__ import annotations
 

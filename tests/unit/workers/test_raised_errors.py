@@ -138,7 +138,7 @@ class NamelessMeta(type):
 
 
 class Nameless(Exception, metaclass=NamelessMeta):
-    """Its class has no name to tell."""
+    """Its class has no name."""
 
 
 class Traceless(Exception):

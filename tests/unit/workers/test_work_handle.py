@@ -1,4 +1,4 @@
-"""What the `Work` handle tells a function about its attempt."""
+"""The attempt, as the `Work` handle shows it to a function."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 def run(
     world: World, body: Callable[[Work], object], *, pool: str = "email", **changes: object
 ) -> object:
-    """What `body` makes of its handle, in an attempt of a work with these fields."""
+    """Return the value of `body` for its handle, in an attempt of a work item with these fields."""
     kept: list[object] = []
 
     def with_handle(work: Work) -> None:

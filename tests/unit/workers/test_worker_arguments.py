@@ -1,4 +1,4 @@
-"""How the arguments of an event become those of the function, and what is said when they do not."""
+"""Arguments of an event as those of the function, and refusals where they do not fit."""
 
 from __future__ import annotations
 

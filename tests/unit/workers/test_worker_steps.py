@@ -1,4 +1,4 @@
-"""What a decorated worker does with an assignment, in which order, and what stands in the table afterwards."""
+"""The steps of a decorated worker, in their order, and the table afterwards."""
 
 from __future__ import annotations
 
@@ -432,7 +432,7 @@ def test_surroundings_may_end_invocation_before_report(
 
 @pytest.fixture
 def after_body() -> Iterator[list[Callable[[], None]]]:
-    """What the surroundings do after the body."""
+    """The act of the surroundings after the body."""
     calls: list[Callable[[], None]] = []
 
     def call_all() -> None:

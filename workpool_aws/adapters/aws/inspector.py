@@ -40,10 +40,10 @@ class IamClient(Protocol):
     """The requests of IAM that an inspector makes."""
 
     def get_role(self, **request: object) -> Mapping[str, Any]:
-        """The role, with its trust policy."""
+        """Returns the role, with its trust policy."""
 
     def simulate_principal_policy(self, **request: object) -> Mapping[str, Any]:
-        """The decision of a role's policies about an action."""
+        """Returns the decision of a role's policies about an action."""
 
 
 class AwsInspector:

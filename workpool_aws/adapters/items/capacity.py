@@ -55,7 +55,7 @@ _TRANSACTION_FACTOR: Final = 2
 
 
 def item_size(item: Mapping[str, object]) -> int:
-    """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
+    """Return the bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
     texts = [value for value in item.values() if isinstance(value, str)]
     return _text_size("".join([*item, *texts])) + sum(
         [_value_size(value) for value in item.values() if not isinstance(value, str)]
@@ -96,7 +96,7 @@ def _number_size(number: int) -> int:
 
 
 def write_units(old_bytes: int, new_bytes: int) -> int:
-    """Units of a put, update or delete: by the larger of the item before and after.
+    """Return the units of a put, update or delete, by the larger of the item before and after.
 
     An absent item has 0 bytes.
     """
@@ -104,7 +104,7 @@ def write_units(old_bytes: int, new_bytes: int) -> int:
 
 
 def index_units(old: Mapping[str, Value] | None, new: Mapping[str, Value] | None) -> int:
-    """Units that a change of an item costs in the index of dead letters.
+    """Return the units that a change of an item costs in the index of dead letters.
 
     They are 0 unless the item is in it, or was.
     """
@@ -117,12 +117,12 @@ def index_units(old: Mapping[str, Value] | None, new: Mapping[str, Value] | None
 
 
 def failed_write_units(old_bytes: int) -> int:
-    """Units of a write whose condition did not hold: by the item that stood there."""
+    """Return the units of a write whose condition did not hold, by the item that stood there."""
     return write_units(old_bytes, 0)
 
 
 def transaction_units(sizes: Iterable[tuple[int, int]]) -> int:
-    """Units of a transaction of writes, each with its item's bytes before and after.
+    """Return the units of a transaction of writes, each with its item's bytes before and after.
 
     The same when it is cancelled.
     """
@@ -130,12 +130,12 @@ def transaction_units(sizes: Iterable[tuple[int, int]]) -> int:
 
 
 def get_units(size_bytes: int) -> int:
-    """Units of one strongly consistent point read; an absent item costs one, too."""
+    """Return the units of one strongly consistent point read. An absent item costs one, too."""
     return max(1, _ceiling(size_bytes, _READ_UNIT_BYTES))
 
 
 def query_units(sizes_bytes: Iterable[int]) -> int:
-    """Units of one strongly consistent page: its items are added up before rounding.
+    """Return the units of one strongly consistent page, whose items are added up before rounding.
 
     An empty page costs one.
     """
@@ -143,12 +143,12 @@ def query_units(sizes_bytes: Iterable[int]) -> int:
 
 
 def index_query_units(sizes_bytes: Iterable[int]) -> int:
-    """Units of one page of an index: half of a strongly consistent one, rounded up."""
+    """Return the units of one page of an index: half of a strongly consistent one, rounded up."""
     return _ceiling(query_units(sizes_bytes), 2)
 
 
 def batch_get_units(sizes_bytes: Iterable[int]) -> int:
-    """Units of strongly consistent point reads in a batch: each item is rounded for itself."""
+    """Return the units of strongly consistent point reads in a batch, each rounded by itself."""
     return sum(get_units(size) for size in sizes_bytes)
 
 
@@ -179,7 +179,7 @@ class Units:
     requests: int = 0
 
     def __add__(self, other: Units) -> Units:
-        """Both together."""
+        """Return both together."""
         return Units(
             self.write_units + other.write_units,
             self.read_units + other.read_units,

@@ -44,7 +44,7 @@ Item = dict[str, Value]
 
 
 def encode(record: Record) -> Item:
-    """The item of a record, with its key.
+    """Return the item of a record, with its key.
 
     Raises:
         ValueError: a field has a value of another form, or one far beyond what can be read. Nothing

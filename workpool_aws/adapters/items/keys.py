@@ -121,7 +121,7 @@ class KeySpelling(Protocol):
         """Return the key. Raises ValueError: a name cannot be part of one."""
 
     def names(self, place: Place, sort: str) -> tuple[object, ...]:
-        """Return the names that a key of this kind says. Raises ValueError: it says none."""
+        """Return the names that a key of this kind spells. Raises ValueError: it spells none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,11 @@ class InShard:
     sort: None = None
 
     def key(self, pool: str, ulid: str) -> Key:
-        """Return the id alone says the shard."""
+        """Return the key, whose shard follows from the id alone."""
         return Key(_shard_partition(pool, self.partition_kind, shard_of(_checked_ulid(ulid))), ulid)
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
-        """Pool and id. Raises ValueError for an id of another shard, too."""
+        """Return pool and id. Raises ValueError for an id of another shard, too."""
         ulid = _ulid_in(sort)
         if shard_of(ulid) != place.shard:
             raise ValueError("the id belongs to another shard")
@@ -151,13 +151,13 @@ class OfWork:
     sort: None = None
 
     def key(self, pool: str, work_id: WorkId, part: Part, number: int) -> Key:
-        """Part and number are the sort key."""
+        """Return the key, whose sort key is made of part and number."""
         sort = f"{part}/{number}"
         _chunk_in(sort)
         return Key(f"{_checked(pool)}#{self.partition_kind.value}#{_checked_ulid(work_id)}", sort)
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId, Part, int]:
-        """Pool, work item, part and number."""
+        """Return pool, work item, part and number."""
         return place.pool, forms.work_id(place.work_id), *_chunk_in(sort)
 
 
@@ -169,7 +169,7 @@ class OfPool:
     sort: str
 
     def key(self, pool: str) -> Key:
-        """Return the sort key is a fixed one."""
+        """Return the key, whose sort key is a fixed one."""
         return Key(_pool_partition(pool, self.partition_kind), self.sort)
 
     def names(self, place: Place, sort: str) -> tuple[str]:
@@ -185,11 +185,11 @@ class ByMinute:
     sort: None = None
 
     def key(self, pool: str, at: str) -> Key:
-        """Whatever the shard of the id."""
+        """Return the key, in the one partition of the pool."""
         return Key(_pool_partition(pool, self.partition_kind), _checked_ulid(at))
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
-        """Pool and time."""
+        """Return pool and time."""
         return place.pool, _ulid_in(sort)
 
 
@@ -201,13 +201,13 @@ class ByName:
     sort: str
 
     def key(self, pool: str, name: str) -> Key:
-        """The name is a part of the partition key, and the sort key a fixed one."""
+        """Return the key, with the name in the partition key and a fixed sort key."""
         if not 1 <= len(name.encode()) <= _NAME_BYTES_MAX:
             raise ValueError(f"a name of 1 to {_NAME_BYTES_MAX} bytes is expected")
         return Key(f"{_checked(pool)}#{self.partition_kind.value}#{name}", self.sort)
 
     def names(self, place: Place, sort: str) -> tuple[str, str]:
-        """Pool and name."""
+        """Return pool and name."""
         return place.pool, place.name
 
 
@@ -223,11 +223,11 @@ class OfName:
     sort: None = None
 
     def key(self, pool: str, name: str) -> Key:
-        """The name is the sort key."""
+        """Return the key, whose sort key is the name."""
         return Key(_pool_partition(pool, self.partition_kind), self._checked(name))
 
     def names(self, place: Place, sort: str) -> tuple[str, str]:
-        """Pool and name."""
+        """Return pool and name."""
         return place.pool, self._checked(sort)
 
     def _checked(self, name: str) -> str:
@@ -244,13 +244,13 @@ class OfPage:
     sort: None = None
 
     def key(self, pool: str, token: str) -> Key:
-        """The token is a part of the sort key."""
+        """Return the key, with the token in the sort key."""
         sort = f"{_PAGE}{token}"
         self.names(Place(self.partition_kind, pool), sort)
         return Key(_pool_partition(pool, self.partition_kind), sort)
 
     def names(self, place: Place, sort: str) -> tuple[str, str]:
-        """Pool and token."""
+        """Return pool and token."""
         token = sort.removeprefix(_PAGE)
         if token == sort or PAGE_TOKEN.fullmatch(token) is None:
             raise ValueError("no item of this package has this key")
@@ -265,7 +265,7 @@ class InRegistry:
     sort: None = None
 
     def key(self, pool: str) -> Key:
-        """Return the pool's name is the sort key."""
+        """Return the key, whose sort key is the pool's name."""
         return Key(_REGISTRY, _checked(pool))
 
     def names(self, place: Place, sort: str) -> tuple[str]:
@@ -281,11 +281,11 @@ class OfTable:
     sort: str
 
     def key(self) -> Key:
-        """Partition and sort key are fixed ones."""
+        """Return the key, which is a fixed one."""
         return Key(_DEPLOYMENT, self.sort)
 
     def names(self, place: Place, sort: str) -> tuple[()]:
-        """There are none."""
+        """Return nothing, since there are no names."""
         return ()
 
 

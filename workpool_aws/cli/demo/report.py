@@ -88,7 +88,7 @@ class DemoTally:
         self._ended: dict[str, int] = {}
 
     def count(self, events: Sequence[Event], *, seconds: float) -> Progress:
-        """The progress after `events`, all of a run's so far; each is counted once."""
+        """Return the progress after `events`, all of a run's so far; each is counted once."""
         for event in islice(events, self._seen, None):
             self._add(event)
         self._seen = max(self._seen, len(events))
@@ -138,7 +138,7 @@ class ServiceModel:
 
     @classmethod
     def from_result(cls, value: JsonValue) -> ServiceModel | None:
-        """The stored return value of `open_model`. `None` means that it is another value."""
+        """Return the stored return value of `open_model`. `None` means that it is another value."""
         match value:
             case {
                 "service": str(service),
@@ -154,7 +154,7 @@ class ServiceModel:
 
     @classmethod
     def largest(cls, works: Iterable[Stored]) -> tuple[ServiceModel, ...]:
-        """The models with the most operations, largest first."""
+        """Return the models with the most operations, largest first."""
         results = [work.result.return_value for work in works if work.result is not None]
         # By name, since a run of more work items than there are services opens some of them again.
         found = {
@@ -186,7 +186,7 @@ class ServiceFailure:
 
     @classmethod
     def sorted_by_service(cls, works: Iterable[Stored]) -> tuple[ServiceFailure, ...]:
-        """The failures among these work items."""
+        """Return the failures among these work items."""
         failures = [
             cls(work.service, work.result.error_type or "", work.result.error or "")
             for work in works
@@ -257,7 +257,7 @@ class DemoReport:
         return self.finished == self.items and self.within_limit and self.problem is None
 
     def to_json(self) -> dict[str, object]:
-        """The object that `--json` prints."""
+        """Return the object that `--json` prints."""
         return {
             "items": self.items,
             "finished": self.finished,
@@ -304,7 +304,7 @@ def report_of(
     seed: int,
     problem: str | None = None,
 ) -> DemoReport:
-    """The report on at least one work item.
+    """Return the report on at least one work item.
 
     `begun` is the time of the first enqueue, by the clock of their statuses.
     """

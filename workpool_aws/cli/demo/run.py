@@ -86,7 +86,7 @@ class Item:
     delay: timedelta
 
     def args(self, options: DemoOptions) -> Mapping[str, object]:
-        """The arguments of the worker."""
+        """Return the arguments of the worker."""
         return {
             "service": self.service,
             "lap": self.lap,
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def view_for(stream: TextIO) -> View:
-    """A live display on a terminal that can show one, with rich installed; else plain lines."""
+    """Return a live display, on a capable terminal with rich installed; else plain lines."""
     if not stream.isatty():
         return PlainView(stream)
     try:
@@ -127,7 +127,7 @@ def view_for(stream: TextIO) -> View:
 
 
 def items_of(options: DemoOptions, services: Sequence[str]) -> list[Item]:
-    """The work items of a run, for each seed the services in another order, repeated as needed."""
+    """Return the work items of a run: the services in the order of the seed, repeated as needed."""
     shuffled = sorted(services, key=lambda service: fraction_of("order", options.seed, service))
     count = len(shuffled) if options.items is None else options.items
     later = count // _LATER_ONE_IN or int(count >= _LATER_FROM_ITEMS)
@@ -142,7 +142,7 @@ def items_of(options: DemoOptions, services: Sequence[str]) -> list[Item]:
 
 
 def plan_of(options: DemoOptions, items: Sequence[Item]) -> Plan:
-    """The plan of a run of these work items."""
+    """Return the plan of a run of these work items."""
     return Plan(
         items=len(items),
         later=sum(1 for item in items if item.delay),

@@ -53,7 +53,7 @@ class View(AbstractContextManager["View"], Protocol):
 
 
 def headline(plan: Plan) -> str:
-    """The size, the limit and the engine of a run, in one line."""
+    """Return the size, the limit and the engine of a run, in one line."""
     clock = ", virtual clock" if plan.clock == "virtual" else ""
     models = many(plan.items, "AWS service model")
     engine = f"engine {plan.engine}{clock}"
@@ -61,7 +61,7 @@ def headline(plan: Plan) -> str:
 
 
 def designs(plan: Plan) -> list[str]:
-    """The waits and failures that the demo makes on purpose, a sentence each."""
+    """Return the waits and failures that the demo makes on purpose, a sentence each."""
     least, most = PAUSE_MIN / _SECOND, PAUSE_MAX / _SECOND
     sentences = [f"Each opens one model after a wait of {least:g} to {most:g} s, as for an answer."]
     if plan.fail_rate > 0:
@@ -80,7 +80,7 @@ def designs(plan: Plan) -> list[str]:
 
 
 def largest_rows(report: DemoReport) -> list[Row]:
-    """The table of the largest services."""
+    """Return the table of the largest services."""
     return [
         (one.service, str(one.operations), str(one.shapes), one.longest_operation)
         for one in report.largest
@@ -88,7 +88,7 @@ def largest_rows(report: DemoReport) -> list[Row]:
 
 
 def failure_rows(report: DemoReport) -> list[Row]:
-    """The table of failures and their reasons, cut after the first ones."""
+    """Return the table of failures and their reasons, cut after the first ones."""
     rows: list[Row] = [
         (one.service, one.error_type, one.error) for one in report.failures[:FAILURES_SHOWN]
     ]
@@ -97,7 +97,7 @@ def failure_rows(report: DemoReport) -> list[Row]:
 
 
 def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
-    """The figures of a run, a line each."""
+    """Return the figures of a run, a line each."""
     usage = report.usage
     outcomes = f"{report.succeeded} succeeded, {report.failed} failed for good"
     rate = (
@@ -119,7 +119,7 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
 
 
 def verdict(report: DemoReport) -> str:
-    """One sentence on the outcome of the run."""
+    """Return one sentence on the outcome of the run."""
     if report.ok:
         return "OK: every work item reached its end, and the limit was never exceeded."
     faults: list[str] = []

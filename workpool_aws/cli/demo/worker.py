@@ -50,13 +50,13 @@ class Fate(Enum):
 
 
 def fraction_of(*words: object) -> float:
-    """A number in [0, 1) that looks random, the same for the same words."""
+    """Return a number in [0, 1) that looks random, the same for the same words."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> (64 - _FRACTION_BITS)) / (1 << _FRACTION_BITS)
 
 
 def fate_of(service: str, *, lap: int, attempt: int, seed: int, fail_rate: float) -> Fate:
-    """The outcome of an attempt, the same in every run and on every machine.
+    """Return the outcome of an attempt, the same in every run and on every machine.
 
     A share `fail_rate` of all attempts fails.
     """
@@ -67,7 +67,7 @@ def fate_of(service: str, *, lap: int, attempt: int, seed: int, fail_rate: float
 
 
 def pause_of(service: str, *, lap: int) -> timedelta:
-    """The wait of an attempt, as if for an answer, from `PAUSE_MIN` to `PAUSE_MAX`.
+    """Return the wait of an attempt, as if for an answer, from `PAUSE_MIN` to `PAUSE_MAX`.
 
     The same for the same arguments.
     """
@@ -75,7 +75,7 @@ def pause_of(service: str, *, lap: int) -> timedelta:
 
 
 def service_names() -> list[str]:
-    """The AWS services that the installed botocore has models of, sorted."""
+    """Return the AWS services that the installed botocore has models of, sorted."""
     return sorted(Loader().list_available_services(_MODEL))
 
 

@@ -169,20 +169,19 @@ def claim_write(assignment: Assignment, *, token: str, now: EpochMs, ends_by: Ep
 
 def is_unmade(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
     """True if the worker of this start was to make it, and has not yet."""
-    return (
-        isinstance(work, WorkItem)
-        and work.state is State.PENDING
-        and work.starts + 1 == a.start
-        and a.permit is not None
-        and work.permit == a.permit
-    )
+    return _is_before_start(work, a, State.PENDING)
 
 
 def ended_unstarted(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
     """True if the work item was canceled, or expired, before its worker made this start."""
+    return _is_before_start(work, a, State.FINISHED)
+
+
+def _is_before_start(work: WorkItem | Unreadable | None, a: Assignment, state: State) -> bool:
+    """True if the work item is in this state, and the permit of this start is not used."""
     return (
         isinstance(work, WorkItem)
-        and work.state is State.FINISHED
+        and work.state is state
         and work.starts + 1 == a.start
         and a.permit is not None
         and work.permit == a.permit
@@ -218,7 +217,7 @@ def why_refused(
     `None` means that the start is its own: the SDK repeated its write after a lost answer.
     """
     if not isinstance(current, WorkItem):
-        return "the work is gone"
+        return "the work item is gone"
     if ended_unstarted(current, assignment):
         return "it ended before it began"
     if _was_replaced(current, assignment):

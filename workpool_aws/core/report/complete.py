@@ -438,7 +438,7 @@ def what_stands(current: WorkItem | Unreadable | None, a: Assignment) -> Ignored
     `current` is the item that failed its condition.
     """
     if not isinstance(current, WorkItem):
-        return Ignored("the work is gone", reported=False)
+        return Ignored("the work item is gone", reported=False)
     if ended_unstarted(current, a):
         return Ignored("it ended before it began", reported=False)
     if current.starts != a.start:
@@ -447,7 +447,7 @@ def what_stands(current: WorkItem | Unreadable | None, a: Assignment) -> Ignored
         return Ignored("it does not know the secret of that start", reported=False, unproven=True)
     match current.state:
         case State.FINISHED:
-            return Ignored("this start had finished the work", reported=True)
+            return Ignored("this start had finished the work item", reported=True)
         case State.PENDING:
             return Ignored("this start had been recorded, another follows", reported=False)
         case State.RUNNING:

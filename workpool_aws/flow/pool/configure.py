@@ -39,7 +39,8 @@ def load(ports: Ports, pool: str) -> Config | None:
     config = ports.store.get(ConfigRef(pool))
     if isinstance(config, Unreadable):
         raise StoreUnavailable(
-            f"the config item of pool {pool!r} is damaged, so nothing starts: `configure` writes it anew ({config})"
+            f"the config item of pool {pool!r} is damaged, so nothing starts. "
+            f"`configure` writes it again ({config})"
         )
     return config
 

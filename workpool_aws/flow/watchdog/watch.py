@@ -185,7 +185,7 @@ class _PoolCheck:
             return "the ledger names a generation that never was"
         config = in_force(self.store, self.telemetry, self.pool)
         if not is_settled(config, ledger):
-            return "works to cancel, no loop"
+            return "work items to cancel, no loop"
         return self._left_to_do(status, ledger, config)
 
     def _left_to_do(

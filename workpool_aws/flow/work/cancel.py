@@ -96,4 +96,4 @@ def _carry_out(
             )
             return decision
         current = refused.current
-    raise StoreUnavailable(f"work {work.id} kept changing")
+    raise StoreUnavailable(f"work item {work.id} kept changing")

@@ -108,8 +108,8 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) ->
 def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, origin: str | None) -> int:
     """Redrives these dead letters, and returns the number that this call redrove.
 
-    One that is gone, was redriven meanwhile, or whose unique key is held, is not counted. Raises StoreUnavailable: some may be
-    redriven, some not; repeating the call redrives the others only.
+    One that is gone, was redriven meanwhile, or whose unique key is held, is not counted. Raises
+    StoreUnavailable: some may be redriven, some not; repeating the call redrives the others only.
     """
     count = 0
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
@@ -183,7 +183,7 @@ class _Redrives:
                         return _Made(old.id, new=True)
                 case _:
                     assert_never(decision)
-        raise StoreUnavailable(f"work {work_id} kept changing")
+        raise StoreUnavailable(f"work item {work_id} kept changing")
 
     def _decide(self, old: WorkItem) -> NoFailure | RedrivenWork | Redrive | Redeliver:
         now, bits = self.ports.clock.now(), self.ports.entropy.bits(75)
