@@ -1,8 +1,8 @@
 """Prints write and read units an action, on the oracle: `python -m benchmarks.cost [--json]`.
 
 The oracle meters as AWS bills (workpool_aws/adapters/items/capacity.py), time is virtual, every
-service call takes 5 ms, workers take 0.2 to 1 s, a stored work is about 500 bytes. Same seed, same
-figures.
+service call takes 5 ms, workers take 0.2 to 1 s, a stored work item is about 500 bytes. The same
+seed gives the same figures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FAIL_EVERY = 6
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A load and the most it may cost; None: no bound is promised."""
+    """A load and the most it may cost; `None` means no bound."""
 
     name: str
     run: Callable[[int], Figures]
@@ -58,7 +58,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a scenario enqueues: `works` at once, or one at a time `gap` apart."""
+    """The work items of a scenario: `works` at once, or one at a time `gap` apart."""
 
     works: int
     parallelism: int
@@ -127,7 +127,10 @@ def measure(load: Load, seed: int) -> Figures:
 
 
 def measure_idle(works: int, seed: int) -> Figures:
-    """Run so many works, then let a pool that has nothing to do be watched for an hour: what that hour costs, its deep look included."""
+    """Return the cost of an hour in which the watchdog looks at a pool that ran work items before.
+
+    The hour contains an audit.
+    """
     pool_of = Workpool("benchmark")
 
     @pool_of.action
@@ -142,8 +145,7 @@ def measure_idle(works: int, seed: int) -> Figures:
         cloud.run_until_idle()
         before = cloud.capacity
         for _ in range(60):
-            # The virtual clock leaves out ticks that would find nothing: here they are what is
-            # measured.
+            # The virtual clock leaves out ticks that would find nothing. These are measured here.
             cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
             cloud.advance(timedelta(minutes=1))
         after = cloud.capacity
@@ -276,7 +278,7 @@ SCENARIOS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure every scenario; exit code 1 if one costs more than its bound."""
+    """Measure every scenario. The exit code is 1 if one costs more than its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--seed", type=int, default=0)
@@ -332,7 +334,7 @@ def _ledger(load: FullLedger, seed: int, *, as_json: bool) -> bool:
 
 
 def _once(name: str, cost: Cost, most: tuple[float, float], *, as_json: bool) -> bool:
-    """Print the units of one act on the pool's table; whether they are within its bounds."""
+    """Print the units of one act on the pool's table. True if they are within its bounds."""
     ok = not (_over(cost.write_units, most[0]) or _over(cost.read_units, most[1]))
     print(
         json.dumps({"scenario": name, "ok": ok, **asdict(cost)})
@@ -344,7 +346,7 @@ def _once(name: str, cost: Cost, most: tuple[float, float], *, as_json: bool) ->
 
 
 def _crowd(crowd: Crowd, seed: int, *, as_json: bool, detail: bool) -> bool:
-    """Measure one load beside long works; whether it is within its bounds."""
+    """Measure one load beside long work items. True if it is within its bounds."""
     cost = cost_beside(crowd, seed)
     ok = not (
         _over(cost.write_units, crowd.write_units_max)
@@ -373,7 +375,10 @@ def _print_labels(by_label: Mapping[str, tuple[float, float]]) -> None:
 
 
 def _scale(seed: int, *, as_json: bool) -> int:
-    """Measure an attempt beside more and more works; how many scales do not cost what the first does."""
+    """Measure an attempt beside more and more work items.
+
+    Returns the number of scales whose cost differs from that of the first.
+    """
     costs = [(scale, cost_at(scale, seed)) for scale in SCALES]
     first = costs[0][1]
     for scale, cost in costs:

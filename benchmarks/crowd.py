@@ -1,8 +1,8 @@
-"""Owns the question what an action costs beside many works that run for minutes: the ledger names them all, and each commit writes it.
+"""Measures the cost of an action beside many work items that run for minutes.
 
-The pool is filled and left alone until it is steady. Only what is spent in the window after that
-counts, divided by the works that were enqueued in it. How late their starts were stands beside the
-cost, because that is what a lower cost could be bought with.
+The ledger names all of these. The pool is filled and left alone until it is steady. Only units that
+are spent in the window after that count, divided by the work items that were enqueued in it. The
+lag of their starts stands beside the cost, since a lower cost could be bought with it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["CROWDS", "Crowd", "CrowdCost", "cost_beside"]
 
 STEP = timedelta(milliseconds=100)
 APART = timedelta(milliseconds=200)
-"""Between two of the first works: ids of one millisecond share their chance, and the ledger packs
-those tighter than most."""
+"""Time between two of the first work items. Ids of one millisecond share their random bits, and the
+ledger packs those tighter than most."""
 SETTLE_S = 20
 WINDOW_S = 60
 MINUTE_S = 60
@@ -33,10 +33,11 @@ ARGS = {"note": "x" * 120}
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """A load: so many long works in flight, and new ones enqueued one by one: `per_second`, or so many that `backlog` of them always wait.
+    """A load of long work items in flight, and new ones that are enqueued one by one.
 
-    `replaced`: the long works end, and the new ones are long too, a minute each. Otherwise the long
-    ones outlast the window, and the new ones take 0.2 to 1 s.
+    `per_second` are enqueued, or so many that `backlog` of them always wait. `replaced`: the long
+    ones end, and the new ones are long, too, a minute each. Otherwise the long ones outlast the window,
+    and the new ones take 0.2 to 1 s.
     """
 
     name: str
@@ -51,7 +52,10 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class CrowdCost:
-    """Units an action, actions a second, and how long after their enqueue works started (in a backlog they wait for slots)."""
+    """Units an action, actions a second, and the lag from enqueue to start.
+
+    In a backlog the lag contains the wait for a slot.
+    """
 
     write_units: float
     read_units: float
@@ -101,7 +105,7 @@ CROWDS = (
 
 
 def cost_beside(crowd: Crowd, seed: int) -> CrowdCost:
-    """What an action costs beside the crowd. The same seed gives the same durations."""
+    """Return the cost of an action beside the crowd. The same seed gives the same durations."""
     chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
     pool_of = Workpool("benchmark")
 
@@ -155,7 +159,7 @@ def cost_beside(crowd: Crowd, seed: int) -> CrowdCost:
 
 
 class _Load:
-    """Enqueues the new works as time goes by."""
+    """Enqueues the new work items as time goes by."""
 
     def __init__(self, cloud: LocalCloud, pool: Workpool, fn: str, crowd: Crowd) -> None:
         self.ids: list[str] = []
@@ -178,7 +182,7 @@ class _Load:
             self._steps += 1
 
     def lags_ms(self, skipped: int) -> list[float]:
-        """Of the works after the first `skipped`, those that have started."""
+        """Return the lags of the work items after the first `skipped` that have started."""
         found = zip(
             self._pool.status_batch(None, self.ids[skipped:]),
             self._enqueued_at[skipped:],

@@ -1,8 +1,8 @@
-"""Owns the question whether an action costs the same whatever lies in the table: a long backlog, a long history.
+"""Measures the cost of an action beside a long backlog and a long history.
 
 The table is filled without being metered. A pool then works for a while on a backlog that is topped
-up to its length every second, and what it spends is divided by the attempts that ended meanwhile:
-start, finish, report and the loop's share, without the enqueue.
+up to its length every second. The units that it spends are divided by the attempts that ended
+meanwhile: start, finish, report and the loop's share, without the enqueue.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MEASURED_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A pool with so many works pending and so many finished."""
+    """A pool with so many work items pending and so many finished."""
 
     backlog: int
     history: int
@@ -60,16 +60,16 @@ class Cost:
 
     @property
     def price(self) -> float:
-        """In write units: a read unit is a fifth of one."""
+        """The price in write units. A read unit is a fifth of one."""
         return self.write_units + self.read_units / READS_A_WRITE
 
     def is_flat_beside(self, other: Cost) -> bool:
-        """Whether the two differ in price by no more than is allowed."""
+        """True if the two differ in price by no more than is allowed."""
         return abs(self.price - other.price) <= FLAT_WITHIN * other.price
 
 
 def cost_at(scale: Scale, seed: int) -> Cost:
-    """What an attempt costs there.
+    """Return the cost of an attempt there.
 
     The same seed gives the same durations of works at every scale.
     """
@@ -110,7 +110,7 @@ def cost_at(scale: Scale, seed: int) -> Cost:
 
 
 def _fill(cloud: LocalCloud, fn: str, count: int, *, finished: bool, chance: random.Random) -> None:
-    """Store works as they stand when they are due now, or ended in the last day."""
+    """Store work items as they stand when they are due now, or ended in the last day."""
     store = cloud._engine_open.quiet(cloud.table)  # noqa: SLF001 - unmetered, which nobody but a benchmark may want
     now = EpochMs(int(cloud.now.timestamp() * 1000))
     ids = make_ids(

@@ -58,7 +58,7 @@ LOADS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What the notes of one load say."""
+    """The figures of one load, from its notes."""
 
     per_second: float
     filled: float

@@ -1,8 +1,8 @@
-"""Owns the comparison of `TaskPool` with `ThreadPoolExecutor`: `python -m benchmarks.task_pool [--json]`.
+"""Compares `TaskPool` with `ThreadPoolExecutor`: `python -m benchmarks.task_pool [--json]`.
 
-Tasks do nothing, so what is measured is what the pool adds. Rounds of all candidates take turns, so
-that a busy machine is busy for each of them; the median round counts. Memory is what tracemalloc
-sees for tasks that wait in a queue, beyond the tasks themselves.
+Tasks do nothing, so that the figures are those of the pool. Rounds of all candidates take turns, so
+that a busy machine is busy for each of them, and the median round counts. Memory is that of tasks
+in a queue by tracemalloc, beyond the tasks themselves.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ WORKERS = 4
 MORE_US_MAX = 5.0
 """Microseconds a task that TaskPool may add to what ThreadPoolExecutor takes."""
 QUEUED_BYTES_MAX = 250.0
-"""What a queued task may take beyond itself."""
+"""Bytes that a queued task may take beyond itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One candidate's."""
+    """The figures of one candidate."""
 
     name: str
     us_a_task: float
@@ -47,7 +47,7 @@ def nothing() -> None:
 
 
 def run_executor(tasks: list[Callable[[], object]], workers: int) -> None:
-    """As people do it: keep the futures, look at each."""
+    """As people do it, who keep the futures and look at each."""
     with ThreadPoolExecutor(workers) as executor:
         futures = [executor.submit(task) for task in tasks]
         for future in futures:
@@ -55,7 +55,7 @@ def run_executor(tasks: list[Callable[[], object]], workers: int) -> None:
 
 
 def run_executor_in_context(tasks: list[Callable[[], object]], workers: int) -> None:
-    """As before, with what TaskPool does as well: each task in a copy of the caller's context."""
+    """As before, with each task in a copy of the caller's context, as in a TaskPool."""
     with ThreadPoolExecutor(workers) as executor:
         futures = [executor.submit(copy_context().run, task) for task in tasks]
         for future in futures:
@@ -146,7 +146,7 @@ def _traced(queue: Callable[[list[Callable[[], object]]], float], tasks: int) ->
 
 
 def own_bytes(tasks: int) -> float:
-    """What a task takes itself: a partial, and its place in the caller's list."""
+    """Return the bytes of a task itself: a partial, and its place in the caller's list."""
     tracemalloc.start()
     work = [partial(nothing) for _ in range(tasks)]
     taken, _ = tracemalloc.get_traced_memory()
@@ -155,7 +155,7 @@ def own_bytes(tasks: int) -> float:
 
 
 def broken_bounds(figures: list[Figures]) -> list[str]:
-    """What is not as promised."""
+    """Return the figures that break a bound, as sentences."""
     executor, pools = figures[0], figures[2:]
     slow = [one.name for one in pools if one.us_a_task > executor.us_a_task + MORE_US_MAX]
     large = [one.name for one in pools if one.queued_bytes_a_task > QUEUED_BYTES_MAX]
@@ -166,7 +166,7 @@ def broken_bounds(figures: list[Figures]) -> list[str]:
 
 
 def main() -> int:
-    """Print the figures. 1: a bound is broken."""
+    """Print the figures. The exit code is 1 if a bound is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=TASKS)
     parser.add_argument("--workers", type=int, default=WORKERS)

@@ -74,7 +74,7 @@ SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one scenario came to."""
+    """The figures of one scenario."""
 
     starts_per_s: float
     slots_filled: float
@@ -128,7 +128,7 @@ class Trickle:
 
     @property
     def jobs(self) -> int:
-        """How many arrive in all."""
+        """Number of all arrivals."""
         return self.per_second * self.seconds
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ def main() -> None:
                 expected[str(order["target"])] += int(str(order["cents"]))
         found = {name: int(accounts.get_item(Key={"id": name})["Item"]["cents"]) for name in names}
         print("the money is still there:", sum(found.values()) == sum(expected.values()))
-        print("nobody is below zero:", min(found.values()) >= 0)
+        print("no account is below zero:", min(found.values()) >= 0)
         print("each transfer counts once:", found == expected)
 
 

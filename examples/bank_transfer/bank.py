@@ -11,7 +11,7 @@ pool = Workpool(os.environ.get("WORKPOOL_TABLE", "my-table"), "bank", max_parall
 
 @pool.mutation(retry=RetryPolicy(max_attempts=20))
 def transfer(tx: Transaction, source: str, target: str, cents: int) -> int:
-    """What it does through `tx` happens with its success, or not at all."""
+    """Move money. Actions of `tx` happen with the success of this function, or not at all."""
     account = tx.get("accounts", {"id": source})
     if account is None or account["cents"] < cents:
         raise ValueError(f"{source} has too little")

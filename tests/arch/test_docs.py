@@ -1,4 +1,4 @@
-"""What the documents point at exists."""
+"""Links and paths in documents exist."""
 
 import re
 import tomllib

@@ -27,7 +27,7 @@ class Promise:
     what: str
     rules: tuple[int, ...]
     has_none: bool
-    """Whether it says that no rule is about it."""
+    """True if it says that no rule is about it."""
     tests: tuple[tuple[str, str], ...]
 
 

@@ -1,4 +1,4 @@
-"""What is installed tomorrow is what was installed today: each environment begins with the pinned installer, and nothing is resolved."""
+"""Each environment begins with the pinned installer, and nothing is resolved."""
 
 from __future__ import annotations
 

@@ -157,8 +157,7 @@ PACING = {
     "TRANSACTION_BYTES_MAX",
     "WATCHDOG_PAGE",
 }
-"""How the library paces itself and cuts what it sends: nothing that a user could run into or would
-look up."""
+"""Bounds by which the library paces itself and cuts messages. No user meets or looks up one."""
 
 ROWS = [
     (found["cells"].split("|")[1].strip(), found["module"], found["name"])

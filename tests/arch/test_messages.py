@@ -24,7 +24,7 @@ VERBS = (
 
 
 def messages() -> list[tuple[str, str]]:
-    """Where each `UsageError` with a literal ALLOWED is made, and that."""
+    """Yield the place of each `UsageError` with a literal ALLOWED, and that text."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -25,7 +25,7 @@ ROOT = Path(workpool_aws.__file__).parent
 FEW = 4
 """So often may what repeats be repeated: that is a constant factor, whatever the text."""
 PUMPED = 3_000
-"""How long the texts are that keep a pattern busy: cubic time would show."""
+"""The lengths of texts that keep a pattern busy, so that cubic time shows."""
 CPU_S = 10.0
 PARSER: Any = importlib.import_module("re._parser")
 SYNTAX: Any = importlib.import_module("re._constants")

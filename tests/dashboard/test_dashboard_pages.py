@@ -379,8 +379,8 @@ def test_command_serves_table_on_loopback(
     said = capsys.readouterr().err
     assert "http://127.0.0.1:8000/ shows table" in said
     assert "http://[::1]:8765/ shows table" in said
-    assert "whoever reaches ::1" not in said
-    assert "whoever reaches 10.0.0.7 may do what your credentials may" in said
+    assert "anyone who reaches ::1" not in said
+    assert "anyone who reaches 10.0.0.7 may do what your credentials may" in said
 
 
 def test_pages_load_no_file_from_elsewhere() -> None:

@@ -19,7 +19,7 @@ POOLS: Mapping[str, Mapping[str, object]] = {"email": {"max_parallelism": 10}, "
 
 
 OUT: Path | None = None
-"""Where synthesized apps go; None: the system's temporary folder."""
+"""The folder of synthesized apps; `None` means the system's temporary folder."""
 
 
 class Deployed:
@@ -55,7 +55,7 @@ class Deployed:
         )
 
     def template(self) -> dict[str, Any]:
-        """What would be deployed."""
+        """The template that would be deployed."""
         return dict(self.app.synth().get_stack_by_name("Mail").template)
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:

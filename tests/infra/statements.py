@@ -1,7 +1,7 @@
-"""Every IAM statement of a deployment, in words that do not change with names: what is compared with `iam.json`.
+"""Every IAM statement of a deployment, in words that do not change with names.
 
-`python -m tests.infra.statements` writes the file anew (`make iam`); the difference is what a reviewer
-looks at.
+`python -m tests.infra.statements` writes them to `iam.json` (`make iam`). A reviewer looks at the
+difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNIQUE = re.compile(r"MailPools[0-9A-F]{8}")
 
 
 def statements_of(template: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """What each role may do, and who may take it; by role."""
+    """Return the statements of each role, and those that may assume it."""
     found: dict[str, list[dict[str, Any]]] = {}
     resources: Mapping[str, Mapping[str, Any]] = template["Resources"]
     for name, resource in resources.items():

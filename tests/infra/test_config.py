@@ -1,4 +1,4 @@
-"""What `workpool.toml` may say, and the app that it makes."""
+"""The keys of `workpool.toml`, and the app that it makes."""
 
 from pathlib import Path
 

@@ -77,7 +77,7 @@ SHARED = ("#pools", "#deployment")
 
 
 def may(role: str, operation: str, key: str) -> bool:
-    """Whether a role may do this with an item of this partition."""
+    """True if a role may do this with an item of this partition."""
     for each in REVIEWED[role]:
         actions = [each["Action"]] if isinstance(each["Action"], str) else each["Action"]
         keys = (

@@ -192,7 +192,7 @@ def _loop_of(deployed: Deployed) -> dict[str, Any]:
 
 
 def test_update_never_replaces_table_of_earlier_deployment() -> None:
-    """Its logical id is part of what is deployed: another one is another table, with none of the works in it."""
+    """Its logical id is deployed, too: another one is another table, without the work items."""
     plain, full = Deployed(), Deployed(monitoring=Monitoring.FULL, loop_memory_mb=512)
     full.pool.add_action(full.function("SendEmail"))
 

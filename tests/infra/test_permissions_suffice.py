@@ -171,7 +171,7 @@ def allows(statement: dict[str, Any], call: Call) -> bool:
 
 
 def grants_of(role: str) -> set[str]:
-    """What a role may do, one operation and kind of item or resource each."""
+    """Return the rights of a role, one operation and kind of item or resource each."""
     found = set()
     for statement in statements_for(role):
         for action in listed(statement["Action"]):
@@ -276,7 +276,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     functions = functions_of(cloud, pool)
     decorated, targets = functions.decorated, functions.targets
     tick(cloud)
-    # A pool that the watchdog registered, and that nobody has used yet.
+    # A pool that the watchdog registered, and that no caller has used yet.
     at = EpochMs(int(cloud.now.timestamp() * 1000))
     cloud._engine_open.quiet(cloud.table).write(Put(Registration(pool="reports", registered_at=at)))
     with recorder.acting("manager"):
@@ -394,7 +394,7 @@ def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
 def call_all_off(
     cloud: LocalCloud, pool: Workpool, fn: str, target: str, recorder: Recorder
 ) -> None:
-    """Somebody cancels all that runs and waits, long after the last callback, and somebody enqueues who has not heard of it."""
+    """One caller cancels all, long after the last callback, and another enqueues without a sight of it."""
     with recorder.acting("enqueuer"):
         for after in (timedelta(hours=4), timedelta(minutes=20)):
             pool.enqueue_action(None, fn, {"takes": 60}, run_after=after, on_complete=target)
@@ -408,7 +408,7 @@ def call_all_off(
 
 
 def ask_the_table(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
-    """A function of two tables is told of no loop."""
+    """A function of two tables has no address of a loop."""
     pool = Workpool(
         cloud.table, "email", ports=replace(cloud._ports_of(cloud.table), loop_arn=None)
     )
@@ -422,7 +422,7 @@ def ask_the_table(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
 
 
 def deploy_anew(cloud: LocalCloud) -> None:
-    """The watchdog finds a table that was told of another deployment, and of no limits; one of the pools had no config yet."""
+    """The watchdog finds a table of another deployment without limits, and a pool without a config."""
     cloud._engine_open.quiet(cloud.table).write(Put(Deployment(loop_arn="elsewhere")))
     tick(cloud)
     cloud.run_until_idle()
@@ -439,7 +439,7 @@ def declare_schedules(cloud: LocalCloud, fn: str) -> None:
 
 
 def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
-    """What no loop can see any more: a due work, a spent pointer and a record that owes a callback before every cursor."""
+    """Records before every cursor: a due work item, a spent pointer, a notice that owes a callback."""
     store, pool = cloud._engine_open.quiet(cloud.table), cloud.workpool("email")
     model = store.get(WorkRef("email", WorkId(pool.enqueue_action(None, fn, {}))))
     assert isinstance(model, StoredWork)
@@ -476,7 +476,7 @@ def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
 
 
 def lose_a_status(cloud: LocalCloud, pool: Workpool, fn: str) -> None:
-    """Somebody removes the status of a pool that rests: the watchdog finds it gone, and has a loop look after what waits there."""
+    """The status of a resting pool is removed. The watchdog notices, and has a loop run the work."""
     late = pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=1))
     cloud.run_until_idle(timedelta(minutes=1))
     cloud._engine_open.quiet(cloud.table).delete(StatusRef("email"))
@@ -744,7 +744,7 @@ def test_workers_that_may_not_make_status_anew_leave_that_to_watchdog() -> None:
 
 
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
-"""What Lambda does in the name of a role."""
+"""Acts of Lambda in the name of a role."""
 SHARED = {"sqs:GetQueueUrl"}
 """The cloud's functions are one process: one of them asks, and all know."""
 BY_CHANCE = {
@@ -759,7 +759,7 @@ BY_CHANCE = {
     # It reads the jobs only where no caller of its process has read them a moment before.
     "BoardServiceRole": {"dynamodb:GetItem #deployment"},
 }
-"""What faults bring about, and what no small number of seeds is sure to show."""
+"""Acts under faults, which no small number of seeds is sure to show."""
 NEVER_SEEN = {
     # PassRole is judged when a schedule is created.
     "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole"},

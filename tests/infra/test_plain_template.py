@@ -262,7 +262,7 @@ def cells_of(statements: list[dict[str, Any]]) -> list[str]:
 
 
 def settings_of(deployed_name: str, template: Template) -> dict[str, Any]:
-    """What the construct sets on a function, in the words of the page."""
+    """Settings of the construct on a function, in the words of the page."""
     functions = of_type(template, "AWS::Lambda::Function")
     configs = of_type(template, "AWS::Lambda::EventInvokeConfig")
     (name,) = [each for each in functions if each.startswith(deployed_name)]

@@ -47,7 +47,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names(deployed: Deployed) -> dict[str, Any]:
-    """What a page assumes: functions, and in place of a class the inside of one."""
+    """The names that a page assumes: functions, and in place of a class the inside of one."""
     functions = {
         name: deployed.function(name.replace("_", ""), function_name=name) for name in FUNCTIONS
     }

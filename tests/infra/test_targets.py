@@ -1,4 +1,4 @@
-"""What becomes of users' functions, queues and topics when they are added, and what is refused."""
+"""Users' functions, queues and topics that are added, and refusals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is deployed: the table, the library's functions, the wakes."""
+"""The deployed resources: the table, the library's functions, the wakes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The `Workpool` construct: one statement deploys a table with its pools, and what keeps them going."""
+"""The `Workpool` construct. One statement deploys a table with its pools and their functions."""
 
 from __future__ import annotations
 

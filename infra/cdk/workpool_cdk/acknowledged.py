@@ -1,4 +1,7 @@
-"""Owns the answers to what AWS's rule packs (cdk-nag: AwsSolutions, Serverless) find in the construct: why each finding stays."""
+"""Reasons for which findings of AWS's rule packs stay in the construct.
+
+The packs are those of cdk-nag, AwsSolutions and Serverless.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,44 @@ from constructs import Construct
 __all__ = ["acknowledge_function", "acknowledge_queue", "acknowledge_schedules"]
 
 _QUEUE: Final[Mapping[str, str]] = {
-    "AwsSolutions-SQS3": "It is a dead-letter queue itself: of asynchronous events and of Scheduler, which the rule does not see.",
-    "Serverless-SQSRedrivePolicy": "It is the last stop: people read it, and an alarm tells them to.",
+    "AwsSolutions-SQS3": (
+        "It is the dead-letter queue of asynchronous events or of Scheduler, "
+        "which the rule does not see."
+    ),
+    "Serverless-SQSRedrivePolicy": "It is the last stop, which people read once its alarm rings.",
 }
 _FUNCTION: Final[Mapping[str, str]] = {
-    "AwsSolutions-L1": "Python 3.13 is supported until June 2029, as 3.14 is, and starts a fifth faster; works wait for a loop's start.",
+    "AwsSolutions-L1": (
+        "Python 3.13 is supported until June 2029, as 3.14 is, and starts a fifth faster. "
+        "Work items wait for a loop's start."
+    ),
     "Serverless-LambdaLatestVersion": "As AwsSolutions-L1.",
-    "Serverless-LambdaDLQ": "Its on-failure destination is a queue, which gets the response beside the event; AWS advises that.",
+    "Serverless-LambdaDLQ": (
+        "Its on-failure destination is a queue, which gets the response beside the event, "
+        "as AWS advises."
+    ),
     "Serverless-LambdaTracing": (
-        "Traces cost $5 a million, more than a work does. A work carries its caller's trace as a link, and each start begins a trace."
+        "Traces cost $5 a million, more than a work item does. A work item carries its caller's "
+        "trace as a link, and each start begins a trace."
     ),
 }
 
 
 def acknowledge_queue(queue: Construct) -> None:
-    """Of a queue of failures."""
+    """Acknowledge the findings on a queue of failures."""
     _acknowledge(queue, _QUEUE.items())
 
 
 def acknowledge_function(function: Construct) -> None:
-    """Of one of the library's functions."""
+    """Acknowledge the findings on one of the library's functions."""
     _acknowledge(function, _FUNCTION.items())
 
 
 def acknowledge_schedules(role: Construct, group: str) -> None:
-    """Of the loop's role: the names of schedules within the one group are made of table and pool, and may be cut and hashed."""
+    """Acknowledge the wildcard in the loop's role.
+
+    The names of schedules in the one group are made of table and pool, and may be cut and hashed.
+    """
     stack = Stack.of(role)
     place = ":".join(
         _shown(value, name)
@@ -49,7 +65,10 @@ def acknowledge_schedules(role: Construct, group: str) -> None:
         [
             (
                 rule,
-                "The group holds nothing but this table's far wakes; a pool that is new today has a schedule tomorrow.",
+                (
+                    "The group holds nothing but this table's far wakes. A pool that is new "
+                    "today has a schedule tomorrow."
+                ),
             )
         ],
     )
@@ -61,7 +80,7 @@ def _acknowledge(construct: Construct, reasons: Iterable[tuple[str, str]]) -> No
 
 
 def _shown(value: str, name: str) -> str:
-    """A token as the rule packs write it."""
+    """Returns a token as the rule packs write it."""
     return f"<{name}>" if Token.is_unresolved(value) else value
 
 

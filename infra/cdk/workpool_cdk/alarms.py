@@ -1,6 +1,6 @@
-"""Owns the alarms: each on one metric, without arithmetic.
+"""The alarms, each on one metric, without arithmetic.
 
-What to do about each stands in docs/operations.md, under its name.
+docs/operations.md has the steps to take after each, under its name.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _AT_LEAST: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESH
 _LESS: Final = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 _SPINNING_PER_POOL: Final = 100
-"""Loop invocations a minute. One work at a time makes at most some eighty: a loop stays up 0.7 s
-after each."""
+"""Loop invocations a minute. One work item at a time makes at most some eighty, since a loop stays
+up 0.7 s after each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What there is to watch."""
+    """The resources that alarms and dashboards watch."""
 
     table: dynamodb.ITable
     pools: tuple[str, ...]
@@ -49,7 +49,7 @@ class Watched:
 def table_metric(
     watched: Watched, name: Metric, statistic: str, period: Duration = _FIVE
 ) -> cloudwatch.Metric:
-    """A metric of all pools of the table together."""
+    """Returns a metric of all pools of the table together."""
     dimensions = {"Table": watched.table.table_name}
     return cloudwatch.Metric(
         namespace=NAMESPACE,
@@ -63,7 +63,7 @@ def table_metric(
 def pool_metric(
     watched: Watched, pool: str, name: Metric, statistic: str, period: Duration = _MINUTE
 ) -> cloudwatch.Metric:
-    """A metric of one pool; written at level `full`."""
+    """Returns a metric of one pool, which is written at level `full`."""
     dimensions = {"Table": watched.table.table_name, "Pool": pool}
     return cloudwatch.Metric(
         namespace=NAMESPACE,
@@ -76,7 +76,7 @@ def pool_metric(
 
 
 class MinimalAlarms(Construct):
-    """Nine alarms: whether work is late, fails, spins, or is seen to by nobody."""
+    """Nine alarms on late and failed work items, spinning loops, and a silent watchdog."""
 
     def __init__(self, scope: Construct, construct_id: str, watched: Watched) -> None:
         super().__init__(scope, construct_id)
@@ -89,21 +89,23 @@ class MinimalAlarms(Construct):
         self._add(
             "OldestDue",
             table_metric(watched, "OldestDue", "Maximum", _MINUTE),
-            "A work has been due for a quarter of an hour and has no slot: the backlog grows, or a pool stands still.",
+            "A work item has been due for a quarter of an hour and has no slot. The backlog grows, "
+            "or a pool stands still.",
             threshold=900,
             periods=3,
         )
         self._add(
             "FailureRate",
             table_metric(watched, "FailureRate", "Average"),
-            "More than half of the works that ended in a quarter of an hour failed for good.",
+            "More than half of the work items that ended in a quarter of an hour failed for good.",
             threshold=50,
             periods=3,
         )
         self._add(
             "DeadLetters",
             table_metric(watched, "DeadLetters", "Sum"),
-            "A work failed for good, or a callback was given up: it waits to be looked at and redriven.",
+            "A work item failed for good, or a callback was given up. It waits until a person "
+            "looks at it and redrives it.",
             threshold=1,
             periods=1,
         )
@@ -112,7 +114,8 @@ class MinimalAlarms(Construct):
         self._add(
             "WatchdogActed",
             table_metric(watched, "WatchdogActed", "Sum"),
-            "The watchdog keeps finding pools that should be at work and are not: kicks do not arrive, or loops die.",
+            "The watchdog keeps finding pools that should be at work and are not. Kicks do not "
+            "arrive, or loops die.",
             threshold=1,
             periods=3,
             of=4,
@@ -120,14 +123,16 @@ class MinimalAlarms(Construct):
         self._add(
             "LoopSpins",
             table_metric(watched, "Generations", "Sum", _MINUTE),
-            "Loops are started far more often than works can explain: each start costs, and something makes them.",
+            "Loops are started far more often than work items can explain. Each start costs, and "
+            "something makes them.",
             threshold=_SPINNING_PER_POOL * len(watched.pools),
             periods=5,
         )
         self._add(
             "NoProgress",
             table_metric(watched, "NoProgress", "Sum"),
-            "A loop finds something to do and achieves nothing, pass after pass; it has slowed itself down.",
+            "A loop finds something to do and achieves nothing, pass after pass. It has slowed "
+            "itself down.",
             threshold=1,
             periods=2,
         )
@@ -136,7 +141,7 @@ class MinimalAlarms(Construct):
         self._add(
             "WatchdogSilent",
             watched.watchdog.metric_invocations(period=_FIVE, statistic="Sum"),
-            "The watchdog has not run for five minutes: what no kick reaches now stays where it is.",
+            "The watchdog has not run for five minutes. A work item whose kick is lost now waits.",
             threshold=1,
             periods=1,
             comparison=_LESS,
@@ -186,7 +191,11 @@ class MinimalAlarms(Construct):
 
 
 class FullAlarms(Construct):
-    """What level `full` adds: throttled writes, errors and throttles of our functions, and reports of workers that are not delivered."""
+    """The alarms that level `full` adds.
+
+    They watch throttled writes, throttled functions of the library, and workers whose outcomes
+    Lambda does not deliver.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, watched: Watched) -> None:
         super().__init__(scope, construct_id)
@@ -214,7 +223,8 @@ class FullAlarms(Construct):
                 self._alarm(
                     f"{name}Throttles",
                     function.metric_throttles(period=_FIVE, statistic="Sum"),
-                    f"The {name.lower()} could not be started: the account's concurrency is used up.",
+                    f"The {name.lower()} could not be started, since the account's concurrency "
+                    "is used up.",
                     periods=2,
                 )
                 for name, function in functions.items()
@@ -222,9 +232,12 @@ class FullAlarms(Construct):
         ]
 
     def add_worker(self, function: lambda_.IFunction) -> cloudwatch.Alarm:
-        """An alarm on what Lambda could not tell the completion function about this worker."""
+        """Add an alarm on outcomes of a worker that Lambda could not deliver to the completion."""
         lost = function.metric("DestinationDeliveryFailures", period=_FIVE, statistic="Sum")
-        what = f"Lambda could not deliver what became of {function.node.path}: such works wait for recovery at their deadline."
+        what = (
+            f"Lambda could not deliver outcomes of {function.node.path}. Their work items wait for "
+            "recovery at their deadline."
+        )
         return self._alarm(
             f"Undelivered{function.node.addr[-8:]}",
             lost,

@@ -1,4 +1,4 @@
-"""Owns the app of this directory: one stack with one `Workpool`, as its configuration file says."""
+"""The app of this directory: one stack with one `Workpool`, as its configuration file says."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EXAMPLES_CONTEXT: Final = "workpool:examples"
 
 
 def add_stack(app: App) -> Stack:
-    """The stack that the configuration describes.
+    """Add the stack that the configuration describes.
 
     Raises:
-        ConfigurationError: it contradicts itself, or is not there.
+        ConfigurationError: The configuration contradicts itself, or is not there.
     """
     path = Path(str(app.node.try_get_context(CONFIG_CONTEXT) or "workpool.toml"))
     config = read_config(path)
@@ -47,6 +47,6 @@ def add_stack(app: App) -> Stack:
         stack,
         "TableName",
         value=pool.table_name,
-        description="What workpool_aws.Workpool is given.",
+        description="The table, as workpool_aws.Workpool takes it.",
     )
     return stack

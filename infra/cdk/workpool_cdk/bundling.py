@@ -1,4 +1,7 @@
-"""Owns the code that is deployed: the library and its locked dependencies, for Lambda's platform, without Docker, the same every time."""
+"""Bundles the code that is deployed: the library and its locked dependencies.
+
+The bundle is for Lambda's platform, needs no Docker, and is the same every time.
+"""
 
 from __future__ import annotations
 
@@ -57,15 +60,15 @@ SDK: Final = frozenset(
 
 _LOCK: Final = "lambda-requirements.txt"
 _NOT_DEPLOYED: Final = ("__pycache__", "local", "cli", "dashboard", "dev")
-"""Of the library: what this machine compiled; the in-process cloud, the command line, its dashboard
-and its development server have no use in a function."""
+"""Parts of the library that no function uses: modules that this machine compiled, the in-process
+cloud, the command line, its dashboard and its development server."""
 _BY_PIP: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-"""What pip notes about its own run, paths of the machine among it."""
+"""Files in which pip notes its own run, with paths of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What pip installs for. No options: the Python that runs this."""
+    """A platform that pip installs for. Without options it is the Python that runs this."""
 
     name: str
     pip_options: tuple[str, ...]
@@ -74,7 +77,7 @@ class Target:
 
     @property
     def compiler(self) -> str | None:
-        """The Python that can compile for it: this one. `None` means that it has another version."""
+        """This Python, if it can compile for it; `None` means that it has another version."""
         this = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return sys.version if self.python in {None, this} else None
 
@@ -114,10 +117,10 @@ def lambda_target(runtime: lambda_.Runtime, architecture: lambda_.Architecture) 
 
 
 def target_of(scope: Construct) -> Target:
-    """What the context asks for.
+    """Returns the target that the context asks for.
 
     Raises:
-        ConfigurationError: the context has another word.
+        ConfigurationError: The context has another word.
     """
     asked = scope.node.try_get_context(PLATFORM_CONTEXT) or _LAMBDA.name
     for target in (_LAMBDA, _HOST):
@@ -129,13 +132,13 @@ def target_of(scope: Construct) -> Target:
 
 
 def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Code:
-    """The asset of all three functions.
+    """Returns the asset of all three functions.
 
     Its hash is that of what goes into it: sources, lock, target, and the Python that compiles them.
     `beside`: more modules to put in.
 
     Raises:
-        ConfigurationError: as `target_of`.
+        ConfigurationError: As `target_of`.
     """
     compiled = scope.node.try_get_context(COMPILE_CONTEXT) is not False
     return _asset(_Bundling(target_of(scope), beside=beside, compiled=compiled))
@@ -204,13 +207,13 @@ def bundle(
     without: frozenset[str] = frozenset(),
     compiled: bool = True,
 ) -> None:
-    """Put the library, its dependencies and the list of them into a directory; the same bytes in every run.
+    """Put the library, its dependencies and the list of them into a directory.
 
-    They are the same on every machine, too, but for compiled modules. These are there if this
-    Python has the version of the target, unless `compiled` is False.
+    The bytes are the same in every run, and on every machine but for compiled modules. These are
+    there if this Python has the version of the target, unless `compiled` is False.
 
     Raises:
-        ConfigurationError: pip could not install what the lock names; its words are in the error.
+        ConfigurationError: pip could not install a package of the lock. The error quotes pip.
     """
     lock = (files("workpool_cdk") / _LOCK).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="workpool-lock-") as folder:

@@ -1,4 +1,4 @@
-"""Checks of single options: each returns the value in the type that the construct works with, or refuses it by name."""
+"""Checks of single options, each of which returns the value in its type, or refuses it by name."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _ALIAS: Final = ":alias/"
 
 
 def flag(field: str, value: object) -> bool:
-    """True or False, and nothing that merely counts as one."""
+    """Returns True or False, and refuses what merely counts as one."""
     if not isinstance(value, bool):
         raise must_be(field, "True or False", value)
     return value
 
 
 def whole_within(field: str, value: object, lowest: int, highest: int) -> int:
-    """An int between two bounds, both included."""
+    """Returns an int between two bounds, both included."""
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         raise must_be(field, f"an int from {lowest} to {highest}", value)
     return value
 
 
 def seconds_within(field: str, value: object, lowest: Duration, highest: Duration) -> Duration:
-    """A Duration of whole seconds between two bounds, both included."""
+    """Returns a Duration of whole seconds between two bounds, both included."""
     bounds = f"a Duration from {_words(lowest)} to {_words(highest)}"
     if not isinstance(value, Duration) or value.is_unresolved():
         raise must_be(field, bounds, value)
@@ -63,7 +63,7 @@ def _words(duration: Duration) -> str:
 
 
 def member(field: str, value: object, kind: type[E]) -> E:
-    """A member of an enumeration, or its value as a text: never a text that merely looks like one."""
+    """Returns a member of an enumeration, which may be given as its value, a text."""
     found = next(
         (
             each
@@ -78,7 +78,7 @@ def member(field: str, value: object, kind: type[E]) -> E:
 
 
 def table_name(value: object) -> str | None:
-    """A name that DynamoDB takes, or a token; `None` leaves the name to CloudFormation."""
+    """Returns a name that DynamoDB takes, or a token; `None` leaves the name to CloudFormation."""
     if value is None or (
         isinstance(value, str) and (Token.is_unresolved(value) or TABLE.fullmatch(value))
     ):
@@ -87,13 +87,13 @@ def table_name(value: object) -> str | None:
 
 
 def with_attributes(field: str, value: object, allowed: str, *attributes: str) -> None:
-    """An object of AWS's libraries, told by what it has: an imported one is of no class of its own."""
+    """Refuses an object without these attributes, since an imported one has no class of its own."""
     if not all(has(value, name) for name in attributes):
         raise must_be(field, allowed, value)
 
 
 def has(value: object, name: str) -> bool:
-    """True for an object that has an attribute; asking one of another language may raise."""
+    """True for an object that has an attribute. The getter of another language may raise."""
     try:
         return not isinstance(value, type) and hasattr(value, name)
     except Exception:  # noqa: BLE001 - a getter across jsii may raise anything
@@ -101,10 +101,10 @@ def has(value: object, name: str) -> bool:
 
 
 def key_of_ones_own(field: str, value: object) -> kms.IKey | None:
-    """A KMS key; of an alias made in this app, the key behind it. `None` means AWS's own key.
+    """Returns a KMS key, or that of an alias made in this app. `None` means AWS's own key.
 
     Raises:
-        ConfigurationError: it is no key, or an imported alias: IAM allows the use of a key by its
+        ConfigurationError: It is no key, or an imported alias. IAM allows the use of a key by its
             own ARN only.
     """
     if value is None:
@@ -121,7 +121,7 @@ def key_of_ones_own(field: str, value: object) -> kms.IKey | None:
 
 
 def pool_names(value: object, known: Iterable[str]) -> list[str]:
-    """Some of the construct's pools, each once, in the order given; `None` means all of them."""
+    """Returns pools of the construct, each once, in the order given; `None` means all of them."""
     names = list(known)
     if value is None:
         return names

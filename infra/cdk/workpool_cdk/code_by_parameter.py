@@ -1,4 +1,4 @@
-"""A synthesizer that leaves the place of the code to parameters of the template, and uploads nothing."""
+"""A synthesizer that uploads nothing. Parameters of the template name the place of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `workpool.toml`: what the app of this directory deploys."""
+"""Reads `workpool.toml`, the configuration of the app of this directory."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _KNOWN: Final = frozenset({"stack", "table", "keep_table", "monitoring", "pools"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """What to deploy."""
+    """The deployment that a file describes."""
 
     stack: str
     table: str | None
-    """None: CloudFormation names it."""
+    """`None` means that CloudFormation names it."""
     keep_table: bool
-    """Whether the table stays when the stack goes, and refuses to be deleted."""
+    """True if the table stays when the stack is deleted, and refuses to be deleted itself."""
     monitoring: Monitoring
     pools: Mapping[str, Mapping[str, object]]
 
 
 def read_config(path: Path) -> AppConfig:
-    """What a file says; what it does not say has its default.
+    """Returns the deployment of a file, with defaults for keys that it leaves out.
 
     Raises:
-        ConfigurationError: there is no such file, it is no TOML, or it says something unknown.
+        ConfigurationError: There is no such file, it is no TOML, or it has an unknown key.
             Pools are checked by the construct.
     """
     try:
@@ -51,7 +51,7 @@ def read_config(path: Path) -> AppConfig:
     unknown = sorted(set(said) - _KNOWN)
     if unknown:
         raise must_be(f"{path}: a key", f"one of {', '.join(sorted(_KNOWN))}", unknown[0])
-    pools = _value(path, said, "pools", dict, {"default": {}})
+    pools = _value(path, said, "pools", dict, default={"default": {}})
     strays = [name for name, options in pools.items() if not isinstance(options, dict)]
     if strays:
         raise must_be(
@@ -60,9 +60,9 @@ def read_config(path: Path) -> AppConfig:
             pools[strays[0]],
         )
     return AppConfig(
-        stack=_stack(path, _value(path, said, "stack", str, "Workpool")),
-        table=_value(path, said, "table", str, "") or None,
-        keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
+        stack=_stack(path, _value(path, said, "stack", str, default="Workpool")),
+        table=_value(path, said, "table", str, default="") or None,
+        keep_table=_value(path, said, "keep_table", bool, default=True),
         monitoring=member(
             f"{path}: monitoring", said.get("monitoring", Monitoring.MINIMAL), Monitoring
         ),
@@ -80,7 +80,7 @@ def _stack(path: Path, name: str) -> str:
     return name
 
 
-def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], default: T) -> T:
+def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], *, default: T) -> T:
     value = said.get(key, default)
     if not isinstance(value, kind):
         raise must_be(f"{path}: {key}", _KINDS[kind], value)

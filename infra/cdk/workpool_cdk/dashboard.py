@@ -1,4 +1,4 @@
-"""Owns the dashboard: one row for each question that people ask of a pool."""
+"""The dashboard, with one row for each question that people ask of a pool."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PAGE: Final = 100
 class PoolDashboard(Construct):
     """$3 a month each, beyond the three that an account has free.
 
-    One for every hundred pools; the first also has what is the table's.
+    One for every hundred pools. The first also has the graphs of the whole table.
     """
 
     def __init__(self, scope: Construct, construct_id: str, watched: Watched) -> None:
@@ -96,7 +96,7 @@ class PoolDashboard(Construct):
         )
 
     def _cost(self) -> cloudwatch.GraphWidget:
-        """Dollars an hour of what the pools themselves use: table, loop and completion; not the workers."""
+        """Dollars an hour of table, loop and completion, without the workers."""
         duration = self._watched.loop.metric_duration(period=_HOUR, statistic="Sum")
         invocations = self._watched.loop.metric_invocations(period=_HOUR, statistic="Sum")
         used: dict[str, cloudwatch.IMetric] = {
@@ -108,7 +108,10 @@ class PoolDashboard(Construct):
         terms = [
             f"FILL(writes,0)*{_WRITE_PRICE:.9f}",
             f"FILL(reads,0)*{_READ_PRICE:.9f}",
-            f"FILL(loop_ms,0)/1000*{self._watched.loop_memory_mb / 1024}*{_LOOP_PRICE_PER_GB_S:.9f}",
+            (
+                "FILL(loop_ms,0)/1000"
+                f"*{self._watched.loop_memory_mb / 1024}*{_LOOP_PRICE_PER_GB_S:.9f}"
+            ),
             f"FILL(loops,0)*{_REQUEST_PRICE:.9f}",
         ]
         estimate = cloudwatch.MathExpression(
@@ -127,7 +130,7 @@ class PoolDashboard(Construct):
             queue.metric_approximate_number_of_messages_visible(period=_MINUTE) for queue in queues
         ]
         return cloudwatch.GraphWidget(
-            title="Events and ticks that nobody took", left=lines, width=_WIDTH
+            title="Failed events and undelivered ticks", left=lines, width=_WIDTH
         )
 
     def _requests(self) -> cloudwatch.GraphWidget:

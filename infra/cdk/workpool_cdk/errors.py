@@ -17,12 +17,12 @@ class ConfigurationError(ValueError):
 
 
 def must_be(field: str, allowed: str, value: object) -> ConfigurationError:
-    """The refusal of one option, as `FIELD must be ALLOWED; got VALUE`."""
+    """Returns the refusal of one option, as `FIELD must be ALLOWED; got VALUE`."""
     return ConfigurationError(f"{field} must be {allowed}; got {shown(value)}")
 
 
 def shown(value: object) -> str:
-    """A value in one line of printable ASCII, cut to 120 characters.
+    """Returns a value in one line of printable ASCII, cut to 120 characters.
 
     Never raises, whatever its `repr` does.
     """

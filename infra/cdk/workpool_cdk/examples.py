@@ -1,4 +1,4 @@
-"""Owns the example functions that the app adds when it is asked for them: enough for a first job, and to look at every kind of target."""
+"""The example functions, which the app adds on request: one for each kind of target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _MODULE = "workpool_example"
 
 
 class Examples(Construct):
-    """Four functions: `enqueue` to be invoked by hand, `greet`, `shout` (undecorated) and `greeted`, which is told."""
+    """Four functions: `enqueue` for people, `greet`, the undecorated `shout`, and `greeted`.
+
+    `greeted` receives the callbacks.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, pool: Workpool, pool_name: str) -> None:
         super().__init__(scope, construct_id)

@@ -1,4 +1,4 @@
-"""The queues of what nobody else takes: events that the library's functions failed on, and watchdog ticks that were not delivered."""
+"""The queues of failed events of the library's functions, and of undelivered watchdog ticks."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class FailureQueues(Construct):
         self._key = key
         self._retention = retention
         self.events = self._queue("Events")
-        """What loop, completion and watchdog failed on or were never reached with: records of
-        Lambda's destinations."""
+        """Records of Lambda's destinations: events on which loop, completion or watchdog failed, or
+        with which Lambda never reached them."""
         self.ticks = self._queue("Ticks")
         """Watchdog ticks that EventBridge Scheduler could not deliver."""
 
     def send_statements(self, queue: sqs.IQueue) -> list[iam.PolicyStatement]:
-        """The statements of a role in which Lambda or Scheduler sends to one of the queues."""
+        """Returns the statements of a role in which Lambda or Scheduler sends to a queue."""
         sends = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])
         return (
             [sends]

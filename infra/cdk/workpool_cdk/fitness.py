@@ -1,4 +1,4 @@
-"""Features of Lambda with which a pool cannot work, and the checks at synth of what was changed after a function was added."""
+"""Refuses features of Lambda with which a pool cannot work, at first and again at synth."""
 
 from __future__ import annotations
 
@@ -20,26 +20,32 @@ _TENANTS: Final = (
     "tenant's id, and a work item names none"
 )
 _DURABLE: Final = (
-    "it is a durable function, whose executions go on for up to a year after the function's timeout, and Lambda sends no outcome "
-    "of them to a destination. Let a plain function start the execution"
+    "it is a durable function, whose executions go on for up to a year after the function's "
+    "timeout, and Lambda sends no outcome of them to a destination. Let a plain "
+    "function start the execution"
 )
 _MANAGED: Final = (
-    "it runs on Lambda Managed Instances, which do not end code at the function's timeout, so that an attempt that was given up could "
-    "still run beside the next one. Leave out its capacity provider"
+    "it runs on Lambda Managed Instances, which do not end code at the function's timeout, so "
+    "that an attempt that was given up could still run beside the next one. Leave out its "
+    "capacity provider"
 )
 
 _TWICE: Final = (
-    "asynchronous settings a second time. Lambda keeps one configuration for each function, version or alias, and the pool must set it: "
-    "leave the other out, or add an alias of the function"
+    "asynchronous settings a second time. Lambda keeps one configuration for each function, "
+    "version or alias, and the pool must set it: leave the other out, or add an "
+    "alias of the function"
 )
-_STOPPED: Final = "its RecursiveLoop was changed after it was added; Lambda would drop every seventeenth work item"
+_STOPPED: Final = (
+    "its RecursiveLoop was changed after it was added; "
+    "Lambda would drop every seventeenth work item"
+)
 
 
 def refuse_unfit(function: lambda_.Function) -> None:
-    """Let only functions pass whose starts a pool can follow.
+    """Refuses a function whose starts a pool cannot follow.
 
     Raises:
-        ConfigurationError: it isolates tenants, is durable, or runs on Managed Instances.
+        ConfigurationError: It isolates tenants, is durable, or runs on Managed Instances.
     """
     reason = _unfit(function)
     if reason is not None:
@@ -60,22 +66,23 @@ def _unfit(function: lambda_.Function) -> str | None:
 def refuse_events_it_cannot_take(
     path: str, resource: lambda_.CfnFunction, *, qualified: bool
 ) -> None:
-    """Let only functions pass that accept an event as a callback is sent.
+    """Refuses a function that does not accept an event as a callback is sent.
 
     Raises:
-        ConfigurationError: it isolates tenants, or it is durable and named without version or
+        ConfigurationError: It isolates tenants, or it is durable and named without version or
             alias.
     """
     if resource.tenancy_config is not None:
         raise ConfigurationError(f"{path}: {_TENANTS}")
     if resource.durable_config is not None and not qualified:
         raise ConfigurationError(
-            f"{path}: it is a durable function, which Lambda invokes by version or alias only; name one of these"
+            f"{path}: it is a durable function, which Lambda invokes by version or alias only; "
+            "name one of these"
         )
 
 
 def refuse_own_settings(holder: IConstruct, name: str) -> None:
-    """Let only functions, versions and aliases pass that have no asynchronous settings of their own.
+    """Refuses a function, version or alias with asynchronous settings of its own.
 
     Raises:
         ConfigurationError: `retry_attempts`, `max_event_age`, `on_failure` or `on_success` were
@@ -83,14 +90,15 @@ def refuse_own_settings(holder: IConstruct, name: str) -> None:
     """
     if holder.node.try_find_child("EventInvokeConfig") is not None:
         raise ConfigurationError(
-            f"{name}: it has asynchronous settings of its own (retry_attempts, max_event_age, on_success, on_failure). "
-            "The pool must set them: leave them out, or add an alias of the function"
+            f"{name}: it has asynchronous settings of its own "
+            "(retry_attempts, max_event_age, on_success, on_failure). The pool must "
+            "set them: leave them out, or add an alias of the function"
         )
 
 
 @jsii.implements(IValidation)
 class LateChecks:
-    """Looks again at every added function when the app is synthesized: what was settled may have been changed or doubled since."""
+    """Checks every added function again at synth, since a later statement may have changed it."""
 
     def __init__(self, scope: IConstruct) -> None:
         self._scope = scope
@@ -109,7 +117,7 @@ class LateChecks:
         self._chained[function.node.path] = function
 
     def validate(self) -> list[str]:
-        """The findings, one sentence each."""
+        """Returns the findings, one sentence each."""
         configs = [
             each
             for each in self._scope.node.root.node.find_all()
@@ -150,7 +158,7 @@ def _findings(
 
 
 def _names(function: lambda_.Function) -> set[str]:
-    """Every way in which a configuration in this app may name the function."""
+    """Returns every way in which a configuration of this app may name the function."""
     resource = function.node.default_child
     given = resource.function_name if isinstance(resource, lambda_.CfnFunction) else None
     known = {function.function_name, function.function_arn, *([given] if given else [])}

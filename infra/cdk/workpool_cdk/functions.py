@@ -1,4 +1,4 @@
-"""Owns the library's own Lambda functions: loop, completion, watchdog; their sizes, asynchronous settings, logs and roles."""
+"""The library's own functions, with their sizes, asynchronous settings, logs and roles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOOP_MB_A_SLOT: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionShape:
-    """What one of the library's functions is like."""
+    """The properties of one of the library's functions."""
 
     name: str
     handler: str
@@ -41,15 +41,15 @@ class FunctionShape:
     memory_mb: int
     timeout: Duration
     retries: int
-    """How often Lambda tries again after an error."""
+    """Number of Lambda's retries after an error."""
     event_age: Duration
-    """How long Lambda keeps trying to deliver an event."""
+    """Time for which Lambda keeps trying to deliver an event."""
 
 
 LOOP: Final = FunctionShape(
     name="loop",
     handler="workpool_aws.handlers.main_loop.handler",
-    description="Runs a pool: starts its due works, settles what has ended, and ends when there is nothing to do.",
+    description="Starts the due work items of a pool, and settles those that ended.",
     # A seventh of a core, enough for some 160 starts a second. See loop_memory_mb.
     memory_mb=256,
     # The longest there is: a busy loop hands over to the next invocation by itself, and each
@@ -58,18 +58,19 @@ LOOP: Final = FunctionShape(
     # An order that failed is worth nothing a minute later: its generation is taken, and the
     # watchdog has made another.
     retries=0,
-    # The lease of an order that was never delivered ends after 30 s, and the watchdog orders anew.
+    # The lease of an order that was never delivered ends after 30 s, and the watchdog orders
+    # another loop.
     event_age=Duration.seconds(60),
 )
 COMPLETION: Final = FunctionShape(
     name="completion",
     handler="workpool_aws.handlers.completion.handler",
-    description="Records what Lambda's destinations tell of workers: how they ended, or that they were never reached.",
+    description="Records the outcomes of workers, as Lambda's destinations have them.",
     memory_mb=256,
     # Ten calls at most, each bounded to a few seconds with its repetitions.
     timeout=Duration.seconds(60),
-    # What it is told is known to nobody else before the work's deadline, and telling it twice does
-    # no harm.
+    # No other process knows such an outcome before the work item's deadline, and a second delivery
+    # does no harm.
     retries=2,
     event_age=Duration.hours(6),
 )
@@ -98,9 +99,9 @@ def loop_memory_mb(pools: Mapping[str, Mapping[str, int | str]]) -> int:
 
 
 class LibraryFunction(Construct):
-    """One function of the library, with a role that may do nothing yet but write its own log and its own failures.
+    """One function of the library, whose role may at first write its log and its failures alone.
 
-    Its ARN is known before it is deployed, because the loop must know its own: `arn` names no
+    Its ARN is known before it is deployed, because the loop must know its own. `arn` names no
     resource, so nothing waits for it.
     """
 
@@ -168,7 +169,7 @@ class LibraryFunction(Construct):
             self.role.add_to_principal_policy(statement)
 
     def set_environment(self, values: Sequence[tuple[str, str]]) -> None:
-        """Variables of its environment."""
+        """Set variables of its environment."""
         for name, value in values:
             self.function.add_environment(name, value)
 
@@ -176,7 +177,7 @@ class LibraryFunction(Construct):
 def async_settings(
     *, on_success: str | None = None, on_failure: str
 ) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:
-    """Where Lambda sends what became of an event; None: nowhere."""
+    """Returns the destinations of outcomes; an `on_success` of `None` means no destination."""
     return lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
         on_success=None
         if on_success is None

@@ -23,22 +23,24 @@ INSTALLER_LOCK: Final = "installer-requirements.txt"
 # -I: a pip.py, a venv.py or a sitecustomize.py of the current folder or of PYTHONPATH is not run in
 # place of the tool.
 _PIP: Final = ("-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
-# Nothing is resolved and nothing is built: what is installed is what the lock names, whatever was
-# published since.
+# Nothing is resolved or built, so the lock alone decides on the files, however many are published
+# later.
 _LOCKED: Final = ("--require-hashes", "--no-deps", "--only-binary=:all:")
 
 
 def install(
     lock: Path, output: Path, *, purpose: str, options: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Install what a lock names into a folder and return pip's report of each package: metadata, and the hash of the file.
+    """Install the packages of a lock into a folder, and return pip's report of each.
+
+    The report has the metadata, and the hash of the file.
 
     The pip that does it is pinned, too, and lives in an environment that is gone afterwards: this
     interpreter may have any pip, or none.
 
     Raises:
-        ConfigurationError: Python could not make an environment, or pip could not install what a
-            lock names; their words are in the error.
+        ConfigurationError: Python could not make an environment, or pip could not install a package
+            of a lock. The error quotes them.
     """
     with (
         tempfile.TemporaryDirectory(prefix="workpool-bundle-") as folder,
@@ -78,7 +80,9 @@ def _environment(folder: Path, purpose: str) -> str:
 
 
 def _run(command: Sequence[str], folder: str, failed: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - an interpreter and our own words
+    done = subprocess.run(  # noqa: S603 - an interpreter and our own words
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise ConfigurationError(
             f"{failed}:\n{(done.stderr.strip() or done.stdout.strip())[-2000:]}"

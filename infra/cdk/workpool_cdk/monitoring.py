@@ -30,7 +30,7 @@ class Monitoring(StrEnum):
 
 
 def metrics_scope(level: Monitoring) -> str:
-    """The value of WORKPOOL_METRICS at a level. "" means no metrics."""
+    """Returns the value of WORKPOOL_METRICS at a level. "" means no metrics."""
     match level:
         case Monitoring.NONE:
             return ""
@@ -66,16 +66,16 @@ class Monitor(Construct):
             SavedQueries(self, "Queries", watched)
 
     def add_worker(self, function: lambda_.IFunction) -> None:
-        """Watch whether what becomes of a worker reaches the completion function; at level `full`."""
+        """Watch the delivery of a worker's outcomes to the completion function, at level `full`."""
         if self._full is not None and function.node.path not in self._workers:
             self._workers.add(function.node.path)
-            self._tell([self._full.add_worker(function)])
+            self._notify([self._full.add_worker(function)])
 
     def _add(self, alarms: list[cloudwatch.Alarm]) -> None:
         self.alarms |= {alarm.node.id: alarm for alarm in alarms}
-        self._tell(alarms)
+        self._notify(alarms)
 
-    def _tell(self, alarms: list[cloudwatch.Alarm]) -> None:
+    def _notify(self, alarms: list[cloudwatch.Alarm]) -> None:
         if self._topic is not None:
             for alarm in alarms:
                 alarm.add_alarm_action(actions.SnsAction(self._topic))

@@ -1,4 +1,4 @@
-"""Names that must be known before their resources are deployed: of the library's functions and of schedule groups."""
+"""Names of functions and schedule groups, which must be known before these are deployed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def function_name(scope: Construct, word: str) -> str:
 
 
 def group_name(scope: Construct) -> str | None:
-    """Returns the name of the schedule group in a construct. `None` means that CDK makes one from the path."""
+    """Returns the name of a construct's schedule group. `None` leaves it to CDK."""
     return f"{Aws.STACK_NAME}-{scope.node.id}" if _after_the_stack(scope) else None
 
 

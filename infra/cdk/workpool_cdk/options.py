@@ -1,4 +1,4 @@
-"""Owns what users may say about pools, and the checks of it, before any resource is made."""
+"""Reads and checks the options of pools, before any resource is made."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ __all__ = ["Named", "PoolLimits", "pools_to_json", "read_job", "read_jobs", "rea
 
 PoolTerms = Mapping[str, int | str]
 """The limits that a deployment gives a pool: its `max_parallelism`, and its `rate_limit` as text.
-What is left out is whatever programs say."""
+One that is left out is the programs' to set."""
 PoolLimits = Mapping[str, PoolTerms]
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _EXAMPLE: Final = '{"email": {"max_parallelism": 10}}'
 _KNOWN: Final = frozenset({"max_parallelism", "rate_limit", "schedules"})
 _ENVIRONMENT_BYTES_MAX: Final = 3_400
-"""What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all,
-and the rest is for names and ARNs."""
+"""Room of pools and acknowledging functions together. Lambda allows 4 KB of variables in all, and
+the rest is for names and ARNs."""
 _FUNCTION_NAME_BYTES_MAX: Final = 64
 """For a name that CloudFormation makes up when it deploys."""
 
 
 def read_pools(pools: object) -> PoolLimits:
-    """The limits of each pool.
+    """Returns the limits of each pool.
 
     Raises:
-        ConfigurationError: no pool, a name that pools cannot have, an unknown option, or a limit
-            out of bounds.
+        ConfigurationError: There is no pool, a name that pools cannot have, an unknown option, or
+            a limit out of bounds.
     """
     if not isinstance(pools, Mapping) or not pools:
         raise must_be(
@@ -50,7 +50,8 @@ def read_pools(pools: object) -> PoolLimits:
     read = {_read_name(name): _read_limit(name, options) for name, options in pools.items()}
     if len(pools_to_json(read)) > _ENVIRONMENT_BYTES_MAX:
         raise ConfigurationError(
-            f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+            f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's "
+            "environment"
         )
     return read
 
@@ -92,20 +93,20 @@ def _read_rate(field: str, rate: object) -> str:
 
 
 def pools_to_json(pools: PoolLimits) -> str:
-    """What WORKPOOL_POOLS says: pools that have a limit, in order of name."""
+    """Returns the value of WORKPOOL_POOLS: pools that have a limit, in order of name."""
     said = {name: dict(pools[name]) for name in sorted(pools) if pools[name]}
     return json.dumps(said, separators=(",", ":"))
 
 
 def read_jobs(field_name: str, names: object) -> tuple[str, ...]:
-    """The names of jobs. Raises ConfigurationError for one that jobs cannot have."""
+    """Returns the names of jobs. Raises ConfigurationError for one that jobs cannot have."""
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise must_be(field_name, "a list of names", names)
     return tuple(read_job(name, f"{field_name}[{index}]") for index, name in enumerate(names))
 
 
 def read_job(name: object, field_name: str = "name") -> str:
-    """The name of a job. Raises ConfigurationError for one that jobs cannot have."""
+    """Returns the name of a job. Raises ConfigurationError for one that jobs cannot have."""
     if not isinstance(name, str) or not JOB.fullmatch(name):
         raise must_be(
             field_name,
@@ -118,9 +119,10 @@ def read_job(name: object, field_name: str = "name") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The functions whose names the watchdog's environment lists, some of them known only when they are deployed.
+    """The functions whose names the watchdog's environment lists.
 
-    They share its room with the limits of the pools.
+    Some names are known only when they are deployed. They share its room with the limits of the
+    pools.
     """
 
     pools: PoolLimits
@@ -132,23 +134,24 @@ class Named:
         """Returns itself.
 
         Raises:
-            ConfigurationError: there is no room for so many.
+            ConfigurationError: There is no room for so many.
         """
         taken = sum(1 + _bytes_of(name) for name in self.acknowledging)
         taken += sum(2 + len(job) + _bytes_of(name) for job, name in self.jobs.items())
         if len(pools_to_json(self.pools)) + taken > _ENVIRONMENT_BYTES_MAX:
             raise ConfigurationError(
-                f"{method}: the names of {len(self.acknowledging)} handlers and {len(self.jobs)} jobs, beside the limits of the pools, "
-                f"take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+                f"{method}: the names of {len(self.acknowledging)} handlers and "
+                f"{len(self.jobs)} jobs, beside the limits of the pools, take more than "
+                f"{_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
             )
         return self
 
     def acknowledging_text(self) -> str:
-        """What WORKPOOL_ACKNOWLEDGING says."""
+        """Returns the value of WORKPOOL_ACKNOWLEDGING."""
         return ",".join(self.acknowledging)
 
     def jobs_text(self) -> str:
-        """What WORKPOOL_JOBS says."""
+        """Returns the value of WORKPOOL_JOBS."""
         return ",".join(f"{job}={name}" for job, name in self.jobs.items())
 
 

@@ -1,4 +1,4 @@
-"""Owns who may do what: every IAM statement that the construct gives, built from one table of actors, operations and kinds of items.
+"""Every IAM statement that the construct gives, from one table of actors, operations and items.
 
 A tightening here is checked against the library itself: `tests/infra/test_permissions_suffice.py`
 runs it and holds each of its calls against these statements.
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Actor(StrEnum):
-    """Who calls the table."""
+    """A caller of the table."""
 
     ENQUEUER = "enqueuer"
     READER = "reader"
@@ -72,10 +72,10 @@ _CHECK: Final = "ConditionCheckItem"
 _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
         _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
-        # Of works: whether the one that holds a unique key is over.
+        # Of work items: to see if the holder of a unique key is over.
         _Access((_GET,), (PartitionKind.WORK, PartitionKind.UNIQUE, PartitionKind.REQUEST)),
         # Not the registry, which one pool could take another out of: all pools share its partition,
-        # and IAM sees no more of a key. Done records: of works that a `cancel_all` has called off,
+        # and IAM sees no more of a key. Notices: of work items that a `cancel_all` has called off,
         # and whose key another takes.
         _Access(
             (_PUT,),
@@ -90,9 +90,9 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.GROUPS,
             ),
         ),
-        # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not
-        # heard of; to end one that is called off, with its payload's time to live. Of groups: that
-        # all members are stored.
+        # Of work items: to raise the epoch of its own one after a `cancel_all` that the caller had
+        # not seen, and to end one that is called off, with its payload's time to live. Of groups:
+        # to note that all members are stored.
         _Access(
             (_UPDATE,),
             (
@@ -102,7 +102,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.GROUPS,
             ),
         ),
-        # In a transaction: that a unique key is held still.
+        # In a transaction: to check that a unique key is still held.
         _Access((_CHECK,), (PartitionKind.WORK, PartitionKind.UNIQUE)),
     ),
     Actor.READER: (
@@ -150,9 +150,9 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
                 PartitionKind.DEPLOYMENT,
             ),
         ),
-        # Of control: the pages of a ledger, which tell what has started.
+        # Of control: the pages of a ledger, which list the starts.
         _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
-        # Of works: those of a schedule that have not started, to cancel them with it.
+        # Of work items: to find those of a schedule that have not started, and cancel them with it.
         _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.SCHEDULES, PartitionKind.GROUPS)),
         _Access((_QUERY,), (PartitionKind.WORK,), index=True),
         _Access(
@@ -281,8 +281,8 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
             ),
         ),
         _Access((_UPDATE,), (PartitionKind.CONTROL, PartitionKind.SCHEDULES)),
-        # On its hourly look: spent pointers, and records that it has put anew. And schedules that
-        # the deployment declares no more.
+        # In its hourly audit: spent pointers, and notices that it has put again. And schedules that
+        # the deployment no longer declares.
         _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.SCHEDULES)),
     ),
 }
@@ -304,20 +304,21 @@ def fits_into_a_role(actor: Actor, pools: Sequence[str]) -> bool:
 def table_statements(
     actor: Actor, table_arn: str, pools: Sequence[str] | None
 ) -> list[iam.PolicyStatement]:
-    """What an actor may do with the table: named operations, on items whose partition key is of the right kind and pool.
+    """Returns the statements of an actor: named operations, on items of the right kind and pool.
 
-    `pools`: only items of these; None: of any pool (the library's own functions, which serve them
-    all). Nobody may scan, nor change the table. A transaction is judged by the operations in it.
+    `pools`: items of these alone. `None` means any pool, for the library's own functions, which
+    serve them all. No actor may scan or change the table. IAM judges a transaction by the
+    operations in it.
 
     Raises:
-        ConfigurationError: the pools are more than the policies of one role can name.
+        ConfigurationError: The pools are more than the policies of one role can name.
     """
     names = None if pools is None else sorted(pools)
     if names is not None and not fits_into_a_role(actor, names):
         role = actor.value.replace("_", " ")
         raise ConfigurationError(
-            f"pools: the permissions of {role} for {len(names)} pools are more than the policies of one role hold; "
-            "name fewer, or none for all"
+            f"pools: the permissions of {role} for {len(names)} pools are more than the policies "
+            "of one role hold; name fewer, or none for all"
         )
     return [
         _table_statement(access, table_arn, keys)
@@ -327,7 +328,10 @@ def table_statements(
 
 
 def _key_lists(access: _Access, pools: Sequence[str] | None) -> list[list[str]]:
-    """The keys of an access, in lists that a managed policy can hold; those of one pool stay together, as one request may name several."""
+    """Returns the keys of an access, in lists that a managed policy can hold.
+
+    Those of one pool stay together, since one request may name several.
+    """
     lists: list[list[str]] = [[]]
     for names in [None] if pools is None else [[pool] for pool in pools]:
         keys = sorted(
@@ -357,7 +361,7 @@ def _keys(partition_kind: PartitionKind, pools: Sequence[str] | None) -> list[st
 
 
 def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:
-    """The use of the table's own key, through DynamoDB only."""
+    """Allows the use of the table's own key, through DynamoDB only."""
     return iam.PolicyStatement(
         actions=[
             "kms:Decrypt",
@@ -374,7 +378,7 @@ def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:
 
 
 def sealed_statement(key_arn: str, service: str, region: str) -> iam.PolicyStatement:
-    """Sending to what a key of one's own encrypts, or reading from it, through its service only."""
+    """Allows the use of the key of a queue or topic, through its service only."""
     return iam.PolicyStatement(
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=[key_arn],
@@ -383,7 +387,7 @@ def sealed_statement(key_arn: str, service: str, region: str) -> iam.PolicyState
 
 
 def environment_statement(key_arn: str, region: str) -> iam.PolicyStatement:
-    """Reading a function's configuration together with its variables, where these are encrypted with a key of its own."""
+    """Allows reads of a function's variables that a key of its own encrypts."""
     return iam.PolicyStatement(
         actions=["kms:Decrypt"],
         resources=[key_arn],
@@ -392,12 +396,15 @@ def environment_statement(key_arn: str, region: str) -> iam.PolicyStatement:
 
 
 def invoke_statement(*function_arns: str) -> iam.PolicyStatement:
-    """Invoking exactly these: a function's ARN does not stand for its versions, whose asynchronous settings are their own."""
+    """Allows invokes of exactly these.
+
+    A function's ARN does not stand for its versions, whose asynchronous settings are their own.
+    """
     return iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(function_arns))
 
 
 def limits_statement(*function_arns: str) -> iam.PolicyStatement:
-    """Reading timeout, event age and destinations, which the deadline of a start is made of."""
+    """Allows reads of timeout, event age and destinations, for the deadline of a start."""
     return iam.PolicyStatement(
         actions=["lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig"],
         resources=list(function_arns),
@@ -405,7 +412,7 @@ def limits_statement(*function_arns: str) -> iam.PolicyStatement:
 
 
 def schedule_statement(schedule_arns: str) -> iam.PolicyStatement:
-    """Ordering, moving and dropping far wakes, in their own group only."""
+    """Allows to order, move and drop far wakes, in their own group only."""
     return iam.PolicyStatement(
         actions=[
             "scheduler:CreateSchedule",
@@ -417,7 +424,7 @@ def schedule_statement(schedule_arns: str) -> iam.PolicyStatement:
 
 
 def pass_role_statement(role_arn: str) -> iam.PolicyStatement:
-    """Giving a far wake the role that it fires in, and giving that role to nothing else."""
+    """Allows to give a far wake the role that it fires in, and that role to nothing else."""
     return iam.PolicyStatement(
         actions=["iam:PassRole"],
         resources=[role_arn],

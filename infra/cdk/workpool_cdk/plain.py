@@ -1,8 +1,8 @@
-"""A stack for deployments without the CDK: its template has no assets, and needs no bootstrapped account.
+"""A stack for deployments without the CDK.
 
-What the CDK would upload and connect is left to parameters: where the code is stored, which
-functions the pools run, and which targets receive callbacks. What `grant_*` would give to a role is
-a managed policy that a deployment attaches to its own roles.
+Its template has no assets, and needs no bootstrapped account. Parameters name the place of the
+code, the functions that the pools run, and the targets of callbacks. Managed policies stand for the
+`grant_*` methods. A deployment attaches them to its own roles.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["POLICIES", "PlainStack", "RolePolicy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePolicy:
-    """What the roles of some functions may do.
+    """The permissions of the roles of some functions.
 
     Args:
         roles: The functions, in the plural.
@@ -121,7 +121,7 @@ class PlainStack(Stack):
 
     @property
     def code_key(self) -> str:
-        """The name under which the code is expected in its bucket, unless the parameter says otherwise."""
+        """The name of the code in its bucket, unless the parameter gives another."""
         return self._code.key
 
     def _name_jobs(self) -> None:
@@ -171,7 +171,7 @@ class PlainStack(Stack):
         return iam.ManagedPolicy(
             self,
             name,
-            description=f"What the pools need of the roles of {policy.roles}.",
+            description=f"The permissions that the pools need in the roles of {policy.roles}.",
             document=_document(statements),
         ).managed_policy_arn
 
@@ -197,7 +197,8 @@ class _Listed:
             name,
             type="CommaDelimitedList",
             default="",
-            description=f"ARNs of {listed}, separated by commas. Of a version or alias, also the ARN of its function.",
+            description=f"ARNs of {listed}, separated by commas. "
+            "Of a version or alias, also the ARN of its function.",
         )
         given = Fn.condition_not(
             Fn.condition_equals(Fn.join("", self._parameter.value_as_list), "")
@@ -205,7 +206,7 @@ class _Listed:
         self._given = CfnCondition(stack, f"Has{name}", expression=given)
 
     def arns_or(self, other: str) -> list[str]:
-        """Returns the listed ARNs, or another one if the list is empty, since a statement needs a resource."""
+        """Returns the listed ARNs, or another, since a statement needs a resource."""
         listed = self._parameter.value_as_list
         return Token.as_list(Fn.condition_if(self._given.logical_id, listed, [other]))
 
@@ -222,7 +223,7 @@ def _document(statements: Sequence[iam.PolicyStatement]) -> iam.PolicyDocument:
 
 
 def _send_statement(arns: Sequence[str]) -> iam.PolicyStatement:
-    """Each action applies to the ARNs of its own service."""
+    """Allows to send callbacks. Each action applies to the ARNs of its own service."""
     looks = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig")
     sends = (action for kind in CALLBACK_TARGETS for action in kind.actions)
     return iam.PolicyStatement(actions=sorted({*looks, *sends}), resources=list(arns))

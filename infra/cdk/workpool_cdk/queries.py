@@ -1,4 +1,4 @@
-"""Owns the saved queries of CloudWatch Logs Insights: the questions that people ask when something is wrong."""
+"""The saved queries of CloudWatch Logs Insights, for questions that people ask in trouble."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ __all__ = ["QUERIES", "SavedQueries"]
 QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     "Is it backlogged": (
         "filter ispresent(Backlog)",
-        "stats max(Backlog) as backlog, max(OldestDue) as oldest_due_s, max(InFlight) as in_flight, max(Limit) as limit by Pool, bin(5m)",
+        (
+            "stats max(Backlog) as backlog, max(OldestDue) as oldest_due_s, "
+            "max(InFlight) as in_flight, max(Limit) as limit by Pool, bin(5m)"
+        ),
     ),
     "Are functions failing": (
         "filter ispresent(SuccessRate)",
-        "stats sum(Succeeded) as succeeded, sum(Failed) as failed, avg(FailureRate) as failure_rate by Pool, bin(5m)",
+        (
+            "stats sum(Succeeded) as succeeded, sum(Failed) as failed, "
+            "avg(FailureRate) as failure_rate by Pool, bin(5m)"
+        ),
     ),
     "Are they retrying a lot": (
         "filter ispresent(RetryRate)",
@@ -32,7 +38,10 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Which jobs fail, retry or wait": (
         "filter ispresent(Job)",
-        "stats sum(Succeeded), sum(Failed), sum(Retried), sum(Started), max(StartLagMax) by Pool, Job, bin(5m)",
+        (
+            "stats sum(Succeeded), sum(Failed), sum(Retried), sum(Started), max(StartLagMax) "
+            "by Pool, Job, bin(5m)"
+        ),
     ),
     "What went wrong": (
         'filter level in ["WARNING", "ERROR"] and ispresent(pool)',

@@ -1,4 +1,4 @@
-"""Lists what lies in the asset, as a software bill of materials: CycloneDX 1.6, in JSON.
+"""Lists the packages in the asset, as a software bill of materials: CycloneDX 1.6, in JSON.
 
 The list is made of pip's report of its own run: the version, the licence that the package declares,
 and the hash of the very file that was installed. It has neither a time nor a serial number, so that

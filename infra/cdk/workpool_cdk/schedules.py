@@ -16,7 +16,7 @@ from workpool_cdk.errors import ConfigurationError, must_be
 __all__ = ["Schedules", "schedules_of_pools"]
 
 _TICK_BYTES_MAX: Final = 200_000
-"""EventBridge Scheduler takes an input of 256 KB. Names that CloudFormation makes up, and the pools,
+"""EventBridge Scheduler takes an input of 256 KB. Names that CloudFormation makes up and the pools
 need the rest."""
 _ANY_FUNCTION: Final = "arn:aws:lambda:us-east-1:123456789012:function:any"
 """Stands for an address that only the deployment knows, while a schedule is checked."""

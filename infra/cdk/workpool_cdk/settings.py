@@ -1,4 +1,4 @@
-"""Owns the names of the variables by which a deployment speaks to the library: the only place here that spells them."""
+"""Names of the variables that a deployment sets for the library. No other module spells them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the table's resource: key, index, time to live, backups and protection."""
+"""The table: key, index, time to live, backups and protection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ __all__ = ["PoolTable"]
 
 
 class PoolTable(Construct):
-    """One table for any number of pools: billed on demand, restorable to any second of the last 35 days."""
+    """One table for any number of pools, billed on demand.
+
+    It can be restored to any second of the last 35 days.
+    """
 
     def __init__(
         self,
@@ -51,8 +54,8 @@ class PoolTable(Construct):
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
         )
-        # Sparse: only works that failed for good have the sort attribute, so the hot path never
-        # writes to it.
+        # Sparse: only work items that failed for good have the sort attribute, so the hot path
+        # never writes to it.
         self.table.add_global_secondary_index(
             index_name=DEAD_INDEX,
             partition_key=dynamodb.Attribute(name=PARTITION_KEY, type=text),

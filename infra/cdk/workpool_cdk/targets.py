@@ -1,4 +1,7 @@
-"""Owns what a deployment does to users' functions: asynchronous settings, destinations, environment, and the checks that they agree."""
+"""Settings that a deployment gives users' functions, and the checks that they agree.
+
+They are the asynchronous configuration, with its destinations, and variables.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ _SERVES_BYTES_MAX: Final = 1_024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncSettings:
-    """How Lambda treats events of one function, version or alias: there is one such configuration for each, whoever invokes it."""
+    """The asynchronous configuration of one function, version or alias.
+
+    Lambda keeps one for each, for all of its callers.
+    """
 
     on_success: str | None
     on_failure: str
@@ -55,7 +61,7 @@ class AsyncSettings:
     event_age: Duration
 
     def differences(self, other: AsyncSettings) -> list[str]:
-        """In what two differ, in words."""
+        """Returns the settings in which two differ, in words."""
         names = {
             "success destination": (self.on_success, other.on_success),
             "failure destination": (self.on_failure, other.on_failure),
@@ -67,9 +73,9 @@ class AsyncSettings:
 
 @dataclass(frozen=True, slots=True)
 class Qualified:
-    """What is invoked: a function's newest code, a version or an alias.
+    """A target of invokes: a function's newest code, a version or an alias.
 
-    `function`: the one it belongs to, whose settings we may change.
+    `function`: the function that it belongs to, whose settings we may change.
     """
 
     arn: str
@@ -78,16 +84,19 @@ class Qualified:
     function: lambda_.Function
     role: iam.IRole
     mark: str
-    """What tells it from the function's other versions and aliases, in this app."""
+    """Distinguishes it from the function's other versions and aliases, in this app."""
 
     @property
     def arns(self) -> list[str]:
-        """What IAM may see it as when its configuration is read: the bare function, and the one with the qualifier."""
+        """The ARNs by which IAM may see it when its configuration is read.
+
+        They are those of the bare function, and of the one with the qualifier.
+        """
         return [self.base_arn] if self.qualifier == _LATEST else [self.base_arn, self.arn]
 
 
 class _Settled(Construct):
-    """A mark under a function: what its asynchronous configuration is, and who made it."""
+    """A mark under a function: its asynchronous configuration, and the maker of that."""
 
     def __init__(
         self, scope: Construct, construct_id: str, settings: AsyncSettings, owner: str
@@ -98,7 +107,7 @@ class _Settled(Construct):
 
 
 class _Pointed(Construct):
-    """A mark under a function: to which of our functions its environment points."""
+    """A mark under a function: those of our functions to which its environment points."""
 
     def __init__(self, scope: Construct, construct_id: str, places: Mapping[str, str]) -> None:
         super().__init__(scope, construct_id)
@@ -113,18 +122,18 @@ class _Served(Construct):
         self.pools: set[str] = set()
 
 
-# Python objects of jsii live as long as somebody knows them; a mark must outlive the call that made
-# it.
+# Python objects of jsii live as long as a reference to them, and a mark must outlive the call that
+# made it.
 _marks: Final[list[Construct]] = []
 
 
 def qualified(target: object) -> Qualified:
-    """A function of this app, or a version or alias of one.
+    """Returns a function of this app, or a version or alias of one.
 
     Raises:
-        ConfigurationError: it is no function, or it is imported: its asynchronous settings and its
-            role's permissions belong to whoever deploys it; or it has asynchronous settings of its
-            own.
+        ConfigurationError: It is no function, it has asynchronous settings of its own, or it is
+            imported. The asynchronous settings and the role of an imported function belong to the
+            app that deploys it.
     """
     base: object
     if isinstance(target, lambda_.Alias):
@@ -152,10 +161,11 @@ def _refusal_of(target: object) -> ConfigurationError:
             f"{target.node.path}: a SingletonFunction cannot be added; use lambda_.Function"
         )
     if has(target, "function_arn") and has(target, "node"):
-        path = getattr(target, "node").path  # noqa: B009 - of an imported function, no class tells what it has
+        # No class of an imported function has the attribute.
+        path = getattr(target, "node").path  # noqa: B009 - as said above
         return ConfigurationError(
-            f"{path}: an imported function cannot be added: its asynchronous settings and its role are deployed elsewhere; "
-            "add it in the app that deploys it"
+            f"{path}: an imported function cannot be added: its asynchronous settings and its role "
+            "are deployed elsewhere; add it in the app that deploys it"
         )
     return must_be(
         "function", "a Lambda function of this app, or a version or alias of one", target
@@ -163,13 +173,13 @@ def _refusal_of(target: object) -> ConfigurationError:
 
 
 def function_of(grantee: object) -> lambda_.Function | None:
-    """The function of this app whose environment a grantee runs in; None: it is none, nor a version or alias of one."""
+    """Returns the function of this app in which a grantee runs; `None` means that there is none."""
     base = grantee.lambda_ if isinstance(grantee, lambda_.Alias | lambda_.Version) else grantee
     return base if isinstance(base, lambda_.Function) else None
 
 
 def is_another(theirs: str | None, ours: str) -> bool:
-    """Whether two accounts or regions are known to be two; None: it is nobody's."""
+    """True if two accounts or regions are known to differ; `None` means that it has none."""
     return (
         theirs is not None
         and theirs != ours
@@ -179,10 +189,10 @@ def is_another(theirs: str | None, ours: str) -> bool:
 
 
 def refuse_elsewhere(function: lambda_.Function, stack: Stack) -> None:
-    """Let only functions pass that can be where the table is.
+    """Refuses a function of another account or region than the table's.
 
     Raises:
-        ConfigurationError: its stack is for another account or region. Lambda sends no events
+        ConfigurationError: Its stack is for another account or region. Lambda sends no events
             across regions, and roles are an account's.
     """
     there = Stack.of(function)
@@ -192,29 +202,32 @@ def refuse_elsewhere(function: lambda_.Function, stack: Stack) -> None:
     ):
         if is_another(theirs, ours):
             raise ConfigurationError(
-                f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: both must be in one"
+                f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: "
+                "both must be in one"
             )
 
 
 def refuse_as_target(
     target: lambda_.IFunction, base: lambda_.Function | None, stack: Stack
 ) -> None:
-    """Let only functions pass that a callback can reach as they are.
+    """Refuses a function that a callback cannot reach.
 
     Raises:
-        ConfigurationError: it is in another region, it isolates tenants, or it is durable and named
+        ConfigurationError: It is in another region, it isolates tenants, or it is durable and named
             without version or alias.
     """
     path = target.node.path
     if is_another(target.env.region, stack.region):
         raise ConfigurationError(
-            f"{path}: it is in region {target.env.region}, and the pools' table in {stack.region}: both must be in one"
+            f"{path}: it is in region {target.env.region}, and the pools' table in "
+            f"{stack.region}: both must be in one"
         )
     if is_another(target.env.account, stack.account):
         Annotations.of(target).add_warning_v2(
             "workpool:other-account",
-            f"It is in account {target.env.account}: its own policy there must allow account {stack.account} lambda:InvokeFunction, "
-            "lambda:GetFunctionConfiguration and lambda:GetFunctionEventInvokeConfig",
+            f"It is in account {target.env.account}: its own policy there must allow account "
+            f"{stack.account} lambda:InvokeFunction, lambda:GetFunctionConfiguration and "
+            "lambda:GetFunctionEventInvokeConfig",
         )
     resource = None if base is None else base.node.default_child
     if isinstance(resource, lambda_.CfnFunction):
@@ -222,7 +235,10 @@ def refuse_as_target(
 
 
 def environment_key(function: lambda_.Function) -> str | None:
-    """The ARN of the key of a function's own that encrypts its variables, which whoever reads its configuration must be allowed."""
+    """Returns the ARN of the key that encrypts a function's variables.
+
+    A reader of its configuration must be allowed that key. `None` means AWS's own.
+    """
     resource = function.node.default_child
     return resource.kms_key_arn if isinstance(resource, lambda_.CfnFunction) else None
 
@@ -233,16 +249,17 @@ def refuse_where_lost(
     """Give a principal its statements.
 
     Raises:
-        ConfigurationError: it takes none, or drops them without a word: a role that is immutable
+        ConfigurationError: It takes none, or drops them without a word: a role that is immutable
             (`mutable=False`, `without_policy_updates()`) or of another account, an imported
             function without its role, a service. The message names the actions that are missing.
     """
     for statement in statements:
         if not _takes(principal, statement, stack):
             raise ConfigurationError(
-                f"{path}: permissions for {_shown_principal(principal)} would be lost, since it takes none from this app. Name a role of "
-                "this app, or an imported one of this account that is mutable; a role of another account may assume such a role. Missing: "
-                f"{_actions(statements)}"
+                f"{path}: permissions for {_shown_principal(principal)} would be lost, since it "
+                "takes none from this app. Name a role of this app, or an imported one of this "
+                "account that is mutable; a role of another account may assume such a role. "
+                f"Missing: {_actions(statements)}"
             )
 
 
@@ -255,8 +272,8 @@ def _takes(principal: iam.IPrincipal, statement: iam.PolicyStatement, stack: Sta
         getattr(principal, "principal_account", None), stack.account
     ):
         return False
-    # An immutable one does so, too; what can be waited for is then an empty group, while a role of
-    # the app makes a policy of its own.
+    # An immutable one does so, too. Its dependable is then an empty group, while a role of the app
+    # makes a policy of its own.
     return isinstance(principal, iam.Role | iam.LazyRole) or not isinstance(
         added.policy_dependable, DependencyGroup
     )
@@ -272,18 +289,20 @@ def _actions(statements: Sequence[iam.PolicyStatement]) -> str:
 
 
 def say_what_to_set(imported: IConstruct) -> None:
-    """Of an imported function that was given permissions: its variables are its deployment's to set."""
+    """Annotate an imported function that was given permissions with the variable that it needs."""
     Annotations.of(imported).add_info(
-        f"Its environment is deployed elsewhere: set {names.TABLE} there to the table's name. The library asks the table for the rest"
+        f"Its environment is deployed elsewhere: set {names.TABLE} there to the table's name. "
+        "The library asks the table for the rest"
     )
 
 
 def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> str:
-    """Give a target its asynchronous configuration; nothing happens when it has this very one already. The path of that configuration.
+    """Give a target its asynchronous configuration, and return the path of that.
+
+    A target that has this very configuration stays as it is.
 
     Raises:
-        ConfigurationError: it has another one: of another pool, or one that was given to the
-            function itself.
+        ConfigurationError: It has another configuration, of another pool or of the function itself.
     """
     name = target.function.node.path
     mark = f"{_MARK}{'' if target.qualifier == _LATEST else target.mark}"
@@ -292,8 +311,10 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> str:
         differences = settings.differences(found.settings)
         if differences:
             raise ConfigurationError(
-                f"{name}: {owner} and {found.owner} want different asynchronous settings ({', '.join(differences)}). A function has one "
-                "asynchronous configuration: have its pools in one Workpool, with equal options, or give each its own alias of the function"
+                f"{name}: {owner} and {found.owner} want different asynchronous settings "
+                f"({', '.join(differences)}). A function has one asynchronous configuration: have "
+                "its pools in one Workpool, with equal options, or give each its own alias of the "
+                "function"
             )
         return f"{found.node.path}/{_SETTINGS}"
     settled = _Settled(target.function, mark, settings, owner)
@@ -318,7 +339,7 @@ def allow_recursion(function: lambda_.Function) -> None:
     """Keep Lambda from stopping a chain of loop, worker and loop after sixteen hops.
 
     Raises:
-        ConfigurationError: the function says `RecursiveLoop.TERMINATE`.
+        ConfigurationError: The function has `RecursiveLoop.TERMINATE`.
     """
     resource = function.node.default_child
     if not isinstance(resource, lambda_.CfnFunction):
@@ -327,13 +348,14 @@ def allow_recursion(function: lambda_.Function) -> None:
         )
     if resource.recursive_loop == "Terminate":
         raise ConfigurationError(
-            f"{function.node.path}: it says RecursiveLoop.TERMINATE, with which Lambda would drop every seventeenth work; leave it out"
+            f"{function.node.path}: it says RecursiveLoop.TERMINATE, with which Lambda would drop "
+            "every seventeenth work item; leave it out"
         )
     resource.recursive_loop = "Allow"
 
 
 def mark_decorated(function: lambda_.Function) -> None:
-    """Say for the library that the function's handler is decorated, and have its requests be lean.
+    """Mark the function's handler as decorated for the library, and have its requests be lean.
 
     Destinations alone could be a mistake.
     """
@@ -342,7 +364,10 @@ def mark_decorated(function: lambda_.Function) -> None:
 
 
 def name_beside(function: lambda_.Function, stack: Stack) -> str | None:
-    """The function's name, for a resource of this stack; None: only the other stack's deployment will know it, and ours must not wait."""
+    """Returns the function's name, for a resource of this stack.
+
+    `None` means that only the other stack's deployment will know it, for which ours must not wait.
+    """
     resource = function.node.default_child
     given = resource.function_name if isinstance(resource, lambda_.CfnFunction) else None
     if given is not None and not Token.is_unresolved(given):
@@ -351,9 +376,9 @@ def name_beside(function: lambda_.Function, stack: Stack) -> str | None:
 
 
 def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
-    """Tell a function where our functions are, by variable.
+    """Give a function the ARNs of our functions, as variables.
 
-    One that serves two tables is told nothing, and asks each table.
+    One that serves two tables gets none, and asks each table.
     """
     found = function.node.try_find_child(_PLACE_MARK)
     if isinstance(found, _Pointed):
@@ -370,11 +395,11 @@ def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
 def serve(function: lambda_.Function, pools: Sequence[str], *, named: bool) -> None:
     """Let a function be run for these pools, beside those of earlier calls.
 
-    `named` says that somebody chose them. All of a construct's pools are left out where their names
-    would take too much of the function's environment: no list means any pool.
+    `named`: True if the caller chose them. All of a construct's pools are left out where their
+    names would take too much of the function's environment, since no list means any pool.
 
     Raises:
-        ConfigurationError: pools were named, and their names do not fit.
+        ConfigurationError: Pools were named, and their names do not fit.
     """
     found = function.node.try_find_child(_SERVED_MARK)
     served = found if isinstance(found, _Served) else _Served(function, _SERVED_MARK)
@@ -385,8 +410,9 @@ def serve(function: lambda_.Function, pools: Sequence[str], *, named: bool) -> N
     if len(text) > _SERVES_BYTES_MAX:
         if named:
             raise ConfigurationError(
-                f"pools: the names of {len(served.pools)} take more than {_SERVES_BYTES_MAX} bytes of the environment of "
-                f"{function.node.path}; name fewer, or none for all"
+                f"pools: the names of {len(served.pools)} take more than "
+                f"{_SERVES_BYTES_MAX} bytes of the environment of {function.node.path}; "
+                "name fewer, or none for all"
             )
         text = ""
     function.add_environment(names.SERVES, text)

@@ -1,7 +1,7 @@
-"""Writes a plain CloudFormation template and the zip of its code: `python -m workpool_cdk.template`.
+"""Writes a plain CloudFormation template and the zip of its code.
 
-Both are the same bytes on every machine and in every run, for the same configuration and the same
-sources.
+The command is `python -m workpool_cdk.template`. Both are the same bytes on every machine and in
+every run, for the same configuration and the same sources.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def write(config: AppConfig, folder: Path, *, platform: str = "lambda") -> Writt
 
 
 def _text(template: dict[str, Any]) -> str:
-    """Returns JSON that people can read, or compact JSON if CloudFormation would refuse the former."""
+    """Returns readable JSON, or compact JSON if CloudFormation would refuse the former."""
     text = json.dumps(template, indent=1) + "\n"
     if len(text) <= TEMPLATE_BYTES_MAX:
         return text
@@ -93,7 +93,7 @@ def _zip(folder: Path, archive: Path) -> None:
 
 
 def _folder(path: str) -> Path:
-    """Returns the folder that the command line names, which is made before the bundling takes its time."""
+    """Makes and returns the folder of the command line, before the bundling takes its time."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +103,7 @@ def _folder(path: str) -> Path:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command: 0, or 1 with the refusal on stderr."""
+    """Run the command, and return 0, or 1 with the refusal on stderr."""
     parser = argparse.ArgumentParser(
         prog="python -m workpool_cdk.template",
         description="Write a plain CloudFormation template of the pools, and the zip of its code.",

@@ -1,4 +1,4 @@
-"""Owns what EventBridge Scheduler does for the pools: the watchdog's tick, and the group and role of the far wakes that the loop orders."""
+"""Schedules of EventBridge Scheduler: the watchdog's tick, and a group for the loop's far wakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["FarWakes", "WatchdogTick"]
 
 
 class FarWakes(Construct):
-    """A schedule group of its own, so that the loop may order and drop schedules there and touch no other, and the role they fire in."""
+    """A schedule group for far wakes, and the role that they fire in.
+
+    The loop may order and drop schedules of this group, and touch no other.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, loop_arn: str) -> None:
         super().__init__(scope, construct_id)
@@ -25,7 +28,7 @@ class FarWakes(Construct):
         self.role = _scheduler_role(
             self,
             self.group.schedule_group_arn,
-            "What far wakes of pools fire in: it may invoke their loop.",
+            "Role of the far wakes of pools, which may invoke their loop.",
         )
         self.role.add_to_principal_policy(invoke_statement(loop_arn))
         self.schedule_arns = Stack.of(self).format_arn(
@@ -36,12 +39,13 @@ class FarWakes(Construct):
 
 
 class WatchdogTick(Construct):
-    """One tick a minute for the whole table, whatever the number of pools: about five cents a month.
+    """One tick a minute for the whole table and all its pools, at about five cents a month.
 
     It names the pools of the deployment, so that the watchdog looks at them whatever the table's
     registry says, and declares their schedules (decision 34).
 
-    In a group of its own: the loop, which may drop schedules of its group, cannot drop this one.
+    It is in a group of its own. The loop, which may drop schedules of its group, cannot drop this
+    one.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class WatchdogTick(Construct):
         role = _scheduler_role(
             self,
             group.schedule_group_arn,
-            "What the watchdog's tick fires in: it may invoke the watchdog.",
+            "Role of the watchdog's tick, which may invoke the watchdog.",
         )
         role.add_to_principal_policy(invoke_statement(watchdog_arn))
         for statement in failures.send_statements(failures.ticks):
@@ -107,8 +111,8 @@ def _group(scope: Construct) -> scheduler.ScheduleGroup:
 
 
 def _scheduler_role(scope: Construct, group_arn: str, description: str) -> iam.Role:
-    # Scheduler is asked to act for this account and this group only: else another account's
-    # schedule could use the role.
+    # Scheduler may act for this account and this group only. Otherwise the schedule of another
+    # account could use the role.
     conditions = {
         "StringEquals": {"aws:SourceAccount": Stack.of(scope).account, "aws:SourceArn": group_arn}
     }

@@ -1,1 +1,1 @@
-"""What the example functions run. Deployed only when asked for."""
+"""The code of the example functions, which are deployed on request only."""

@@ -1,4 +1,4 @@
-"""The example functions: one that enqueues, a decorated and an undecorated worker, and a handler of callbacks."""
+"""The example functions: a caller, a decorated worker, an undecorated one, a callback handler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pool = Workpool(os.environ["WORKPOOL_TABLE"], name=os.environ["WORKPOOL_POOL"])
 
 
 def enqueue(event: dict[str, str], context: LambdaContext) -> dict[str, str]:
-    """Have somebody greeted in the background, and be told when it is done."""
+    """Enqueue a greeting, with a callback once it is done."""
     work_id = pool.enqueue_action(
         context,
         os.environ["GREET_ARN"],
@@ -29,11 +29,11 @@ def greet(work: Work, name: str) -> str:
 
 
 def shout(event: dict[str, str], _: LambdaContext) -> str:
-    """A function that knows nothing of pools."""
+    """A function without a decorator."""
     return event["name"].upper()
 
 
 @pool.on_complete
 def greeted(event: OnCompleteEvent) -> None:
-    """What is told when a greeting is over."""
+    """Receive the callback of a greeting."""
     print(f"{event.work_id}: {event.result.kind}")
