@@ -1,4 +1,4 @@
-"""What `ls` and `show` tell of the attempts of a work item that is retried."""
+"""The attempts of a retried work item in `ls` and `show`."""
 
 from __future__ import annotations
 

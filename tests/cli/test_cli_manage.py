@@ -34,7 +34,7 @@ class Scene:
 
 
 class Terminal(io.StringIO):
-    """Somebody who types."""
+    """A person who types."""
 
     def isatty(self) -> bool:
         return True
@@ -485,7 +485,7 @@ def test_help_of_command_loads_no_sdk() -> None:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, str]:
-    """What a command says, by the name of each line."""
+    """Return the lines of a command, by their names."""
     capsys.readouterr()
     assert main([*argv]) == 0
     pairs = (re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
@@ -742,7 +742,7 @@ def test_rate_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixture[
 
 
 def test_pools_of_table_have_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    """A pool whose limit nobody set has the default; an override is named before the base."""
+    """A pool without a limit has the default. An override is named before the base."""
     paused = scene.cloud.workpool("paused", max_parallelism=3)
     paused.enqueue_action(None, "later", {}, run_after=timedelta(days=1))
     main(["pause", "--pool", "paused"])

@@ -1,4 +1,4 @@
-"""How commands answer: the stream, tables and fields, notes, questions, and the pool that is chosen."""
+"""Answers of commands: stream, tables and fields, notes, questions, and the chosen pool."""
 
 import io
 import logging

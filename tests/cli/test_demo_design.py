@@ -1,4 +1,4 @@
-"""What the demo plans: which attempts fail, which works come, and when."""
+"""The plan of the demo: its work items, their times, and the attempts that fail."""
 
 from collections import Counter
 from datetime import timedelta

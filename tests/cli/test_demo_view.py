@@ -1,4 +1,4 @@
-"""What a person sees: plain lines in a pipe, a live display in a terminal."""
+"""The views of the demo: plain lines in a pipe, a live display in a terminal."""
 
 import io
 import re

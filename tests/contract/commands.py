@@ -1,7 +1,7 @@
-"""Owns the random commands of the differential test: every method of the store, drawn from the project's own tables and unions.
+"""Draws the commands of the differential test from the project's own tables and unions.
 
-A new kind of record, field or form is in by existing, or fails here until it is said how to draw
-one. One seed is one sequence.
+They cover every method of the store. A new kind of record, field or form is in by existing, or
+fails here until it has a strategy. One seed is one sequence.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
 # No engine takes an empty text as the key of an index, and none of ours is one.
 _BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
 _LIKELY: Final = {"dead": 0.8}
-"""How often an optional field is drawn, where the others' rarity would leave a whole collection empty."""
+"""Shares of optional fields whose rarity would leave a whole collection empty."""
 _SCALAR: Final = (forms.TEXT, *forms.NUMBERS, forms.FLAG, forms.ULID)
 _KEYS: Final[Mapping[str, Draw]] = {
     "pool": lambda _: POOL,
@@ -314,7 +314,7 @@ def _record(chance: Random, kind: type[Record]) -> Record:
 
 
 def _ref(chance: Random, kind: type[Record]) -> Ref[Record]:
-    """The name of a record of a kind; by convention a WorkRef names a Work."""
+    """The name of a record of a kind. By convention a WorkRef names a work item."""
     named = kind_of(kind).ref
     return named(**{each.name: _KEYS[each.name](chance) for each in fields(named)})
 

@@ -31,7 +31,7 @@ MakeEngine = Callable[[str], AbstractContextManager[Engine]]
 
 
 def reason_of_absence(config: pytest.Config, engine: str) -> str | None:
-    """Why an engine cannot be had here; None: it can."""
+    """The reason why an engine is missing here; `None` means that it is there."""
     match engine:
         case "ministack":
             return why_absent()

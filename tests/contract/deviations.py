@@ -1,4 +1,4 @@
-"""Owns the reading of the one table that says what each engine does otherwise than AWS: docs/engines.md."""
+"""Reads the table of deviations of engines from AWS in docs/engines.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Deviation:
     test: str
     what: str
     varies: bool
-    """Whether it fails depends on luck: it is not run there."""
+    """True if it fails by luck, so that it is not run there."""
 
 
 @lru_cache
@@ -45,5 +45,5 @@ def deviations() -> tuple[Deviation, ...]:
 
 
 def deviation_of(engine: str, test: str) -> Deviation | None:
-    """What the engine does otherwise in a test; None: it must pass there."""
+    """Return the deviation of an engine in a test; `None` means that it must pass there."""
     return next((each for each in deviations() if (each.engine, each.test) == (engine, test)), None)

@@ -1,4 +1,4 @@
-"""Owns the engines that the contract runs on: each is a store on an empty table, and the ways round it that tests need."""
+"""The engines of the contract, each a store on an empty table, with hooks for tests."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Engine:
     write_units: Callable[[], float]
     """Write capacity of everything that succeeded so far, as the engine itself bills it."""
     table: Table | None
-    """None: boto3 does not reach it."""
+    """`None` means that boto3 does not reach it."""
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def table_on(client: DynamoDBClient) -> Iterator[Table]:
 
 
 def engine_on(name: str, table: Table) -> Engine:
-    """The store on a table, empty or to be emptied by whoever shares it."""
+    """The store on a table, which is empty or emptied by the tests that share it."""
 
     def inject(pk: str, sk: str, item: Mapping[str, Value]) -> None:
         table.client.put_item(TableName=table.name, Item=item_to_wire({**item, "pk": pk, "sk": sk}))
@@ -201,7 +201,7 @@ def client_of_ministack(url: str) -> DynamoDBClient:
 
 
 def client_of_endpoint(url: str) -> DynamoDBClient:
-    """A client of a DynamoDB that somebody supplies: with the region and credentials that boto3 finds, else with placeholders."""
+    """A client of a given DynamoDB, with boto3's region and credentials, or else placeholders."""
     session = boto3.Session()
     if session.get_credentials() is None:
         session = boto3.Session(region_name=session.region_name, **PLACEHOLDER)

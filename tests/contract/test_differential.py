@@ -65,7 +65,7 @@ def sent(store: Store, command: Command) -> object:
 
 
 def answer_of(store: Store, command: Command) -> tuple[Any, ...]:
-    """What a command comes to, without what may differ: the server's clock, and the words of a mistake."""
+    """The result of a command, without the server's clock and the words of a mistake."""
     try:
         return ("done", sent(store, command))
     except ConditionFailed as refused:
@@ -81,7 +81,7 @@ def kind_of(write: Write) -> str:
 
 
 def noted(seen: Seen, command: Command, answer: tuple[Any, ...]) -> None:
-    """What a command and its answer showed."""
+    """Return the features that a command and its answer show."""
     outcome = answer[0]
     match command:
         case Get():
@@ -133,9 +133,9 @@ def _note_write(seen: Seen, way: str, write: Write, *, held: bool, current: obje
 
 
 def wanted() -> set[tuple[str, ...]]:
-    """What a run must have shown, or it is vacuous.
+    """Return the features without which a run is vacuous.
 
-    Drawn from the unions: nothing that is added to them can be forgotten here.
+    They are drawn from the unions, so that none can be forgotten here.
     """
     kinds = [kind.__name__ for kind in KINDS]
     sorts = [each.__name__ for each in get_args(Condition)]
@@ -167,7 +167,7 @@ def wanted() -> set[tuple[str, ...]]:
 
 
 def same(engine: Engine, command: Command, theirs: tuple[Any, ...], ours: tuple[Any, ...]) -> bool:
-    """Whether two answers agree, but for what the engine is known to do otherwise."""
+    """True if two answers agree, but for known deviations of the engine."""
     if theirs == ours:
         return True
     silent = deviation_of(engine.name, "test_page_that_reached_its_limit_always_names_next_one")
@@ -211,7 +211,7 @@ def compared(memory: Engine, engine: Engine, sequence: Iterable[Command], seen: 
 def first_difference(
     make_engine: MakeEngine, name: str, sequence: Sequence[Command], seen: Seen
 ) -> str | None:
-    """How the engine differs from memory in a sequence; None: it does not."""
+    """Return the difference of the engine from memory in a sequence; `None` means none."""
     with make_engine("memory") as memory, make_engine(name) as engine:
         try:
             compared(memory, engine, sequence, seen)
@@ -251,7 +251,7 @@ def check(make_engine: MakeEngine, name: str, seed: int, seen: Seen) -> None:
 
 
 def shown(seed: int) -> set[tuple[str, ...]]:
-    """What a seed's sequence shows in memory, which takes no time."""
+    """Return the features of a seed's sequence in memory, which takes no time."""
     seen: Seen = Counter()
     with memory_engine() as memory:
         for command in drawn_sequence(seed):

@@ -1,6 +1,7 @@
-"""What AWS documents of DynamoDB and the store, its users' tests or its price rest on: shown on each engine, without the store between.
+"""Documented properties of DynamoDB on which the store, users' tests or prices rest.
 
-Where an engine fails one, docs/engines.md says so, and how the project lives with it.
+Each engine shows them, without the store between. Where one fails, docs/engines.md says so, and how
+the project lives with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every engine behind `ports.Store` promises about chunks: written with their work or not at all, read in one request."""
+"""Chunks on each engine: written with their work item or not at all, and read in one request."""
 
 from __future__ import annotations
 

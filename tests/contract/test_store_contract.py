@@ -1,4 +1,4 @@
-"""What every engine behind `ports.Store` promises.
+"""The contract of `ports.Store` on each engine.
 
 The same tests run on each; deviations stand in the conftest.
 
@@ -927,7 +927,7 @@ def test_failed_condition_on_damaged_item_returns_it(engine):
 
 @contextmanager
 def as_the_engine_raised_it():
-    """What an engine in this process raises of itself the store takes for no answer, and a deviation is no missing answer."""
+    """An error of an engine in this process counts as no answer, unlike a deviation."""
     try:
         yield
     except StoreUnavailable as told:

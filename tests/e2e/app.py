@@ -32,7 +32,7 @@ DEMO_WORKER = Path(workpool_aws.__path__[0]) / "cli" / "demo" / "worker.py"
 
 
 class E2e(Stack):
-    """One `Workpool`, a function for each job, a queue to be told, and a role for each grant."""
+    """One `Workpool`, a function for each job, a queue for callbacks, and a role for each grant."""
 
     def __init__(self, scope: App) -> None:
         super().__init__(scope, STACK)

@@ -1,4 +1,4 @@
-"""Owns a deployment of the package onto an emulated AWS by the real CDK CLI, and what it made: names, roles, processes."""
+"""A deployment onto an emulated AWS by the real CDK CLI, with its names, roles and processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CdkFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What the stack's outputs say."""
+    """The outputs of the stack."""
 
     table: str
     loop: str
@@ -42,7 +42,7 @@ class Deployed:
     roles: dict[str, str]
 
     def environment(self) -> dict[str, str]:
-        """What the construct tells a function that may enqueue."""
+        """The variables that the construct gives a function that may enqueue."""
         return {
             "WORKPOOL_LOOP_ARN": arn_of(self.loop),
             "WORKPOOL_COMPLETION_ARN": arn_of(self.completion),
@@ -54,7 +54,7 @@ def arn_of(function: str) -> str:
 
 
 def why_absent() -> str | None:
-    """Why nothing can be deployed here; None: it can."""
+    """The reason why no deployment works here; `None` means that it does."""
     missing = next((path for path in (CDK_PYTHON, CLI) if not path.exists()), None)
     return (
         None
@@ -77,7 +77,7 @@ def account(server: MiniStack) -> dict[str, str]:
 def bootstrap(server: MiniStack) -> None:
     """Prepare the account for the CDK, as people do once."""
     _cdk(server, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", "")
-    # The bucket refuses whoever does not speak TLS, and the emulated AWS does not.
+    # The bucket refuses requests without TLS, which the emulated AWS does not speak.
     session = boto3.Session(
         region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY
     )

@@ -121,7 +121,7 @@ def deploy(server: MiniStack, application: Application) -> Shop:
 
 
 def _built(library: Path, code: Mapping[str, str]) -> Path:
-    """What `sam build` would make of `src/`: the code beside the library."""
+    """Return the code of `src/` beside the library, as `sam build` makes it."""
     folder = library.parent / "built"
     shutil.unpack_archive(library, folder)
     for name, text in code.items():
@@ -130,7 +130,7 @@ def _built(library: Path, code: Mapping[str, str]) -> Path:
 
 
 def _packaged(server: MiniStack, template: str, bucket: str) -> str:
-    """What `sam package` makes of a template: addresses in place of local paths."""
+    """Return a template with addresses in place of local paths, as `sam package` makes it."""
     return re.sub(r"CodeUri: \S+", f"CodeUri: s3://{bucket}/app.zip", template).replace(
         "TemplateURL: workpool.template.json",
         f"TemplateURL: {server.url}/{bucket}/workpool.template.json",

@@ -1,4 +1,4 @@
-"""Owns what the end-to-end tests deploy, in words that both the CDK app and the tests read: pools, functions, roles."""
+"""Names of the pools, functions and roles of the end-to-end tests, for CDK app and tests."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def test_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finished
     pool = make_pool("released", max_parallelism=3)
 
     def some() -> list[str]:
-        """More works; none where nobody answered, since those that were not acknowledged may be lost."""
+        """More work items; none without an answer, since those without an acknowledgement may be lost."""
         try:
             return pool.enqueue_action_batch(
                 None, "which-release", [{"ms": 700}] * 6, retry=PATIENT

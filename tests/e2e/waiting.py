@@ -39,8 +39,8 @@ def once(
     """Return what a look sees, as soon as it is enough.
 
     Raises:
-        AssertionError: it never was; the message has what was seen last. The emulated AWS may
-            answer nobody for a while, so that is no end.
+        AssertionError: It never was. The message has the last sight. The emulated AWS may give no answers for a
+            while, so that is no end.
     """
     until, seen = clock() + patience_s, "nothing"
     while True:

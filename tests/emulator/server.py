@@ -1,4 +1,4 @@
-"""Owns a MiniStack server for as long as tests want it: an emulated AWS in a process of its own, on loopback, with a folder of its own."""
+"""Runs a MiniStack server: an emulated AWS in a process and a folder of its own, on loopback."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def alive() -> tuple[MiniStack, ...]:
 
 
 def why_absent() -> str | None:
-    """Why no server can be started here; None: one can."""
+    """The reason why no server starts here; `None` means that one does."""
     return (
         None
         if PYTHON.exists()
@@ -95,7 +95,7 @@ def running(*, authorize: bool = False, processes: int = 8) -> Iterator[MiniStac
 def _started(
     folder: Path, *, authorize: bool, processes: int
 ) -> tuple[subprocess.Popen[bytes], int]:
-    # Between finding a free port and the server's listening on it somebody else may take it: the
+    # Between the search for a free port and the server's listening another process may take it: the
     # server ends then, and we try another.
     for _ in range(_PORTS_TRIED):
         port = _free_port()

@@ -1,4 +1,4 @@
-"""How the end-to-end tests wait: by condition, longer than a recovery, and with a word about what was seen."""
+"""Waits of the end-to-end tests: by condition, longer than a recovery, with the last sight."""
 
 from itertools import count
 

@@ -32,7 +32,7 @@ def client(ministack) -> Any:
 
 
 def retried_work(url: str) -> tuple[str, timedelta]:
-    """How a work ended that failed once, and how long it waited in between."""
+    """The end of a work item that failed once, and its wait in between."""
     with LocalCloud(engine=url, seed=7) as cloud:
 
         def fail_once(event, context):

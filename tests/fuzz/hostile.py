@@ -1,4 +1,4 @@
-"""Draws what no item and no event should hold, and the world in which it must hurt nobody else."""
+"""Draws hostile items and events, and the world in which they must affect nothing else."""
 
 from __future__ import annotations
 

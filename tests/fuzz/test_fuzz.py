@@ -1,4 +1,4 @@
-"""Any value in any attribute of any kind of item, any event at any door: nobody else's work stands still [WP-12].
+"""Any value in any attribute of any item, any event at any door: other work goes on [WP-12].
 
 A budget of examples in each run of the tests; `WORKPOOL_FUZZ_EXAMPLES` gives another, and `make
 sim-long` an hour of fresh seeds.

@@ -65,7 +65,7 @@ def dies_after(apply: Apply) -> Written:
 
 
 def first(deed: Callable[[], object]) -> Fault:
-    """Somebody else does this just before the request is applied."""
+    """Another process does this just before the request is applied."""
 
     def fault(apply: Apply) -> Written:
         deed()
@@ -75,7 +75,7 @@ def first(deed: Callable[[], object]) -> Fault:
 
 
 def then(deed: Callable[[], object]) -> Fault:
-    """Somebody else does this when the request was applied and not answered yet."""
+    """Another process does this when the request is applied and not yet answered."""
 
     def fault(apply: Apply) -> Written:
         written = apply()
@@ -103,7 +103,7 @@ def updates(kind: type[Ref], *fields: str, **values: object) -> Match:
 
 
 def bumps(write: Write) -> bool:
-    """`configure` fences off whoever read the old config."""
+    """`configure` fences off a loop that read the old config."""
     return isinstance(write, Update) and isinstance(write.ref, LedgerRef) and not write.set
 
 

@@ -45,8 +45,7 @@ EDGES: Final = (
     "core/work/redrive.py", "dashboard", "dev", "errors.py", "executor", "handlers", "insights",
     "invocation.py", "settings.py", "task_pool",
 )  # fmt: skip
-"""Where the simulation does not look: it has a mutant for each guard of the protocol, and none for
-these."""
+"""Modules beyond the simulation, which has a mutant for each guard of the protocol, and none for these."""
 _APART: Final = "cli/demo"
 _ROOT: Final = Path(__file__).parents[2]
 _BUILD: Final = Path("build/mutation")
@@ -157,7 +156,7 @@ def _judge(options: argparse.Namespace, build: Path) -> int:
 
 @dataclass
 class _Run:
-    """What judges edits, and takes note of their verdicts."""
+    """The judge of edits, which notes its verdicts."""
 
     tree: Path
     coverage: CoverageMap

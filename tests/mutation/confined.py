@@ -33,7 +33,7 @@ _OUTPUT_MAX: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a fork ended: its exit code, negative after a signal, what it noted, and the end of its output."""
+    """The end of a fork: exit code, negative after a signal, notes, and the end of its output."""
 
     code: int
     note: str

@@ -55,7 +55,7 @@ class CoverageMap:
     """Of each module, by test: bit n is set where line n was run."""
     not_passed: list[str] = field(default_factory=list)
     breadth: dict[str, int] = field(default_factory=dict)
-    """How many modules the tests of a file run."""
+    """Return the number of modules that the tests of a file run."""
     at_import: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Of each module, the lines that ran while modules of the library and of tests were imported."""
 

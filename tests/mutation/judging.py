@@ -50,7 +50,7 @@ _LOADED: Final = (
     "moto.core.models", "pydantic", "rich.console", "rich.table", "starlette.testclient", "ulid",
 )  # fmt: skip
 _CPU_FACTOR: Final = 6
-"""How much longer than measured the tests may take before the edit counts as endless."""
+"""Factor over the measured time after which an edit counts as endless."""
 _CHECK_S: Final = 60
 
 
@@ -160,7 +160,7 @@ def judges(tree: Path, files: Sequence[str], jobs: int) -> Iterator[list[Judge]]
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A server that has collected the tests, and one that begins each time anew."""
+    """A server that has collected the tests, and one that begins again each time."""
 
     tree: Path
     collected: Connection

@@ -30,7 +30,7 @@ class Records:
                 self._read(line)
 
     def verdict(self, edit: Edit) -> Verdict | None:
-        """What an earlier run came to; `None` means that the edit has to be judged."""
+        """Return the verdict of an earlier run; `None` means that the edit has to be judged."""
         return self._verdicts.get(edit.key)
 
     def add(self, edit: Edit, verdict: Verdict) -> None:
@@ -56,7 +56,10 @@ class Records:
             self._verdicts[stored["edit"]] = verdict
 
     def _basis(self, module: str, verdict: Verdict) -> str:
-        """What the verdict rests on: the module, and the file of the test that noticed; for a survivor, everything."""
+        """Return the texts behind a verdict: the module, and the file of the test that noticed.
+
+        Of a survivor they are all.
+        """
         if not verdict.noticed:
             return self._everything
         return self._digest(f"{PACKAGE}/{module}") + self._digest(verdict.by.partition("::")[0])

@@ -1,4 +1,4 @@
-"""Edited code in functions that are there already, and when a module has to be loaded anew."""
+"""Edited code in functions that are there already, and modules that have to be loaded again."""
 
 import importlib.util
 import sys

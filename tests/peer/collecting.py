@@ -1,6 +1,6 @@
-"""Owns the question which tests show which rows: it has pytest collect everything, and reads their marks.
+"""Finds the tests that show each row, by the marks of all collected tests.
 
-python -m tests.peer.collecting        what is shown where, and what is pending
+python -m tests.peer.collecting        the rows with their tests, and those that are pending
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Showing(NamedTuple):
 
 
 def level_of(test: str) -> str:
-    """Where a test shows what it shows, from its name alone: under chance, on an engine that is not our own, or by one case."""
+    """Return the form of a test by its name: under chance, on a foreign engine, or by one case."""
     place, _, case = test.partition("[")
     words = case.rstrip("]").split("-")
     if "moto" in words or place.endswith("_on_moto"):
@@ -48,7 +48,7 @@ def level_of(test: str) -> str:
 
 
 def collected() -> Sequence[Showing]:
-    """What the whole suite shows, by a fresh process: whichever tests run now, all are collected."""
+    """Return the rows that the whole suite shows, by a fresh process that collects all tests."""
     told = subprocess.run(
         [sys.executable, "-m", "tests.peer.collecting", "--json"],
         cwd=ROOT,

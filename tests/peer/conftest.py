@@ -21,7 +21,7 @@ TROUBLE = {
     Fault.WAKE_LATE: 0.5,
     Fault.WAKE_TWICE: 0.3,
 }
-"""What changes no outcome: no process dies, and no worker's event is lost."""
+"""Faults that change no outcome: no process dies, and no worker's event is lost."""
 
 OpenCloud = Callable[..., LocalCloud]
 
@@ -66,5 +66,5 @@ def cloud(open_cloud: OpenCloud) -> LocalCloud:
 
 @pytest.fixture
 def is_calm(request: pytest.FixtureRequest) -> bool:
-    """Whether timing may be judged: in a storm, messages are late and lost."""
+    """True if timing may be judged. In a storm, messages are late and lost."""
     return "storm" not in request.node.name

@@ -1,7 +1,7 @@
-"""Owns what is remembered of simulated runs: every applied write with its writer, every run of user code, every answer to a cancel.
+"""The history of a simulated run: applied writes with their writers, runs, answers to cancels.
 
-The judge of the simulation keeps what is wrong; a history keeps everything, so that one can ask
-what happened, and how often.
+The judge of the simulation keeps faults. A history keeps everything, so that tests can ask for
+events and their numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Change(NamedTuple):
 
 
 class WorkChange(NamedTuple):
-    """An applied write of a work that was there before."""
+    """An applied write of a work item that was there before."""
 
     index: int
     at: EpochMs
@@ -119,7 +119,7 @@ class History:
 
     @cached_property
     def works(self) -> tuple[WorkChange, ...]:
-        """The changes of works, in order; not their enqueueing."""
+        """The changes of work items, in order, without their enqueueing."""
         return tuple(
             WorkChange(*each)
             for each in self.changes
@@ -171,7 +171,7 @@ class History:
         )
 
     def of(self, work_id: str, *, after: int = -1) -> list[WorkChange]:
-        """What became of a work later than a write."""
+        """Return the changes of a work item after a write."""
         return [each for each in self.works if each.after.id == work_id and each.index > after]
 
     def final(self, work_id: str) -> WorkItem:
@@ -195,7 +195,7 @@ class History:
 
     @cached_property
     def pointers_left(self) -> set[str]:
-        """Keys of pointers that nobody removed, but for those that the audit of the run could not have seen.
+        """Return keys of pointers that remain, but for those that the audit could not have seen.
 
         It comes once in a run, at the first whole hour. A pool that rests for hours before it recovers
         a start writes pointers after it, and the next audit removes what is left of them.

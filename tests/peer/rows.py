@@ -1,4 +1,4 @@
-"""Owns the list of behaviours that a comparable pool's own tests assert, each in our words, and where it must be shown here.
+"""Behaviours that a comparable pool's own tests assert, in our words, with their tests here.
 
 The peer is `@convex-dev/workpool` 0.4.12 with `@convex-dev/batch-worker` 0.3.4 (Apache-2.0). Its
 tests were read as a specification: behaviours were taken over, no code. `SM` state machine, `RC`
@@ -235,4 +235,4 @@ NOT_OURS: Final = MappingProxyType(
 """Why a row does not apply."""
 
 PENDING: Final[Mapping[str, str]] = MappingProxyType({})
-"""What a row waits for. It shrinks: a row that has a test may not be here."""
+"""The reason why a row waits. A row that has a test may not be here, so that the list shrinks."""

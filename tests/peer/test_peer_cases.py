@@ -140,7 +140,7 @@ def test_statistics_are_shown_only_where_they_are_asked_for(cloud: LocalCloud) -
 @CALM
 @pytest.mark.peer("BW11", "OL02", "BW12")
 def test_finished_work_keeps_loop_up_little_longer(cloud: LocalCloud) -> None:
-    """So short works, one after the other, are served by one invocation of it; and by another one when it has rested."""
+    """One invocation of it serves short work items one after the other, and another one after a rest."""
     pool = cloud.workpool("email", max_parallelism=1)
     fn = cloud.function(pool.action(lambda: 1), name="fn", takes=timedelta(milliseconds=300))
     taken = []

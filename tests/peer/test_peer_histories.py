@@ -273,7 +273,7 @@ def a_report_of_an_earlier_start_changes_nothing(h: History) -> int:
 
 
 def a_repeated_report_keeps_the_first_end(h: History) -> int:
-    """A second report of the start that ended a work repeats the report to the loop, and nothing of the work."""
+    """A second report of the last start repeats the notice to the loop, and no write of the work item."""
     counted = 0
     for each in h.ends:
         told = [
@@ -460,7 +460,7 @@ def a_lost_start_with_attempts_left_is_followed_by_another(h: History) -> int:
 
 
 def recovery_leaves_what_reported_alone(h: History) -> int:
-    """A start whose report lies there is settled by it, and nobody recovers it afterwards."""
+    """A start whose report lies there is settled by it, and not recovered afterwards."""
     recovered = {
         EntryKey(event.work_id, event.start)
         for event in h.facts
@@ -493,7 +493,7 @@ def a_callback_tells_a_lost_start_once_if_wanted(h: History) -> int:
 
 
 def every_pointer_is_spent(h: History) -> int:
-    """Also one to a work in flight, over or canceled: when all is over, none lies where the next loop would not see and remove it."""
+    """Also one to a work item in flight, over or canceled. In the end the next loop would see each one."""
     made = {each.after.at for each in h.changes if isinstance(each.after, Pointer)}
     if h.run.scenario.hourly_look or not h.run.faults:
         seen_next = min(
@@ -565,7 +565,7 @@ def the_watchdog_acts_only_where_nobody_is(h: History) -> int:
 
 
 def an_earlier_work_ends_a_wait(h: History) -> int:
-    """Whoever finds the loop waiting for later takes the next generation."""
+    """A kick that finds the loop waiting for later takes the next generation."""
     waits = [
         (before, after)
         for change, before, after in h.statuses
@@ -661,7 +661,7 @@ def the_last_attempt_is_final(h: History) -> int:
 
 
 def a_callback_tells_what_happened(h: History) -> int:
-    """The judge compares kind and context; here: it was told after the end, and of works that asked for it."""
+    """The judge compares kind and context. Here it came after the end, and for work items with a target."""
     for index, work_id in h.judge.tellings:
         end = next(each for each in h.ends if each.after.id == work_id)
         assert end.index < index

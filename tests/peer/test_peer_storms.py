@@ -728,7 +728,7 @@ def test_wake_that_never_comes_is_made_up_for(open_cloud: OpenCloud) -> None:
 @ALL
 @pytest.mark.peer("BW21", "OK06", "OK07")
 def test_pool_whose_own_items_and_schedules_were_removed_goes_on(cloud: LocalCloud) -> None:
-    """The status, the ledger and the config are gone, and the far schedule with them; what is stored of the works is enough."""
+    """Status, ledger, config and the far schedule are gone. The stored work items are enough."""
     pool = cloud.workpool("email", max_parallelism=1)
     fn = worker(cloud, pool)
     ids = pool.enqueue_action_batch(None, fn, [{"name": "a"}, {"name": "b"}], run_after=LONG)

@@ -1,4 +1,4 @@
-"""Whatever comes through a door of user code: documented errors at most, no second run, no loop, and no value in what is told of it."""
+"""Any input at a door of user code: documented errors, no second run, no loop, no value in logs."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ HOW = st.sampled_from(["replace", "replace", "replace", "drop", "nest", "instead
 
 
 def run_once(call: Callable[[], object], world: World) -> BaseException | None:
-    """What a door raised, checked: only what is documented, and a bounded number of requests."""
+    """Return the error of a door, which must be documented, after a bounded number of requests."""
     before = world.requests
     raised: BaseException | None = None
     try:

@@ -1,4 +1,7 @@
-"""Owns who takes part in a simulated run beside the library: workers, `on_complete` targets, callers, cancelers and an operator."""
+"""The parties of a simulated run beside the library.
+
+They are workers, `on_complete` targets, callers, cancelers and an operator.
+"""
 
 from __future__ import annotations
 
@@ -89,10 +92,10 @@ _RETRIED = frozenset({Mode.RETRIED, Mode.PLAIN_RETRIED, Mode.BEATING_RETRIED})
 _WANTS = frozenset({"success", "failed", "canceled"})
 
 _PAD = "x" * 5_000
-"""Arguments with it do not fit beside a work."""
+"""Arguments with it do not fit into the item of a work item."""
 
 _LARGE = "y" * 17_000
-"""A result with it does not fit beside a work."""
+"""A result with it does not fit into the item of a work item."""
 
 _assignments: ContextVar[dict[str, Assignment]] = ContextVar("assignments")
 """Of the invocation that runs, by the number of the work."""
@@ -179,7 +182,7 @@ class Actors:
             self._judge.config_answered(plan.name)
 
     def ask_in_the_end(self) -> None:
-        """What an outsider finds when all is over: every work's status and result, and the messages of queue and topic."""
+        """The end as an outsider finds it: each status and result, and the messages of queue and topic."""
         for told in (Told.QUEUE, Told.TOPIC):
             for message in self._cloud.messages(told.value):
                 assert isinstance(message, dict)
@@ -240,7 +243,7 @@ class Actors:
         return plain
 
     def _check(self, number: int, pad: str) -> None:
-        """What arrives is what was sent."""
+        """The payload that arrives is the one that was sent."""
         large = any(
             each.large
             for each in self._scenario.submissions
@@ -280,7 +283,7 @@ class Actors:
         self._told_of(event.work_id, event.result.kind)
 
     def _told_of(self, work_id: str, kind: str) -> None:
-        """Remembers what an outsider was told, but for groups: nobody was given their work items."""
+        """Remembers the answers to an outsider, but for groups, whose work items no caller was given."""
         if self._judge.works[WorkId(work_id)].spec.group is None:
             self._history.append(Heard(at=self._kernel.now(), work_id=work_id, kind=kind))
 
@@ -359,7 +362,7 @@ class Actors:
         return Ended(at=now, run=run, ending=ending, seen_until=since)
 
     def _note(self, number: int, event: Event) -> None:
-        """Remembers what outsiders see. Nobody enqueued the work items of schedules, or a member of a group alone."""
+        """Remembers what outsiders see. No caller enqueued work items of schedules, or a single member."""
         if number < FIRST_NUMBER or number in self._submitted:
             self._history.append(event)
 

@@ -231,7 +231,7 @@ def _check(what: str, found: object, wanted: object) -> None:
 
 
 def failure_of(seed: int) -> str | None:
-    """What is wrong after the run of a seed; `None` means nothing."""
+    """Return the fault found after the run of a seed; `None` means none."""
     bank = Bank(seed)
     with bank.cloud:
         try:

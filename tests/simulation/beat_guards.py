@@ -1,4 +1,4 @@
-"""Owns the mutants of timeouts and heartbeats: no start outlives its lease, and none is lost for long."""
+"""Mutants of timeouts and heartbeats: no start outlives its lease, and none is lost for long."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
-"""Owns what a simulated run may cost: capacity units, by what was asked for and by how long a loop had reason to be awake.
+"""Bounds the cost of a simulated run, in capacity units.
 
-A formula of the judge's own, with room for what scenarios mix. It is there for what runs away:
-requests that grow with time, with what is over, or with nothing. What a unit of work costs to a
-tenth is measured by `benchmarks/cost.py`.
+The bound follows from the requests of callers, and from the time for which a loop had reason to be
+awake.
+
+It is a formula of the judge's own, with room for mixed scenarios. It finds costs that run away:
+requests that grow with time, with finished work, or for no reason. `benchmarks/cost.py` measures
+the cost of a work item to a tenth of a unit.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ _OWED_MS: Final = 60_000
 """A loop waits for the next try of a callback, which comes sooner than that after the first ones."""
 _ROOM_CALM: Final = 1.5
 _ROOM_FAULTY: Final = 3.0
-"""Whoever dies or waits in vain leaves its requests to be made again."""
+"""A process that dies or waits in vain leaves its requests to be made again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What a run was asked for, and what came of it."""
+    """The requests of a run, and their effects."""
 
     pools: int
     works: int
@@ -94,8 +97,8 @@ class OpenTime:
 
     def __init__(self) -> None:
         self._open: dict[str, dict[WorkId, tuple[EpochMs, EpochMs | None]]] = {}
-        """By pool, its works that are not over: from when on they are near, and until when at most
-        (None: until they change)."""
+        """By pool, its unfinished work items, with the time from which they are near, and the time until
+        which they are at most. `None` means until they change."""
         self._stretches: dict[str, list[tuple[EpochMs, EpochMs]]] = {}
 
     def saw(self, record: Record | None, now: EpochMs) -> None:

@@ -1,4 +1,4 @@
-"""Owns the mutants of `cancel_all`: what it calls off, how the loop drains it, and what it must spare."""
+"""Mutants of `cancel_all`: its reach, the loop that carries it out, and the work items it spares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Owns the mutants around the loop: who may take a refusal for its own write, kicks, the late rule, callbacks, payloads, redrives."""
+"""Mutants around the loop.
+
+They concern refusals that may come from the own write, kicks, the late rule, callbacks, payloads
+and redrives.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Owns further ways to drive a run than chance: priorities, few deviations from the plain course, and all of them, one after the other."""
+"""Drives runs by other means than chance.
+
+They are priorities, few deviations from the plain course, and all deviations one after the other.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +86,13 @@ class DeviatingChooser:
 
 
 def chooser_of(seed: int) -> Chooser:
-    """How a seed is driven: in five seeds one by priorities, the others by even chance."""
+    """Return the chooser of a seed: one in five goes by priorities, the others by even chance."""
     return PriorityChooser(seed) if seed % 5 == 4 else SeededChooser(seed)
 
 
 @dataclass(slots=True)
 class Search:
-    """What a search came to. `complete`: there is no further run within the bound."""
+    """The result of a search. `complete`: there is no further run within the bound."""
 
     runs: int = 0
     calls: int = 0

@@ -1,4 +1,7 @@
-"""Owns the mutants that leave out one part of one write's condition: all that a sweep ever sees tried, which a test compares."""
+"""Mutants that leave out one part of one write's condition.
+
+They cover every condition that a sweep meets, as a test shows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Owns the names of writes and of the parts of their conditions: what coverage counts as failed, and what a mutant leaves out.
+"""Names writes and the parts of their conditions.
+
+Coverage counts failed parts by these names, and a mutant leaves one out.
 
 A part is named by the field that it asks about, so "commit: version" is the fence of the ledger.
 The parts of one condition hold together; an `Either` is one part.

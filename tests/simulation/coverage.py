@@ -1,4 +1,7 @@
-"""Owns what a sweep must have gone through before its silence means anything: every move, every condition failed, every kind of fault."""
+"""Counts the events without which the silence of a sweep means nothing.
+
+They are every move, every failed condition, and every kind of fault.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ SELDOM: Final = frozenset(
     f"{step}: {part}"
     for step, parts in {
         "redrive": ("absent",),  # two random ids would have to be the same
-        "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
+        "mark as redriven": (
+            "state",
+            "outcome",
+        ),  # a work item that was read as failed stays so [WP-6]
         "start": ("cancel_requested", "rev"),
         "start for worker": ("state", "starts", "cancel_requested", "permit"),
         "claim": ("state", "starts", "proof", "claim"),
@@ -108,7 +114,7 @@ Each has a case of its own in `test_conditions`."""
 
 @dataclass(slots=True)
 class Coverage:
-    """What writes were tried, which were applied, and which parts of their conditions did not hold."""
+    """The writes that were tried and applied, and the parts of their conditions that did not hold."""
 
     tried: Counter[str] = field(default_factory=Counter)
     """By "step: part"."""
@@ -155,7 +161,7 @@ class Coverage:
         return made
 
     def missing(self) -> list[str]:
-        """What did not happen, and should have: with any of it, a sweep without a violation says too little."""
+        """Return the events that are missing. With any of them, a sweep without a violation says too little."""
         return [
             *(f"no work ever made the move {move}" for move in LEGAL if move not in self.moves),
             *(f"no {kind} ever struck" for kind in Fault if kind not in self.faults),

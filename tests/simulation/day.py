@@ -1,4 +1,4 @@
-"""Owns a day of a rated pool: crashes, take-overs, skewed clocks, and a rate limit that people change each hour [WP-33].
+"""Simulates a day of a rated pool: crashes, take-overs, skewed clocks, and a rate limit that people change each hour [WP-33].
 
     python -m tests.simulation.day --hours 24 --seed 20
 

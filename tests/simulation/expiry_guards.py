@@ -1,4 +1,4 @@
-"""Owns the mutants of `expires_after`: no start after it, and none that is over is passed by."""
+"""Mutants of `expires_after`: no start follows it, and no expired work item is passed by."""
 
 from __future__ import annotations
 

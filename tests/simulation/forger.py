@@ -1,10 +1,11 @@
-"""Owns what a forger sends and plants in a simulated run: orders to the loop that nobody kicked for [WP-2], destination records that name
-a real start and do not know its nonce [WP-28], and items that mean nothing among those of a pool
-[WP-12].
+"""Events and items of a forger in a simulated run.
 
-The forger knows everything else: whoever may invoke the completion function may have read the work
-item, or the worker's logs. What is forged bears a mark, so that the judge sees it wherever it comes
-to stand.
+They are orders to the loop without a kick [WP-2], destination records that name a real start and do
+not know its nonce [WP-28], and meaningless items among those of a pool [WP-12].
+
+The forger knows everything else, since a caller that may invoke the completion function may have
+read the work item, or the worker's logs. Each forgery bears a mark, by which the judge sees it
+wherever it comes to stand.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _FOREVER: Final = {
 
 
 def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str, object]:
-    """A record of the work item's current, last or next start, by somebody who was not sent it."""
+    """A record of the work item's current, last or next start, by a forger that was not sent it."""
     own = _claims(_next_or_last(work, table, chance), chance)
     kind = chance.choice(("success", "failure", "never delivered", "carried"))
     condition = {"success": "Success", "never delivered": f"{MARK}EventAge"}.get(
@@ -66,7 +67,7 @@ def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str
 
 
 def forged_event(work: WorkItem, table: str, number: int, chance: random.Random) -> object:
-    """An event for a decorated worker, to make the work item's current or next start, by somebody who was not sent it."""
+    """A forged event for a decorated worker, to make the work item's current or next start."""
     start = work.starts + 1 if work.state is State.PENDING else work.starts
     own = assignment_to_start(work, table, max(1, start))
     forged = replace(own, nonce=f"{MARK}{'A' * 12}", permit=_permit(chance))
@@ -74,7 +75,7 @@ def forged_event(work: WorkItem, table: str, number: int, chance: random.Random)
 
 
 def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, object]:
-    """An order to the loop by somebody who kicked nobody: of any generation, or a wake [WP-2]."""
+    """An order to the loop without a kick: of any generation, or a wake [WP-2]."""
     generation = chance.choice((None, 0, 1, 2, 3, 5, 8, 1_000_000, 999_999_999))
     return request_to_wire(LoopRequest(table=table, pool=pool, generation=generation))
 
@@ -82,9 +83,9 @@ def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, obje
 def forged_item(
     pool: str, now: EpochMs, chance: random.Random
 ) -> tuple[str, str, dict[str, object]]:
-    """An item that means nothing where it stands, by somebody who may write into the pool: partition, sort key, attributes [WP-12].
+    """A meaningless item in the pool: partition, sort key, attributes [WP-12].
 
-    None of them takes a slot or names a start: whoever may write a pool's items may do that, and
+    None takes a slot or names a start. A program that may write the pool's items may do that, since
     there is no boundary within a pool.
     """
     nobody = make_id(now, random_bits=chance.getrandbits(75))
@@ -123,7 +124,7 @@ def _permit(chance: random.Random) -> str:
 
 
 def _claims(start: Assignment, chance: random.Random) -> dict[str, object]:
-    """What the record says of the start: nothing of it is proven."""
+    """The start as the record describes it, without a proof."""
     said = {**assignment_to_wire(start), "start": max(1, start.start)}
     said |= chance.choice(({}, {"nonce": "A" * 24}, {"nonce": start.proof or "B"}))
     return said | chance.choice(

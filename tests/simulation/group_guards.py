@@ -1,4 +1,4 @@
-"""Owns the mutants of groups: each end is counted once, before it is forgotten, and the last one is followed once."""
+"""Mutants of groups: each end is counted once, before it is forgotten, and the last one is followed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the groups of a simulated run: who enqueues and cancels them, and the verdict on their counts and callbacks [WP-19] [WP-27]."""
+"""The groups of a simulated run: their callers, and the verdict on them [WP-19] [WP-27]."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ class GroupJudge:
             self.fail("WP-3", f"group {name} was acknowledged with {places} of its members")
 
     def told(self, work: WorkItem) -> None:
-        """An `on_complete` target was told."""
+        """An `on_complete` target received a callback."""
         account = self.accounts.get((work.pool, work.spec.group or ""))
         of_group = account is not None and work.id in {each.id for each in account.follow_ups}
-        # A handler that fails the first time is told again after a second or two.
+        # A handler that fails the first time is called again after a second or two.
         if account is not None and of_group and "flaky" not in str(work.spec.callback_target):
             self.lags_ms.append(self.now() - account.over_at)
 

@@ -1,8 +1,8 @@
-"""Owns the outsider's verdict: from the public calls, their answers and the runs of user code alone, whether the promises were kept.
+"""The outsider's verdict, from public calls, their answers and the runs of user code alone.
 
-It knows no item, no ledger and no write; what it says, any user could say who kept a diary. So it
-agrees with the judge of writes only where both are right. Excepted, as in docs/protocol.md:
-unclaimed and undecorated works may run twice, or late, where deliveries are.
+It knows no item, no ledger and no write. Any user with a diary could reach the same verdict. So it
+agrees with the judge of writes only where both are right. As docs/protocol.md says, unclaimed and
+undecorated work items may run twice, or late, where deliveries are.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 _CLOCKS_MS: Final = 4_000
 """By so much the clocks of a caller and a loop may differ."""
 _KEPT_MS: Final = 24 * 3_600_000
-"""What ended is known for so long at least."""
+"""The least time for which a finished work item is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +52,13 @@ class Enqueued:
     """It is not to run twice, and its function can see to that."""
     decorated: bool
     wants: frozenset[str] = frozenset()
-    """The outcomes that somebody is to be told of."""
+    """The outcomes with a callback."""
     acknowledged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
-    """User code began to run; `run` tells one run from all others."""
+    """User code began to run. `run` distinguishes one run from all others."""
 
     at: int
     run: int
@@ -81,7 +81,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOffAsked:
-    """`cancel_all` is called; `call` tells one from all others."""
+    """`cancel_all` is called. `call` distinguishes one from all others."""
 
     at: int
     pool: str
@@ -107,7 +107,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAnswered:
-    """What `cancel` answered."""
+    """The answer of `cancel`."""
 
     at: int
     work_id: str
@@ -137,7 +137,7 @@ class LimitAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """An `on_complete` target was told how a work ended."""
+    """An `on_complete` target received the callback of a work item."""
 
     at: int
     work_id: str
@@ -146,7 +146,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What `status` said, and, of a success, the start that `result` names as its own (None: it was not asked)."""
+    """The answer of `status`, and of a success the start that `result` names as its own.
+
+    `None` means that `result` was not asked.
+    """
 
     at: int
     work_id: str
@@ -197,14 +200,14 @@ class Terms:
     once: bool = False
     """No event was delivered twice."""
     in_time: bool = False
-    """None was delivered late, and no process stood still."""
+    """True if no delivery was late, and no process stood still."""
     settled: bool = False
     """Faults had stopped long before its end, and the last thing that happened is a look at every
     work."""
     starts_a_slot: int = 1
     """Starts that a slot may have been committed for at one time: those of a run."""
     excused: frozenset[str] = frozenset()
-    """Works that somebody took something from by hand: they need not tell how they ended."""
+    """Work items that lost payloads by hand, and so need no callback."""
 
 
 def breaches(history: Sequence[Event], terms: Terms) -> list[Breach]:
@@ -230,10 +233,10 @@ def breaches(history: Sequence[Event], terms: Terms) -> list[Breach]:
 
 
 def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
-    """Claimed works run within the most that was ever allowed; all do, where nothing is doubled or late."""
+    """Claimed work items run within the highest limit; all do, where nothing is doubled or late."""
     allowed: defaultdict[str, int] = defaultdict(int)
     live: dict[int, Began] = {}
-    # Who is killed may hear of it after whoever begins in the same instant.
+    # A killed process may note its end after another begins in the same instant.
     ends = {
         each.run: each.at if each.seen_until is None else each.seen_until
         for each in history
@@ -400,7 +403,7 @@ def _called_off(
 
 
 def _spared(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
-    """Whoever enqueues when every `cancel_all` has been answered, is not meant; what lay far ahead then, is canceled."""
+    """An enqueue after the answer of every `cancel_all` is spared; work far ahead then is canceled."""
     calls = [(each, _answer(history, each)) for each in history if isinstance(each, CallOffAsked)]
     asked = {each.work_id for each in history if isinstance(each, CancelAsked)}
     ends = {
@@ -444,7 +447,7 @@ def _answer(history: Sequence[Event], call: CallOffAsked) -> int | None:
 
 
 def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
-    """What was acknowledged is known as long as it is kept, what is finished stays as it is, and in the end everything is."""
+    """Acknowledged work items are known while they are kept, finish in the end, and then stay as they are."""
     ends: dict[str, Looked] = {}
     last: dict[str, Looked] = {}
     acknowledged = _acknowledged(history)
@@ -475,7 +478,7 @@ def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -
 
 
 def _acknowledged(history: Sequence[Event]) -> dict[str, int]:
-    """The works that somebody was told are stored, and when."""
+    """The acknowledged work items, and the times of their acknowledgements."""
     enqueued = {
         each.work_id: each.at
         for each in history
@@ -487,7 +490,7 @@ def _acknowledged(history: Sequence[Event]) -> dict[str, int]:
 def _results(
     history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
 ) -> Iterator[Breach]:
-    """A success is what some run returned; whoever was told of a kind of end, was told the truth."""
+    """A success is the return value of some run, and every report of an end is true."""
     returned: set[tuple[str, int]] = set()
     runs: dict[int, Began] = {}
     for event in history:
@@ -509,7 +512,7 @@ def _results(
 def _callbacks(
     history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
 ) -> Iterator[Breach]:
-    """Told at least once of each end that is wanted, never of another, and always the truth."""
+    """Each wanted end has at least one callback, no other has one, and each is true."""
     heard: defaultdict[str, set[str]] = defaultdict(set)
     ends: dict[str, str | None] = {}
     for event in history:
@@ -533,7 +536,7 @@ def _callbacks(
 def _redrives(
     history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
 ) -> Iterator[Breach]:
-    """A failure is redriven once, as a work of its own, and nothing but a failure is."""
+    """A failure is redriven once, as a work item of its own, and nothing but a failure is."""
     made: dict[str, str] = {}
     ends = {
         each.work_id: each.outcome

@@ -1,10 +1,10 @@
-"""Owns the hunt for mutants: each guard is removed in turn, and seeds or named tests must fail without it.
+"""Hunts for mutants: each guard is removed in turn, and seeds or named tests must fail without it.
 
     python -m tests.simulation.hunt --seeds 300             every mutant, 300 seeds each at most
     python -m tests.simulation.hunt --only "late rule"      one, or all whose name begins so
     python -m tests.simulation.hunt --cases                 with the named tests, too
 
-The exit code is 1 if a guard is gone and nothing that should notice does.
+The exit code is 1 if a seed or test that should notice a missing guard does not.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class _EndlessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What became of a mutant.
+    """The end of a mutant.
 
-    `seed`: the first that failed, and `what` was broken; None: none did in `seeds`.
+    `seed`: the first that failed, and `what` was broken; `None` means that none did in `seeds`.
     """
 
     mutant: str
@@ -142,7 +142,7 @@ def _exit_code(mutant: Mutant, case: str) -> int:
 def hunt_all(
     pool: Pool, jobs: int, mutants: Sequence[Mutant], seeds: Sequence[int], *, cases: bool
 ) -> Iterator[Catch]:
-    """What became of each of them, in their order.
+    """Return the end of each of them, in their order.
 
     `cases`: the tests that are named for it are run, too, where no seed noticed.
     """

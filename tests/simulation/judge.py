@@ -1,11 +1,12 @@
-"""Owns the verdict on a simulated run: every applied write and every run of user code is held against the promises of docs/protocol.md.
+"""The verdict on a simulated run, by the promises of docs/protocol.md.
 
-The judge knows the records, not the code: it sees what stood in the table before and after each
-write, who ran when, and what callers were told. What it finds, it keeps; it never interferes. Rules
-[WP-1] to [WP-14] are judged as they happen; the others by `world`, at the end of a run.
+The judge checks every applied write and every run of user code. It knows the records, not the code.
+It sees the table before and after each write, the times of runs, and the answers to callers. It
+keeps its findings and never interferes. Rules [WP-1] to [WP-14] are judged as they happen, the
+others by `world`, at the end of a run.
 
-Excepted by the protocol, and so by the judge: unclaimed and undecorated work may run twice, and
-beyond the limit, when a delivery is doubled or late.
+As the protocol says, unclaimed and undecorated work items may run twice, and beyond the limit,
+when a delivery is doubled or late.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _PAGE_LASTS_MS: Final = 24 * 3_600_000
 _RUN_MAX: Final = 25
 _RUN_PATIENCE_MS: Final = 4_000
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
-"""A work whose callback is here does not expire."""
+"""A work item whose callback is here does not expire."""
 _SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)
 
 
@@ -96,7 +97,7 @@ class Execution:
 
 @dataclass(eq=False, slots=True)
 class _CallOff:
-    """A `cancel_all`. `before`: the works that were acknowledged when it was asked for."""
+    """A `cancel_all`. `before`: the work items that were acknowledged when it was called."""
 
     before: frozenset[WorkId]
     answered: bool = False
@@ -107,13 +108,13 @@ class _CallOff:
 
 @dataclass(slots=True)
 class _Pool:
-    """What the judge knows of a pool."""
+    """The state of a pool, as the judge knows it."""
 
     ledger: Ledger | None = None
     status: LoopStatus | None = None
     allowed: set[int] = field(default_factory=lambda: {_PARALLELISM_DEFAULT})
-    """Limits that a pass may go by: the one in force, and those of changes that nobody was told of
-    as done."""
+    """Limits that a pass may go by: the one in force, and those of changes that were not
+    acknowledged."""
     config: Config | None = None
     most_allowed: int = 0
     changed_at: EpochMs = EpochMs(0)
@@ -173,7 +174,7 @@ class Judge:
         self._alive: list[Execution] = []
         """Those that were not over when it was asked for last, and later ones."""
         self.robbed: set[WorkId] = set()
-        """Works of whose payloads somebody removed chunks by hand."""
+        """Work items of whose payloads chunks were removed by hand."""
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
         self._now = now
@@ -189,15 +190,15 @@ class Judge:
         self._pages: dict[tuple[str, str], LedgerPage] = {}
         self._canceled: set[WorkId] = set()
         self._canceled_unstarted: set[WorkId] = set()
-        """Works that ended while they were pending: whoever did that owes their callback by a done
-        record, and no entry stands for it."""
+        """Work items that ended while they were pending. Their callback is owed by a notice, and no
+        entry stands for it."""
         self._redrive_asked: set[WorkId] = set()
         self._redrives_unanswered: Counter[WorkId] = Counter()
         self._cancel_asked: set[WorkId] = set()
-        """Works that somebody wanted to cancel, whatever came of it."""
+        """Work items that a caller wanted to cancel, whatever came of it."""
         self._spared: set[WorkId] = set()
-        """Works that were enqueued after every `cancel_all` of their pool, or before every one:
-        only the latter may be meant by one."""
+        """Work items that were enqueued after every `cancel_all` of their pool, or before every one.
+        Only the latter may be meant by one."""
         self._asked: dict[WorkId, int] = {}
         """Works whose cancel was answered as requested, and the start that ran then."""
 
@@ -250,11 +251,11 @@ class Judge:
         self.rates.config(config)
         pool = self._pools[config.pool]
         if pool.config is None:
-            pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
+            pool.allowed.clear()  # no pass can have gone by the default: no work item was there yet
         if pool.config is None or pool.config.limit != config.limit:
             pool.changed_at = (
                 self._now()
-            )  # nobody has answered yet, but no slot of the new limit was free before
+            )  # there is no answer yet, but no slot of the new limit was free before
         pool.config = config
         pool.allowed.add(config.limit)
         pool.most_allowed = max(pool.most_allowed, config.limit)
@@ -274,10 +275,10 @@ class Judge:
         known.changed_at = self._now()
 
     def enqueue_asked(self, pool: str) -> Callable[[Sequence[WorkId]], None]:
-        """Somebody begins to enqueue, or to redrive; to be called with the works that are acknowledged.
+        """A caller begins to enqueue, or to redrive. Call the result with the acknowledged work items.
 
-        Where nobody is in the middle of a `cancel_all`, nor asks for one before the
-        acknowledgement, the works are to run [WP-3].
+        If no `cancel_all` is under way, or called before the acknowledgement, the work items are to
+        run [WP-3].
         """
         call_offs = self._pools[pool].call_offs
         asked = len(call_offs)
@@ -294,7 +295,7 @@ class Judge:
         return acknowledged
 
     def cancel_all_asked(self, pool: str) -> Callable[[], None]:
-        """Somebody calls `cancel_all`; to be called when it is answered [WP-13]."""
+        """A caller calls `cancel_all`. Call the result when it is answered [WP-13]."""
         known = self._pools[pool]
         this = _CallOff(
             frozenset(each for each in self.acknowledged if self.works[each].pool == pool)
@@ -344,7 +345,7 @@ class Judge:
                 )
 
     def redrive_asked(self, work_id: WorkId) -> None:
-        """Somebody calls `redrive`: a dead callback of this work may be owed again."""
+        """A caller calls `redrive`. A dead callback of this work item may be owed again."""
         self._redrive_asked.add(work_id)
         self._redrives_unanswered[work_id] += 1
 
@@ -353,11 +354,14 @@ class Judge:
         self._redrives_unanswered[work_id] -= 1
 
     def cancel_asked(self, work_id: WorkId) -> None:
-        """Somebody calls `cancel`."""
+        """A caller calls `cancel`."""
         self._cancel_asked.add(work_id)
 
     def is_excused(self, work_id: WorkId) -> bool:
-        """Whether its callback may be owed until the hourly look: what ended it, or owes it again, was answered to nobody."""
+        """True if its callback may be owed until the hourly audit.
+
+        The call that ended it, or made the callback owed again, had no answer.
+        """
         bulk_canceled = any(
             work_id in call.before for pool in self._pools.values() for call in pool.call_offs
         )
@@ -366,7 +370,7 @@ class Judge:
         return canceled or self._redrives_unanswered[work_id] > 0
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
-        """A caller was told what its cancel came to [WP-7]."""
+        """A caller got the answer to its cancel [WP-7]."""
         work = self.works[work_id]
         if answer is CancelAnswer.CANCELED:
             self._canceled.add(work_id)
@@ -380,7 +384,7 @@ class Judge:
             self.fail("WP-3", f"{work_id} was said to be unknown, and is {work.state}")
 
     def _is_past(self, work: WorkItem) -> bool:
-        """Whether its retention may be over, by clocks that differ."""
+        """True if its retention may be over, by clocks that differ."""
         return work.expires_at is not None and self._now() > work.expires_at * 1000 - _SKEW_MS
 
     def begins(
@@ -432,7 +436,7 @@ class Judge:
         return this
 
     def told(self, work_id: WorkId, kind: str) -> None:
-        """An `on_complete` target was told how a work ended."""
+        """An `on_complete` target received the callback of a work item."""
         work = self.works[work_id]
         self.groups.told(work)
         if (
@@ -513,9 +517,9 @@ class Judge:
         return self._alive
 
     def _outlived(self, each: Execution) -> bool:
-        """Whether a process that sends heartbeats stands still as a whole, or goes on this instant.
+        """True if a process that sends heartbeats stands still as a whole, or goes on this instant.
 
-        Nothing that it does can be seen meanwhile, and its lease may be over.
+        No act of it can be seen meanwhile, and its lease may be over.
         """
         return each.assignment.heartbeat_ms is not None and each.still_until() >= self._now()
 
@@ -695,7 +699,7 @@ class Judge:
         self._pages[after.pool, after.token] = after
 
     def _whole(self, ledger: Ledger) -> Ledger:
-        """The ledger with the slots of its pages, as whoever reads it must find them [WP-43]."""
+        """The ledger with the slots of its pages, as each reader must find them [WP-43]."""
         entries = dict(ledger.entries)
         for page in ledger.pages:
             item = self._pages.get((ledger.pool, page.token))

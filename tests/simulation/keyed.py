@@ -1,4 +1,4 @@
-"""Owns the unique keys and request ids of a simulated run: who enqueues by them, and the verdict [WP-16] [WP-17]."""
+"""The unique keys and request ids of a simulated run, and the verdict on them [WP-16] [WP-17]."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workpool_aws.model.work import State, WorkItem
 __all__ = ["FIRST_KEYED", "KeyCall", "KeyJudge", "KeyPlan", "keys_of", "play_call", "redrive_one"]
 
 FIRST_KEYED: Final = 1_000
-"""Numbers of works that are enqueued by keys; all others are lower."""
+"""Numbers of work items that are enqueued by keys. All others are lower."""
 _FAMILIES: Final = (2, 6)
 _KEYS: Final = ("k1", "k2")
 
@@ -42,7 +42,7 @@ class KeyCall:
 
     @property
     def asked_number(self) -> int:
-        """The number in its arguments: the same request asks for the same, whoever makes it."""
+        """The number in its arguments. The same request asks for the same, by any caller."""
         return self.number if self.request is None else FIRST_KEYED + 500 + int(self.request[1:])
 
 
@@ -111,9 +111,9 @@ class KeyJudge:
     )
     over_at: dict[WorkId, EpochMs] = field(default_factory=dict)
     numbers: dict[WorkId, int] = field(default_factory=dict)
-    """Numbers with which works were stored first."""
+    """Numbers with which work items were stored first."""
     answers: dict[str, WorkId] = field(default_factory=dict)
-    """What somebody was told of a request."""
+    """The answer to a request."""
     calls: dict[int, list[tuple[EpochMs, EpochMs | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -143,7 +143,7 @@ class KeyJudge:
             self.fail("WP-16", f"{sorted(holders)} hold key {after.spec.unique.key} together")
 
     def asked(self, call: KeyCall) -> Callable[[], None]:
-        """Somebody calls; to be called when that is over, whatever came of it."""
+        """A caller begins. Call the result when that is over, whatever came of it."""
         calls = self.calls[call.asked_number]
         calls.append((self.now(), None))
         place = len(calls) - 1
@@ -154,14 +154,14 @@ class KeyJudge:
         return over
 
     def ran(self, work: WorkItem, number: int) -> None:
-        """User code of a work runs with this number."""
+        """User code of a work item runs with this number."""
         if work.spec.unique is None:
             return
         if number != number_of(work):
             self.fail("WP-16", f"{work.id} runs with {number}, and has {number_of(work)}")
 
     def _started(self, work: WorkItem) -> None:
-        """The first start of a work: with the arguments of its last acknowledged replacement, or of a later or concurrent call."""
+        """The first start of a work item: with the arguments of its last acknowledged replacement, or of a later or concurrent call."""
         if self.now() < work.due_at - 2_000:
             self.fail("WP-16", f"{work.id} starts {work.due_at - self.now()} ms before it is due")
         number = number_of(work)
@@ -171,7 +171,7 @@ class KeyJudge:
                 self.fail("WP-16", f"{work.id} starts with {number}, and {told} was acknowledged")
 
     def answered(self, call: KeyCall, work_id: WorkId, *, asked_at: EpochMs) -> bool:
-        """Somebody was told the id of a work item. True if it is that of this very call."""
+        """A caller got the id of a work item. True if it is that of this very call."""
         if call.request is not None:
             told = self.answers.setdefault(call.request, work_id)
             if told != work_id:
@@ -225,7 +225,7 @@ def play_call(
 
 
 def redrive_one(pool: Workpool, works: Sequence[WorkItem], which: int) -> None:
-    """A person redrives one of the failed works that had a key."""
+    """A person redrives one of the failed work items that had a key."""
     failed = sorted(
         work.id
         for work in works

@@ -1,4 +1,4 @@
-"""Owns the list of all guards and of how each is noticed when it is gone: by seeds, or by named tests."""
+"""Lists all guards, with the seeds or named tests that notice when one is gone."""
 
 from __future__ import annotations
 

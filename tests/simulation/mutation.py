@@ -1,4 +1,4 @@
-"""Owns what a mutant is: a named guard of the library, and the edit of one function's source that removes it.
+"""A mutant: a named guard of the library, and the edit of one function's source that removes it.
 
 The product has no switch for it. While a mutant is applied, functions carry the code of their
 edited source, wherever they are imported by name; afterwards they are as they were. A guard is

@@ -1,4 +1,4 @@
-"""Owns the mutants of the ledger's pages: whatever lies in one is counted, and none is ever changed [WP-43]."""
+"""Mutants of the ledger's pages: each slot in one is counted, and none is ever changed [WP-43]."""
 
 from __future__ import annotations
 

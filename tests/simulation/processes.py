@@ -1,4 +1,4 @@
-"""Owns the processes that runs are shared out to."""
+"""Shares runs out to processes."""
 
 from __future__ import annotations
 

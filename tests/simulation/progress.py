@@ -1,4 +1,4 @@
-"""Owns what a person at a terminal is told while a sweep or a hunt goes on."""
+"""Shows the progress of a sweep or a hunt to a person at a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Progress:
         self._told_at = clock()
 
     def tell(self, line: Callable[[], object]) -> None:
-        """How far it is. `line` is asked only if it will be shown."""
+        """Show the progress. `line` is called only if it will be shown."""
         if self._clock() - self._told_at < _EVERY_S or not self._stream.isatty():
             return
         self._told_at = self._clock()

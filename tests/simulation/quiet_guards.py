@@ -1,4 +1,7 @@
-"""Owns the mutants of guards that no seed notices: each only saves requests, or hides behind another guard, and has a test of its own."""
+"""Mutants of guards that no seed notices.
+
+Each of these guards only saves requests, or hides behind another guard, and has a test of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the mutants of the rate limit: no window has more starts than it allows, whoever makes them."""
+"""Mutants of the rate limit: no window has more starts than it allows, by any loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rate limits of a simulated run: who sets and changes them, and the verdict on the windows of starts [WP-33]."""
+"""The rate limits of a simulated run: their changes, and the verdict on their windows [WP-33]."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class RateChange:
-    """Somebody gives a pool another rate limit; None lifts it."""
+    """An operator gives a pool another rate limit; `None` lifts it."""
 
     at_ms: int
     pool: int
@@ -35,7 +35,7 @@ def rate_of(seed: int) -> RateLimit | None:
 
 
 def rate_changes_of(seed: int, pools: int) -> tuple[RateChange, ...]:
-    """What operators make of it, in every second scenario that has one."""
+    """Changes by operators, in every second scenario that has one."""
     chance = random.Random(f"rate changes {seed}")
     if rate_of(seed) is None or chance.random() < 0.5:
         return ()
@@ -80,13 +80,13 @@ class RateJudge:
     def told_apart_by(self, counts: Callable[[], bool | None]) -> None:
         """Some loops know no rate limit, and what they start is not counted.
 
-        `counts`: whether the loop does that writes now; `None` means that nobody is known to, as
-        when a write lands late.
+        `counts`: True if the loop that writes now counts them; `None` means that no loop is known to
+        write, as when a write lands late.
         """
         self._counts = counts
 
     def is_rated(self, pool: str) -> bool:
-        """Whether its starts may have to wait for a token."""
+        """True if its starts may have to wait for a token."""
         return self._pools[pool].rate is not None
 
     def changed_at(self, pool: str) -> EpochMs:

@@ -1,4 +1,4 @@
-"""Owns the schedules of a simulated run: who makes and changes them, and the verdict on their occurrences [WP-18] [WP-26]."""
+"""The schedules of a simulated run: their changes, and the verdict on them [WP-18] [WP-26]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workpool_aws.model.work import WorkItem
 __all__ = ["FIRST_NUMBER", "ScheduleAct", "ScheduleJudge", "SchedulePlan", "play", "schedules_of"]
 
 FIRST_NUMBER: Final = 900
-"""Numbers of works that schedules enqueue; those of submissions are lower."""
+"""Numbers of work items that schedules enqueue. Those of submissions are lower."""
 _FAMILIES: Final = (0, 4)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Kind = Literal["define", "pause", "resume", "remove"]

@@ -1,4 +1,4 @@
-"""Owns the mutants of runs: how many starts share a slot, and that one of them runs at a time."""
+"""Mutants of runs: the number of starts that share a slot, of which one runs at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what happens in a simulated run but for the library's own doing: who enqueues what, how long it takes, and what goes wrong.
+"""The course of a simulated run, apart from the library: enqueues, durations and faults.
 
 Everything follows from one number. Every eighth scenario has no faults at all, so that timing can
 be judged strictly there.
@@ -118,7 +118,7 @@ _LATE_AIMS: Final = ("put WorkItem", "put Notice", "transact", "update WorkRef")
 
 
 class Mode(StrEnum):
-    """What kind of function a work runs."""
+    """The kind of function that a work item runs."""
 
     CLAIMED = "claimed"
     """Decorated, not retried."""
@@ -135,17 +135,17 @@ class Mode(StrEnum):
 
 
 class Told(StrEnum):
-    """What kind of target `on_complete` names.
+    """The kind of target that `on_complete` names.
 
-    Every second of them wants to hear of successes only.
+    Every second of them wants successes only.
     """
 
     HANDLER = "handler"
     """Decorated: it acknowledges."""
     LISTENER = "listener"
-    """Undecorated: it has been told when it has accepted."""
+    """Undecorated. Its callback is delivered when it has accepted."""
     FLAKY = "flaky"
-    """Decorated, and fails the first time it is told of a work."""
+    """Decorated, and fails on the first callback of a work item."""
     QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
     TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 
@@ -173,9 +173,9 @@ class Submission:
     delay_ms: int
     backoff_ms: int
     told: Told | None
-    """Who is told how its works end; None: nobody."""
+    """The callback target of its work items; `None` means none."""
     large: bool = False
-    """Its arguments and context are too large for the works' own items."""
+    """Its arguments and context are too large for the work items' own items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Redeployment:
-    """The deployment gives a pool another limit; None: none any more.
+    """The deployment gives a pool another limit; `None` means none any more.
 
     The watchdog carries it to the table.
     """
@@ -218,7 +218,7 @@ class Redeployment:
 
 @dataclass(frozen=True, slots=True)
 class Upheaval:
-    """Somebody changes the deployment, or the table, by hand: a worker's function goes or comes back, chunks of payloads are removed."""
+    """A change of deployment or table by hand: a function goes or comes back, or chunks are removed."""
 
     at_ms: int
     kind: Literal["target goes", "target returns", "chunks go"]
@@ -237,7 +237,7 @@ Ending = Literal["ok", "large", "fails", "fails for good"]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What one run of user code does."""
+    """The course of one run of user code."""
 
     takes_ms: int
     ending: Ending
@@ -257,7 +257,7 @@ class Scenario:
     redeployments: tuple[Redeployment, ...]
     upheavals: tuple[Upheaval, ...]
     looks_at_ms: tuple[int, ...]
-    """When somebody asks for the status of everything that was acknowledged."""
+    """Times at which a caller asks for the status of all acknowledged work items."""
     rates: Mapping[Fault, float]
     aim: str
     budget: int
@@ -278,14 +278,14 @@ class Scenario:
     groups: tuple[GroupPlan, ...] = ()
     """Groups, and the calls that enqueue and cancel them."""
     forgeries: tuple[Act, ...] = ()
-    """When somebody sends a destination record of some work item's start, without having been sent
-    that start."""
+    """Times at which a forger sends a destination record of some work item's start, which it was not
+    sent."""
     rate: RateLimit | None = None
     """Rate limit that the programs give each pool."""
     rate_changes: tuple[RateChange, ...] = ()
     hourly_look: bool
-    """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must
-    be finished."""
+    """The watchdog's hourly audit happens at the end. Then even work items without an acknowledgement
+    must be finished."""
     two_versions: bool = False
     """Some callers, loops and workers run version 0.1."""
     sharded: bool = False
@@ -315,12 +315,12 @@ class Scenario:
 
     @property
     def takes_days(self) -> bool:
-        """Some work is put back again and again, for about a day."""
+        """True if some work item is requeued again and again, for about a day."""
         return self.undelivered > 0
 
     @property
     def undelivered(self) -> int:
-        """How many works are."""
+        """The number of such work items."""
         return sum(each.count for each in self.submissions if each.mode is Mode.UNDELIVERED)
 
     @property
@@ -388,7 +388,7 @@ class Scenario:
 
 
 def ending_of(seed: int, number: int, attempt: int) -> Execution:
-    """What the user code of a work does in an attempt: the same whenever and however often it runs."""
+    """The course of user code in an attempt, which is the same in every run of it."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
     if is_short(seed):
         return Execution(chance.choice(_SHORT_MS), chance.choice(_SHORT_ENDINGS))
@@ -398,7 +398,7 @@ def ending_of(seed: int, number: int, attempt: int) -> Execution:
 
 
 def long_ending_of(seed: int, number: int, attempt: int) -> Execution:
-    """What the user code does of a work that sends heartbeats."""
+    """The course of user code that sends heartbeats."""
     chance = random.Random(f"long {seed}/{number}/{attempt}")
     return Execution(chance.choice((100, 15_000, 50_000, 110_000)), chance.choice(_ENDINGS))
 
@@ -430,7 +430,7 @@ def shards_seen(seed: int, first: int) -> int:
 
 
 def is_short(seed: int) -> bool:
-    """Whether the scenario of a seed has runs: one of twelve does."""
+    """True if the scenario of a seed has runs, as one of twelve does."""
     return random.Random(f"short {seed}").random() < _SHORT_RATE
 
 

@@ -1,4 +1,4 @@
-"""Owns the mutants of schedules: no occurrence is lost or doubled."""
+"""Mutants of schedules: no occurrence is lost or doubled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the mutants of shards: whatever number a caller goes by, its work items are seen [WP-42]."""
+"""Mutants of shards: whatever number a caller goes by, its work items are seen [WP-42]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns when each start of a pool had its slot, and since when there was a free one.
+"""Remembers the time for which each start of a pool had its slot, and since when one was free.
 
 What is known is kept, so a day of starts costs each of them no more than an hour does.
 """
@@ -53,7 +53,7 @@ class Slots:
         `changed_at`: when the limit was changed last.
         """
         if sum(until is None for _, until in self._recent.values()) >= limit:
-            return now  # its process was killed this instant, and has not told yet
+            return now  # its process was killed this instant, and has not noted it yet
         ends = {
             until
             for _, until in self._recent.values()

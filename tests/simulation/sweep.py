@@ -1,14 +1,15 @@
-"""Owns the sweep over seeds for people: how many runs, what they went through, which guards were missed, and the first failure in full.
+"""Sweeps over seeds, for people: runs, coverage, missed guards, and the first failure in full.
 
-    python -m tests.simulation.sweep                     200 seeds, and a table of what struck
-    python -m tests.simulation.sweep --count 20000       more python -m tests.simulation.sweep
-    --calls 2000000     until so many service calls were made python -m tests.simulation.sweep
-    --hours 8           until so much time has passed python -m tests.simulation.sweep --seed 31
-    one seed, with its whole trace python -m tests.simulation.sweep --mutants quick     then remove
-    guards, and see whether seeds notice (all: every guard)
+    python -m tests.simulation.sweep                     200 seeds, and a table of the faults
+    python -m tests.simulation.sweep --count 20000       more
+    python -m tests.simulation.sweep --calls 2000000     until so many service calls were made
+    python -m tests.simulation.sweep --hours 8           until so much time has passed
+    python -m tests.simulation.sweep --seed 31           one seed, with its whole trace
+    python -m tests.simulation.sweep --mutants quick     then remove guards, and see if seeds
+                                                         notice (all: every guard)
 
-On a terminal a line every ten seconds says how far it is. Interrupted from the keyboard it stops,
-and shows what it has come to.
+On a terminal a line every ten seconds shows the progress. Interrupted from the keyboard it stops,
+and shows its result so far.
 
 The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long
 sweep met too little to mean anything; 130 if it was interrupted.
@@ -57,7 +58,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Tally:
-    """What a sweep came to."""
+    """The result of a sweep."""
 
     runs: int = 0
     calls: int = 0

@@ -239,7 +239,7 @@ def _nodes_for(place: _Place, new: str) -> list[ast.AST]:
 
 
 def _tidy(tree: ast.AST) -> None:
-    """What a removal leaves: a test of one operand is that operand, and no block is empty."""
+    """Repairs the rest of a removal: a test of one operand is that operand, and no block is empty."""
     for place in list(_fields(tree)):
         node = _node_at(place)
         if isinstance(node, ast.BoolOp) and len(node.values) == 1:

@@ -1,4 +1,4 @@
-"""What a run may cost: the formula knows what time was open, and a run beyond it is broken."""
+"""The formula of a run's cost knows the open time, and a run beyond it is broken."""
 
 from dataclasses import replace
 

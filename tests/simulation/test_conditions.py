@@ -246,7 +246,7 @@ WRITES |= {
 
 
 def _another(state: State | LoopState) -> State | LoopState:
-    # From the end: a write that may meet a pending or a running work is refused by neither.
+    # From the end: a write that may meet a pending or a running work item is refused by neither.
     return next(each for each in reversed(type(state)) if each not in {state, LoopState.RUNNING})
 
 

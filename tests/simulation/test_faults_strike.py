@@ -36,7 +36,10 @@ NOTHING: dict[str, str] = {}
 
 @dataclass
 class Scene:
-    """One process that makes calls, under faults that strike as told: `choices` are the answers to every question of chance, in order."""
+    """One process that makes calls, under faults by order.
+
+    `choices` are the answers to every question of chance, in order.
+    """
 
     kernel: VirtualKernel
     faults: SeededFaults

@@ -1,4 +1,4 @@
-"""What the sweep has found in the library, each in its smallest form."""
+"""Faults that the sweep found in the library, each in its smallest form."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_work_that_its_caller_has_just_moved_into_epoch_is_not_canceled(world: W
 
 
 def test_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> None:
-    """Seed 7140: a deep read saw the work's own row first, and nobody removed the pointer, which has no time to live."""
+    """Seed 7140: a deep read saw the work item's own row first, and the pointer, without a TTL, stayed."""
     due_at = EpochMs(NOW - 100)
     work = world.put(a_work(due_at=due_at, id=an_id(due_at - 1_000), starts=1))
     first, again = an_id(due_at, n=7), an_id(EpochMs(due_at + 50), n=8)
@@ -149,7 +149,7 @@ def test_second_pointer_of_work_that_runs_is_spent(world: World, state: State, l
 
 
 def test_pointer_before_works_own_row_does_not_name_that_row() -> None:
-    """What is named as a pointer is deleted when the work has started: the work itself never may be."""
+    """A row named as a pointer is deleted after the start. The work item itself never may be."""
     world = World()
     work = world.put(a_work(due_at=NOW, id=an_id(NOW)))
     world.memory.write(
@@ -169,7 +169,7 @@ def test_pointer_before_works_own_row_does_not_name_that_row() -> None:
 
 
 def test_work_of_first_caller_that_died_before_its_kick_runs() -> None:
-    """Seed 509: nobody had kicked the pool, so the watchdog did not know it, and nobody ever looked at its works [WP-3]."""
+    """Seed 509: without a kick the watchdog did not know the pool, and never looked at it [WP-3]."""
     run = simulate(BEFORE_ITS_KICK)
 
     assert run.violation is None, run.report()

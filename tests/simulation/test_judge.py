@@ -133,7 +133,7 @@ def test_write_that_breaks_promise_is_seen(court: Court, records: list[Record], 
 
 @pytest.mark.parametrize("told", [True, False])
 def test_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: bool) -> None:
-    """Whoever was killed this instant tells a little later in it; a start that takes over its slot did not wait since the one before."""
+    """A process killed this instant notes it a little later in it, so its slot was not free before."""
     first, second, third = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2, 3))
     court.shows(config(1), first, second, third)
     for number, work in enumerate((first, second, third)):
@@ -208,7 +208,7 @@ def test_callback_is_excused_as_long_as_redrive_has_no_answer(court: Court) -> N
 
 
 def test_slot_of_higher_limit_is_free_from_its_write_on(court: Court) -> None:
-    """And not since the change before: whoever waited for the one slot that there was did not wait for this one."""
+    """Nor since the change before: a start that waited for the only slot did not wait for this one."""
     first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
     court.shows(
         config(1),

@@ -1,4 +1,7 @@
-"""The list of guards itself: each can be removed, leaves nothing behind, is told apart, and says how it is noticed."""
+"""The list of guards itself.
+
+Each can be removed, leaves nothing behind, is distinct, and names the tests that notice it.
+"""
 
 from pathlib import Path
 

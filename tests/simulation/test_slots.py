@@ -1,4 +1,4 @@
-"""What the judge keeps of slots agrees with all of their history."""
+"""The judge's summary of slots agrees with all of their history."""
 
 import random
 
@@ -14,7 +14,7 @@ History = dict[EntryKey, tuple[EpochMs, EpochMs | None]]
 
 @pytest.mark.parametrize("seed", range(40))
 def test_slot_is_free_since_time_that_whole_history_says(seed: int) -> None:
-    """Ends are told late, twice, in advance, and of what never began; the limit changes."""
+    """Ends are noted late, twice, in advance, and of starts that never began; the limit changes."""
     chance = random.Random(seed)
     slots, history = Slots(), History()
     now, limit, changed_at = EpochMs(0), 3, EpochMs(0)

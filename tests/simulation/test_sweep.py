@@ -55,7 +55,7 @@ def test_same_seed_gives_same_trace_byte_for_byte() -> None:
 
 
 def test_trace_does_not_depend_on_process() -> None:
-    """Sets and dictionaries of strings are ordered differently in each process, unless nobody looks at their order."""
+    """Strings in sets have another order in each process, on which nothing may depend."""
     outputs = [
         subprocess.run(
             [sys.executable, "-m", "tests.simulation.sweep", "--seed", str(BUSY_SEED)],

@@ -1,4 +1,4 @@
-"""What a person is told while a sweep goes on, and that a sweep that is broken off shows what it has."""
+"""The progress of a sweep for a person, and the results of one that is broken off."""
 
 import io
 from collections.abc import Iterable, Iterator

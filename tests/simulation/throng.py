@@ -1,4 +1,4 @@
-"""Owns a group of thousands whose workers, loops and counters are killed [WP-19].
+"""Simulates a group of thousands whose workers, loops and counters are killed [WP-19].
 
     python -m tests.simulation.throng --members 5000 --seed 17
 
@@ -23,7 +23,7 @@ _PARALLELISM = 200
 
 @dataclass(frozen=True, slots=True)
 class Throng:
-    """What became of a group."""
+    """The end of a group."""
 
     members: int
     succeeded: int
@@ -35,7 +35,7 @@ class Throng:
 
     @property
     def is_right(self) -> bool:
-        """Whether each member was counted, and the group followed once."""
+        """True if each member was counted, and the group followed once."""
         return self.succeeded + self.failed == self.members and self.followed == 1
 
 

@@ -1,4 +1,4 @@
-"""Owns the guards of transactions [WP-9] and of what takes effect once [WP-15]."""
+"""Mutants of transactions [WP-9] and of effects that happen once [WP-15]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the guards of unique keys and requests [WP-16] [WP-17]."""
+"""Mutants of unique keys and requests [WP-16] [WP-17]."""
 
 from __future__ import annotations
 

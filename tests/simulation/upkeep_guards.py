@@ -1,4 +1,7 @@
-"""Owns the mutants of what keeps a pool in order: deployed limits, dead callbacks redriven, pace, the packed ledger, spent pointers."""
+"""Mutants of the upkeep of a pool.
+
+They concern deployed limits, redriven callbacks, pace, the packed ledger and spent pointers.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Owns the processes of version 0.1 in a simulated run, which know no start made by a worker [WP-29], and no rate limit [WP-33].
+"""Processes of version 0.1 in a simulated run.
 
-They are callers, loops and workers. Each process is of one version for all of its life, by its name. What one of 0.1 does differently is
-patched into the functions where the two differ.
+They are callers, loops and workers, which know no start made by a worker [WP-29], and no rate limit
+[WP-33]. Each process is of one version for all of its life, by its name. The functions in which the
+versions differ are patched.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _OF_THREE: Final = 3
 
 
 def is_first_version(seed: int, process: str) -> bool:
-    """Whether this process runs version 0.1: one of three does."""
+    """True if this process runs version 0.1, as one of three does."""
     root = process.partition("/")[0]
     return zlib.crc32(f"{seed} {root}".encode()) % _OF_THREE == 0
 

@@ -1,4 +1,4 @@
-"""Owns a store that lets a judge see every write at the moment at which it is applied, and that cuts ranges into small pages."""
+"""A store that shows a judge each write when it is applied, and cuts ranges into small pages."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Seen", "WatchedStore"]
 R = TypeVar("R", bound=Record)
 
 Seen = Callable[[Record | None, Record | None], None]
-"""Told of each applied write: what stood there before, what stands there now; None: nothing."""
+"""Called with each applied write: the records before and after; `None` means none."""
 
 
 class WatchedStore:
-    """A table in memory; `page_items` bounds a page of a range (None: as the table does)."""
+    """A table in memory. `page_items` bounds a page of a range; `None` means as the table does."""
 
     def __init__(
         self, store: MemoryStore, seen: Seen, page_items: int | None, coverage: Coverage
@@ -99,7 +99,7 @@ class WatchedStore:
 
     def _stands(self, ref: Ref[Record]) -> Record | None:
         found = self._store.peek(ref)
-        # What nobody can read was no record: a repair puts the first one there.
+        # An unreadable item was no record. A repair puts the first one there.
         return None if isinstance(found, Unreadable) else found
 
 

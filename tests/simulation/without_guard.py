@@ -1,7 +1,7 @@
-"""Owns the pytest plugin that runs tests while a guard is gone: `pytest -p tests.simulation.without_guard --without-guard NAME`.
+"""A pytest plugin that runs tests while a guard is gone.
 
-It loads nothing of the library before pytest has collected, so that assertions are rewritten as
-ever.
+The command is `pytest -p tests.simulation.without_guard --without-guard NAME`. It loads nothing of
+the library before pytest has collected, so that assertions are rewritten as usual.
 """
 
 from __future__ import annotations

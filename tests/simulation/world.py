@@ -1,4 +1,4 @@
-"""Owns one simulated run: a cloud in memory, callers and workers as the scenario has them, the judge, and what must hold at the end.
+"""One simulated run: a cloud in memory, callers, workers, the judge, and the checks at the end.
 
 A run has three parts. While faults strike, callers enqueue, cancel and change limits. When they
 have stopped, everything acknowledged must finish, and the pools must come to rest. At rest nothing
@@ -47,8 +47,8 @@ __all__ = ["Run", "simulate"]
 _LINES_MAX: Final = 15_000
 """So many service calls are a loop that spins."""
 _LINES_UNDELIVERED: Final = 30_000
-"""So many more for each work that is put back for a day, fifty times, and waited for with a poll a
-second for two minutes each time."""
+"""So many more for each work item that is requeued for a day, fifty times, with a poll a second for
+two minutes each time."""
 _SETTLING_MAX: Final = timedelta(hours=8)
 _SETTLING_UNDELIVERED_MAX: Final = timedelta(days=2)
 _STEP: Final = timedelta(seconds=30)
@@ -85,12 +85,12 @@ _EXPECTED_ENDS: Final = (
     "Exception",
     "NonRetryableError",
 )
-"""What an invocation may end with: anything else is an error in the library."""
+"""Errors with which an invocation may end. Any other is a fault of the library."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run came to. `violation`: the first promise that was broken; None: none was."""
+    """The result of a run. `violation`: the first promise that was broken; `None` means none."""
 
     scenario: Scenario
     violation: Violation | None
@@ -106,12 +106,12 @@ class Run:
 
     @property
     def faults(self) -> Counter[str]:
-        """How often each kind of fault struck."""
+        """The number of times that each kind of fault struck."""
         return self.coverage.faults
 
     @property
     def trace(self) -> tuple[str, ...]:
-        """What happened, for a person. Made when it is asked for: hardly any run is looked at."""
+        """The trace for a person. Made on demand, since hardly any run is looked at."""
         names: dict[str, str] = {
             work_id: f"w{number}" for number, work_id in enumerate(sorted(self.judge.works), 1)
         }
@@ -214,7 +214,7 @@ class _Stage:
         return "-" if task is None else task.name
 
     def is_first_version(self) -> bool:
-        """Whether the process that runs now is of version 0.1."""
+        """True if the process that runs now is of version 0.1."""
         writer = self._writer()
         # A loop of 0.1 cannot read a ledger that has runs, and what it did then is no part of this.
         if self._scenario.short and writer.startswith(LOOP_NAME):
@@ -222,7 +222,7 @@ class _Stage:
         return is_first_version(self._scenario.seed, writer)
 
     def _counts_starts(self) -> bool | None:
-        """Whether the loop that writes now knows rate limits; `None` where no loop is seen to."""
+        """True if the loop that writes now knows rate limits; `None` means that no loop is seen to."""
         return not self.is_first_version() if self._writer().startswith(LOOP_NAME) else None
 
     @property
@@ -302,7 +302,7 @@ class _Stage:
         return not self._judge.violations
 
     def _restless(self) -> list[str]:
-        """What keeps the pools from resting."""
+        """Return the reasons for which the pools do not rest."""
         found = [f"schedule {each.name} at {each.at}" for each in self._platform.schedules.standing]
         for plan in self._scenario.pools:
             status, ledger = (
@@ -327,7 +327,7 @@ class _Stage:
 
     @property
     def _calls(self) -> int:
-        """Calls of ports: lines of the trace that tell of nothing else."""
+        """Calls of ports: lines of the trace without any other event."""
         return sum(not line.label.startswith("**") for line in self._platform.kernel.trace)
 
     @property
@@ -354,7 +354,7 @@ class _Stage:
         judge.groups.judge(hourly_look=self._scenario.hourly_look)
         if (
             self._scenario.is_calm and not self._scenario.takes_days
-        ):  # what nobody delivers holds its slot until its event is too old
+        ):  # an undelivered start holds its slot until its event is too old
             latest = max(judge.lags_ms, default=0)
             each_alone = self._scenario.page_items is not None or self._scenario.call_offs
             between = _CALLS_BETWEEN + (_CALLS_TO_COUNT if self._scenario.groups else 0)
@@ -471,7 +471,7 @@ class _Stage:
 
 
 def _named(word: str, names: Mapping[str, str]) -> str:
-    """Ids of works by their number, functions by their name."""
+    """Ids of work items by their number, functions by their name."""
     head, slash, tail = (word.rpartition(":")[2] if word.startswith("arn:") else word).partition(
         "/"
     )

@@ -1,4 +1,4 @@
-"""Owns a year of schedules in four time zones, with crashes and edits across both clock changes [WP-18].
+"""Simulates a year of schedules in four time zones, with crashes and edits across both clock changes [WP-18].
 
     python -m tests.simulation.year --days 365
 

@@ -1,4 +1,4 @@
-"""How the public names look to a type checker. Checked by mypy --strict, never run."""
+"""The public names, as a type checker sees them. Checked by mypy --strict, never run."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -279,7 +279,7 @@ def rehearsing() -> None:
 
 
 class TimedContext:
-    """What a pool of background tasks follows."""
+    """A context whose time a pool of background tasks follows."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 1

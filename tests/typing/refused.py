@@ -1,4 +1,4 @@
-"""What a type checker refuses.
+"""Calls that a type checker refuses.
 
 Each line with an ignore must be an error to mypy and to pyright: both report an ignore that is not
 needed.

@@ -1,4 +1,4 @@
-"""How the helpers for tests of applications look to a type checker. Checked by mypy --strict, never run."""
+"""The helpers for tests of applications, as a type checker sees them. Checked by mypy --strict, never run."""
 
 from datetime import datetime
 from typing import assert_type

@@ -47,7 +47,7 @@ def vanish(how: str) -> None:
 
 @pool.action
 def linger(work: Work, ms: int) -> int:
-    """Take its time in the first attempt, and tell how far it is."""
+    """Take some time in the first attempt, and report progress."""
     work.progress(0.5, "half way")
     if work.attempt == 1:
         time.sleep(ms / 1_000)

@@ -1,12 +1,13 @@
-"""Starts MiniStack with what it lacks put right: run it with the Python of MiniStack's own environment, `python tests/emulator/shim`.
+"""Starts MiniStack with its deviations from AWS put right.
+
+The command is `python tests/emulator/shim`, by the Python of MiniStack's own environment.
 
 Each module here replaces one thing and asserts that what it replaces is still there, so that an
 upgrade fails at the start and not in some test. Settings come from MiniStack's own variables
 (GATEWAY_PORT, BIND_HOST, …), and two of the shim's: EMULATOR_PROCESSES (how many handlers may run
 at a time) and EMULATOR_SCHEDULER_TICK_S.
 
-The server ends when its standard input does, so that it cannot outlive whoever started it, however
-that died.
+The server ends when its standard input does, so that it cannot outlive the process that started it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def end_with_the_parent() -> None:
 
 
 def start() -> None:
-    """Mend, then serve until told to end."""
+    """Mend, then serve until the end of standard input."""
     found = importlib.metadata.version("ministack")
     if found != VERSION:
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Owns asynchronous invocations: delivered, retried and reported as Lambda does it.
+"""Asynchronous invocations, delivered, retried and reported as Lambda does it.
 
 MiniStack itself starts a thread for each event and as many processes as there are events, counts a
 throttle as a failed attempt, never calls a success destination, leaves fields out of the failure
@@ -39,7 +39,7 @@ class Delivery:
     event: Any
     accepted_at: float
     depth: int
-    """How many Lambda functions led to it, for the detection of endless chains."""
+    """Number of Lambda functions that led to it, for the detection of endless chains."""
     attempts: int = 0
     throttles: int = 0
 
@@ -88,7 +88,7 @@ class EventQueue:
 
 
 class Lambda:
-    """What happens to an event that Lambda accepted."""
+    """The course of an event that Lambda accepted."""
 
     def __init__(self, processes: int) -> None:
         self.queue = EventQueue(processes, self.deliver)

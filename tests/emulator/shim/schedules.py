@@ -1,4 +1,7 @@
-"""Owns the pace of EventBridge Scheduler: MiniStack looks every ten seconds, and never fires a name again that has fired once."""
+"""The pace of EventBridge Scheduler.
+
+MiniStack looks every ten seconds, and never fires a name again that has fired once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ STOCK_TICK_S = 10
 
 
 def mend(*, tick_s: float) -> None:
-    """Look every `tick_s` seconds, and take a schedule that was written anew for a new one."""
+    """Look every `tick_s` seconds, and take a schedule that was written again for a new one."""
     assert scheduler._SCHEDULE_TICK_INTERVAL == STOCK_TICK_S
     assert isinstance(scheduler._schedule_last_fired, dict)
     scheduler._SCHEDULE_TICK_INTERVAL = tick_s

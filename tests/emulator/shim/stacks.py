@@ -1,4 +1,7 @@
-"""Owns what MiniStack's CloudFormation drops without a word: limits of functions, TTL and recovery of tables, ends of schedules."""
+"""Settings that MiniStack's CloudFormation drops silently.
+
+They are limits of functions, TTL and recovery of tables, and ends of schedules.
+"""
 
 from __future__ import annotations
 
