@@ -88,7 +88,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What a part of a rush came to."""
+    """Figures of a part of a rush."""
 
     seconds: int
     starts_per_s: float

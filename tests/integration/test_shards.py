@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -16,10 +17,11 @@ from workpool_aws import Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ShardsChanged
-from workpool_aws.model.ids import shard_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardCursors
-from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.refs import StatusRef, WorkRef
 from workpool_aws.model.work import Pointer
+from workpool_aws.model.writes import Put
 
 POOL = "busy"
 FEW = {
@@ -158,6 +160,25 @@ def test_large_batch_goes_by_the_number_of_now(
     cloud.run_until_idle()
 
     assert {shard_of(each) for each in pool.enqueue_action_batch(None, fn, [{}] * 8)} == {0}
+
+
+def test_late_work_behind_the_cursor_of_a_busy_shard_is_found(cloud: LocalCloud) -> None:
+    """[WP-3] Its put took two seconds, and its caller died before it could point at it."""
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    grow(cloud, pool, fn)
+    store = cloud._engine_open.quiet(cloud.table)
+    other = store.get(
+        WorkRef(POOL, pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=1)))
+    )
+    at = EpochMs(int(cloud.now.timestamp() * 1_000) - 2_000)
+    late = WorkId(make_id(at, random_bits=1, shard=3))
+    store.write(Put(replace(other, id=late, due_at=at, enqueued_at=at)))
+    for _ in range(4 * limits.DEEP_EVERY_MS // 1_000 + 1):
+        pool.enqueue_action_batch(None, fn, [{}] * 10)
+        cloud.advance(timedelta(milliseconds=250))
+
+    assert changes(cloud)[-1] == (4, 4)
+    assert pool.status(None, late).outcome == "success"
 
 
 def test_canceled_work_of_an_unread_shard_owes_its_callback(cloud: LocalCloud) -> None:

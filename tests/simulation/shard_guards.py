@@ -83,4 +83,16 @@ SHARD_GUARDS: Final = (
         "_is_left(session, now)",
         "True",
     ),
+    replace(
+        one_edit(
+            "shards: a deep read begins behind the cursor",
+            "WP-3",
+            "flow.loop.choose:_ranges_of",
+            "work_range(pool, shard, low, high=cursor, pending_only=True)",
+            "None",
+        ),
+        cases=(
+            "tests/integration/test_shards.py::test_late_work_behind_the_cursor_of_a_busy_shard_is_found",
+        ),
+    ),
 )

@@ -1,4 +1,4 @@
-"""How many shards a pool gets, by what comes and not by what its partitions take."""
+"""Number of shards of a pool, by what comes and not by what its partitions take."""
 
 from __future__ import annotations
 
