@@ -76,7 +76,9 @@ class JobPace:
 
     def beside(self, slots: int) -> JobPace:
         """Returns the pace after a pass that leaves so many slots taken."""
-        return replace(self, is_known=self.is_known or self.ends >= max(slots, limits.RUN_LEARNED))
+        if self.is_known or self.ends < max(slots, limits.RUN_LEARNED):
+            return self
+        return replace(self, is_known=True)
 
 
 def learned(

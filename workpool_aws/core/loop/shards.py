@@ -102,6 +102,8 @@ class Load:
 
     def having_started(self, chosen: Sequence[WorkItem], now: EpochMs) -> Load:
         """Returns the load after the starts of a pass."""
+        if not chosen:
+            return self
         window = self.window.having_started(chosen, now)
         return replace(self, window=window, lately=self.lately.having_started(chosen, now))
 

@@ -64,7 +64,9 @@ def tend_shards(session: LoopSession, chosen: Sequence[Found], now: EpochMs) -> 
     memory = session.memory
     counted = memory.load.having_started([found.work for found in chosen], now)
     load, wanted = shards_wanted(counted, memory.shards, now)
-    is_over, session.memory = load.since != memory.load.since, replace(memory, load=load)
+    is_over = load.since != memory.load.since
+    if load is not memory.load:
+        session.memory = replace(memory, load=load)
     if wanted > memory.shards:
         session.memory = replace(session.memory, shards_read=max(wanted, memory.shards_read))
         if session.commit(replace(session.ledger, shards=session.memory.marks)):
