@@ -176,7 +176,7 @@ def lose(cloud: LocalCloud, function_arn: str) -> None:
     """Let the machine of a function vanish, without any record."""
     kernel = cloud._open.kernel
     name = function_arn.rpartition(":")[2]
-    for task in list(kernel._seats):  # type: ignore[attr-defined]
+    for task in list(kernel._slots):  # type: ignore[attr-defined]
         if task.name.startswith(f"{name}#"):
             kernel.kill(task)
 

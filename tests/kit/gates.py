@@ -57,7 +57,7 @@ def wait_for_drains(pool, count: int) -> None:
     No event shows it, since they are in the pool's own hands then.
     """
     for _ in range(10_000_000):
-        if len(pool._crew._rounds.drains) == count:
+        if len(pool._executor._rounds.drains) == count:
             return
         os.sched_yield()
     raise AssertionError("they never came to wait")

@@ -1,4 +1,4 @@
-"""Makes the worker threads of an executor, seats those that rest, and calls them back."""
+"""Makes the worker threads of an executor, lets them rest, and calls them back."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Crew:
         self._name = name
         self._serve = serve
         self._opened = opened
-        self._seats: dict[int, WorkerThread] = {}
+        self._workers: dict[int, WorkerThread] = {}
         self._idle: list[WorkerThread] = []
         self._alive: set[WorkerThread] = set()
         self._hired = 0
@@ -51,24 +51,24 @@ class Crew:
         """Threads that have not retired, idle ones too."""
 
     def of_caller(self) -> WorkerThread | None:
-        """Return the seat of the calling thread. `None` means that it is none of these threads."""
-        return self._seats.get(threading.get_ident())
+        """Return the calling thread. `None` means that it is none of these."""
+        return self._workers.get(threading.get_ident())
 
-    def enter(self, seat: WorkerThread) -> None:
-        """Give the calling thread this seat."""
-        self._seats[threading.get_ident()] = seat
+    def enter(self, worker: WorkerThread) -> None:
+        """Count the calling thread as this worker."""
+        self._workers[threading.get_ident()] = worker
 
     def leave(self) -> None:
-        """Take the seat of the calling thread away."""
-        del self._seats[threading.get_ident()]
+        """Count the calling thread as no worker any more."""
+        del self._workers[threading.get_ident()]
 
-    def retire(self, seat: WorkerThread) -> None:
-        """Take the seat of the calling thread away, which is about to end."""
+    def retire(self, worker: WorkerThread) -> None:
+        """Count the calling thread out, which is about to end."""
         self.leave()
-        self._alive.discard(seat)
+        self._alive.discard(worker)
 
     def call_up(self, count: int) -> None:
-        """Call back so many seated threads, and make new ones when there are too few.
+        """Call back so many resting threads, and make new ones when there are too few.
 
         Raises RuntimeError: a thread was wanted and none can be started.
         """
@@ -79,24 +79,24 @@ class Crew:
             self._hire()
             count -= 1
 
-    def rest(self, seat: WorkerThread) -> bool:
-        """Sit down until called; False when no call came in time. The lock is open meanwhile."""
-        seat.called = False
-        self._idle.append(seat)
+    def rest(self, worker: WorkerThread) -> bool:
+        """Rest until called. False means that no call came in time. The lock is open meanwhile."""
+        worker.called = False
+        self._idle.append(worker)
         with self._opened:
-            seat.past = None
-            rung = seat.bell.acquire(timeout=self._idle_s)
-        if not seat.called:
-            self._idle.remove(seat)
+            worker.past = None
+            rung = worker.bell.acquire(timeout=self._idle_s)
+        if not worker.called:
+            self._idle.remove(worker)
             return False
         if not rung:
             # called in the moment after it stopped listening: the bell has rung by now
-            seat.bell.acquire()
+            worker.bell.acquire()
         return True
 
     def dismiss(self) -> list[WorkerThread]:
         """Call back every thread that rests, to retire. Returns those without a task."""
-        free = [seat for seat in self._alive if seat.task is None]
+        free = [worker for worker in self._alive if worker.task is None]
         while self._idle:
             self._call(self._idle.pop())
         return free
@@ -105,36 +105,36 @@ class Crew:
         """Return the tasks of this round and earlier ones that run now."""
         return [
             task
-            for seat in self._seats.values()
-            if (task := seat.task) is not None and seat.origin and seat.origin.round <= order
+            for worker in self._workers.values()
+            if (task := worker.task) is not None and worker.origin and worker.origin.round <= order
         ]
 
     @property
     def running_count(self) -> int:
         """Threads whose task is not counted as over."""
-        return sum(seat.origin is not None for seat in list(self._seats.values()))
+        return sum(worker.origin is not None for worker in list(self._workers.values()))
 
     def cancel_running(self) -> None:
         """Cancel the coroutines that run, each once."""
-        for seat in self._seats.values():
-            if seat.task is not None and not seat.cancel_asked:
-                seat.cancel_asked = True
-                seat.host.cancel()
+        for worker in self._workers.values():
+            if worker.task is not None and not worker.cancel_asked:
+                worker.cancel_asked = True
+                worker.host.cancel()
 
     @staticmethod
-    def _call(seat: WorkerThread) -> None:
-        seat.called = True
-        seat.bell.release()
+    def _call(worker: WorkerThread) -> None:
+        worker.called = True
+        worker.bell.release()
 
     def _hire(self) -> None:
-        seat = WorkerThread()
-        seat.bell.acquire()
-        # A daemon, so that an idle one does not hold up the interpreter's end; what is left then,
-        # TaskPool finishes.
-        seat.thread = threading.Thread(
-            target=self._serve, args=(seat,), name=f"{self._name}-{self._hired}", daemon=True
+        worker = WorkerThread()
+        worker.bell.acquire()
+        # A daemon, so that an idle one does not hold up the interpreter's end. TaskPool finishes the
+        # tasks that are left then.
+        worker.thread = threading.Thread(
+            target=self._serve, args=(worker,), name=f"{self._name}-{self._hired}", daemon=True
         )
-        seat.thread.start()
-        self._alive.add(seat)
+        worker.thread.start()
+        self._alive.add(worker)
         self._hired += 1
         self.count += 1

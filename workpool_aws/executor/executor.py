@@ -1,8 +1,8 @@
 """Runs the tasks of a pool on threads, one queue for all, and reports failures to its drains.
 
 Theory of operation. One lock guards everything, and no user code is called under it. A worker takes
-the oldest task, ends the one before in the same hold of the lock, and sits down when there is none.
-New tasks call the seated workers first and start new threads up to the limit after that, so while a
+the oldest task, ends the one before in the same hold of the lock, and rests when there is none.
+New tasks call the resting workers first and start new threads up to the limit after that, so while a
 task is queued no worker rests. `add` never waits for the lock: see `entrance`. A drain waits for
 the tasks of its round: see `rounds`.
 """
@@ -75,7 +75,7 @@ class Executor:
         idle_s: A thread without a task ends after so long. `None` means never.
         name: The beginning of the threads' names.
         read_ms: A clock that never steps back.
-        overseer: Sets the time limit, and decides what is reported.
+        hooks: Sets the time limit, and decides what is reported.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class Executor:
         idle_s: float | None,
         name: str,
         read_ms: Callable[[], float],
-        overseer: ExecutorHooks,
+        hooks: ExecutorHooks,
     ) -> None:
         self._size = size
         self._idle_s = idle_s
         self._name = name
         self._read_ms = read_ms
-        self._overseer = overseer
+        self._hooks = hooks
         self._closing = False
         self.begin()
         _executors.add(self)
@@ -127,8 +127,8 @@ class Executor:
         """
         if not tasks:
             return
-        seat = self._crew.of_caller()
-        inside = None if seat is None or seat.origin is None else seat.origin.round
+        worker = self._crew.of_caller()
+        inside = None if worker is None or worker.origin is None else worker.origin.round
         added = Added(tasks, copy_context(), self._read_ms(), inside)
         if not self._refuses(added):
             self._entrance.put(added)
@@ -189,7 +189,7 @@ class Executor:
         over, what was not started and what still runs is among the failures, and the waiting ends.
 
         Raises:
-            UsageError: called by a task of this executor or by the overseer that it calls, which
+            UsageError: called by a task of this executor or by the hook that it calls, which
                 would wait for itself.
         """
         self._check_waiting()
@@ -239,9 +239,9 @@ class Executor:
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
             self._closed = True
-            seats = self._crew.dismiss()
-        for seat in seats:
-            self._join(seat)
+            workers = self._crew.dismiss()
+        for worker in workers:
+            self._join(worker)
         return failures
 
     def _check_waiting(self) -> None:
@@ -290,23 +290,23 @@ class Executor:
         if self._rounds.is_settled:
             _unfinished.discard(self)
 
-    def _serve(self, seat: WorkerThread) -> None:
+    def _serve(self, worker: WorkerThread) -> None:
         """Run tasks on this thread until it retires."""
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            self._crew.enter(seat)
+            self._crew.enter(worker)
         try:
-            while self._next(seat):
-                self._perform(seat)
+            while self._next(worker):
+                self._perform(worker)
         finally:
-            seat.host.close()
+            worker.host.close()
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
-                self._crew.retire(seat)
+                self._crew.retire(worker)
 
-    def _perform(self, seat: WorkerThread) -> None:
-        task, origin = seat.task, seat.origin
-        seat.past = None
+    def _perform(self, worker: WorkerThread) -> None:
+        task, origin = worker.task, worker.origin
+        worker.past = None
         if task is None or origin is None:
             return
         context = origin.context if origin.alone else origin.context.copy()
@@ -314,19 +314,19 @@ class Executor:
             made = context.run(task)
             if made is not None:
                 if isawaitable(made):
-                    seat.host.run(made, context)
+                    worker.host.run(made, context)
                 else:
                     self._check_done(task, made)
         except BaseException as error:  # noqa: BLE001 - a task's end, whatever it is, is not the thread's
-            failures = self._overseer.raised(task, error)
+            failures = self._hooks.raised(task, error)
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
-                seat.failed = True
+                worker.failed = True
                 self._rounds.report(origin.round, failures)
         finally:
             # Not where it is counted as over, since under the lock the last reference to it might
             # run a finalizer of the user's.
-            seat.task = None
+            worker.task = None
 
     @staticmethod
     def _check_done(task: Task, made: object) -> None:
@@ -337,39 +337,39 @@ class Executor:
                 "a function that does its work when it is called",
             )
 
-    def _next(self, seat: WorkerThread) -> bool:
+    def _next(self, worker: WorkerThread) -> bool:
         """End the task before, if any, and take the oldest one. False ends this thread."""
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            if seat.origin is not None:
-                self._end(seat, seat.origin)
+            if worker.origin is not None:
+                self._end(worker, worker.origin)
             while True:
                 if not self._tasks:
-                    if self._closed or not self._crew.rest(seat):
+                    if self._closed or not self._crew.rest(worker):
                         self._crew.count -= 1
                         return False
                 elif self._time_left().phase is not Phase.OPEN:
                     self._give_up()
                 else:
-                    self._take(seat)
+                    self._take(worker)
                     return True
 
-    def _take(self, seat: WorkerThread) -> None:
-        seat.task, origin = self._tasks.popleft(), self._origins.popleft()
-        seat.origin = origin
-        seat.started_ms = self._read_ms()
-        self._tally.start(seat.started_ms - origin.added_ms)
+    def _take(self, worker: WorkerThread) -> None:
+        worker.task, origin = self._tasks.popleft(), self._origins.popleft()
+        worker.origin = origin
+        worker.started_ms = self._read_ms()
+        self._tally.start(worker.started_ms - origin.added_ms)
 
-    def _end(self, seat: WorkerThread, origin: Origin) -> None:
-        self._tally.end(self._read_ms() - seat.started_ms, failed=seat.failed)
-        if seat.cancel_asked:
-            seat.host.forget()
-        seat.past, seat.origin = origin, None
-        seat.failed = seat.cancel_asked = False
+    def _end(self, worker: WorkerThread, origin: Origin) -> None:
+        self._tally.end(self._read_ms() - worker.started_ms, failed=worker.failed)
+        if worker.cancel_asked:
+            worker.host.forget()
+        worker.past, worker.origin = origin, None
+        worker.failed = worker.cancel_asked = False
         self._count(origin.round, -1)
 
     def _time_left(self) -> TimeLeft:
-        return self._overseer.time_left(self._busy_since_ms, self._read_ms())
+        return self._hooks.time_left(self._busy_since_ms, self._read_ms())
 
     def _give_up(self) -> None:
         """Find another end for everything that is queued.
@@ -383,13 +383,13 @@ class Executor:
         self._in_hand += len(tasks)
         guest = self._crew.of_caller() is None
         if guest:
-            # so that the overseer cannot drain, which would wait for this very call
+            # so that the hook cannot drain, which would wait for this very call
             self._crew.enter(WorkerThread())
         ends: Sequence[Unstarted] | None = None
         try:
             with self._entrance.opened:
                 try:
-                    ends = self._overseer.unstarted(tasks)
+                    ends = self._hooks.unstarted(tasks)
                 finally:
                     if ends is None:
                         ends = [
@@ -418,7 +418,7 @@ class Executor:
             self._crew.enter(WorkerThread())
         try:
             still = [
-                self._overseer.raised(
+                self._hooks.raised(
                     task, TaskStillRunning("no time was left to wait for it: it may go on")
                 )
                 for task in late
@@ -450,16 +450,16 @@ class Executor:
             drain.bell.acquire(blocking=False)  # called in the moment after it stopped listening
         return False
 
-    def _join(self, seat: WorkerThread) -> None:
+    def _join(self, worker: WorkerThread) -> None:
         """Wait for a thread's end, for one with an event loop only while there is time.
 
         Closing the loop waits for threads of asyncio's.
         """
-        while (thread := seat.thread) is not None and thread.is_alive():
+        while (thread := worker.thread) is not None and thread.is_alive():
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
                 left = self._time_left()
-            if seat.host.is_open and left.phase is Phase.OVER:
+            if worker.host.is_open and left.phase is Phase.OVER:
                 return
             thread.join(_seconds_of(left))
 

@@ -122,8 +122,8 @@ class TaskPool:
             reserve_ms=reserve_ms,
         )
         idle_s = None if idle_ms is None else idle_ms / 1000
-        self._crew = Executor(
-            max_workers, idle_s=idle_s, name=name, read_ms=stopwatch_ms, overseer=self._oversight
+        self._executor = Executor(
+            max_workers, idle_s=idle_s, name=name, read_ms=stopwatch_ms, hooks=self._oversight
         )
         self._name = name
         self._is_shared = False
@@ -164,7 +164,7 @@ class TaskPool:
     @property
     def is_closed(self) -> bool:
         """True once `done` was called, which may still be waiting."""
-        return self._crew.is_closing
+        return self._executor.is_closing
 
     def add(self, *tasks: Task) -> None:
         """Run callables without parameters, or coroutine functions, in this order.
@@ -187,7 +187,7 @@ class TaskPool:
                     Words(type(task).__name__),
                     "a callable without parameters, or a coroutine function, not called yet",
                 )
-        self._crew.add(tasks)
+        self._executor.add(tasks)
 
     def follow(self, context: TimedContext) -> None:
         """Keep to the time that this Lambda invocation has left until the next drain ends.
@@ -241,7 +241,7 @@ class TaskPool:
             UsageError: called by a task of this pool, which would wait for itself. Nothing was
                 waited for.
         """
-        self._finish(self._crew.drain, context, beside)
+        self._finish(self._executor.drain, context, beside)
 
     def done(
         self, context: TimedContext | None = None, *, beside: BaseException | None = None
@@ -255,11 +255,11 @@ class TaskPool:
             TasksFailed, UsageError: as `drain`. In the first case the pool is closed, in the second
                 it is not.
         """
-        self._finish(self._crew.close, context, beside)
+        self._finish(self._executor.close, context, beside)
 
     def stats(self) -> CrewStats:
         """Return counts and times of all tasks so far, or of a shared pool since its last reset."""
-        return self._crew.stats()
+        return self._executor.stats()
 
     def __enter__(self) -> Self:
         return self
@@ -285,10 +285,10 @@ class TaskPool:
         if context is not None:
             self.follow(context)
         failures = finish()
-        if not self._crew.is_awaited:
+        if not self._executor.is_awaited:
             self._oversight.follow(None)
         if self._is_shared:
-            self._crew.forget_at_rest()
+            self._executor.forget_at_rest()
         if beside is not None:
             note_beside(beside, failures, self._name)
         elif failures:
@@ -315,7 +315,7 @@ def _ms(field: str, value: object, *, zero: bool = True) -> float | None:
 
 def _finish_at_exit() -> None:
     """Run what no drain waited for before the interpreter ends, and report it."""
-    failures = [failure for crew in unfinished() for failure in crew.drain()]
+    failures = [failure for executor in unfinished() for failure in executor.drain()]
     if failures:
         # if it were raised, Python would show its first line alone
         sys.excepthook(TasksFailed, as_group(failures), None)

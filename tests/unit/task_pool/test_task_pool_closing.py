@@ -42,7 +42,7 @@ def pool() -> TaskPool:
 
 @pytest.fixture
 def executor(pool: TaskPool) -> Executor:
-    return pool._crew
+    return pool._executor
 
 
 @pytest.fixture

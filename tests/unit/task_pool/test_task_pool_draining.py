@@ -355,22 +355,22 @@ def test_drain_that_ends_leaves_followed_invocation_to_those_that_still_wait():
 
 def test_pools_with_something_left_are_kept_for_end_of_process():
     pool, gate = TaskPool(max_workers=1), Gate()
-    assert pool._crew not in unfinished()
+    assert pool._executor not in unfinished()
     pool.add(partial(int, "x"), gate)
     gate.wait_begun()
-    assert pool._crew in unfinished()
+    assert pool._executor in unfinished()
     gate.open.set()
     with pytest.raises(TasksFailed):
         pool.drain()
-    assert pool._crew not in unfinished()
+    assert pool._executor not in unfinished()
     over = threading.Event()
     pool.add(partial(int, "x"))
     pool.add(over.set)
     assert over.wait(WAIT_S)
-    assert pool._crew in unfinished()
+    assert pool._executor in unfinished()
     with pytest.raises(TasksFailed):
         pool.done()
-    assert pool._crew not in unfinished()
+    assert pool._executor not in unfinished()
 
 
 def test_pool_whose_tasks_are_over_is_not_kept_although_no_drain_came():
@@ -379,4 +379,4 @@ def test_pool_whose_tasks_are_over_is_not_kept_although_no_drain_came():
     pool.add(lambda: workers.append(threading.current_thread()), begun.set)
     assert begun.wait(WAIT_S)
     workers[0].join(WAIT_S)
-    assert pool._crew not in unfinished()
+    assert pool._executor not in unfinished()

@@ -85,7 +85,7 @@ class VirtualKernel:
         self._lock = threading.RLock()
         self._alarms = Alarms()
         self._ready: list[TaskSlot] = []
-        self._seats: dict[TaskSlot, None] = {}
+        self._slots: dict[TaskSlot, None] = {}
         self._holder: TaskSlot | None = None
         self._by_thread: dict[int, TaskSlot] = {}
         self._idle: list[PooledThread] = []
@@ -115,11 +115,11 @@ class VirtualKernel:
 
     def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
         """See Kernel."""
-        seat = TaskSlot(name, body, process)
+        slot = TaskSlot(name, body, process)
         with self._lock:
-            self._seats[seat] = None
-            self._ready.append(seat)
-        return seat
+            self._slots[slot] = None
+            self._ready.append(slot)
+        return slot
 
     def at(
         self, at: EpochMs, fire: Callable[[], None], *, last: bool = False, background: bool = False
@@ -134,35 +134,35 @@ class VirtualKernel:
         """See Kernel. A sleeping task is woken to die."""
         with self._lock:
             task.killed = True
-            if isinstance(task, TaskSlot) and task in self._seats:
+            if isinstance(task, TaskSlot) and task in self._slots:
                 self._wake(task)
 
     def interrupt(self, task: Task, error: BaseException) -> None:
         """See Kernel. A sleeping task is woken."""
         with self._lock:
             task.interruption = error
-            if isinstance(task, TaskSlot) and task in self._seats and task.alarm is not None:
+            if isinstance(task, TaskSlot) and task in self._slots and task.alarm is not None:
                 self._wake(task)
 
     def join(self, tasks: Sequence[Task]) -> None:
         """See Kernel."""
-        seat = self._mine()
+        slot = self._mine()
         waiting = [task for task in tasks if isinstance(task, TaskSlot) and not task.done]
-        if seat is None or not waiting:
+        if slot is None or not waiting:
             return
         with self._lock:
-            self._ready.remove(seat)
-            seat.awaited = len(waiting)
+            self._ready.remove(slot)
+            slot.awaited = len(waiting)
             for task in waiting:
-                task.waiter = seat
-        self._yield(seat)
+                task.waiter = slot
+        self._yield(slot)
 
     def step(self, label: str) -> None:
         """See Kernel."""
-        seat = self._mine()
-        if seat is not None:
-            self.trace.append(TraceLine(self._now, seat.name, label))
-            self._yield(seat)
+        slot = self._mine()
+        if slot is not None:
+            self.trace.append(TraceLine(self._now, slot.name, label))
+            self._yield(slot)
 
     def sleep(self, ms: int) -> None:
         """See Kernel.
@@ -170,28 +170,28 @@ class VirtualKernel:
         Outside of any task the simulated world runs on for so long; in a thread that user code
         started nothing happens.
         """
-        seat = self._mine()
-        if seat is not None:
-            seat.streak = 0
-            self._sleep(seat, ms)
+        slot = self._mine()
+        if slot is not None:
+            slot.streak = 0
+            self._sleep(slot, ms)
         elif self._holder is None:
             self.run(EpochMs(self._now + ms))
             self.pass_to(EpochMs(self._until))
 
     def call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
         """See Kernel."""
-        seat = self._mine()
-        if seat is None:
+        slot = self._mine()
+        if slot is None:
             with self._lock:
                 self.steps += 1
                 self.trace.append(TraceLine(self._now, "-", label))
                 return apply()
-        seat.streak += 1
+        slot.streak += 1
         self._sleep(
-            seat, self._latency_ms if seat.streak <= _STREAK_MAX else max(1, self._latency_ms)
+            slot, self._latency_ms if slot.streak <= _STREAK_MAX else max(1, self._latency_ms)
         )
-        self.trace.append(TraceLine(self._now, seat.name, label))
-        return self._faults.around(seat, label, partial(self._apply, apply), writes=writes)
+        self.trace.append(TraceLine(self._now, slot.name, label))
+        return self._faults.around(slot, label, partial(self._apply, apply), writes=writes)
 
     def run(self, until: EpochMs) -> None:
         """See Kernel."""
@@ -216,10 +216,10 @@ class VirtualKernel:
         with self._lock:
             self._halted, self._failure = False, None
             self._alarms.clear()
-            for seat in list(self._seats):
-                self.kill(seat)
+            for slot in list(self._slots):
+                self.kill(slot)
         self._watch = None
-        while self._seats:
+        while self._slots:
             self._failure = None
             with contextlib.suppress(LocalCloudError):  # stuck, and cast out
                 self._drive()
@@ -230,17 +230,17 @@ class VirtualKernel:
         self._idle.clear()
 
     def _mine(self) -> TaskSlot | None:
-        seat = self._by_thread.get(threading.get_ident())
-        if seat is not None and (seat.left or seat.killed):
-            self._die(seat)
-        return seat
+        slot = self._by_thread.get(threading.get_ident())
+        if slot is not None and (slot.left or slot.killed):
+            self._die(slot)
+        return slot
 
-    def _die(self, seat: TaskSlot) -> NoReturn:
-        seat.deaths += 1
-        if seat.deaths > _DEATHS_MAX:
+    def _die(self, slot: TaskSlot) -> NoReturn:
+        slot.deaths += 1
+        if slot.deaths > _DEATHS_MAX:
             # It swallows its death and calls again for ever. A thread cannot be ended, but it can
             # be kept from running.
-            if self._cast_out(seat):
+            if self._cast_out(slot):
                 self._give(self._next(None))
             threading.Event().wait()
         raise Killed
@@ -249,22 +249,22 @@ class VirtualKernel:
         with self._lock:
             return apply()
 
-    def _yield(self, seat: TaskSlot) -> None:
-        self._pass_on(seat, self._next(seat))
+    def _yield(self, slot: TaskSlot) -> None:
+        self._pass_on(slot, self._next(slot))
 
-    def _sleep(self, seat: TaskSlot, ms: int) -> None:
+    def _sleep(self, slot: TaskSlot, ms: int) -> None:
         if ms > 0:
             with self._lock:
                 to = EpochMs(self._now + ms)
-                if self._passes_alone(seat, to):
+                if self._passes_alone(slot, to):
                     self.steps += 1
                     self._now = to
                     return
-                self._ready.remove(seat)
-                seat.alarm = self.at(to, partial(self._wake, seat))
-        self._yield(seat)
+                self._ready.remove(slot)
+                slot.alarm = self.at(to, partial(self._wake, slot))
+        self._yield(slot)
 
-    def _passes_alone(self, seat: TaskSlot, to: EpochMs) -> bool:
+    def _passes_alone(self, slot: TaskSlot, to: EpochMs) -> bool:
         """True if nothing else can happen until then.
 
         The way round through an alarm would come to the same, for ten times as much.
@@ -272,7 +272,7 @@ class VirtualKernel:
         if (
             len(self._ready) > 1
             or to > self._until
-            or seat.left
+            or slot.left
             or self._halted
             or self._failure is not None
         ):
@@ -280,26 +280,26 @@ class VirtualKernel:
         alarm = self._alarms.peek()
         return (alarm is None or alarm.at > to) and not self._is_watched(to)
 
-    def _wake(self, seat: TaskSlot) -> None:
-        if seat.alarm is not None:
-            seat.alarm.cancel()
-            seat.alarm = None
-            self._ready.append(seat)
-        elif seat.awaited:
-            seat.awaited = 0
-            self._ready.append(seat)
+    def _wake(self, slot: TaskSlot) -> None:
+        if slot.alarm is not None:
+            slot.alarm.cancel()
+            slot.alarm = None
+            self._ready.append(slot)
+        elif slot.awaited:
+            slot.awaited = 0
+            self._ready.append(slot)
 
-    def _pass_on(self, seat: TaskSlot, chosen: TaskSlot | None) -> None:
-        lane = seat.lane
-        if chosen is not seat and lane is not None:
+    def _pass_on(self, slot: TaskSlot, chosen: TaskSlot | None) -> None:
+        lane = slot.lane
+        if chosen is not slot and lane is not None:
             self._give(chosen)
             lane.turn.acquire()
-        if seat.killed or seat.left:
+        if slot.killed or slot.left:
             raise Killed
-        still_ms = (seat.process or seat).still_until - self._now
+        still_ms = (slot.process or slot).still_until - self._now
         if still_ms > 0:
-            self._sleep(seat, still_ms)
-        seat.interrupted()
+            self._sleep(slot, still_ms)
+        slot.interrupted()
 
     def _next(self, current: TaskSlot | None) -> TaskSlot | None:
         """Return the next task to run, for the holder of the baton.
@@ -334,7 +334,7 @@ class VirtualKernel:
         if current is not None and ready[0] is not current and current in ready:
             ready.remove(current)
             ready.insert(0, current)
-        return ready[self._chooser.next_task([seat.name for seat in ready])]
+        return ready[self._chooser.next_task([slot.name for slot in ready])]
 
     def _jump(self) -> bool:
         alarm = self._alarms.peek()
@@ -365,24 +365,24 @@ class VirtualKernel:
             chosen.lane.turn.release()
         # Else an interrupt struck just when the turn had been given: it has it already.
 
-    def _body(self, seat: TaskSlot, lane: PooledThread) -> None:
+    def _body(self, slot: TaskSlot, lane: PooledThread) -> None:
         ident = threading.get_ident()
-        self._by_thread[ident] = seat
+        self._by_thread[ident] = slot
         try:
-            if not seat.killed:
-                Context().run(seat.body)
+            if not slot.killed:
+                Context().run(slot.body)
         except Killed:
             pass
         except Exception as error:  # noqa: BLE001 - a task's own error ends the run, visibly
             self._failure = error
         with self._lock:
-            seat.done = True
+            slot.done = True
             self._by_thread.pop(ident, None)
-            self._seats.pop(seat, None)
-            if seat in self._ready:
-                self._ready.remove(seat)
-            self._tell(seat.waiter)
-            if seat.left:
+            self._slots.pop(slot, None)
+            if slot in self._ready:
+                self._ready.remove(slot)
+            self._tell(slot.waiter)
+            if slot.left:
                 lane.turn.release()  # with no job: this thread ends
                 return
             chosen = self._next(None)
@@ -421,13 +421,13 @@ class VirtualKernel:
                         _STUCK.format(task=holder.name, seconds=self._stall_timeout_s, where=where)
                     )
 
-    def _cast_out(self, seat: TaskSlot) -> bool:
+    def _cast_out(self, slot: TaskSlot) -> bool:
         """Take the baton from a task that will not give it. False: it moved on just now."""
         with self._lock:
-            if self._holder is not seat:
+            if self._holder is not slot:
                 return False
-            seat.left = seat.killed = True
-            self._seats.pop(seat, None)
-            self._ready.remove(seat)
+            slot.left = slot.killed = True
+            self._slots.pop(slot, None)
+            self._ready.remove(slot)
             self._holder = None
             return True
