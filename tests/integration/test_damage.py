@@ -17,7 +17,7 @@ from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.flow.loop.session import TellsOnce, acquire_session
+from workpool_aws.flow.loop.session import ReportsOnce, acquire_session
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ControlRepaired, LoopEnded, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
@@ -262,9 +262,9 @@ def test_damaged_item_is_reported_once_and_only_up_to_bound(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
-    monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
+    monkeypatch.setattr(limits, "QUARANTINE_REPORTS_MAX", 2)
     fenced = LoopFenced(pool=POOL, generation=1)
-    damage_told = TellsOnce(stage.telemetry)
+    damage_told = ReportsOnce(stage.telemetry)
 
     for fact in [
         set_aside("a"),

@@ -53,7 +53,7 @@ class Bench:
         return self.kernel.now() - before
 
     def invocations(self, name: str) -> list[Invocation]:
-        return self.platform.diary.of(name)
+        return self.platform.log.of(name)
 
     def _listen(self) -> None:
         if self.platform.functions.resolve("listener") is None:

@@ -83,7 +83,7 @@ def test_full_function_lets_events_wait(bench: Any) -> None:
         bench.send(arn)
     bench.run()
 
-    assert bench.platform.diary.most_at_once("narrow") == 2
+    assert bench.platform.log.most_at_once("narrow") == 2
     assert [condition for _, condition, _ in conditions(bench)] == ["Success"] * 5
 
 

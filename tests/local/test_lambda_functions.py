@@ -203,7 +203,7 @@ def test_concurrency_counts_what_ran_at_one_time(bench: Any) -> None:
     bench.send(arn, {"ms": 50})
     bench.run()
 
-    assert bench.platform.diary.most_at_once("work") == 3
+    assert bench.platform.log.most_at_once("work") == 3
 
 
 def test_invocations_that_meet_at_one_instant_do_not_overlap(bench: Any) -> None:
@@ -216,5 +216,5 @@ def test_invocations_that_meet_at_one_instant_do_not_overlap(bench: Any) -> None
     bench.send(arn, {"n": 0})
     bench.run()
 
-    assert bench.platform.diary.most_at_once("work") <= 2
+    assert bench.platform.log.most_at_once("work") <= 2
     assert len(bench.invocations("work")) == 4

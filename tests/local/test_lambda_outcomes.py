@@ -512,7 +512,7 @@ def test_refused_delivery_is_duplicate_and_not_counted(bench: Any) -> None:
     bench.run()
 
     assert sorted(each.outcome for each in bench.invocations("claimed")) == ["duplicate", "success"]
-    assert bench.platform.diary.most_at_once("claimed") == 1
+    assert bench.platform.log.most_at_once("claimed") == 1
 
 
 def assigned(work_id: str) -> dict[str, object]:

@@ -182,8 +182,8 @@ _HOLDS: Final = (
     _quiet(
         "damage is told once",
         "WP-12",
-        "flow.loop.session:TellsOnce.emit",
-        "item in self._told or ",
+        "flow.loop.session:ReportsOnce.emit",
+        "item in self._reported or ",
         "",
         f"{_DAMAGE}test_damaged_item_is_reported_once_and_only_up_to_bound",
     ),

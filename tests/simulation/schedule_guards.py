@@ -124,7 +124,7 @@ SCHEDULE_GUARDS: Final = (
     _guard(
         "queue one: the end of a work item is told",
         "WP-26",
-        "flow.visibility:tell_schedule",
+        "flow.visibility:notify_schedule",
         "work.state is State.FINISHED",
         "False",
         f"{_ACCEPTANCE}test_occurrences_overlap_as_asked[queue_one-2-1]",

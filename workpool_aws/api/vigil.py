@@ -12,7 +12,7 @@ from workpool_aws import invocation, process
 from workpool_aws.core import limits
 from workpool_aws.core.report.beat import lease_after, report_timed_out
 from workpool_aws.errors import StoreUnavailable, TimedOut
-from workpool_aws.flow.report.beat import beat, tell_progress
+from workpool_aws.flow.report.beat import beat, write_progress
 from workpool_aws.flow.report.complete import complete
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Vigil:
     _threads: list[Beside] = field(default_factory=list)
     _ending: bool = False
     _closed: bool = False
-    _told_at: EpochMs | None = None
-    _untold: tuple[float, str | None] | None = None
+    _written_at: EpochMs | None = None
+    _unwritten: tuple[float, str | None] | None = None
 
     def __post_init__(self) -> None:
         self._process = process.current.get() or process.LambdaProcess()
@@ -73,7 +73,7 @@ class Vigil:
             self._begin("workpool-lease", self._watch_lease)
         if self.assignment.timeout_ms is not None:
             self._begin("workpool-timeout", self._watch_timeout)
-        vigil, progress = current_vigil.set(self), invocation.progress.set(self.tell)
+        vigil, progress = current_vigil.set(self), invocation.progress.set(self.store_progress)
         try:
             yield
         finally:
@@ -89,32 +89,32 @@ class Vigil:
         left_ms = self.began_at + timeout_ms - self.ports.clock.now()
         return self._process.interrupted_after(left_ms, lambda: TimedOut(timeout_ms))
 
-    def tell(self, share: float, note: str | None) -> None:
+    def store_progress(self, share: float, note: str | None) -> None:
         """Stores the progress, at most once a second. Of more, the last one is stored then."""
         with self._lock:
-            now, told_at = self.ports.clock.now(), self._told_at
-            waits_ms = 0 if told_at is None else told_at + limits.PROGRESS_EVERY_MS - now
-            waiting, self._untold = self._untold is not None, (share, note)
+            now, written_at = self.ports.clock.now(), self._written_at
+            waits_ms = 0 if written_at is None else written_at + limits.PROGRESS_EVERY_MS - now
+            waiting, self._unwritten = self._unwritten is not None, (share, note)
             if self._closed or (waits_ms > 0 and waiting):
                 return
         if waits_ms > 0:
-            self._begin("workpool-progress", lambda wait: self._tell_later(wait, waits_ms))
+            self._begin("workpool-progress", lambda wait: self._write_later(wait, waits_ms))
         else:
-            self._tell_now()
+            self._write_now()
 
-    def _tell_later(self, wait: Callable[[int], bool], waits_ms: int) -> None:
+    def _write_later(self, wait: Callable[[int], bool], waits_ms: int) -> None:
         if not wait(waits_ms):
-            self._tell_now()
+            self._write_now()
 
-    def _tell_now(self) -> None:
+    def _write_now(self) -> None:
         with self._lock:
-            told, self._untold = self._untold, None
-            if told is None or self._closed:
+            latest, self._unwritten = self._unwritten, None
+            if latest is None or self._closed:
                 return
-            self._told_at = self.ports.clock.now()
+            self._written_at = self.ports.clock.now()
         # Progress is for people: what is not stored is followed by the next one.
         with suppress(StoreUnavailable):
-            tell_progress(self.ports, self.assignment, *told)
+            write_progress(self.ports, self.assignment, *latest)
 
     def _begin(self, name: str, body: Callable[[Callable[[int], bool]], None]) -> None:
         self._threads.append(self._process.beside(name, body))

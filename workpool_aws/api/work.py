@@ -63,7 +63,7 @@ class Work:
     """
     _ports: Ports = field(repr=False, compare=False)
     _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
-    _tell: Callable[[float, str | None], None] | None = field(
+    _store_progress: Callable[[float, str | None], None] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -123,8 +123,8 @@ class Work:
         if said is not None and (not isinstance(said, str) or len(said) > limits.NOTE_LENGTH_MAX):
             longest = limits.NOTE_LENGTH_MAX
             raise UsageError("note", note, f"a str of at most {longest} characters, or None")
-        if self._tell is not None:
-            self._tell(float(share), None if note is None else as_line(note))
+        if self._store_progress is not None:
+            self._store_progress(float(share), None if note is None else as_line(note))
 
     def sleep(self, duration: timedelta | float) -> None:
         """Do nothing for a timedelta or a number of seconds.
@@ -160,7 +160,7 @@ def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Work
         pool=pool,
         _ports=ports,
         _remaining_ms=remaining_ms,
-        _tell=invocation.progress.get(),
+        _store_progress=invocation.progress.get(),
     )
 
 

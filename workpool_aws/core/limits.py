@@ -180,7 +180,7 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """Time that a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
-SET_ASIDE_TOLD_MAX: Final = 1_000
+QUARANTINE_REPORTS_MAX: Final = 1_000
 BULK_CANCEL_ROWS: Final = 200
 """Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the
 lease."""

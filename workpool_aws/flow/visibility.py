@@ -25,11 +25,11 @@ __all__ = [
     "ensure_visible",
     "make_pointer",
     "make_tick",
+    "notify_schedule",
     "prove_tick_in_time",
     "prove_work_in_time",
     "put_pointer",
     "put_tick",
-    "tell_schedule",
 ]
 
 
@@ -75,7 +75,7 @@ def prove_tick_in_time(
     ensure_visible(ports, written, key_time, lambda at: _write_tick(ports, pool, name, at))
 
 
-def tell_schedule(ports: Ports, work: WorkItem) -> None:
+def notify_schedule(ports: Ports, work: WorkItem) -> None:
     """Has the loop look at the schedule that may await the end of this work item, if it is over."""
     if work.spec.awaited and work.spec.schedule is not None and work.state is State.FINISHED:
         put_tick(ports, work.pool, work.spec.schedule, ports.clock.now())

@@ -98,7 +98,7 @@ class ObservedCloud:
 
         Raises UsageError: there is none.
         """
-        return self._open.diary.of(self._name_of(fn), self._jobs_of(fn))
+        return self._open.log.of(self._name_of(fn), self._jobs_of(fn))
 
     def messages(self, arn: str) -> list[object]:
         """Return the messages that pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
@@ -120,7 +120,7 @@ class ObservedCloud:
 
         Raises UsageError: there is no such function.
         """
-        return self._open.diary.most_at_once(self._name_of(fn), self._jobs_of(fn))
+        return self._open.log.most_at_once(self._name_of(fn), self._jobs_of(fn))
 
     def enqueued(self, *fns: object) -> list[EnqueuedWork]:
         """Return the work items of all pools in order of their enqueue, finished ones too.

@@ -20,7 +20,7 @@ from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.settle import Notices, settle
 from workpool_aws.flow.loop.callbacks import owed_callbacks
 from workpool_aws.flow.loop.run_pass import apply_after, apply_before, clean_up
-from workpool_aws.flow.loop.session import LoopSession, TellsOnce
+from workpool_aws.flow.loop.session import LoopSession, ReportsOnce
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
@@ -52,7 +52,7 @@ def a_hold(world: World, *owed: PendingCallback) -> LoopSession:
         token="h",
         secret="secret",
         memory=Memory.of(ledger),
-        damage=TellsOnce(world.telemetry),
+        damage=ReportsOnce(world.telemetry),
         lease_until=EpochMs(NOW + 30_000),
         ends_at=EpochMs(NOW + 600_000),
     )

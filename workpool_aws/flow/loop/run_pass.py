@@ -45,7 +45,7 @@ from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import works_of
 from workpool_aws.flow.schedule.fire import fire_schedules
-from workpool_aws.flow.visibility import put_pointer, tell_schedule
+from workpool_aws.flow.visibility import notify_schedule, put_pointer
 from workpool_aws.flow.work.arrange import take_key
 from workpool_aws.flow.work.expire import expire
 from workpool_aws.flow.work.spawned import show_spawned
@@ -213,7 +213,7 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire | ShowSpawned]) 
                 work = effect.work
                 locks = lock_expiries(work, ended_at=work.finished_at)
                 let_expire(ports.store, (*overdue_expiries(work), *locks))
-                tell_schedule(ports, work)
+                notify_schedule(ports, work)
             case _:
                 assert_never(effect)
 

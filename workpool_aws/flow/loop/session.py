@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Entry, EntryKey
     from workpool_aws.model.writes import Condition
 
-__all__ = ["Fenced", "LoopSession", "TellsOnce", "acquire_session"]
+__all__ = ["Fenced", "LoopSession", "ReportsOnce", "acquire_session"]
 
 
-class TellsOnce:
+class ReportsOnce:
     """Reports each damaged item once per loop invocation, and counts them.
 
     Every pass meets the same ones.
@@ -42,20 +42,20 @@ class TellsOnce:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     @property
     def set_aside(self) -> int:
         """Number of quarantined items. Beyond a thousand they are not counted."""
-        return len(self._told)
+        return len(self._reported)
 
     def emit(self, event: events.Event) -> None:
         """Passes the event on, unless it reports an item that was reported before."""
         if isinstance(event, events.SetAside):
             item = (event.partition, event.sort)
-            if item in self._told or len(self._told) >= limits.SET_ASIDE_TOLD_MAX:
+            if item in self._reported or len(self._reported) >= limits.QUARANTINE_REPORTS_MAX:
                 return
-            self._told.add(item)
+            self._reported.add(item)
         self._telemetry.emit(event)
 
 
@@ -76,7 +76,7 @@ class LoopSession:
     secret: str = field(repr=False)
     """Kept in this invocation's memory alone. The nonces of its starts come from it [WP-28]."""
     memory: Memory
-    damage: TellsOnce
+    damage: ReportsOnce
     lease_until: EpochMs
     ends_at: EpochMs
     """Time by which it must have handed over."""
@@ -280,7 +280,7 @@ def acquire_session(
     The lease counts from the kick that wrote it. Its age is not known, so it is renewed a little
     earlier.
     """
-    telemetry = TellsOnce(ports.telemetry)
+    telemetry = ReportsOnce(ports.telemetry)
     ports = replace(ports, telemetry=telemetry)
     token = ports.entropy.token()
     holder = _Holder(ports, pool, generation, token)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.messages import Assignment
 
-__all__ = ["beat", "tell_progress"]
+__all__ = ["beat", "write_progress"]
 
 
 def beat(ports: Ports, a: Assignment, *, token: str | None, until: EpochMs) -> bool:
@@ -37,7 +37,7 @@ def beat(ports: Ports, a: Assignment, *, token: str | None, until: EpochMs) -> b
     return True
 
 
-def tell_progress(ports: Ports, a: Assignment, share: float, note: str | None) -> None:
+def write_progress(ports: Ports, a: Assignment, share: float, note: str | None) -> None:
     """Stores the progress of a start. One that is over keeps its own.
 
     Raises StoreUnavailable: it may or may not be stored.

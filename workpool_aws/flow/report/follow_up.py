@@ -20,7 +20,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.report.notices import make_notice, write_notice
-from workpool_aws.flow.visibility import tell_schedule
+from workpool_aws.flow.visibility import notify_schedule
 from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.work import WorkItem
@@ -62,7 +62,7 @@ class FollowUp:
         let_expire(self.ports.store, expiries)
         if isinstance(finished, WorkItem):
             let_expire(self.ports.store, lock_expiries(finished, ended_at=finished.finished_at))
-            tell_schedule(self.ports, finished)
+            notify_schedule(self.ports, finished)
 
     def notify(
         self,

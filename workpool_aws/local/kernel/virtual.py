@@ -381,7 +381,7 @@ class VirtualKernel:
             self._slots.pop(slot, None)
             if slot in self._ready:
                 self._ready.remove(slot)
-            self._tell(slot.waiter)
+            self._call_back(slot.waiter)
             if slot.left:
                 lane.turn.release()  # with no job: this thread ends
                 return
@@ -389,7 +389,7 @@ class VirtualKernel:
             self._idle.append(lane)
         self._give(chosen)
 
-    def _tell(self, waiter: TaskSlot | None) -> None:
+    def _call_back(self, waiter: TaskSlot | None) -> None:
         if waiter is not None and waiter.awaited:
             waiter.awaited -= 1
             if not waiter.awaited:

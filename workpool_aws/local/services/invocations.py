@@ -1,4 +1,4 @@
-"""Diary of invocations: one entry for each delivery, and the most that ran at one time."""
+"""Log of invocations: one entry for each delivery, and the most that ran at one time."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Platform:
     faults: CloudFaults = field(default_factory=NoFaults)
     functions: Functions = field(init=False, default_factory=Functions)
     mailbox: Mailbox = field(init=False, default_factory=Mailbox)
-    diary: InvocationLog = field(init=False, default_factory=InvocationLog)
+    log: InvocationLog = field(init=False, default_factory=InvocationLog)
     meter: Meter = field(init=False, default_factory=Meter)
     runs: Runs = field(init=False)
     deliveries: Deliveries = field(init=False)
@@ -93,7 +93,7 @@ class Platform:
     aws: UserAws = field(init=False)
 
     def __post_init__(self) -> None:
-        self.runs = Runs(self.kernel, self.chooser, self.diary, self._surround)
+        self.runs = Runs(self.kernel, self.chooser, self.log, self._surround)
         self.deliveries = Deliveries(
             self.kernel, self.chooser, self.functions, self.runs, self.rates, self.faults
         )

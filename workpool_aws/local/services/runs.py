@@ -131,12 +131,12 @@ class Runs:
         self,
         kernel: Kernel,
         chooser: Chooser,
-        diary: InvocationLog,
+        log: InvocationLog,
         surround: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._kernel = kernel
         self._chooser = chooser
-        self._diary = diary
+        self._log = log
         self._surround = surround
         self._requests = 0
         self._spawned: list[tuple[str, Task]] = []
@@ -224,7 +224,7 @@ class Runs:
         elif not run.over:
             for thread in run.beside:
                 self._kernel.kill(thread)
-            self._diary.end(run.entry, self._kernel.now(), "killed")
+            self._log.end(run.entry, self._kernel.now(), "killed")
 
     def _begin(self, this: Try) -> _Run:
         try:
@@ -237,7 +237,7 @@ class Runs:
             shown = dict(starts[0])
         assignment = assignment_from_wire(shown.get(WORKPOOL_KEY))
         attempt = None if assignment is None else assignment.attempts_made + 1
-        entry = self._diary.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
+        entry = self._log.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
         context = context_of(this.resolved, this.request_id, self._kernel.now)
         return _Run(this, shown, entry, context, self.notes)
 
@@ -248,9 +248,9 @@ class Runs:
             return
         with self._kernel.lock():
             if run.begun or run.event != event:
-                self._diary.end(run.entry, self._kernel.now(), "success")
+                self._log.end(run.entry, self._kernel.now(), "success")
                 run.event = dict(event)
-                run.entry = self._diary.begin(
+                run.entry = self._log.begin(
                     run.this.resolved.function.name,
                     run.event,
                     assignment.attempts_made + 1,
@@ -335,7 +335,7 @@ class Runs:
         if takes is not None:
             self._kernel.sleep(takes(run.event))
         with self._kernel.lock():
-            self._diary.free(run.entry)
+            self._log.free(run.entry)
 
     def _time_out(self, run: _Run, task: Task | None) -> None:
         if task is not None:
@@ -351,7 +351,7 @@ class Runs:
                 run.alarm.cancel()
             for thread in run.beside:
                 self._kernel.kill(thread)
-            self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
+            self._log.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
 
 
