@@ -7,6 +7,7 @@ needed.
 from datetime import timedelta
 
 from workpool_aws import EnqueueOptions, Work, Workpool
+from workpool_aws.local import LocalCloud
 
 pool = Workpool("my-table")
 
@@ -31,6 +32,11 @@ def a_value_of_another_type() -> None:
     pool.enqueue_action(None, "fn", {}, retry="yes")  # type: ignore[arg-type]
     pool.enqueue_action(None, "fn", {}, run_after=5)  # type: ignore[arg-type]
     pool.enqueue_action(None, "fn", {}, on_complete_exclude=["sucess"])  # type: ignore[list-item]
+
+
+def options_of_a_pool_of_a_cloud(cloud: LocalCloud) -> None:
+    cloud.workpool("email", max_paralelism=3)  # type: ignore[call-arg]
+    cloud.workpool("email", max_parallelism="3")  # type: ignore[arg-type]
 
 
 def an_option_by_position() -> None:

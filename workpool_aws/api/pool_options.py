@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypedDict, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
@@ -16,6 +16,7 @@ from workpool_aws.model.retry import RetryPolicy
 __all__ = [
     "LogLevel",
     "PoolOptions",
+    "WorkpoolOptions",
     "read_log_level",
     "read_parallelism",
     "read_pool_options",
@@ -26,6 +27,17 @@ _SECOND: Final = timedelta(seconds=1)
 _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class WorkpoolOptions(TypedDict, total=False):
+    """The options of `Workpool` beside its table, name and session, for wrappers of it."""
+
+    max_parallelism: int
+    rate_limit: RateLimit | None
+    default_retry: RetryPolicy
+    retry_actions_by_default: bool
+    status_ttl: timedelta | None
+    log_level: LogLevel | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.core import limits
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from workpool_aws.api.pool import Workpool
+    from workpool_aws.api.pool_options import WorkpoolOptions
     from workpool_aws.local.services.schedules import Precision
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.work import WorkItem
@@ -209,7 +210,7 @@ class LocalCloud(ObservedCloud):
             OWN_TABLE if self._options.engine in ("memory", "moto") else self._engine_open.own_table
         )
 
-    def workpool(self, name: str = "default", **options: Any) -> Workpool:  # noqa: ANN401 - Workpool's own options, which it checks
+    def workpool(self, name: str = "default", **options: Unpack[WorkpoolOptions]) -> Workpool:
         """Return a pool of this cloud, with the options of `Workpool`."""
         from workpool_aws.api.pool import Workpool
 

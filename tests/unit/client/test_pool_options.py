@@ -12,6 +12,7 @@ import pytest
 
 from tests.kit.world import World
 from workpool_aws import RetryPolicy, UsageError, Workpool
+from workpool_aws.api.pool_options import WorkpoolOptions
 from workpool_aws.model.refs import ConfigRef
 
 NAMES = "a str of 1 to 40 letters, digits, '_' and '-'"
@@ -135,3 +136,14 @@ def test_limit_that_was_not_given_is_not_said(world: World) -> None:
     world.pool().enqueue_action(None, "f", {})
 
     assert world.memory.peek(ConfigRef("email")) is None
+
+
+def test_options_for_wrappers_are_those_of_workpool() -> None:
+    of_workpool = inspect.signature(Workpool).parameters.keys() - {
+        "table",
+        "name",
+        "session",
+        "ports",
+    }
+
+    assert WorkpoolOptions.__optional_keys__ == of_workpool
