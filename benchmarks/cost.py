@@ -74,6 +74,7 @@ class Load:
     result_bytes: int = 20
     takes_s: tuple[float, float] = (0.2, 1.0)
     """Between these is the time of an attempt."""
+    quick_start: bool = False
 
 
 def measure(load: Load, seed: int) -> Figures:
@@ -104,7 +105,9 @@ def measure(load: Load, seed: int) -> Figures:
         fn = cloud.function(
             work, takes=lambda _event: timedelta(seconds=chance.uniform(*load.takes_s))
         )
-        pool = cloud.workpool("benchmark", max_parallelism=load.parallelism)
+        pool = cloud.workpool(
+            "benchmark", max_parallelism=load.parallelism, quick_start=load.quick_start
+        )
         told = (
             None
             if load.on_complete is None
@@ -241,6 +244,14 @@ SCENARIOS = (
         "isolated, claimed",
         lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed),
         9.2,
+        29,
+    ),
+    Scenario(
+        "isolated, quick start",
+        lambda seed: measure(
+            Load(20, 10, RETRY, gap=timedelta(seconds=200), quick_start=True), seed
+        ),
+        11.2,
         29,
     ),
     Scenario("idle, after one work", lambda seed: measure_idle(1, seed), 0, 440, "an hour"),

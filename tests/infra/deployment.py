@@ -79,6 +79,7 @@ def everything(**options: Any) -> Deployed:
     pool.add_on_complete(sqs.Queue(deployed.stack, "Told", enforce_ssl=True))
     pool.add_on_complete(sns.Topic(deployed.stack, "News", enforce_ssl=True))
     pool.grant_enqueue(deployed.function("Api"), pools=["email"])
+    pool.grant_enqueue(deployed.function("Hurried"), pools=["email"], quick_start=True)
     pool.grant_read(deployed.function("Board"))
     pool.grant_manage(deployed.function("Admin"))
     return deployed

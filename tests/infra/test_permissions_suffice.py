@@ -63,6 +63,7 @@ ROLES = {
     "email_sent": "EmailSentServiceRole",
     "plain": "PlainServiceRole",
     "enqueuer": "ApiServiceRole",
+    "starter": "HurriedServiceRole",
     "reader": "BoardServiceRole",
     "manager": "AdminServiceRole",
 }
@@ -316,6 +317,7 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     declare_schedules(cloud, decorated)
     leave_to_the_hourly_look(cloud, decorated)
     lose_a_status(cloud, pool, decorated)
+    start_at_once(cloud, decorated, recorder)
 
 
 def transact(pool: Workpool, fn: str, recorder: Recorder) -> None:
@@ -378,6 +380,16 @@ def keep_unique(
     with recorder.acting("manager"):
         pool.unschedule(None, "kept", cancel_pending=True)
     cloud.run_until_idle(timedelta(days=2))
+
+
+def start_at_once(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
+    """Somebody starts a work item of a pool at rest, whose function nobody has looked at of late."""
+    pool = cloud.workpool("email", quick_start=True)
+    cloud.advance(timedelta(minutes=10))
+    with recorder.acting("starter"):
+        work_id = pool.enqueue_action(None, fn, {})
+    cloud.run_until_idle()
+    assert pool.status(None, work_id).state == "finished"
 
 
 def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
@@ -774,6 +786,7 @@ def test_no_role_may_do_what_is_never_done_in_it(calls: dict[str, set[Call]]) ->
     unused = {
         role: grants_of(role)
         - used_by(calls.get(actor, set()))
+        - (grants_of(ROLES["enqueuer"]) if actor == "starter" else set())
         - SHARED
         - BY_CHANCE.get(role, set())
         for actor, role in ROLES.items()

@@ -190,6 +190,7 @@ ROLES = {
     "UndecoratedWorkerPolicy": "LegacyServiceRole",
     "CallbackHandlerPolicy": "EmailSentServiceRole",
     "EnqueuePolicy": "ApiServiceRole",
+    "QuickStartPolicy": "HurriedServiceRole",
     "ReadPolicy": "BoardServiceRole",
     "ManagePolicy": "AdminServiceRole",
 }

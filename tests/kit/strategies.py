@@ -38,6 +38,7 @@ from workpool_aws.model.loop import (
     DeployedRate,
     Entry,
     EntryKey,
+    GuestStarts,
     JobTallies,
     JobTally,
     MinuteTally,
@@ -181,6 +182,7 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
         max_size=4,
     ).map(tuple),
     id(ledger_forms.TALLY): tallies,
+    id(ledger_forms.GUEST_STARTS): st.builds(GuestStarts, st.integers(0, 10**9), times),
     id(job_tallies.JOB_TALLIES): st.builds(
         JobTallies,
         since=times,

@@ -369,8 +369,13 @@ class Actors:
     def _pool(self, number: int) -> Workpool:
         """As a process of its own has it."""
         plan = self._scenario.pools[number]
-        rate = None if self._is_first_version() else self._scenario.rate
-        return self._cloud.workpool(plan.name, max_parallelism=plan.limit, rate_limit=rate)
+        is_old = self._is_first_version()
+        return self._cloud.workpool(
+            plan.name,
+            max_parallelism=plan.limit,
+            rate_limit=None if is_old else self._scenario.rate,
+            quick_start=self._scenario.quick and not is_old,
+        )
 
     def _caller(self, submission: Submission) -> Workpool:
         pool = self._pool(submission.pool)

@@ -58,14 +58,14 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: status",
         "WP-20",
-        "flow.loop.session:LoopSession.write_status",
+        "flow.loop.session:change_status",
         "and lost.current.written_by == token",
         "and False",
     ),
     one_edit(
         "own write: status is another's",
         "WP-2",
-        "flow.loop.session:LoopSession.write_status",
+        "flow.loop.session:change_status",
         " and lost.current.written_by == token",
         "",
     ),
@@ -170,7 +170,7 @@ _KICKS: Final = (
         "kick: on enqueue",
         "WP-24",
         "flow.work.enqueue:_Enqueue.run",
-        "seen = self._kick(works)",
+        "seen = self._kick(works, answers)",
         "seen = Seen(works[0].epoch)",
     ),
     one_edit(

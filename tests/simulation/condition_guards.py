@@ -52,6 +52,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "redeliver the callback": ("WP-8", ("callback",)),
     "move into the epoch": ("WP-3", ("state",)),
     "commit": ("WP-2", ("version", "holder", "generation")),
+    "commit as guest": ("WP-2", ("version", "generation")),
     "take hold": ("WP-2", ("generation",)),
     "put Ledger": ("WP-2", ("absent",)),
     "rest": ("WP-20", ("generation", "state")),

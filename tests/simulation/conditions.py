@@ -112,7 +112,7 @@ def _step_of_start(write: Update) -> str:
 
 def _step_of_ledger(write: Update) -> str:
     if "committed_by" in write.set:
-        return "commit"
+        return "commit" if "shards" in write.set else "commit as guest"
     return "take hold" if "holder" in write.set else "bump the ledger"
 
 

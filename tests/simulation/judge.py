@@ -19,6 +19,7 @@ from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
 from tests.simulation.grouping import GroupJudge
+from tests.simulation.guests import GuestJudge
 from tests.simulation.keyed import KeyJudge
 from tests.simulation.rates import RateJudge
 from tests.simulation.recurring import ScheduleJudge
@@ -167,6 +168,7 @@ class Judge:
         user code was over. Of each group's callback: since its last member was over."""
         self.groups = GroupJudge(now, self.fail, self.lags_ms)
         self.rates = RateJudge(now, self.fail)
+        self.guests = GuestJudge(now, writer, self.fail, decorated)
         self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
@@ -525,6 +527,7 @@ class Judge:
 
     def _work(self, before: WorkItem | None, after: WorkItem) -> None:
         self.works[after.id] = after
+        self.guests.stored(after.id)
         failed = (
             after.state is State.FINISHED
             and after.outcome is Outcome.FAILED
@@ -739,6 +742,7 @@ class Judge:
         if after.generation == before.generation and after.holder != before.holder:
             self.fail("WP-2", f"generation {after.generation} has two holders")
         self._entries(pool, before, after)
+        self.guests.ledger(before, after, self.works, is_rated=self.rates.is_rated(after.pool))
 
     def _entries(self, pool: _Pool, before: Ledger, after: Ledger) -> None:
         added = after.entries.keys() - before.entries.keys()

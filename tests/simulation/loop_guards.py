@@ -739,7 +739,7 @@ _HINTS: Final = (
         "take hold: what is in flight first",
         "WP-2",
         "flow.loop.session:_Holder.taken_by_commit",
-        "seen.entries or seen.pages or seen.callbacks",
+        "(seen.entries and not sent) or seen.pages or seen.callbacks",
         "False",
     ),
     one_edit(

@@ -12,6 +12,7 @@ from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.expiry_guards import EXPIRY_GUARDS
 from tests.simulation.group_guards import GROUP_GUARDS
+from tests.simulation.guest_guards import GUEST_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
 from tests.simulation.page_guards import PAGE_GUARDS
@@ -51,6 +52,11 @@ _QUICK: Final = frozenset(
         "called off: not the epoch of now",
         "cancel all: felt by the loop",
         "drain: its end is committed",
+        "guest: due",
+        "guest: no rate limit",
+        "guest: nothing in flight",
+        "guest: the limit in force",
+        "guest: the worker makes the start",
         "enqueue: into the epoch",
         "packed ledger: start numbers",
         "chunks: in one transaction with their work",
@@ -435,6 +441,7 @@ def _all() -> Iterator[Mutant]:
         *SHARD_GUARDS,
         *PAGE_GUARDS,
         *GROUP_GUARDS,
+        *GUEST_GUARDS,
         *TRANSACTION_GUARDS,
         *UNIQUE_GUARDS,
         *UPKEEP_GUARDS,

@@ -69,8 +69,8 @@ PAGE_GUARDS: Final = (
         "pages: no take by commit beside them",
         "WP-1",
         "flow.loop.session:_Holder.taken_by_commit",
-        "seen.entries or seen.pages or seen.callbacks",
-        "seen.entries or seen.callbacks",
+        "(seen.entries and not sent) or seen.pages or seen.callbacks",
+        "(seen.entries and not sent) or seen.callbacks",
     ),
     one_edit(
         "pages: read after another's write",

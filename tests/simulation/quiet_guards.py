@@ -206,9 +206,9 @@ _HOLDS: Final = (
     _quiet(
         "hand over: a whole lease",
         "WP-20",
-        "flow.loop.rest:hand_over",
-        "session.ports.clock.now() + limits.LEASE_MS",
-        "session.ports.clock.now()",
+        "flow.loop.rest:write_next",
+        "ports.clock.now() + limits.LEASE_MS",
+        "ports.clock.now()",
         f"{_HOLDING}test_next_generation_gets_whole_lease",
     ),
     _quiet(
@@ -449,7 +449,7 @@ _DOORS: Final = (
     _quiet(
         "targets: the library's own functions",
         "WP-12",
-        "flow.loop.start:_Sender.refusal",
+        "flow.loop.start:refusal_of",
         "if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):",
         "if False:",
         f"{_TARGETS}test_loop_refuses_them_always_and_says_why",
@@ -457,8 +457,8 @@ _DOORS: Final = (
     _quiet(
         "targets: functions of other pools",
         "WP-12",
-        "flow.loop.start:_Sender.refusal",
-        "function.refusal(self.work.pool)",
+        "flow.loop.start:refusal_of",
+        "function.refusal(work.pool)",
         "None",
         f"{_TARGETS}test_function_runs_for_pools_that_it_was_added_to",
     ),

@@ -57,6 +57,9 @@ _SNOOZERS: Final = 2
 _MIXED_RATE: Final = 0.15
 _SHARDED_RATE: Final = 0.2
 _PAGED_RATE: Final = 0.25
+_QUICK_RATE: Final = 0.25
+_MOSTLY: Final = 0.7
+_QUICK_AIMS: Final = ("update LedgerRef", "update StatusRef", "invoke", "get ConfigRef")
 _PAGED_LIMIT: Final = 4
 _PAGE_AIM: Final = "put LedgerPage"
 _FORGERS: Final = 1
@@ -151,6 +154,7 @@ class Told(StrEnum):
 
 
 _MODES: Final = (Mode.CLAIMED, Mode.RETRIED, Mode.PLAIN, Mode.PLAIN_RETRIED)
+_DECORATED: Final = {Mode.PLAIN: Mode.CLAIMED, Mode.PLAIN_RETRIED: Mode.RETRIED}
 _MIXES: Final = (
     (Mode.CLAIMED,),
     (Mode.CLAIMED,),
@@ -292,6 +296,8 @@ class Scenario:
     """Few starts are enough for a further shard, and callers go by old numbers of shards."""
     paged: bool = False
     """A ledger of two slots goes into a page, and three pages are written as one."""
+    quick: bool = False
+    """Callers start their own work items where the pool is at rest."""
     short: bool = False
     """Many work items of one job, whose code takes 100 ms but for a few: the loop makes runs of them."""
 
@@ -366,7 +372,7 @@ class Scenario:
         pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
-            f"two versions {self.two_versions}, sharded {self.sharded}, paged {self.paged}",
+            f"two versions {self.two_versions}, sharded {self.sharded}, paged {self.paged}, quick {self.quick}",
             f"rate limit {self.rate}, then {', '.join(map(str, self.rate_changes)) or 'as it is'}",
             f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
             f"loop timeout {self.loop_timeout}",
@@ -501,6 +507,8 @@ def scenario_of(seed: int) -> Scenario:
     found = replace(found, two_versions=mixed, sharded=sharded)
     if not mixed and random.Random(f"paged {seed}").random() < _PAGED_RATE:
         found = _with_pages(found)
+    if random.Random(f"quick {seed}").random() < _QUICK_RATE:
+        found = _of_quick_starts(found)
     found = found if mixed else _of_beating(found)  # a worker of version 0.1 sends no heartbeat
     if not mixed and not is_short(seed):
         found = _with_keys(found)
@@ -561,6 +569,26 @@ def _with_pages(scenario: Scenario) -> Scenario:
     aim = chance.choice((scenario.aim, _PAGE_AIM)) if scenario.aim else ""
     pools = tuple(replace(pool, limit=max(pool.limit, _PAGED_LIMIT)) for pool in scenario.pools)
     return replace(scenario, paged=True, pools=pools, aim=aim)
+
+
+def _of_quick_starts(scenario: Scenario) -> Scenario:
+    """The same in pools that rest at first, and again between two calls if these are far apart."""
+    chance = random.Random(f"quick starts {scenario.seed}")
+    gap_ms = chance.choice((0, 0, 300, 2_500, 6_000))
+    aim = chance.choice((scenario.aim, *_QUICK_AIMS)) if scenario.aim else ""
+    modes = _DECORATED if chance.random() < _MOSTLY else {}
+    submissions = tuple(
+        replace(
+            each,
+            at_ms=each.at_ms + number * gap_ms,
+            mode=modes.get(each.mode, each.mode),
+            delay_ms=chance.choice((0, each.delay_ms)),
+        )
+        for number, each in enumerate(scenario.submissions)
+    )
+    if chance.random() < _MOSTLY:
+        scenario = replace(scenario, rate=None, rate_changes=())
+    return replace(scenario, quick=True, submissions=submissions, aim=aim)
 
 
 def _with_keys(scenario: Scenario) -> Scenario:

@@ -30,7 +30,7 @@ class Court:
         self.judge = Judge(
             lambda: self.now,
             lambda: 0,
-            lambda: "caller",
+            lambda: "workpool-loop#1",
             decorated={DECORATED},
             once=once,
             in_time=in_time,

@@ -20,7 +20,7 @@ from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.coverage import Coverage
 from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
-from tests.simulation.scenario import SHARDS_SEEN_MAX, Scenario, Told
+from tests.simulation.scenario import SHARDS_SEEN_MAX, PoolPlan, Scenario, Told
 from tests.simulation.versions import is_first_version, two_versions
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
@@ -34,7 +34,14 @@ from workpool_aws.local.services.functions import LOOP_NAME
 from workpool_aws.local.services.platform import Platform
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Ledger, LoopState, LoopStatus, ShardCursors
+from workpool_aws.model.loop import (
+    Config,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Registration,
+    ShardCursors,
+)
 from workpool_aws.model.payload import Chunked
 from workpool_aws.model.record import Record
 from workpool_aws.model.refs import LedgerRef, StatusRef
@@ -232,8 +239,8 @@ class _Stage:
     def play(self) -> None:
         self._actors.deploy()
         self._shorten_the_loop()
-        if self._scenario.sharded:
-            self._grown_before()
+        if self._scenario.sharded or self._scenario.quick:
+            self._run_before()
         self.cloud.advance(_BEFORE)
         self._began = self._now()
         self._actors.begin()
@@ -260,12 +267,34 @@ class _Stage:
             virtual_ms=self._now() - self._began,
         )
 
-    def _grown_before(self) -> None:
-        """Gives each pool the ledger of one that had as many shards as any caller has seen."""
+    def _run_before(self) -> None:
+        """Gives each pool the ledger of one that had as many shards as any caller has seen.
+
+        If callers start their own work items, the pool rests: only then may they.
+        """
         for plan in self._scenario.pools:
-            marks = (ShardCursors(),) * SHARDS_SEEN_MAX
+            marks = (ShardCursors(),) * (SHARDS_SEEN_MAX if self._scenario.sharded else 1)
             ledger = Ledger(pool=plan.name, holder="", generation=0, version=1, shards=marks)
             self._store.write(Put(ledger, IsAbsent()))
+            if self._scenario.quick:
+                self._rests(plan)
+
+    def _rests(self, plan: PoolPlan) -> None:
+        """Gives a pool the limits that its callers would give it, and a loop that is over."""
+        then = EpochMs(0)
+        config = Config(
+            pool=plan.name,
+            version=1,
+            max_parallelism=plan.limit,
+            rate_limit=self._scenario.rate,
+            base_by="",
+            base_at=then,
+        )
+        rests = LoopStatus(pool=plan.name, state=LoopState.IDLE, generation=0, lease_until=then)
+        registered = Registration(pool=plan.name, registered_at=then)
+        for record in (registered, config, rests):
+            self._store.write(Put(record, IsAbsent()))
+            self._judge.seen(None, record)
 
     def _shorten_the_loop(self) -> None:
         functions, timeout = self._platform.functions, self._scenario.loop_timeout

@@ -54,6 +54,7 @@ def read_declared(
         default_retry=RetryPolicy(),
         retry_actions_by_default=False,
         status_ttl=timedelta(seconds=limits.RETENTION_S_DEFAULT),
+        quick_start=False,
     )
     encoded = encode_args(args, "args")
     spec = read_spec(Kind.ACTION, target, others, pool=pool, caller=caller, find=find)

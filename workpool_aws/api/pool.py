@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.spec import Due
     from workpool_aws.api.transaction import Transaction
     from workpool_aws.core.work.unique import Wanted
+    from workpool_aws.flow.work.enqueue import Guest
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.messages import Assignment
     from workpool_aws.model.rate import RateLimit
@@ -123,6 +124,11 @@ class Workpool(
         default_retry: The policy meant by `retry=True`, and by queries.
         retry_actions_by_default: Retries actions that say nothing about `retry`.
         status_ttl: Time for which a finished work item is kept; `None` means for ever.
+        quick_start: Starts work items of a resting pool at once, before a loop runs, so that no cold
+            start of the loop delays them. It holds for `enqueue_*` and the `enqueue` of decorated
+            functions, where the pool has nothing in flight and no rate limit. The enqueue takes
+            longer then. Its role needs `grant_enqueue(..., quick_start=True)`; without it, as in
+            every other case, the loop starts them.
         log_level: "DEBUG" to "CRITICAL". Defaults to `WORKPOOL_LOG_LEVEL`, else "WARNING".
         session: The source of credentials and region. Defaults to boto3's own choice.
         ports: For tests, a replacement of AWS. Defaults to AWS, or to the surrounding `LocalCloud`.
@@ -141,6 +147,7 @@ class Workpool(
         default_retry: RetryPolicy = _RETRY,
         retry_actions_by_default: bool = False,
         status_ttl: timedelta | None = _STATUS_TTL,
+        quick_start: bool = False,
         log_level: LogLevel | None = None,
         session: boto3.Session | None = None,
         ports: Ports | None = None,
@@ -153,6 +160,7 @@ class Workpool(
             default_retry=default_retry,
             retry_actions_by_default=retry_actions_by_default,
             status_ttl=status_ttl,
+            quick_start=quick_start,
         )
         level = read_log_level(log_level)
         if session is not None and (
@@ -170,6 +178,7 @@ class Workpool(
         self._registered_in: Store | None = None
         self._seen: tuple[Store, Seen] | None = None
         self._retry_is_known = True
+        self._quick_starts: Guest | None = None
         _made.add(self, options, None if ports is None else ports.store)
 
     @overload
@@ -309,7 +318,7 @@ class Workpool(
             if tx is not None:
                 tx.enroll(works)
                 return [work.id for work in works]
-            stored = enqueue.enqueue(ports, works)
+            stored = enqueue.enqueue(ports, works, self._guest())
         self._seen = (ports.store, stored.seen)
         return list(stored.ids)
 
@@ -337,6 +346,16 @@ class Workpool(
             now=now,
             epoch=seen.epoch,
         )
+
+    def _guest(self) -> Guest | None:
+        """Quick starts of this object; `None` means that it makes none."""
+        if not self._options.quick_start:
+            return None
+        if self._quick_starts is None:
+            from workpool_aws.flow.loop.guest import QuickStarts
+
+            self._quick_starts = QuickStarts()
+        return self._quick_starts
 
     def _store_wanted(self, tx: Transaction | None, wanted: Sequence[Wanted]) -> list[WorkId]:
         """Store work items with a key or a request, or add them to a transaction."""

@@ -52,6 +52,7 @@ class PoolOptions:
     retry_actions_by_default: bool
     retention_s: int | None
     """Seconds for which a finished work item is kept; `None` means for ever."""
+    quick_start: bool
 
 
 def read_pool_options(
@@ -63,6 +64,7 @@ def read_pool_options(
     default_retry: object,
     retry_actions_by_default: object,
     status_ttl: object,
+    quick_start: object,
 ) -> PoolOptions:
     """Return the options of a pool. Raises UsageError for a value that is not allowed."""
     if not isinstance(table, str) or not TABLE.fullmatch(table):
@@ -75,6 +77,8 @@ def read_pool_options(
         raise UsageError("default_retry", default_retry, "a RetryPolicy")
     if not isinstance(retry_actions_by_default, bool):
         raise UsageError("retry_actions_by_default", retry_actions_by_default, "True or False")
+    if not isinstance(quick_start, bool):
+        raise UsageError("quick_start", quick_start, "True or False")
     retention_s = None
     if status_ttl is not None:
         if not isinstance(status_ttl, timedelta) or not timedelta(0) < status_ttl <= _RETENTION_MAX:
@@ -89,6 +93,7 @@ def read_pool_options(
         default_retry=default_retry,
         retry_actions_by_default=retry_actions_by_default,
         retention_s=retention_s,
+        quick_start=quick_start,
     )
 
 

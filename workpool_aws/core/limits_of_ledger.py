@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "GUEST_STARTS_MAX",
     "LEDGER_BYTES_MIN",
     "LEDGER_HEAD_SLOTS",
     "LEDGER_OWED_BYTES",
@@ -36,3 +37,5 @@ LEDGER_PAGES_STORED_MAX: Final = 256
 LEDGER_PAGE_KEPT_S: Final = 14 * 24 * 3600
 """Time to live of a page. A commit that would name one in the second half of it writes its slots
 again."""
+GUEST_STARTS_MAX: Final = 16
+"""Starts that a caller commits itself. A loop sends hundreds at one time."""

@@ -27,6 +27,7 @@ __all__ = [
     "Deployment",
     "Entry",
     "EntryKey",
+    "GuestStarts",
     "Heartbeat",
     "JobTallies",
     "JobTally",
@@ -54,6 +55,15 @@ class LoopState(StrEnum):
     IDLE = "idle"
     RUNNING = "running"
     WAITING = "waiting"
+
+
+class GuestStarts(NamedTuple):
+    """Starts that a caller has committed and sent, before the loop that it has started [WP-44]."""
+
+    generation: int
+    """Generation of that loop: no other has them in its ledger, or not only them."""
+    at: EpochMs
+    """Time of their commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,9 @@ class LoopStatus(Record):
     rate: RateSpent | None = None
     """Tokens that were spent when the loop rested or handed over, all of its commits counted.
     `None` means that none did so with a rate limit."""
+    guest: GuestStarts | None = None
+    """The last quick start, if Lambda has the events of all its starts. `None` means that there was
+    none."""
 
 
 class EntryKey(NamedTuple):

@@ -46,6 +46,7 @@ class RolePolicy:
         reports: True if Lambda sends their outcomes to the completion function, in the name of
             their role.
         sends: True if they send callbacks.
+        starts: True if they invoke workers.
     """
 
     roles: str
@@ -53,6 +54,7 @@ class RolePolicy:
     kicks: bool = False
     reports: bool = False
     sends: bool = False
+    starts: bool = False
 
 
 _JOB: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}=[A-Za-z0-9:_$-]+"
@@ -68,6 +70,12 @@ POLICIES: Final[Mapping[str, RolePolicy]] = {
         roles="callback handlers", actor=Actor.CALLBACK_HANDLER, reports=True
     ),
     "EnqueuePolicy": RolePolicy(roles="callers that enqueue", actor=Actor.ENQUEUER, kicks=True),
+    "QuickStartPolicy": RolePolicy(
+        roles="callers that enqueue, and start work items at once",
+        actor=Actor.ENQUEUER,
+        kicks=True,
+        starts=True,
+    ),
     "ReadPolicy": RolePolicy(roles="callers that query", actor=Actor.READER),
     "ManagePolicy": RolePolicy(
         roles="callers that cancel, redrive and configure", actor=Actor.MANAGER, kicks=True
@@ -111,8 +119,10 @@ class PlainStack(Stack):
         table = self._pool.table.table_arn
         sends = [_send_statement(targets.arns_or(table))]
         self._name_jobs()
-        self._let_library(workers.arns_or(table), sends)
-        self._outputs(sends)
+        invoked = workers.arns_or(table)
+        starts = [permissions.invoke_statement(*invoked), permissions.limits_statement(*invoked)]
+        self._let_library(starts, sends)
+        self._outputs(starts, sends)
 
     @property
     def code_folder(self) -> str:
@@ -146,14 +156,21 @@ class PlainStack(Stack):
             raise TypeError(f"{watchdog.node.path} must be a function of this stack")
         watchdog.add_environment(settings.JOBS, Token.as_string(value))
 
-    def _let_library(self, workers: Sequence[str], sends: Sequence[iam.PolicyStatement]) -> None:
+    def _let_library(
+        self, starts: Sequence[iam.PolicyStatement], sends: Sequence[iam.PolicyStatement]
+    ) -> None:
         """Let the loop start the workers, and the loop and completion send callbacks."""
-        starts = [permissions.invoke_statement(*workers), permissions.limits_statement(*workers)]
         loop, completion = _role_of(self._pool.loop), _role_of(self._pool.completion)
         iam.Policy(self, "Starts", roles=[loop], document=_document(starts))
         iam.Policy(self, "Callbacks", roles=[loop, completion], document=_document(sends))
 
-    def _policy(self, name: str, policy: RolePolicy, sends: Sequence[iam.PolicyStatement]) -> str:
+    def _policy(
+        self,
+        name: str,
+        policy: RolePolicy,
+        starts: Sequence[iam.PolicyStatement],
+        sends: Sequence[iam.PolicyStatement],
+    ) -> str:
         invoked = [
             *([self._pool.loop.function_arn] if policy.kicks else []),
             *([self._pool.completion.function_arn] if policy.reports else []),
@@ -166,6 +183,7 @@ class PlainStack(Stack):
                 else permissions.table_statements(policy.actor, table, None)
             ),
             *([permissions.invoke_statement(*invoked)] if invoked else []),
+            *(starts if policy.starts else []),
             *(sends if policy.sends else []),
         ]
         return iam.ManagedPolicy(
@@ -175,14 +193,19 @@ class PlainStack(Stack):
             document=_document(statements),
         ).managed_policy_arn
 
-    def _outputs(self, sends: Sequence[iam.PolicyStatement]) -> None:
+    def _outputs(
+        self, starts: Sequence[iam.PolicyStatement], sends: Sequence[iam.PolicyStatement]
+    ) -> None:
         values = {
             "TableName": self._pool.table_name,
             "LoopArn": self._pool.loop.function_arn,
             "CompletionArn": self._pool.completion.function_arn,
             "LoopRoleName": _role_of(self._pool.loop).role_name,
             "CompletionRoleName": _role_of(self._pool.completion).role_name,
-            **{f"{name}Arn": self._policy(name, each, sends) for name, each in POLICIES.items()},
+            **{
+                f"{name}Arn": self._policy(name, each, starts, sends)
+                for name, each in POLICIES.items()
+            },
         }
         for name, value in values.items():
             CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)

@@ -88,6 +88,14 @@ class _Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class _Starter:
+    """A principal that starts work items itself, and their pools."""
+
+    principal: iam.IPrincipal
+    pools: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Callback:
     """A target of callbacks, the statements that allow to send to it, and its senders' pools."""
 
@@ -188,6 +196,7 @@ class Workpool(Construct):
             "failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX
         )
         self._workers: list[_Worker] = []
+        self._starters: list[_Starter] = []
         self._named = Named(self._pools)
         self._handlers: list[str] = []
         self._callbacks: list[_Callback] = []
@@ -448,17 +457,37 @@ class Workpool(Construct):
             raise must_be("target", f"one of its jobs: {', '.join(sorted(named))}", path)
         return named[0] if named else full
 
-    def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
+    def grant_enqueue(
+        self,
+        grantee: iam.IGrantable,
+        *,
+        pools: Sequence[str] | None = None,
+        quick_start: bool = False,
+    ) -> None:
         """Let a function or role enqueue work items.
 
         It may write them, but neither query nor remove them. A function gets the table's name in
         WORKPOOL_TABLE, and the loop's address.
 
+        Args:
+            grantee: A function, a role or another principal of IAM.
+            pools: The pools. Defaults to all of this construct.
+            quick_start: Lets it invoke the decorated functions of these pools itself, and read their
+                timeouts and destinations, as `Workpool(quick_start=True)` does. It holds for
+                functions that are added later, too.
+
         Raises:
             ConfigurationError: A pool is unknown, or the grantee is of another account or can have
                 no permissions.
         """
+        starts = flag("quick_start", quick_start)
         self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
+        if not starts:
+            return
+        starter = _Starter(grantee.grant_principal, pool_names(pools, self._pools))
+        for worker in self._workers:
+            self._let_start(starter, worker)
+        self._starters.append(starter)
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role query: `status`, `result`, `list`, `stats`, `why`, `config`.
@@ -576,6 +605,8 @@ class Workpool(Construct):
         worker = _Worker(target, pools)
         for callback in self._callbacks:
             self._let_worker_send(worker, callback)
+        for starter in self._starters:
+            self._let_start(starter, worker)
         self._connect_function(target.function)
         mark_decorated(target.function)
         self._workers.append(worker)
@@ -682,6 +713,28 @@ class Workpool(Construct):
             policy.add_statements(*callback.statements)
             return
         self._give(worker.target, *callback.statements)
+
+    def _let_start(self, starter: _Starter, worker: _Worker) -> None:
+        """Let a caller of one of a worker's pools send it a start."""
+        if set(starter.pools).isdisjoint(worker.pools):
+            return
+        target, principal = worker.target, starter.principal
+        statements = [permissions.invoke_statement(target.arn), *self._limits_statements(target)]
+        if not has(principal, "role_name"):
+            refuse_where_lost(self.node.path, principal, statements, Stack.of(self))
+            return
+        # A policy of its own, in the worker's stack: as for callbacks.
+        there = Stack.of(target.function)
+        construct_id = (
+            f"{Names.node_unique_id(self.node)}{Names.node_unique_id(principal.node)}QuickStarts"
+        )
+        found = there.node.try_find_child(construct_id)
+        policy = (
+            found
+            if isinstance(found, iam.Policy)
+            else iam.Policy(there, construct_id, roles=[cast("iam.IRole", principal)])
+        )
+        policy.add_statements(*statements)
 
     def _grant(
         self,

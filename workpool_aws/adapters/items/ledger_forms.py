@@ -25,12 +25,19 @@ from workpool_aws.adapters.items.forms import (
 from workpool_aws.core import limits
 from workpool_aws.core.loop.tally import LAG_CLASSES_MS
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs
-from workpool_aws.model.loop import DeployedLimit, MinuteTally, PendingCallback, ShardCursors
+from workpool_aws.model.loop import (
+    DeployedLimit,
+    GuestStarts,
+    MinuteTally,
+    PendingCallback,
+    ShardCursors,
+)
 from workpool_aws.model.names import POOL
 
 __all__ = [
     "DEPLOYED_JOBS",
     "DEPLOYED_LIMITS",
+    "GUEST_STARTS",
     "OWED",
     "PAGE_SLOTS",
     "SHARD_MARKS",
@@ -88,6 +95,26 @@ class _Mark:
             if cursor:
                 work_id(cursor)
         return ShardCursors(work_cursor, done_cursor, EpochMs(read_moment(int(deep_at, 36))))
+
+
+class _Guest:
+    """`generation:at`, the time in base 36."""
+
+    _PATTERN: Final = re.compile(r"([0-9]{1,12}):([0-9a-z]{1,12})", re.ASCII)
+
+    @classmethod
+    def encode(cls, starts: GuestStarts) -> str:
+        text = f"{starts.generation}:{write_base36(starts.at)}"
+        cls.decode(text)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> GuestStarts:
+        generation, at = matched(cls._PATTERN, value).groups()
+        return GuestStarts(
+            read_whole(int(generation), below=limits.STORED_GENERATION_BELOW),
+            EpochMs(read_moment(int(at, 36))),
+        )
 
 
 class _Tally:
@@ -168,6 +195,7 @@ class _Deployed:
         return DeployedLimit(pool, read_limit(int(limit)))
 
 
+GUEST_STARTS: Final = FieldCodec("starts of a guest", _Guest.encode, _Guest.decode)
 OWED: Final = list_of(
     FieldCodec("an owed callback", _Owed.encode, _Owed.decode),
     "a list of owed callbacks",

@@ -306,6 +306,7 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
             "shards_read": Field("sr", forms.SHARDS, absent=None),
             "beats": Field("hb", forms.FLAG, absent=False),
             "rate": Field("rt", rates.RATE_SPENT, absent=None),
+            "guest": Field("qs", ledger_forms.GUEST_STARTS, absent=None),
         },
     ),
     RecordKind(

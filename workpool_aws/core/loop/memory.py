@@ -12,6 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import landed_by, spent_after
 from workpool_aws.core.loop.runs import JobPace, learned
 from workpool_aws.core.loop.shards import Load
+from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import ShardCursors
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Config,
         Entry,
         EntryKey,
+        GuestStarts,
         Ledger,
         LoopStatus,
         PendingCallback,
@@ -82,6 +84,8 @@ class Memory:
     """Starts by which the number of shards is chosen."""
     paces: Mapping[str, JobPace] = field(default_factory=dict)
     """Pace of each job, by its label."""
+    lags_ms: tuple[int, ...] = ()
+    """Lags of starts by a guest, which no commit has counted yet."""
     crowded: bool = False
     """True if the last pass that read due work items left some that found no slot."""
 
@@ -97,7 +101,7 @@ class Memory:
         kept = len(ledger.shards)
         shards, read = (1, kept) if status is None else (status.shards, status.shards_read or kept)
         memory = Memory(ledger=ledger, shards=shards, shards_read=max(shards, read), spent=spent)
-        return memory.adopting(ledger)
+        return memory.following(None if status is None else status.guest).adopting(ledger)
 
     @property
     def marks(self) -> tuple[ShardCursors, ...]:
@@ -109,6 +113,18 @@ class Memory:
     def entries(self) -> Mapping[EntryKey, Entry]:
         """Starts in flight, as last committed or confirmed since."""
         return self.ledger.entries
+
+    def following(self, guest: GuestStarts | None) -> Memory:
+        """Returns the memory of a new holder whose ledger has the starts of a guest.
+
+        They are looked at as those of any holder before, but not sent again [WP-44]. `guest`: as
+        the status names it; it may be of another generation.
+        """
+        if guest is None or guest.generation != self.ledger.generation:
+            return self
+        lags = (max(0, guest.at - time_of(key.work_id)) for key in self.entries)
+        sent = frozenset(self.entries)
+        return replace(self, sent=sent, unconfirmed=sent, lags_ms=tuple(lags))
 
     def config_is_old(self, now: EpochMs) -> bool:
         """True if the config must be read again.

@@ -100,9 +100,10 @@ class Findings:
 
     @property
     def moved(self) -> int:
-        """Slots freed, and slots filled."""
+        """Slots freed, and slots filled. Those that a guest filled count in the pass that follows."""
         dropped = len(self.settled.entries) - len(self.checked.entries)
-        return len(self.settled.gone) + dropped + len(self.choice.chosen)
+        filled = len(self.choice.chosen) + len(self.memory.lags_ms)
+        return len(self.settled.gone) + dropped + filled
 
     def ends_something(self) -> bool:
         """True if work items are canceled or expire, ends are counted, or a schedule is looked at."""

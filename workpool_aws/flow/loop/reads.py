@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workpool_aws.flow.reading import ResolvedRow
     from workpool_aws.model.loop import Config, ShardCursors
 
-__all__ = ["FirstReads", "notices_of_shards"]
+__all__ = ["FirstReads", "first_reads", "notices_of_shards"]
 
 
 @dataclass(slots=True)
@@ -56,6 +56,15 @@ class FirstReads:
         session = self.session
         marks = list(enumerate(session.memory.marks))
         self.works = tuple(session.ports.fan_out(lambda mark: _opened(session, *mark), marks))
+
+
+def first_reads(session: LoopSession) -> FirstReads | None:
+    """Reads for the pass that takes the ledger; `None` means that the pass makes its own.
+
+    What is in flight then, a guest has started: a notice may free a slot, and name the pointer of a
+    retry, so notices are read before work items.
+    """
+    return None if session.held or session.entries else FirstReads(session).make()
 
 
 def notices_of_shards(session: LoopSession, *, deep: bool) -> tuple[Notices, ...]:

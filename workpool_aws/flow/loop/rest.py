@@ -17,6 +17,7 @@ from workpool_aws.core.loop.groups import end_is_uncounted
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.flow.loop.choose import live_in, read_works
+from workpool_aws.flow.loop.session import change_status
 from workpool_aws.flow.loop.shards import read_fewer_at_rest
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop
@@ -27,11 +28,14 @@ from workpool_aws.model.loop import LoopState
 from workpool_aws.ports import TimerUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workpool_aws.core.loop.pace import PassResult
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.loop import Config
+    from workpool_aws.ports import Ports
 
-__all__ = ["hand_over", "rest"]
+__all__ = ["hand_over", "rest", "write_next"]
 
 
 def rest(session: LoopSession, done: PassResult) -> bool:
@@ -191,11 +195,19 @@ def hand_over(session: LoopSession) -> None:
 
     Raises Fenced if another one runs already.
     """
-    generation = session.generation + 1
-    lease_until = EpochMs(session.ports.clock.now() + limits.LEASE_MS)
-    session.write_status(
-        {"generation": generation, "lease_until": lease_until, **session.left_behind()},
-        expected=LoopState.RUNNING,
-    )
-    session.ports.telemetry.emit(events.HandedOver(pool=session.pool, generation=generation))
-    invoke_loop(session.ports, session.pool, generation, reason="hand_over")
+    ports, pool = session.ports, session.pool
+    generation = write_next(ports, pool, session.generation, session.left_behind())
+    invoke_loop(ports, pool, generation, reason="hand_over")
+
+
+def write_next(ports: Ports, pool: str, generation: int, left_behind: Mapping[str, object]) -> int:
+    """Gives the lease to the next generation, and returns that. Its loop is to be invoked.
+
+    Raises Fenced, StoreUnavailable.
+    """
+    following = generation + 1
+    lease_until = EpochMs(ports.clock.now() + limits.LEASE_MS)
+    changes = {"generation": following, "lease_until": lease_until, **left_behind}
+    change_status(ports, pool, generation, changes, expected=LoopState.RUNNING)
+    ports.telemetry.emit(events.HandedOver(pool=pool, generation=following))
+    return following

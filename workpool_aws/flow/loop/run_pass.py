@@ -37,7 +37,7 @@ from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
 from workpool_aws.flow.loop.choose import choose_due, deadlines_of, point_at_postponed, read_due
 from workpool_aws.flow.loop.groups import count_groups
-from workpool_aws.flow.loop.reads import FirstReads, notices_of_shards
+from workpool_aws.flow.loop.reads import FirstReads, first_reads, notices_of_shards
 from workpool_aws.flow.loop.recover import recover
 from workpool_aws.flow.loop.shards import read_shards_of, tend_shards
 from workpool_aws.flow.loop.start import begin, begin_run
@@ -83,7 +83,7 @@ class _Pass:
     def run(self) -> PassResult:
         """Goes through the stages, one after the other."""
         session, ports, now = self.session, self.session.ports, self.now
-        first = None if session.held else FirstReads(session).make()
+        first = first_reads(session)
         inputs = self._read_inputs(first)
         settled = settle(
             session.entries, [notice for each in inputs.notices for notice in each.records]
@@ -170,10 +170,15 @@ class _Pass:
         """
         session = self.session
         if not plan.changes_ledger and session.held:
-            session.memory = replace(session.memory, ledger=plan.ledger)
+            session.memory = replace(session.memory, ledger=plan.ledger, lags_ms=())
             return True
-        ledger = carry_on(session.ports, plan.ledger, plan.notices, plan.lags_ms, self.now)
-        return session.commit(ledger)
+        lags_ms = (*session.memory.lags_ms, *plan.lags_ms)
+        ledger = carry_on(session.ports, plan.ledger, plan.notices, lags_ms, self.now)
+        if not session.commit(ledger):
+            return False
+        if session.memory.lags_ms:
+            session.memory = replace(session.memory, lags_ms=())
+        return True
 
     def _report(self, plan: PassPlan) -> None:
         if not plan.moved:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.loop import Entry, EntryKey
     from workpool_aws.model.writes import Condition
 
-__all__ = ["Fenced", "LoopSession", "ReportsOnce", "acquire_session"]
+__all__ = ["Fenced", "LoopSession", "ReportsOnce", "acquire_session", "change_status"]
 
 
 class ReportsOnce:
@@ -231,23 +231,7 @@ class LoopSession:
 
     def write_status(self, changes: Mapping[str, object], *, expected: LoopState) -> LoopStatus:
         """Changes the status, if it is still this generation's. Raises Fenced."""
-        token = self.ports.entropy.token()
-        update = Update(
-            ref=StatusRef(self.pool),
-            set={**changes, "written_by": token},
-            condition=All((Is("generation", self.generation), Is("state", expected))),
-        )
-        try:
-            written = self.ports.store.write(update).record
-        except ConditionFailed as lost:
-            written = (
-                lost.current
-                if isinstance(lost.current, LoopStatus) and lost.current.written_by == token
-                else None
-            )
-        if not isinstance(written, LoopStatus):
-            raise Fenced
-        return written
+        return change_status(self.ports, self.pool, self.generation, changes, expected=expected)
 
     def next_generation(self) -> None:
         """Continues under the next generation, whose status this loop has just written.
@@ -260,6 +244,37 @@ class LoopSession:
             raise Fenced
         landed = self.memory.having_landed(taken, self.ports.clock.now())
         self.memory = landed.in_next_generation(taken)
+
+
+def change_status(
+    ports: Ports,
+    pool: str,
+    generation: int,
+    changes: Mapping[str, object],
+    *,
+    expected: LoopState,
+) -> LoopStatus:
+    """Changes the status of a pool, if it still names this generation.
+
+    Raises Fenced, StoreUnavailable.
+    """
+    token = ports.entropy.token()
+    update = Update(
+        ref=StatusRef(pool),
+        set={**changes, "written_by": token},
+        condition=All((Is("generation", generation), Is("state", expected))),
+    )
+    try:
+        written = ports.store.write(update).record
+    except ConditionFailed as lost:
+        written = (
+            lost.current
+            if isinstance(lost.current, LoopStatus) and lost.current.written_by == token
+            else None
+        )
+    if not isinstance(written, LoopStatus):
+        raise Fenced
+    return written
 
 
 def acquire_session(
@@ -284,7 +299,7 @@ def acquire_session(
     ports = replace(ports, telemetry=telemetry)
     token = ports.entropy.token()
     holder = _Holder(ports, pool, generation, token)
-    by_commit = holder.taken_by_commit(seen)
+    by_commit = holder.taken_by_commit(seen, status)
     ledger = by_commit or holder.take()
     if ledger is None:
         return None
@@ -325,14 +340,17 @@ class _Holder:
         """Returns the one that this session is or would be."""
         return _Holder(session.ports, session.pool, session.generation, session.token)
 
-    def taken_by_commit(self, seen: object) -> Ledger | None:
+    def taken_by_commit(self, seen: object, status: LoopStatus | None) -> Ledger | None:
         """Returns the ledger for a first commit that takes it; `None` means to take it before that.
 
-        With nothing in flight the first pass needs no look at the starts of a former holder.
+        With nothing in flight the first pass needs no look at the starts of a former holder. Those
+        of a guest need none before the commit, since they were sent.
         """
         if not isinstance(seen, Ledger) or seen.generation >= self.generation:
             return None
-        if seen.entries or seen.pages or seen.callbacks:
+        guest = None if status is None else status.guest
+        sent = guest is not None and guest.generation == self.generation
+        if (seen.entries and not sent) or seen.pages or seen.callbacks:
             return None
         return replace(seen, holder=self.token, generation=self.generation)
 

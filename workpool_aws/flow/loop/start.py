@@ -31,7 +31,7 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.payload import Inline, Part
+from workpool_aws.model.payload import Inline, Part, inline_text
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import (
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment
     from workpool_aws.ports import FunctionLimits
 
-__all__ = ["begin", "begin_run"]
+__all__ = ["begin", "begin_run", "offer", "refusal_of"]
 
 A = TypeVar("A")
 
@@ -112,7 +112,7 @@ def begin_run(ports: Ports, secret: str, starts: Sequence[Start]) -> list[Begun]
 def _send_run(senders: Sequence[_Sender]) -> bool:
     """Invokes the worker of a run, as `_Sender.send` does for one start."""
     first, ports = senders[0], senders[0].ports
-    refused = first.refusal()
+    refused = refusal_of(ports, first.work)
     if refused is not None:
         for each in senders:
             each.settle(each.end_refused, refused)
@@ -184,28 +184,44 @@ def _send_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Star
 
     Without an answer it is checked again, and sent again while no worker has made it.
     """
-    now = ports.clock.now()
-    start_by = EpochMs(now + function.event_age_ms)
-    assignment = assignment_to_make(
-        start.work,
-        start.key.start,
-        ports.table,
-        nonce=nonce,
-        now=now,
-        start_by=start_by,
-        loop_until=start.loop_until,
-    )
-    answered = False
+    sender, answered = _Sender.of_unmade(ports, nonce, function, start), False
     with suppress(StoreUnavailable):
-        answered = _Sender(ports, start.work, assignment, now).send()
+        answered = sender.send()
     until = first_look(
         start.work,
         event_age_ms=function.event_age_ms,
         timeout_ms=function.timeout_ms,
         by_worker=True,
-        now=now,
+        now=sender.began_at,
     )
     return Begun(start.key, until if answered else None, sent=answered)
+
+
+def offer(ports: Ports, secret: str, start: Start) -> None:
+    """Sends a committed start once to the worker that makes it, and settles nothing [WP-44].
+
+    Raises InvokeThrottled, InvokeRefused, InvokeUnanswered: a loop looks at the entry, and sends
+    the start again.
+    """
+    work, number = start.work, start.key.start
+    nonce = start_nonce(secret, ports.table, work.pool, work.id, number)
+    function = ports.invoker.limits(work.spec.target)
+    sender = _Sender.of_unmade(ports, nonce, function, start)
+    ports.invoker.start_work(work.spec.target, sender.assignment, inline_text(work.spec.args) or "")
+    sender.report_started()
+
+
+def refusal_of(ports: Ports, work: WorkItem) -> str | None:
+    """Returns the reason for which its target may not be invoked; `None` means that it may."""
+    target = work.spec.target
+    function = ports.invoker.limits(target)
+    if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
+        return f"the target must be {OWN_FUNCTION}"
+    timeout_ms = work.spec.timeout_ms
+    if timeout_ms is not None and timeout_ms > function.timeout_ms:
+        own, asked = function.timeout_ms / 1000, timeout_ms / 1000
+        return f"timeout must be at most the function's own, {own:g} s; got {asked:g} s"
+    return function.refusal(work.pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +278,21 @@ class _Sender:
     assignment: Assignment
     began_at: EpochMs
 
+    @staticmethod
+    def of_unmade(ports: Ports, nonce: str, function: FunctionLimits, start: Start) -> _Sender:
+        """Returns the one of a committed start that its worker makes."""
+        now = ports.clock.now()
+        assignment = assignment_to_make(
+            start.work,
+            start.key.start,
+            ports.table,
+            nonce=nonce,
+            now=now,
+            start_by=EpochMs(now + function.event_age_ms),
+            loop_until=start.loop_until,
+        )
+        return _Sender(ports, start.work, assignment, now)
+
     def send(self) -> bool:
         """Invokes the worker, if its event can be made in time.
 
@@ -275,7 +306,7 @@ class _Sender:
         except StoreUnavailable as error:
             self.put_back(f"its arguments could not be read: {error}")
             return True
-        refused = self.refusal()
+        refused = refusal_of(self.ports, work)
         if refused is not None:
             self.end_refused(refused)
         elif args is None:
@@ -293,18 +324,6 @@ class _Sender:
         """Ends one start of a run. Without an answer it is left to recovery."""
         with suppress(StoreUnavailable):
             end(reason)
-
-    def refusal(self) -> str | None:
-        """Returns the reason for which the target may not be invoked; `None` means that it may."""
-        ports, target = self.ports, self.work.spec.target
-        function = ports.invoker.limits(target)
-        if function.own or is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
-            return f"the target must be {OWN_FUNCTION}"
-        timeout_ms = self.work.spec.timeout_ms
-        if timeout_ms is not None and timeout_ms > function.timeout_ms:
-            own, asked = function.timeout_ms / 1000, timeout_ms / 1000
-            return f"timeout must be at most the function's own, {own:g} s; got {asked:g} s"
-        return function.refusal(self.work.pool)
 
     def report_unanswered(self, error: str) -> None:
         """Reports that Lambda may have the event or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import (
@@ -41,11 +41,12 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from workpool_aws.model.ids import WorkId
 
 __all__ = [
+    "Won",
     "current_status",
     "ensure_registered",
     "epoch_of",
@@ -61,6 +62,14 @@ __all__ = [
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
 
 
+class Won(NamedTuple):
+    """The generation that a kick has won, whose loop is not invoked yet."""
+
+    generation: int
+    before: LoopStatus | None
+    """The status as it was before. `None` means that the pool had none."""
+
+
 def kick(
     ports: Ports,
     pool: str,
@@ -68,11 +77,13 @@ def kick(
     *,
     due: EpochMs | None = None,
     stored: Sequence[WorkId] = (),
+    guest: Callable[[Won], int | None] | None = None,
 ) -> Seen:
     """Starts the loop, unless a live one will see the change.
 
     `stored`: work items that the caller has put. Those in a shard that the loop may not read any
-    more get a pointer in the shard that it always reads [WP-42].
+    more get a pointer in the shard that it always reads [WP-42]. `guest`: acts in place of the loop
+    that is about to start, and returns the generation to start; `None` means none [WP-44].
 
     A loop that cannot be invoked is logged as `KickFailed` and left to the watchdog. Raises
     StoreUnavailable if the status could not be read or written. The caller must not acknowledge
@@ -83,6 +94,8 @@ def kick(
     if beyond:
         known = _announce(ports, pool, beyond, due)
     generation = _win(ports, pool, known, reason, due=due)
+    if generation is not None and guest is not None:
+        generation = guest(Won(generation, known.status))
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
     return Seen(known.epoch, known.shards)

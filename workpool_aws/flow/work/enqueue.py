@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -11,7 +13,7 @@ from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason, Seen
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import write_with
-from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.pool.kick import Won, kick
 from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
@@ -24,12 +26,13 @@ from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
 
-__all__ = ["Acknowledged", "enqueue", "enqueue_members", "report_enqueued"]
+__all__ = ["Acknowledged", "Guest", "enqueue", "enqueue_members", "report_enqueued"]
+
+Guest = Callable[[Ports, Sequence[WorkItem], Won], int | None]
+"""Acts for work items that are stored, as `flow.pool.kick.kick` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,17 @@ class Acknowledged:
     seen: Seen
 
 
-def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
+def enqueue(ports: Ports, works: Sequence[WorkItem], guest: Guest | None = None) -> Acknowledged:
     """Stores work items of one pool and one epoch, and ensures that a loop will see them.
 
     When it returns, none can be lost [WP-3]. The commit point of each is its own put, in one
     transaction with the chunks of large arguments. There is no transaction for all. When it raises
     StoreUnavailable, each of `maybe_enqueued` is either stored (and will run, or be canceled with
     those enqueued before it) or does not exist.
+
+    `guest`: acts for those that are stored if no loop runs, as `flow.pool.kick.kick` says.
     """
-    return _Enqueue(ports, works).run() if works else Acknowledged((), Seen())
+    return _Enqueue(ports, works, guest=guest).run() if works else Acknowledged((), Seen())
 
 
 def enqueue_members(ports: Ports, works: Sequence[WorkItem]) -> None:
@@ -77,18 +82,20 @@ class _Enqueue:
     works: Sequence[WorkItem]
     members: bool = False
     """True if they are members of a group: their ids follow from it, so none is stored twice."""
+    guest: Guest | None = None
 
     def run(self) -> Acknowledged:
         """Stores, kicks and moves into the epoch that the kick has read."""
         works = self.works
-        failures = self._store_each()
+        answers = self._store_each()
+        failures = [failure for failure in answers if failure is not None]
         ids = tuple(work.id for work in works)
         if len(failures) == len(works):
             raise StoreUnavailable(
                 f"no work item could be stored for certain: {failures[0]}", maybe_enqueued=ids
             )
         try:
-            seen = self._kick(works)
+            seen = self._kick(works, answers)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"stored, but the loop could not be notified: {error}", maybe_enqueued=ids
@@ -102,12 +109,17 @@ class _Enqueue:
             )
         return Acknowledged(ids, seen)
 
-    def _kick(self, works: Sequence[WorkItem]) -> Seen:
+    def _kick(self, works: Sequence[WorkItem], answers: Sequence[StoreUnavailable | None]) -> Seen:
         due, stored = min(work.due_at for work in works), [work.id for work in works]
-        return kick(self.ports, works[0].pool, KickReason.ENQUEUE, due=due, stored=stored)
+        guest = None
+        if self.guest is not None:
+            certain = [work for work, failure in zip(works, answers, strict=True) if not failure]
+            guest = partial(self.guest, self.ports, certain)
+        pool = works[0].pool
+        return kick(self.ports, pool, KickReason.ENQUEUE, due=due, stored=stored, guest=guest)
 
-    def _store_each(self) -> list[StoreUnavailable]:
-        """Stores many work items at a time, and returns the failures.
+    def _store_each(self) -> list[StoreUnavailable | None]:
+        """Stores many work items at a time. Returns the failures; `None` means that one is stored.
 
         A large batch kicks after its first part, so that a resting loop wakes while the others are
         stored. That kick is a hint. The acknowledgement rests on the kick after the last part.
@@ -116,9 +128,9 @@ class _Enqueue:
         answers = self.ports.fan_out(self._store, first, _at_once(first))
         if others:
             with suppress(StoreUnavailable):
-                self._kick(first)
+                self._kick(first, answers)
             answers += self.ports.fan_out(self._store, others, _at_once(others))
-        return [failure for failure in answers if failure is not None]
+        return answers
 
     def _store(self, work: WorkItem) -> StoreUnavailable | None:
         ports = self.ports

@@ -44,6 +44,7 @@ _NAMES: Final = {
         "NoProgress",
         "PassFailed",
         "PassReport",
+        "QuickStartRefused",
         "ShardsChanged",
         "TimerFailed",
     ),

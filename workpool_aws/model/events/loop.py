@@ -26,6 +26,16 @@ class KickFailed(Event, level=WARNING):
     error: str
 
 
+class QuickStartRefused(Event, level=WARNING):
+    """Lambda refused the event of a quick start. The loop makes it, and later ones of the function.
+
+    Mostly the caller's role may not invoke the function: `grant_enqueue(..., quick_start=True)`.
+    """
+
+    target: str
+    error: str
+
+
 class LoopTook(Event, level=DEBUG):
     """A loop invocation became the holder of the ledger."""
 
