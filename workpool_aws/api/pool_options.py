@@ -37,6 +37,7 @@ class WorkpoolOptions(TypedDict, total=False):
     default_retry: RetryPolicy
     retry_actions_by_default: bool
     status_ttl: timedelta | None
+    quick_start: bool
     log_level: LogLevel | None
 
 
