@@ -56,7 +56,10 @@ from workpool_aws.model.payload import Chunked, Inline
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from workpool_aws.core.loop.memory import Memory
     from workpool_aws.core.loop.pace import PassResult
+    from workpool_aws.core.loop.recover import Checked
+    from workpool_aws.core.loop.settle import Settled
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.ports import Ports
@@ -89,12 +92,7 @@ class _Pass:
             session.entries, [notice for each in inputs.notices for notice in each.records]
         )
         memory = session.memory.having_read(inputs, settled)
-
-        suspects = suspects_among(settled.entries, memory, now)
-        # A run is judged as a whole.
-        mates = mates_of(settled.entries, suspects)
-        works = works_of(ports.store, session.pool, mates)
-        checked = check(settled.entries, suspects, works, memory, token=session.token, now=now)
+        checked = self._check(settled, memory)
         # Before due work items are read, since this pass may find a fresh pointer and start by it.
         apply_before(ports, checked.before)
 
@@ -126,6 +124,7 @@ class _Pass:
         session.memory = memory.reading(session.memory.shards_read)
         if not self._commit(plan):
             return refused_result(plan)
+        # The starts are committed, so that no other loop makes them beyond the limit [WP-2].
         results = apply_after(session, plan)
         session.memory = remembered(session.memory, plan, results)
         clean_up(session, plan)  # last, since it may raise and no start may be forgotten
@@ -162,6 +161,13 @@ class _Pass:
             deep=deep,
             notices=notices,
         )
+
+    def _check(self, settled: Settled, memory: Memory) -> Checked:
+        """Judges suspect entries by their work items, and a run as a whole. Raises StoreUnavailable."""
+        session = self.session
+        suspects = suspects_among(settled.entries, memory, self.now)
+        works = works_of(session.ports.store, session.pool, mates_of(settled.entries, suspects))
+        return check(settled.entries, suspects, works, memory, token=session.token, now=self.now)
 
     def _commit(self, plan: PassPlan) -> bool:
         """Commits the ledger of a plan if it changed, or to take it. False: make the pass again.
