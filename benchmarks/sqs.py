@@ -40,11 +40,15 @@ SQS_BATCH: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many jobs, `gap_s` apart. Without a gap all are sent as one batch."""
+    """So many jobs, `gap_s` apart. Without a gap all are sent as one batch.
+
+    `rests`: the pool rests between two of them.
+    """
 
     name: str
     jobs: Callable[[int], int]
     gap_s: float = 0.0
+    rests: bool = False
 
 
 WARM_UP: Final = Load("warm-up", lambda limit: 3 * limit)
@@ -52,7 +56,7 @@ WARM_UP: Final = Load("warm-up", lambda limit: 3 * limit)
 LOADS: Final = (
     Load("burst", lambda limit: 5 * limit + 60),
     Load("trickle", lambda _: 20, gap_s=0.5),
-    Load("isolated", lambda _: 5, gap_s=3.0),
+    Load("isolated", lambda _: 5, gap_s=3.0, rests=True),
 )
 
 
@@ -95,6 +99,7 @@ class Emulated:
         self._settle("loop", retries=0)
         self._source: str | None = None
         self.pool = Workpool(TABLE, "bench")
+        self._quick = Workpool(TABLE, "bench", quick_start=True)
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - one of boto3's
         return self._session.client(service, endpoint_url=self._server.url)
@@ -157,6 +162,10 @@ class Emulated:
     def to_pool(self, jobs: Sequence[dict[str, object]]) -> None:
         """Enqueue jobs in the pool."""
         self.pool.enqueue_action_batch(None, arn_of("for_pool"), jobs)
+
+    def to_quick(self, jobs: Sequence[dict[str, object]]) -> None:
+        """Enqueue jobs in the pool, and start them there and then if it rests."""
+        self._quick.enqueue_action_batch(None, arn_of("for_pool"), jobs)
 
     def to_queue(self, jobs: Sequence[dict[str, object]]) -> None:
         """Send jobs to the queue, ten at a time."""
@@ -233,10 +242,13 @@ def _line(name: str, ran: Ran | None) -> str:
 
 def compare(emulated: Emulated, load: Load, limit: int) -> None:
     """Run a load on both, and print the figures of each and their ratios."""
-    pool = run_warm(emulated, emulated.to_pool, load, limit)
-    queue = run_warm(emulated, emulated.to_queue, load, limit)
     say = partial(print, flush=True)
+    pool = run_warm(emulated, emulated.to_pool, load, limit)
     say(_line(f"{load.name}, limit {limit}: pool", pool))
+    if load.rests:
+        quick = run_warm(emulated, emulated.to_quick, load, limit)
+        say(_line("with quick starts", quick))
+    queue = run_warm(emulated, emulated.to_queue, load, limit)
     say(_line(f"{load.name}, limit {limit}: SQS", queue))
     if pool is not None and queue is not None:
         say(
@@ -259,6 +271,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "WORKPOOL_LOOP_ARN": arn_of("loop"),
+            "WORKPOOL_COMPLETION_ARN": arn_of("completion"),
         }
         emulated = Emulated(server)
         for limit in asked.limit or LIMITS:
