@@ -11,7 +11,7 @@ from workpool_aws import RetryPolicy
 from workpool_aws.adapters.aws.invoke import EVENT_AGE_MS_MAX
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import first_owed, next_look, next_try
-from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.report.retry import backoff_ms, requeue_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import PendingCallback
 from workpool_aws.model.messages import Report, ReportKind
@@ -96,7 +96,7 @@ def test_timeline_of_example() -> None:
 
 def test_table_of_requeues() -> None:
     rows = table_after("## Requeue\n")
-    delays = [put_back_delay_ms(n) // 1000 for n in range(limits.UNDELIVERED_MAX)]
+    delays = [requeue_delay_ms(n) // 1000 for n in range(limits.UNDELIVERED_MAX)]
 
     assert [(int(n), seconds(delay), seconds(total)) for n, delay, total in rows] == [
         (int(n), delays[int(n) - 1], sum(delays[: int(n)])) for n, _, _ in rows
@@ -109,7 +109,7 @@ def test_table_of_requeues() -> None:
 def test_refusals_before_missing_function_is_given_up() -> None:
     refused_at = [0]
     while refused_at[-1] * 1000 < limits.REFUSED_FOR_MS:
-        refused_at.append(refused_at[-1] + put_back_delay_ms(len(refused_at) - 1) // 1000)
+        refused_at.append(refused_at[-1] + requeue_delay_ms(len(refused_at) - 1) // 1000)
     said = ", ".join(map(str, refused_at[:-1])) + f" and {refused_at[-1]} s the two minutes"
 
     assert said in PROSE
@@ -150,8 +150,8 @@ def test_looks_at_sent_callback() -> None:
         ("It acts 6 s after", limits.RECOVERY_MARGIN_MS),
         ("cannot send it within 8 s", limits.START_TO_INVOKE_MS),
         ("at most 10 s away", limits.RECOVER_NEAR_MS),
-        ("doubles from 1 s", limits.PUT_BACK_DELAY_MS),
-        ("to 30 minutes", limits.PUT_BACK_DELAY_MS_MAX),
+        ("doubles from 1 s", limits.REQUEUE_DELAY_MS),
+        ("to 30 minutes", limits.REQUEUE_DELAY_MS_MAX),
         ("after 2 minutes of refusals", limits.REFUSED_FOR_MS),
     ],
 )

@@ -243,7 +243,7 @@ def test_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
     assert (
         limits.REFUSED_FOR_MS
         <= (work.finished_at or 0) - NOW
-        < 2 * limits.REFUSED_FOR_MS + limits.PUT_BACK_DELAY_MS
+        < 2 * limits.REFUSED_FOR_MS + limits.REQUEUE_DELAY_MS
     )
     assert work.attempts_made == 1
 

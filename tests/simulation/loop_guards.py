@@ -435,7 +435,7 @@ _ENTRIES: Final = (
     one_edit(
         "never delivered ends",
         "WP-25",
-        "core.report.complete:decide_put_back",
+        "core.report.complete:decide_requeue",
         "work.undelivered >= limits.UNDELIVERED_MAX",
         "False",
     ),

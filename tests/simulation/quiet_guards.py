@@ -109,7 +109,7 @@ _STARTS: Final = (
         "start: arguments that cannot be read",
         "WP-25",
         "flow.loop.start:_Sender.send",
-        '        self.put_back(f"its arguments could not be read: {error}")\n        return True\n',
+        '        self.requeue(f"its arguments could not be read: {error}")\n        return True\n',
         "        raise\n",
         f"{_STARTING}test_arguments_that_cannot_be_read_just_now_put_start_back",
     ),

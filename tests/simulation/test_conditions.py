@@ -32,8 +32,8 @@ from workpool_aws.core.report.claim import assignment_to_start, claim_write, mak
 from workpool_aws.core.report.complete import (
     Judged,
     decide_canceled,
-    decide_put_back,
     decide_report,
+    decide_requeue,
     decide_snooze,
 )
 from workpool_aws.core.report.suspect import decide_suspicion
@@ -225,7 +225,7 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "give a place up": (Put(void_at(GROUP, MEMBER, now=NOW), IsAbsent()), None),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
-put_back = decide_put_back(
+put_back = decide_requeue(
     an_assignment(), RUNNING, replace(MINE, kind=ReportKind.NEVER_DELIVERED), now=NOW
 )
 suspicion = decide_suspicion(an_assignment(), RUNNING, FAILED)

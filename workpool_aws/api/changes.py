@@ -34,6 +34,17 @@ class PoolChanges(PoolBase):
         get a request, as by `cancel`, and one that was about to start may still run. Work items
         enqueued after the call are not affected; those enqueued during the call may be.
 
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     beat_arn = cloud.function(lambda event, context: "ran", name="beat")
+            ...     old = pool.enqueue_action(None, beat_arn, {})
+            ...     pool.cancel_all(None)
+            ...     new = pool.enqueue_action(None, beat_arn, {})
+            ...     cloud.run_until_idle()
+            ...     [pool.status(None, work_id).outcome for work_id in (old, new)]
+            ['canceled', 'success']
+
         Raises:
             UsageError: `ctx` is no context. Nothing was changed.
             StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the

@@ -234,8 +234,8 @@ function never claims.
 Enough for a quarter of an hour in which every event is lost."""
 SNOOZES_MAX: Final = 100
 """Snoozes in a row; each of them is a start that Lambda is paid for."""
-PUT_BACK_DELAY_MS: Final = 1_000
-PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
+REQUEUE_DELAY_MS: Final = 1_000
+REQUEUE_DELAY_MS_MAX: Final = 30 * 60_000
 """1 s doubling to 30 min: 48 of them are 19 hours, and the events' own age comes on top."""
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100

@@ -295,6 +295,15 @@ class LocalCloud(ObservedCloud):
         They claim, validate their arguments and report as usual. Of several plans for a function,
         the oldest comes first.
 
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     send_arn = cloud.function(lambda event, context: "sent", name="send")
+            ...     cloud.fail_next(send_arn, ConnectionError("busy"))
+            ...     work_id = pool.enqueue_action(None, send_arn, {}, retry=True)
+            ...     cloud.run_until_idle()
+            ...     [attempt.outcome for attempt in pool.status(None, work_id).attempts]
+            ['failed', 'success']
+
         Args:
             fn: The function, by its worker, handler, ARN, name or job.
             error: Raised as it is, without a traceback.

@@ -17,8 +17,8 @@ from workpool_aws.core.loop.recover import lost_report
 from workpool_aws.core.report.complete import (
     as_stored,
     decide_canceled,
-    decide_put_back,
     decide_report,
+    decide_requeue,
     decide_snooze,
 )
 from workpool_aws.core.report.history import attempts_of, last_error_of, with_attempt
@@ -47,7 +47,7 @@ def ends(work: WorkItem) -> list[tuple[int, AttemptEnd, str | None, str | None]]
 
 def after(work: WorkItem, report: Report) -> WorkItem:
     decision = {
-        ReportKind.NEVER_DELIVERED: lambda: decide_put_back(known(work), work, report, now=LATER),
+        ReportKind.NEVER_DELIVERED: lambda: decide_requeue(known(work), work, report, now=LATER),
         ReportKind.SNOOZED: lambda: decide_snooze(known(work), work, report, now=LATER),
     }.get(report.kind, lambda: decide_report(known(work), report, now=LATER, jitter=0.5))()
     assert decision is not None

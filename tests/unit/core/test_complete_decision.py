@@ -24,8 +24,8 @@ from workpool_aws.core.report.complete import (
     Retry,
     after_refusal,
     counted_outcome,
-    decide_put_back,
     decide_report,
+    decide_requeue,
     must_cancel,
     never_delivered,
     what_stands,
@@ -180,7 +180,7 @@ def test_recovery_acts_on_very_state_it_judged(judged: Judged, *, counts: bool) 
 
 
 def test_undelivered_start_spends_no_attempt() -> None:
-    decision = decide_put_back(an_assignment(), a_running_work(undelivered=2), LOST, now=NOW)
+    decision = decide_requeue(an_assignment(), a_running_work(undelivered=2), LOST, now=NOW)
 
     assert decision is not None
     after = stored_after(a_running_work(undelivered=2), decision.write)
@@ -194,7 +194,7 @@ def test_undelivered_start_spends_no_attempt() -> None:
 
 
 def test_claim_proves_that_it_was_delivered() -> None:
-    decision = decide_put_back(an_assignment(), a_running_work(), LOST, now=NOW)
+    decision = decide_requeue(an_assignment(), a_running_work(), LOST, now=NOW)
 
     assert decision is not None
     assert stored_after(a_running_work(claim="c"), decision.write) is None
@@ -204,7 +204,7 @@ def test_start_that_is_never_delivered_ends_as_failed() -> None:
     """[WP-25]"""
     worn = a_running_work(undelivered=limits.UNDELIVERED_MAX)
 
-    assert decide_put_back(an_assignment(), worn, LOST, now=NOW) is None
+    assert decide_requeue(an_assignment(), worn, LOST, now=NOW) is None
     end = never_delivered(LOST)
     assert (end.kind, end.error_type, end.retryable) == (
         ReportKind.FAILED,
@@ -349,7 +349,7 @@ def test_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | No
 @pytest.mark.parametrize(("refused", "since"), [(True, NOW - 5), (False, None)])
 def test_refusal_counts_from_first_one_in_row(*, refused: bool, since: int | None) -> None:
     """[WP-25] A put back for another reason shows that the target is there."""
-    back = decide_put_back(
+    back = decide_requeue(
         A, replace(CLAIMED, refused_since=NOW - 5), NOT_DELIVERED, now=NOW, refused=refused
     )
 
@@ -365,7 +365,7 @@ def test_put_back_is_refused_where_another_invocation_has_claimed(
     claim: str | None, condition: object
 ) -> None:
     """[WP-5] The start was delivered after all."""
-    back = decide_put_back(A, CLAIMED, replace(NOT_DELIVERED, claim=claim), now=NOW)
+    back = decide_requeue(A, CLAIMED, replace(NOT_DELIVERED, claim=claim), now=NOW)
 
     assert back is not None
     assert condition in getattr(back.write.condition, "parts", ())

@@ -14,8 +14,8 @@ from workpool_aws.core.loop.start import start_write
 from workpool_aws.core.report.beat import progress_write
 from workpool_aws.core.report.claim import claim_write
 from workpool_aws.core.report.complete import (
-    decide_put_back,
     decide_report,
+    decide_requeue,
     decide_snooze,
 )
 from workpool_aws.core.report.suspect import decide_suspicion
@@ -30,7 +30,7 @@ from workpool_aws.ports import ConditionFailed
 
 def the_writes() -> dict[Move, Update]:
     failed = Report(kind=ReportKind.FAILED, error="no", error_type="E")
-    put_back = decide_put_back(
+    put_back = decide_requeue(
         an_assignment(), a_running_work(), Report(kind=ReportKind.NEVER_DELIVERED), now=NOW
     )
     assert put_back is not None

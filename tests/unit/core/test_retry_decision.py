@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.records import a_policy
 from workpool_aws.core import limits
-from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.report.retry import backoff_ms, requeue_delay_ms, retry_delay_ms
 from workpool_aws.errors import UsageError
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.retry import DELAY_MAX, RetryPolicy
@@ -100,7 +100,7 @@ def test_failure_without_policy_is_followed_by_nothing() -> None:
 
 
 def test_undelivered_start_waits_longer_and_longer_to_half_hour() -> None:
-    assert [put_back_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [
+    assert [requeue_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [
         1_000,
         2_000,
         4_000,

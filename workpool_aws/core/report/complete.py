@@ -28,7 +28,7 @@ from workpool_aws.core.lifecycle import Move, entering, may_start_at, this_start
 from workpool_aws.core.report.claim import assignment_of, ended_unstarted
 from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.mutate import retry_allowed, retry_guard
-from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.report.retry import requeue_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.payload import Part, stored_fields
@@ -51,8 +51,8 @@ __all__ = [
     "as_stored",
     "counted_outcome",
     "decide_canceled",
-    "decide_put_back",
     "decide_report",
+    "decide_requeue",
     "decide_snooze",
     "must_cancel",
     "never_delivered",
@@ -296,7 +296,7 @@ def _guard(
     return (proven, Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))))
 
 
-def decide_put_back(
+def decide_requeue(
     a: Assignment,
     work: WorkItem,
     report: Report,
@@ -312,7 +312,7 @@ def decide_put_back(
     """
     if work.undelivered >= limits.UNDELIVERED_MAX:
         return None
-    delay_ms = put_back_delay_ms(work.undelivered)
+    delay_ms = requeue_delay_ms(work.undelivered)
     due_at = EpochMs(now + delay_ms)
     changes: dict[str, object] = {
         **_STOPPED,
@@ -354,7 +354,7 @@ def decide_snooze(
     if work.snoozes >= limits.SNOOZES_MAX:
         return None
     delay_ms = (
-        put_back_delay_ms(work.snoozes)
+        requeue_delay_ms(work.snoozes)
         if report.delay_ms is None
         else min(max(0, report.delay_ms), limits.DELAY_MS_MAX)
     )

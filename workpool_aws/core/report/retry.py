@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.messages import Report
     from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["backoff_ms", "put_back_delay_ms", "retry_delay_ms"]
+__all__ = ["backoff_ms", "requeue_delay_ms", "retry_delay_ms"]
 
 
 def retry_delay_ms(
@@ -48,6 +48,6 @@ def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
     return min(round(delay * factor), limits.DELAY_MS_MAX)
 
 
-def put_back_delay_ms(undelivered: int) -> int:
+def requeue_delay_ms(undelivered: int) -> int:
     """Returns the delay before the next start after a requeue: 1 s, doubling to 30 minutes."""
-    return min(limits.PUT_BACK_DELAY_MS << min(undelivered, 30), limits.PUT_BACK_DELAY_MS_MAX)
+    return min(limits.REQUEUE_DELAY_MS << min(undelivered, 30), limits.REQUEUE_DELAY_MS_MAX)

@@ -134,7 +134,7 @@ def _invoke(senders: Sequence[_Sender], call: Callable[[], None]) -> bool:
         _with_patience(senders[0].ports, call)
     except InvokeThrottled:
         for each in senders:
-            each.settle(each.put_back, "Lambda throttled the invoke")
+            each.settle(each.requeue, "Lambda throttled the invoke")
     except InvokeUnanswered as error:
         # It may have been taken. A second event of a start that the loop has made could run the work
         # item twice, so recovery decides.
@@ -304,7 +304,7 @@ class _Sender:
         try:
             args = read_payload(self.ports, owner, Part.ARGS, work.spec.args)
         except StoreUnavailable as error:
-            self.put_back(f"its arguments could not be read: {error}")
+            self.requeue(f"its arguments could not be read: {error}")
             return True
         refused = refusal_of(self.ports, work)
         if refused is not None:
@@ -314,7 +314,7 @@ class _Sender:
         elif self.ports.clock.now() - self.began_at > limits.START_TO_INVOKE_MS:
             # So slow since the start write that the worker's `start_by` may be near. A new start is
             # safer than a late one.
-            self.put_back("the loop was too slow to invoke it")
+            self.requeue("the loop was too slow to invoke it")
         else:
             target, invoker = work.spec.target, self.ports.invoker
             return _invoke([self], lambda: invoker.start_work(target, self.assignment, args))
@@ -349,7 +349,7 @@ class _Sender:
         )
         self.ports.telemetry.emit(started)
 
-    def put_back(self, reason: str) -> None:
+    def requeue(self, reason: str) -> None:
         """Requeues the start. Raises StoreUnavailable, as the following."""
         self._end(Report(kind=ReportKind.NEVER_DELIVERED, error=reason))
 

@@ -26,8 +26,8 @@ from workpool_aws.core.report.complete import (
     as_stored,
     counted_outcome,
     decide_canceled,
-    decide_put_back,
     decide_report,
+    decide_requeue,
     decide_snooze,
     must_cancel,
     never_delivered,
@@ -327,7 +327,7 @@ class _Completion:
             decision = decide_snooze(self.a, current, self.report, now=now, permit=permit)
             failure = snoozed_too_often
         else:
-            decision = decide_put_back(
+            decision = decide_requeue(
                 self.a, current, self.report, now=now, refused=self.refused, permit=permit
             )
             failure = never_delivered
