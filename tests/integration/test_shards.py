@@ -59,13 +59,13 @@ def changes(cloud: LocalCloud) -> list[tuple[int, int]]:
     return [(fact.shards, fact.read) for fact in cloud.facts if isinstance(fact, ShardsChanged)]
 
 
-def grow(cloud: LocalCloud, pool: Workpool, fn: str) -> list[str]:
+def grow(cloud: LocalCloud, pool: Workpool, fn: str, *, now: int | None = None) -> list[str]:
     """Keeps the pool busy until it has all its shards, and returns what was enqueued."""
     ids = []
     for _ in range(20):
         ids += pool.enqueue_action_batch(None, fn, [{}] * 10)
         cloud.advance(timedelta(milliseconds=200))
-    assert max(shards for shards, _ in changes(cloud)) == limits.SHARDS_GROWN_MAX
+    assert (now or max(shards for shards, _ in changes(cloud))) == limits.SHARDS_GROWN_MAX
     return ids
 
 
@@ -106,6 +106,21 @@ def test_work_of_every_shard_is_listed_and_redriven_after_pool_has_shrunk(
     assert listed == set(ids)
     assert shard_of(last) > 0
     assert pool.status(None, again).outcome == "failed"
+
+
+def test_growth_to_fewer_shards_forgets_none_that_rest(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[WP-42] Lists, dead letters and the audit go by the cursors of the ledger."""
+    fn, pool = worker(cloud), cloud.workpool(POOL, max_parallelism=20)
+    ids = grow(cloud, pool, fn)
+    cloud.run_until_idle()
+    monkeypatch.setattr(limits, "SHARDS_GROWN_MAX", 2)
+    ids += grow(cloud, cloud.workpool(POOL), fn, now=2)
+    cloud.run_until_idle()
+
+    assert changes(cloud)[-3:-1] == [(2, 2), (1, 2)]
+    assert {each.work_id for each in pool.list(None, limit=500).items} == set(ids)
 
 
 def test_caller_with_an_old_number_of_shards_is_heard(cloud: LocalCloud) -> None:

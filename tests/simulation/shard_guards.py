@@ -95,4 +95,16 @@ SHARD_GUARDS: Final = (
             "tests/integration/test_shards.py::test_late_work_behind_the_cursor_of_a_busy_shard_is_found",
         ),
     ),
+    replace(
+        one_edit(
+            "shards: growth keeps the cursors of those at rest",
+            "WP-42",
+            "flow.loop.shards:tend_shards",
+            "(*marks, *before[len(marks) :])",
+            "marks",
+        ),
+        cases=(
+            "tests/integration/test_shards.py::test_growth_to_fewer_shards_forgets_none_that_rest",
+        ),
+    ),
 )

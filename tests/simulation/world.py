@@ -18,6 +18,7 @@ from unittest.mock import patch
 from tests.simulation.actors import DECORATED, Actors
 from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.coverage import Coverage
+from tests.simulation.full_shards import FullShardStore, full_times
 from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.scenario import SHARDS_SEEN_MAX, PoolPlan, Scenario, Told
@@ -179,6 +180,7 @@ class _Stage:
         if scenario.two_versions:
             self._judge.rates.told_apart_by(self._counts_starts)
         self._began = EpochMs(0)
+        self._refused = 0
         self._coverage = Coverage()
         self._history: list[Event] = []
         self._open_time = OpenTime()
@@ -204,7 +206,15 @@ class _Stage:
 
     def _watched(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
-        return WatchedStore(store, self._seen, self._scenario.page_items, self._coverage)
+        watched = WatchedStore(store, self._seen, self._scenario.page_items, self._coverage)
+        times = full_times(self._scenario)
+        return FullShardStore(watched, times, self._elapsed, self._refuse) if times else watched
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(milliseconds=self._now() - self._began) if self._began else -_BEFORE
+
+    def _refuse(self) -> None:
+        self._refused += 1
 
     def _seen(self, before: Record | None, after: Record | None) -> None:
         self._open_time.saw(after, self._now())
@@ -448,7 +458,7 @@ class _Stage:
             open_ms=self._open_time.total_ms(),
             ranges=(SHARDS_SEEN_MAX if scenario.sharded else 1)
             * (1 if scenario.page_items is None else 4),
-            faults=0 if scenario.is_calm else 1 + len(self._struck),
+            faults=0 if scenario.is_calm else 1 + len(self._struck) + self._refused,
         )
 
     def _judge_callback(self, work: WorkItem) -> None:

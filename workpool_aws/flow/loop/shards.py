@@ -69,7 +69,9 @@ def tend_shards(session: LoopSession, chosen: Sequence[Found], now: EpochMs) -> 
         session.memory = replace(memory, load=load)
     if wanted > memory.shards:
         session.memory = replace(session.memory, shards_read=max(wanted, memory.shards_read))
-        if session.commit(replace(session.ledger, shards=session.memory.marks)):
+        marks, before = session.memory.marks, session.ledger.shards
+        # Shards at rest beyond these keep their cursors, by which all else finds what lies there.
+        if session.commit(replace(session.ledger, shards=(*marks, *before[len(marks) :]))):
             _write(session, wanted, session.memory.shards_read)
         else:
             session.memory = replace(session.memory, shards_read=memory.shards_read)
