@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Unpack, cast
 
-from aws_cdk import Duration, Names, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from workpool_aws import ScheduleOptions
 from workpool_aws.core.callback.targets import CALLBACK_TARGETS, nouns_of
@@ -42,12 +42,12 @@ from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import Named, pools_to_json, read_job, read_jobs, read_pools
 from workpool_cdk.permissions import Actor
 from workpool_cdk.schedules import schedules_of_pools
+from workpool_cdk.senders import Callback, Senders, Starter, Worker
 from workpool_cdk.table import PoolTable
 from workpool_cdk.targets import (
     AsyncSettings,
     Qualified,
     allow_recursion,
-    environment_key,
     function_of,
     mark_decorated,
     name_beside,
@@ -77,31 +77,6 @@ _EVENT_AGE_MAX: Final = Duration.hours(6)
 """The bounds of Lambda."""
 _MEMORY_MIN_MB: Final = 128
 _MEMORY_MAX_MB: Final = 10_240
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    """A decorated function, and the pools that it reports for."""
-
-    target: Qualified
-    pools: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Starter:
-    """A principal that starts work items itself, and their pools."""
-
-    principal: iam.IPrincipal
-    pools: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Callback:
-    """A target of callbacks, the statements that allow to send to it, and its senders' pools."""
-
-    target: IConstruct
-    statements: Sequence[iam.PolicyStatement]
-    pools: Sequence[str]
 
 
 def _check_place(scope: object, construct_id: object) -> None:
@@ -195,11 +170,9 @@ class Workpool(Construct):
         retention = seconds_within(
             "failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX
         )
-        self._workers: list[_Worker] = []
-        self._starters: list[_Starter] = []
+        self._senders = Senders(self)
         self._named = Named(self._pools)
         self._handlers: list[str] = []
-        self._callbacks: list[_Callback] = []
         self._actions: dict[str, set[str]] = {}
         self._schedules = schedules_of_pools(pools)
         self._late = LateChecks(self)
@@ -312,8 +285,8 @@ class Workpool(Construct):
         self._late.add_chained(target.function)
         serve(target.function, names, named=pools is not None)
         self._actions.setdefault(target.arn, set()).update(names)
-        self._beside(target.function, "Starts", self._loop).add_statements(
-            permissions.invoke_statement(target.arn), *self._limits_statements(target)
+        self._senders.beside(target.function, "Starts", self._loop).add_statements(
+            permissions.invoke_statement(target.arn), *self._senders.limits_statements(target)
         )
         if self._monitor is not None:
             self._monitor.add_worker(target.function)
@@ -352,7 +325,7 @@ class Workpool(Construct):
         if job is not None and not (acknowledges and has(target, "function_arn")):
             raise must_be("name", "None for a target that is no decorated function", job)
         if isinstance(target, MESSAGE_TARGETS):
-            self._let_send(_Callback(target, statements_for(target, Stack.of(self)), names))
+            self._let_send(Callback(target, statements_for(target, Stack.of(self)), names))
         elif acknowledges or not has(target, "function_arn"):
             self._add_handler(target, names, named=pools is not None, job=job)
         else:
@@ -484,10 +457,8 @@ class Workpool(Construct):
         self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
         if not starts:
             return
-        starter = _Starter(grantee.grant_principal, pool_names(pools, self._pools))
-        for worker in self._workers:
-            self._let_start(starter, worker)
-        self._starters.append(starter)
+        names = pool_names(pools, self._pools)
+        self._senders.add_starter(Starter(grantee.grant_principal, names))
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role query: `status`, `result`, `list`, `stats`, `why`, `config`.
@@ -594,22 +565,17 @@ class Workpool(Construct):
         )
         path = set_async(target, settings_of_it, owner=self.node.path)
         self._late.add(target.function, target.qualifier, path)
-        self._give(target, permissions.invoke_statement(completion_arn))
+        self._senders.give(target, permissions.invoke_statement(completion_arn))
 
     def _let_report(self, target: Qualified, pools: Sequence[str]) -> None:
-        self._give(
+        self._senders.give(
             target,
             *self._table_statements(Actor.WORKER, pools),
             permissions.invoke_statement(self._loop.arn),
         )
-        worker = _Worker(target, pools)
-        for callback in self._callbacks:
-            self._let_worker_send(worker, callback)
-        for starter in self._starters:
-            self._let_start(starter, worker)
+        self._senders.add_worker(Worker(target, pools))
         self._connect_function(target.function)
         mark_decorated(target.function)
-        self._workers.append(worker)
 
     def _add_handler(
         self, target: object, pools: Sequence[str], *, named: bool, job: str | None
@@ -621,18 +587,21 @@ class Workpool(Construct):
         refuse_elsewhere(handler.function, Stack.of(self))
         if job is not None:
             self._name_job(job, handler, "add_on_complete")
-        if all(worker.target.arn != handler.arn for worker in self._workers):
+        if not self._senders.has_worker(handler.arn):
             self._settle(
                 handler, reports=True, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE
             )
             self._handlers.append(handler.arn)
         serve(handler.function, pools, named=named)
-        self._give(handler, *self._table_statements(Actor.CALLBACK_HANDLER, pools))
+        self._senders.give(handler, *self._table_statements(Actor.CALLBACK_HANDLER, pools))
         self._connect_function(handler.function)
         mark_decorated(handler.function)
         self._list_as_acknowledging(handler)
-        statements = [permissions.invoke_statement(handler.arn), *self._limits_statements(handler)]
-        self._let_send(_Callback(handler.function, statements, pools))
+        statements = [
+            permissions.invoke_statement(handler.arn),
+            *self._senders.limits_statements(handler),
+        ]
+        self._let_send(Callback(handler.function, statements, pools))
 
     def _add_plain_target(self, target: lambda_.IFunction, pools: Sequence[str]) -> None:
         """Add a function that only receives callbacks. It may be imported."""
@@ -640,19 +609,7 @@ class Workpool(Construct):
         refuse_as_target(target, base, Stack.of(self))
         arn = target.function_arn
         statements = [permissions.invoke_statement(arn), permissions.limits_statement(arn)]
-        self._let_send(_Callback(target, statements, pools))
-
-    def _limits_statements(self, target: Qualified) -> list[iam.PolicyStatement]:
-        key = environment_key(target.function)
-        read = permissions.limits_statement(*target.arns)
-        return (
-            [read]
-            if key is None
-            else [read, permissions.environment_statement(key, Stack.of(self).region)]
-        )
-
-    def _give(self, target: Qualified, *statements: iam.PolicyStatement) -> None:
-        refuse_where_lost(target.function.node.path, target.role, statements, Stack.of(self))
+        self._let_send(Callback(target, statements, pools))
 
     def _list_as_acknowledging(self, handler: Qualified) -> None:
         """List this function in the table as acknowledging.
@@ -684,57 +641,9 @@ class Workpool(Construct):
         self._named = replace(self._named, jobs={**self._named.jobs, job: full}).checked(method)
         self._watchdog.set_environment([(settings.JOBS, self._named.jobs_text())])
 
-    def _let_send(self, callback: _Callback) -> None:
+    def _let_send(self, callback: Callback) -> None:
         """Let every role that may finish a work item of these pools call back this target."""
-        for sender in (self._loop, self._completion):
-            self._beside(callback.target, "Callbacks", sender).add_statements(*callback.statements)
-        for worker in self._workers:
-            self._let_worker_send(worker, callback)
-        self._callbacks.append(callback)
-
-    def _let_worker_send(self, worker: _Worker, callback: _Callback) -> None:
-        if set(worker.pools).isdisjoint(callback.pools):
-            return
-        ours, there = Stack.of(self), Stack.of(callback.target)
-        here = Stack.of(worker.target.function)
-        to_neighbour = here is there and has(callback.target, "function_arn")
-        if to_neighbour or (here is ours and there is not ours):
-            # A policy of its own. A function waits for that of its role, which would be a circle if
-            # it sends to itself, or two send to each other. Nor must our stack wait for that one,
-            # where the policies of our own functions are already.
-            sender = Names.node_unique_id(worker.target.function.node)
-            construct_id = f"{Names.node_unique_id(self.node)}{sender}Callbacks"
-            found = there.node.try_find_child(construct_id)
-            policy = (
-                found
-                if isinstance(found, iam.Policy)
-                else iam.Policy(there, construct_id, roles=[worker.target.role])
-            )
-            policy.add_statements(*callback.statements)
-            return
-        self._give(worker.target, *callback.statements)
-
-    def _let_start(self, starter: _Starter, worker: _Worker) -> None:
-        """Let a caller of one of a worker's pools send it a start."""
-        if set(starter.pools).isdisjoint(worker.pools):
-            return
-        target, principal = worker.target, starter.principal
-        statements = [permissions.invoke_statement(target.arn), *self._limits_statements(target)]
-        if not has(principal, "role_name"):
-            refuse_where_lost(self.node.path, principal, statements, Stack.of(self))
-            return
-        # A policy of its own, in the worker's stack: as for callbacks.
-        there = Stack.of(target.function)
-        construct_id = (
-            f"{Names.node_unique_id(self.node)}{Names.node_unique_id(principal.node)}QuickStarts"
-        )
-        found = there.node.try_find_child(construct_id)
-        policy = (
-            found
-            if isinstance(found, iam.Policy)
-            else iam.Policy(there, construct_id, roles=[cast("iam.IRole", principal)])
-        )
-        policy.add_statements(*statements)
+        self._senders.add_callback(callback, own=(self._loop, self._completion))
 
     def _grant(
         self,
@@ -776,17 +685,3 @@ class Workpool(Construct):
         if self._key is not None:
             statements.append(permissions.key_statement(self._key.key_arn, Stack.of(self).region))
         return statements
-
-    def _beside(self, neighbour: IConstruct, name: str, function: LibraryFunction) -> iam.Policy:
-        """Returns a policy of one of our functions, in the neighbour's stack.
-
-        Our stack therefore never waits for that one.
-        """
-        stack = Stack.of(neighbour)
-        construct_id = f"{Names.node_unique_id(self.node)}{function.node.id}{name}"
-        found = stack.node.try_find_child(construct_id)
-        return (
-            found
-            if isinstance(found, iam.Policy)
-            else iam.Policy(stack, construct_id, roles=[function.role])
-        )
