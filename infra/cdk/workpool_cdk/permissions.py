@@ -69,6 +69,24 @@ _UPDATE: Final = "UpdateItem"
 _DELETE: Final = "DeleteItem"
 _CHECK: Final = "ConditionCheckItem"
 
+_REPORTS: Final = (
+    # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for
+    # workers, completion and loop alike.
+    _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+    _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
+    _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
+    _Access(
+        (_UPDATE,),
+        (
+            PartitionKind.WORK,
+            PartitionKind.PAYLOAD,
+            PartitionKind.CONTROL,
+            PartitionKind.UNIQUE,
+        ),
+    ),
+)
+"""The access of those that report starts: workers themselves, or the completion for them."""
+
 _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
         _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
@@ -179,22 +197,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         ),
         _Access((_DELETE,), (PartitionKind.SCHEDULES,)),
     ),
-    Actor.WORKER: (
-        # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for
-        # workers, completion and loop alike.
-        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
-        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
-        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
-        _Access(
-            (_UPDATE,),
-            (
-                PartitionKind.WORK,
-                PartitionKind.PAYLOAD,
-                PartitionKind.CONTROL,
-                PartitionKind.UNIQUE,
-            ),
-        ),
-    ),
+    Actor.WORKER: _REPORTS,
     Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (PartitionKind.WORK,)),),
     Actor.LOOP: (
         _Access(
@@ -234,20 +237,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         ),
         _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
     ),
-    Actor.COMPLETION: (
-        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
-        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
-        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
-        _Access(
-            (_UPDATE,),
-            (
-                PartitionKind.WORK,
-                PartitionKind.PAYLOAD,
-                PartitionKind.CONTROL,
-                PartitionKind.UNIQUE,
-            ),
-        ),
-    ),
+    Actor.COMPLETION: _REPORTS,
     Actor.WATCHDOG: (
         _Access(
             (_GET,),
