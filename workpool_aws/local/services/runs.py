@@ -42,6 +42,7 @@ __all__ = ["Runs", "Try", "note_line"]
 
 _CRASH_SOON: Final = 4
 _CRASH_LATER: Final = 64
+_SWEPT_FROM: Final = 64
 """A planned crash strikes at one of so many service calls; at the end of the invocation if it makes
 fewer."""
 
@@ -140,6 +141,8 @@ class Runs:
         self._surround = surround
         self._requests = 0
         self._spawned: list[tuple[str, Task]] = []
+        """Tasks that may still run, by the name of their function."""
+        self._swept_from = _SWEPT_FROM
         self.notes: Final = AttemptNotes()
         self.planned: Final = PlannedErrors()
 
@@ -154,7 +157,11 @@ class Runs:
         task = self._kernel.spawn(
             f"{name}#{this.request_id[:8].lstrip('0')}", lambda: self._live(this, crash=crash)
         )
-        self._spawned = [*(each for each in self._spawned if not each[1].done), (name, task)]
+        self._spawned.append((name, task))
+        if len(self._spawned) >= self._swept_from:
+            self._spawned = [each for each in self._spawned if not each[1].done]
+            # A look at all of thousands of runs for each new one would take longer than the run.
+            self._swept_from = max(_SWEPT_FROM, 2 * len(self._spawned))
 
     def crash(self, name: str) -> int:
         """Let the running processes of a function die at their next service call.
