@@ -25,6 +25,7 @@ from workpool_aws import Workpool
 from workpool_aws.core import limits
 from workpool_aws.model.events import HandedOver, LoopFenced, QuickStartRefused, Started
 from workpool_aws.model.loop import GuestStarts, LoopState
+from workpool_aws.model.messages import Assignment
 from workpool_aws.model.record import Ref
 from workpool_aws.model.refs import ConfigRef, LedgerRef, StatusRef
 from workpool_aws.model.work import State, WorkItem
@@ -240,6 +241,28 @@ def test_caller_that_dies_leaves_dead_loop(resting: Stage, match: Callable[..., 
 
     assert resting.work(work.id).state is State.FINISHED
     assert len(started(resting)) == 1
+    assert not resting.ledger().entries
+
+
+@pytest.mark.parametrize("delivered", [True, False], ids=["after", "before"])
+def test_caller_that_dies_at_event_leaves_dead_loop(resting: Stage, *, delivered: bool) -> None:
+    """[WP-4] [WP-20] The start is made once, by the worker of whichever event comes first."""
+    make = resting.invoker.on_start
+
+    def die(assignment: Assignment) -> None:
+        resting.invoker.on_start = make
+        if delivered:
+            make(assignment)
+        raise Died
+
+    resting.invoker.on_start = die
+    with pytest.raises(Died):
+        quick(resting).enqueue_action(None, TARGET, {})
+    (work,) = resting.works()
+    resting.run(120_000, watchdog=True)
+
+    assert resting.work(work.id).state is State.FINISHED
+    assert resting.work(work.id).starts == 1
     assert not resting.ledger().entries
 
 

@@ -78,6 +78,8 @@ SELDOM: Final = frozenset(
         ),
         # two callers that change one schedule at an instant
         "put ScheduleItem": ("absent", "version", "next_at", "waiting"),
+        # a change of the config, or another loop, between a caller's look and its commit
+        "commit as guest": ("version", "generation"),
         # a change, or another loop, in the milliseconds between a loop's look and its write
         "fire": ("next_at", "version", "paused", "waiting"),
         "count a dropped occurrence": ("born",),
