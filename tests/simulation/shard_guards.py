@@ -53,14 +53,14 @@ SHARD_GUARDS: Final = (
     one_edit(
         "shards: left without work items",
         "WP-42",
-        "flow.loop.shards:_is_left",
+        "flow.loop.shards:_may_read_fewer",
         "live_in(ports.store, ports.telemetry, works, taken=taken, now=now)",
         "False",
     ),
     one_edit(
         "shards: left without starts in flight",
         "WP-42",
-        "flow.loop.shards:_is_left",
+        "flow.loop.shards:_may_read_fewer",
         "shards_named(named) > memory.shards",
         "False",
     ),
@@ -80,7 +80,7 @@ SHARD_GUARDS: Final = (
         "shards: a resting pool keeps what others may still use",
         "WP-42",
         "flow.loop.shards:read_fewer_at_rest",
-        "_is_left(session, now)",
+        "_may_read_fewer(session, now)",
         "True",
     ),
     replace(

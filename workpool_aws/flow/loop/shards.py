@@ -77,7 +77,7 @@ def tend_shards(session: LoopSession, chosen: Sequence[Found], now: EpochMs) -> 
             session.memory = replace(session.memory, shards_read=memory.shards_read)
     elif wanted < memory.shards:
         _write(session, wanted, memory.shards_read)
-    elif is_over and _is_left(session, now):
+    elif is_over and _may_read_fewer(session, now):
         _write(session, wanted, wanted)
 
 
@@ -86,12 +86,12 @@ def read_fewer_at_rest(session: LoopSession, state: LoopState, now: EpochMs) -> 
 
     A producer that has kicked since keeps it as it is.
     """
-    if _is_left(session, now):
+    if _may_read_fewer(session, now):
         with suppress(Fenced):
             _write(session, session.memory.shards, session.memory.shards, expected=state)
 
 
-def _is_left(session: LoopSession, now: EpochMs) -> bool:
+def _may_read_fewer(session: LoopSession, now: EpochMs) -> bool:
     """True if shards that are read have nothing for a loop, now or later, and get nothing new.
 
     The status has said for some time that producers leave them alone.
