@@ -70,6 +70,19 @@ def test_hourly_look_covers_last_hour(at: int, *, found: bool) -> None:
     assert len(stage.telemetry.of(WatchdogActed)) == int(found)
 
 
+def test_hourly_look_finds_work_whose_time_to_start_is_over() -> None:
+    """[WP-21] Its caller was told that it may be stored, and no cursor or pointer leads to it."""
+    at = NOW + HOUR_MS
+    stage = watched_stage(cursor=id_floor(EpochMs(at)), at=at)
+    due_at = at - 1_800_000
+    late = a_work(id=an_id(due_at), due_at=due_at, enqueued_at=due_at, expires_after_ms=500)
+    stage.place(late)
+    stage.watch()
+    stage.run(5_000)
+
+    assert stage.work(late.id).error_type == "expired"
+
+
 @pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
 @pytest.mark.parametrize("paused", [None, True])
 def test_hourly_look_finds_callback_behind_cursor(

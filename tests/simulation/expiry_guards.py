@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tests.simulation.mutation import one_edit
@@ -50,5 +51,17 @@ EXPIRY_GUARDS: Final = (
         "core.report.complete:decide_report",
         " and may_start_at(a.stored, EpochMs(now + delay_ms))",
         "",
+    ),
+    replace(
+        one_edit(
+            "expired: found by the hourly look",
+            "WP-21",
+            "flow.watchdog.audit:_Audit._due_in",
+            "{Look.DUE, Look.EXPIRED}",
+            "{Look.DUE}",
+        ),
+        cases=(
+            "tests/integration/test_auditing.py::test_hourly_look_finds_work_whose_time_to_start_is_over",
+        ),
     ),
 )

@@ -151,9 +151,10 @@ class _Audit:
         return may_start(config, self.ledger, status, self.now)
 
     def _due_in(self, page: Sequence[Row]) -> list[WorkItem]:
-        """Returns the due work items of a page, as their pointers would find them.
+        """Returns the due work items of a page, and those whose time to start is over.
 
-        The pointer of a work item that was moved may be what is missing.
+        They are judged as their pointers would find them: the pointer of one that was moved may be what
+        is missing.
         """
         taken = Taken(self.ledger.entries, frozenset())
         return [
@@ -161,7 +162,7 @@ class _Audit:
             for row in page
             if isinstance(row.record, WorkItem)
             and classify(id_floor(row.record.due_at), row.record, taken=taken, now=self.now)
-            is Look.DUE
+            in {Look.DUE, Look.EXPIRED}
         ]
 
     def _remove_spent(self, page: Sequence[Row]) -> None:
