@@ -1,4 +1,4 @@
-"""What every folder's tests may ask for on the command line, and the emulated AWS that some of them share."""
+"""Defines the options of the command line for all tests, and the emulated AWS that some share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
 
 ON_MEMORY = {"acceptance", "cli", "integration", "peer"}
-"""Folders whose tests show behaviour that all engines have; that these are alike, the contract shows."""
+"""Folders whose tests show behaviour of all engines, which the contract shows to be alike."""
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
 
 
@@ -26,13 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--engine",
         action="append",
         default=[],
-        help="run the contract on this engine only; may be repeated; an engine that is not there is an error",
+        help="run the contract on this engine only; may be repeated; it must be there",
     )
     group.addoption(
         "--dynamodb-endpoint",
         default=os.environ.get(ENDPOINT_VARIABLE) or None,
         metavar="URL",
-        help=f"a DynamoDB to run the contract on; default: {ENDPOINT_VARIABLE}. It makes one table there and deletes it",
+        help=f"a DynamoDB to run the contract on (default: {ENDPOINT_VARIABLE}), in a table of its own",
     )
     group.addoption(
         "--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes"
@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Keep what was collected, before anything is deselected: in a run of everything it is the whole suite."""
+    """Keep all that was collected, before anything is deselected."""
     chosen = [config.getoption(name, None) for name in ("ignore", "ignore_glob", "lf")]
     # A process of xdist is given the paths of its parent by name.
     paths, everywhere = (
@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave to other targets of the Makefile what needs more than Python, wherever that is installed, and second runs."""
+    """Leave second runs, and tests that need more than Python, to other targets of the Makefile."""
     asked = item.config.getoption
     if item.get_closest_marker("browser") and not asked("--browser"):
         pytest.skip("make browser runs it")
@@ -122,7 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Keep the garbage collector from walking through thousands of tests and every module again and again: they stay to the end.
+    """Keep the garbage collector from walking through all tests and modules, which stay to the end.
 
     What a test makes is looked through less often, too: that alone takes a seventh off the
     processor time of the suite.
@@ -138,7 +138,7 @@ def pytest_collection():
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Leave nothing to walk through to pytest, which looks for garbage twice when it ends, and to Python, which does once more."""
+    """Leave no garbage to pytest, which looks for it twice when it ends, and to Python."""
     gc.collect()
     gc.freeze()
 
