@@ -101,7 +101,7 @@ class ThreadFanOut:
             # The caller is being ended: calls that were not begun must not be made behind its back.
             job.abandoned = True
             raise
-        job.work()  # what no thread could be had for
+        job.work(is_own=True)  # what no thread could be had for
         return job.answer()
 
 
@@ -127,14 +127,19 @@ class _Job(Generic[A, B]):
         self._errors: dict[int, BaseException] = {}
         self.abandoned = False
 
-    def work(self) -> None:
-        """Makes calls that no other thread has begun, until there are none."""
+    def work(self, *, is_own: bool = False) -> None:
+        """Makes calls that no other thread has begun, until there are none.
+
+        `is_own`: in the thread that asked, which may be ended meanwhile.
+        """
         # The counter gives each number to one thread.
         while (index := next(self._next)) < len(self._items) and not self.abandoned:
             try:
                 context = self._context.copy()
                 self._results[index] = context.run(self._call, self._items[index])
-            except BaseException as error:  # noqa: BLE001 - raised by `answer`, in the thread that asked
+            except BaseException as error:
+                if is_own and not isinstance(error, Exception):
+                    raise
                 self._errors[index] = error
 
     def answer(self) -> list[B]:

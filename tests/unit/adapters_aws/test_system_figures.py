@@ -116,3 +116,18 @@ def test_calls_are_made_in_their_own_thread_where_process_can_have_no_other(monk
     own = threading.get_ident()
 
     assert ThreadFanOut()(lambda _: threading.get_ident(), range(3)) == [own] * 3
+
+
+def test_caller_that_makes_calls_itself_is_ended_at_once(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    def call(n):
+        made.append(n)
+        raise KeyboardInterrupt
+
+    made = []
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        ThreadFanOut()(call, range(3))
+    assert made == [0]

@@ -127,3 +127,12 @@ def test_commit_moves_no_cursor_and_names_its_holder() -> None:
     assert write.set["holder"] == write.set["committed_by"] == "guest"
     assert (write.set["generation"], write.set["version"]) == (2, 2)
     assert write.set.keys().isdisjoint({"shards", "callbacks", "rate", "epoch", "tally"})
+
+
+def test_work_item_that_a_loop_may_have_run_since_is_left_alone() -> None:
+    """A caller may stand still between its put and its kick."""
+    fresh = permitted(1, enqueued_at=EpochMs(NOW - limits.LINGER_MS + 1))
+    old = permitted(2, enqueued_at=EpochMs(NOW - limits.LINGER_MS))
+
+    assert list(chosen(fresh)) == [fresh]
+    assert list(chosen(old)) == []

@@ -324,4 +324,5 @@ def test_slots_turn_over_soon_in_runs_and_where_short_starts_fill_pool() -> None
     assert turns_over(run, free=3)
     assert turns_over(Memory(ledger=EMPTY, paces=short), free=0)
     assert not turns_over(Memory(ledger=EMPTY, paces=short), free=1)
-    assert not turns_over(Memory(ledger=EMPTY, paces=long), free=0)
+    assert not turns_over(Memory(ledger=EMPTY, paces=short | {"crawl": long["send"]}), free=0)
+    assert not turns_over(Memory(ledger=EMPTY), free=0)

@@ -149,3 +149,14 @@ def test_steady_rate_beside_a_bound_does_not_go_up_and_down(
     passes.stream(160, seconds=20)
 
     assert [shards for _, shards in passes.changes] == [2]
+
+
+@pytest.mark.parametrize("came_a_second", [667, 3_000])
+def test_backlog_that_waits_for_slots_does_not_grow_the_pool(came_a_second: int) -> None:
+    """It lies where it lies, and it came long ago."""
+    passes = Passes()
+    hours_ago = -3 * 3_600_000
+    for number in range(200):
+        passes.pass_of([due(hours_ago + 1_000 * (2 * number + n) / came_a_second) for n in (0, 1)])
+
+    assert passes.changes == []

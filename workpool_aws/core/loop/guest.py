@@ -79,7 +79,9 @@ def _is_plain(work: WorkItem, now: EpochMs) -> bool:
     """True if it may start now by its own terms, and its arguments lie beside it."""
     args = inline_text(work.spec.args)
     small = args is not None and len(args.encode()) <= limits.ARGS_INLINE_BYTES_MAX
-    return small and work.due_at <= now and not has_expired(work, now)
+    # A loop that has run it since lingers that long before it rests.
+    is_fresh = now - work.enqueued_at < limits.LINGER_MS
+    return small and is_fresh and work.due_at <= now and not has_expired(work, now)
 
 
 def guest_commit(

@@ -161,12 +161,14 @@ def spare_starts(
 
 
 def turns_over(memory: Memory, *, free: int) -> bool:
-    """True if slots are free again soon: runs are in flight, or short starts have taken all slots."""
-    short = any(
-        pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in memory.paces.values()
-    )
+    """True if slots are free again soon: runs are in flight, or short starts have taken all slots.
+
+    Entries do not name their jobs, so one job that is not short speaks against it.
+    """
+    paces = memory.paces.values()
+    short = all(pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in paces)
     in_runs = any(entry.run is not None for entry in memory.ledger.entries.values())
-    return in_runs or (short and free <= 0)
+    return in_runs or (bool(paces) and short and free <= 0)
 
 
 def share_of_slot(due: int, in_flight: int, *, limit: int, more: bool) -> int:

@@ -68,9 +68,12 @@ class Arrivals:
     def came_a_second(self, now: EpochMs) -> int:
         """Returns the rate at which they came, 0 of a burst. It is no less than that of the starts.
 
-        Without a lag they came while they were chosen, with one while it grew.
+        Without a lag they came while they were chosen, with one while it grew. A lag that is older than
+        the window says nothing of it: such a backlog waits for slots.
         """
         elapsed_ms = now - self.since
+        if self.lag_ms >= elapsed_ms:
+            return self.started_a_second(now)
         came_ms = min(elapsed_ms, max(self._due_ms, elapsed_ms - self.lag_ms))
         return 0 if self.is_burst else self.started * 1_000 // max(1, came_ms)
 

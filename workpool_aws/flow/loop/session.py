@@ -186,7 +186,9 @@ class LoopSession:
             raise StoreUnavailable(f"the ledger item of pool {self.pool!r} is damaged: {current}")
         if current is None:
             raise Fenced
-        self.memory = self.memory.having_landed(current, self.ports.clock.now()).adopting(current)
+        landed = self.memory.having_landed(current, self.ports.clock.now())
+        # A commit whose answer was lost may have counted the lags.
+        self.memory = replace(landed.adopting(current), lags_ms=())
         self.report_taken()
 
     def take(self) -> None:
