@@ -272,6 +272,7 @@ def main(words: Sequence[str] | None = None) -> int:
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "WORKPOOL_LOOP_ARN": arn_of("loop"),
             "WORKPOOL_COMPLETION_ARN": arn_of("completion"),
+            "WORKPOOL_LEAN_CALLS": "1",
         }
         emulated = Emulated(server)
         for limit in asked.limit or LIMITS:

@@ -96,8 +96,8 @@ class Settings:
     """WORKPOOL_METRICS: the subject of the metrics that loop and watchdog write (docs/events.md).
     `None` means no metrics."""
     lean_calls: bool = False
-    """WORKPOOL_LEAN_CALLS, for the loop and decorated functions: 1, true or yes. The library's
-    frequent requests go past most of botocore's Python (`adapters/aws/lean.py`)."""
+    """WORKPOOL_LEAN_CALLS: 1, true or yes. The library's frequent requests go past most of botocore's
+    Python (`adapters/aws/lean.py`)."""
     tracing: bool = False
     """WORKPOOL_TRACING: 1, true or yes. Steps of work items are spans of OpenTelemetry."""
     log_level: int = logging.WARNING

@@ -23,6 +23,7 @@ from tests.kit.stores import (
 )
 from workpool_aws import Workpool
 from workpool_aws.core import limits
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import HandedOver, LoopFenced, QuickStartRefused, Started
 from workpool_aws.model.loop import GuestStarts, LoopState
 from workpool_aws.model.messages import Assignment
@@ -330,3 +331,23 @@ def test_lag_of_quick_start_is_counted_once(resting: Stage) -> None:
     stats = pool.stats(None)
     assert stats.executions == 1
     assert sum(minute.started for minute in stats.minutes) == 1
+
+
+def test_lag_is_not_counted_again_after_answer_of_commit_was_lost(resting: Stage) -> None:
+    """The commit has landed, and an end arrives before the next one."""
+    resting.takes_ms = None
+    quick(resting).enqueue_action_batch(None, TARGET, [{}, {}])
+
+    def land_and_end(apply: Callable[[], object]) -> None:
+        apply()
+        resting.complete(resting.invoker.started[0])
+        raise StoreUnavailable("its answer was lost")
+
+    resting.store.plan(COMMIT, land_and_end)
+    resting.run(3_000)
+    resting.complete(resting.invoker.started[1])
+    resting.run(120_000)
+
+    minutes = resting.pool().stats(None).minutes
+    assert sum(each.started for each in minutes) <= 2
+    assert sum(each.succeeded for each in minutes) == 2
