@@ -26,7 +26,11 @@ ROOMS = {
         folder.name: sorted(folder.rglob("*.py")) for folder in PACKAGE.iterdir() if folder.is_dir()
     },
     ".": sorted(PACKAGE.glob("*.py")),
-    "construct": sorted((ROOT / "infra" / "cdk").rglob("*.py")),
+    # Its node_modules have templates of Python.
+    "construct": [
+        *sorted((ROOT / "infra" / "cdk").glob("*.py")),
+        *sorted((ROOT / "infra" / "cdk" / "workpool_cdk").rglob("*.py")),
+    ],
     "benchmarks": sorted((ROOT / "benchmarks").glob("*.py")),
     "examples": sorted((ROOT / "examples").rglob("*.py")),
     "tools": sorted((ROOT / "tools").rglob("*.py")),

@@ -37,6 +37,7 @@ from workpool_aws.model.loop import (
     DeployedLimit,
     Entry,
     EntryKey,
+    GuestStarts,
     JobTallies,
     JobTally,
     MinuteTally,
@@ -203,6 +204,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(schedule.PAST): _some(lambda chance: PastRun(_small(chance), None, Outcome.FAILED)),
     id(ledger_forms.SLOTS): lambda chance: Slots(_entries(chance)),
     id(ledger_forms.PAGE_SLOTS): _entries,
+    id(ledger_forms.GUEST_STARTS): lambda chance: GuestStarts(_small(chance), T0),
     id(ledger_forms.OWED): _some(
         lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
     ),
