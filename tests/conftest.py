@@ -69,15 +69,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Keep all that was collected, before anything is deselected."""
+    """Keep all that was collected, and leave the checks of form to `make check`, unless they are named."""
     chosen = [config.getoption(name, None) for name in ("ignore", "ignore_glob", "lf")]
     # A process of xdist is given the paths of its parent by name.
     paths, everywhere = (
         [(config.rootpath / path).resolve() for path in each]
         for each in (config.args, config.getini("testpaths"))
     )
-    if paths == everywhere and not any(chosen) and not session.testsfailed:
+    if paths != everywhere:
+        return
+    if not any(chosen) and not session.testsfailed:
         config.stash[EVERYTHING] = tuple(items)
+    if not config.option.markexpr:
+        form = [item for item in items if item.get_closest_marker("form")]
+        items[:] = [item for item in items if not item.get_closest_marker("form")]
+        config.hook.pytest_deselected(items=form)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,6 +18,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.metadata import Metadata
 
+pytestmark = pytest.mark.form
+
 VENDORED = "workpool_aws/dashboard/static/vendor"
 LICENSES = {
     "workpool_aws": (

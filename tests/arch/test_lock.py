@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 
 from tests.arch.locks import LOCKS, ROOT, Lock, Pin, holes, pins, record
 
+pytestmark = pytest.mark.form
+
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLATFORMS = [
     ("linux", "Linux", "x86_64"),

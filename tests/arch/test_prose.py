@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.form
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workpool_aws"
 DOCUMENTS = sorted(

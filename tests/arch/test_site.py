@@ -20,6 +20,8 @@ from tools.docs_site.sources import (
     with_references,
 )
 
+pytestmark = pytest.mark.form
+
 ROOT = Path(__file__).parents[2]
 PUBLIC = ("workpool_aws", "workpool_aws.local", "workpool_aws.testing", "workpool_cdk")
 DECISION = re.compile(r"decisions/\d{4}-")

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.form
+
 PACKAGE = Path(__file__).parents[2] / "workpool_aws"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FUNCTION_LINES_MAX = 70
