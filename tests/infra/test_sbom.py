@@ -1,6 +1,7 @@
 """The list of what is bundled: complete, in a fixed order, with no word of the machine, and with the licence where one is declared."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
-from workpool_cdk import installing
+from workpool_cdk import ConfigurationError, installing
 from workpool_cdk.sbom import bill_of_materials
 
 
@@ -57,6 +58,14 @@ def test_list_is_same_whatever_order_and_machine() -> None:
     assert first["hashes"] == [{"alg": "SHA-256", "content": "boto3boto3boto3"}]
 
 
+@pytest.fixture
+def _first_of_process() -> Iterator[None]:
+    installing._pinned_pip.cache_clear()
+    yield
+    installing._pinned_pip.cache_clear()
+
+
+@pytest.mark.usefixtures("_first_of_process")
 def test_bundling_begins_with_pinned_installer_and_resolves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -70,12 +79,30 @@ def test_bundling_begins_with_pinned_installer_and_resolves_nothing(
 
     monkeypatch.setattr(installing, "_run", run)
     monkeypatch.setattr(installing.shutil, "which", lambda *_, **__: "python-of-its-own")
-    installing.install(tmp_path / "lock.txt", tmp_path / "code", purpose="bundling")
+    for _ in range(2):
+        installing.install(tmp_path / "lock.txt", tmp_path / "code", purpose="bundling")
 
-    made, first, second = commands
+    made, first, second, third = commands
     assert made[1:4] == ["-I", "-m", "venv"]
     assert first[-1].endswith(installing.INSTALLER_LOCK)
-    assert second[-1] == f"--requirement={tmp_path / 'lock.txt'}"
-    for command in (first, second):
+    assert second[-1] == third[-1] == f"--requirement={tmp_path / 'lock.txt'}"
+    for command in (first, second, third):
         assert command[:5] == ["python-of-its-own", "-I", "-m", "pip", "install"]
         assert {"--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(command)
+
+
+@pytest.mark.usefixtures("_first_of_process")
+def test_installer_that_cannot_be_made_is_said_with_purpose_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(installing.shutil, "which", lambda *_, **__: None)
+    tried: list[str] = []
+    monkeypatch.setattr(installing, "_run", lambda *words: tried.append(words[2]))
+
+    for _ in range(2):
+        with pytest.raises(
+            ConfigurationError, match=r"bundling for mars: .* without an interpreter"
+        ):
+            installing.install(tmp_path / "lock.txt", tmp_path / "x", purpose="bundling for mars")
+
+    assert len(tried) == 2

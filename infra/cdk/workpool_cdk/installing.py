@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
@@ -35,21 +37,19 @@ def install(
 
     The report has the metadata, and the hash of the file.
 
-    The pip that does it is pinned, too, and lives in an environment that is gone afterwards: this
-    interpreter may have any pip, or none.
+    The pip that does it is pinned, too, and lives in an environment of its own, since this
+    interpreter may have any pip, or none. The environment is made once and is gone when the process
+    ends.
 
     Raises:
         ConfigurationError: Python could not make an environment, or pip could not install a package
             of a lock. The error quotes them.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="workpool-bundle-") as folder,
-        as_file(files("workpool_cdk") / INSTALLER_LOCK) as installer,
-    ):
-        python = _environment(Path(folder) / "venv", purpose)
-        _run(
-            [python, *_PIP, *_LOCKED, f"--requirement={installer}"], folder, f"{purpose}: pip said"
-        )
+    try:
+        python = _pinned_pip(sys.executable)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{purpose}: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="workpool-bundle-") as folder:
         report = Path(folder) / "report.json"
         into = (
             *options,
@@ -63,19 +63,27 @@ def install(
         return packages
 
 
-def _environment(folder: Path, purpose: str) -> str:
-    folder.mkdir()
+@cache
+def _pinned_pip(interpreter: str) -> str:
+    """Returns the Python of an environment with the pip of the lock.
+
+    To make it takes as long as to bundle with it, and an app may have several bundles.
+    """
+    folder = tempfile.mkdtemp(prefix="workpool-pip-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _run(
-        [sys.executable, "-I", "-m", "venv", str(folder)],
-        str(folder),
-        f"{purpose}: {sys.executable} could not make an environment",
+        [interpreter, "-I", "-m", "venv", folder],
+        folder,
+        f"{interpreter} could not make an environment",
     )
-    scripts = sysconfig.get_path("scripts", scheme="venv", vars={"base": str(folder)})
+    scripts = sysconfig.get_path("scripts", scheme="venv", vars={"base": folder})
     python = shutil.which("python", path=scripts)
     if python is None:
         raise ConfigurationError(
-            f"{purpose}: {sys.executable} made an environment without an interpreter in {scripts}"
+            f"{interpreter} made an environment without an interpreter in {scripts}"
         )
+    with as_file(files("workpool_cdk") / INSTALLER_LOCK) as installer:
+        _run([python, *_PIP, *_LOCKED, f"--requirement={installer}"], folder, "pip said")
     return python
 
 
