@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -143,8 +144,11 @@ def test_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> Non
     assert [pointer.work_id for pointer in stage.pointers()] == [work_id]
 
 
-@pytest.mark.parametrize(("count", "stored_before"), [(64, 64), (200, 64)])
-def test_large_batch_kicks_loop_after_its_first_part(count: int, stored_before: int) -> None:
+@pytest.mark.parametrize(("count", "stored_before"), [(31, [31]), (200, range(16, 160))])
+def test_large_batch_kicks_loop_after_its_first_part(
+    count: int, stored_before: Collection[int]
+) -> None:
+    """The others are stored while the loop wakes."""
     with LocalCloud(call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=100)
         fn = cloud.function(lambda _event, _context: None, name="work")
@@ -155,12 +159,12 @@ def test_large_batch_kicks_loop_after_its_first_part(count: int, stored_before: 
         cloud.invoke(cloud.function(caller, timeout=timedelta(minutes=1)), {})
         cloud.run_until_idle()
         calls = [line.label for line in cloud.trace if line.task.startswith("caller")]
-        kicked = next(n for n, label in enumerate(calls) if label.startswith("invoke "))
+        _, kicked, *_ = [n for n, label in enumerate(calls) if label.startswith("get StatusRef")]
         stored = [n for n, label in enumerate(calls) if label.startswith("put WorkItem")]
         assert len(cloud.invocations(fn)) == count
 
     assert len(stored) == count
-    assert sum(n < kicked for n in stored) == stored_before
+    assert sum(n < kicked for n in stored) in stored_before
 
 
 def test_batch_whose_first_kick_fails_is_acknowledged_by_last(stage: Stage) -> None:

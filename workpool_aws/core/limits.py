@@ -143,8 +143,9 @@ POLL_SATURATED_MS: Final = 200
 FAILED_PASSES_MAX: Final = 6
 """So many passes in a row without an answer end the invocation. The watchdog starts another."""
 SMALL_AT_ONCE: Final = 64
-"""Work items without chunks that are stored, or started, at one time: a whole vCPU is nearly used
-up by as many (docs/performance.md)."""
+"""Work items without chunks that are stored, or started, at one time (docs/performance.md)."""
+BATCH_FIRST: Final = 16
+"""Work items of a larger batch that are stored before its first kick."""
 BATCH_SPREAD_MIN: Final = 100
 """Work items of a batch from which its producer reads the number of shards before."""
 STARTS_A_PASS: Final = 500
@@ -302,15 +303,14 @@ SCHEDULE_LATE_MS: Final = 60_000
 RUN_STARTS_MAX: Final = 25
 RUN_SHORT_MS: Final = 500
 """Mean time of user code from which a job's work items are not put into runs."""
-RUN_MS: Final = 1_500
+RUN_MS: Final = 2_500
 """Time that a run is to take: a cancel, a pause and other jobs wait for its slot as long."""
 RUN_TIMEOUT_SHARE: Final = 10
 """A run takes at most this part of its function's timeout, so that each start has most of it."""
-RUN_OVERTIME: Final = 2
+RUN_OVERTIME: Final = 1.5
 """An invocation begins no further start once its run has taken so many times its time."""
-RUN_PATIENCE_MS: Final = 4_000
-"""Time after which the loop looks at the starts of a run that has begun, and takes back those that
-it has not reached."""
+RUN_PATIENCE_MS: Final = 5_000
+"""Time after which the loop takes back the starts that a run has not reached."""
 RUN_NOTICE_MS: Final = 1_000
 """Age that an end may have before its run puts a notice."""
 RUN_LEARNED: Final = 3
@@ -325,7 +325,7 @@ RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 RUN_EAGER_UNITS: Final = 2
 """Write units of a commit up to which a loop polls eagerly where slots turn over soon."""
-RUN_AHEAD_ROWS: Final = 60
+RUN_AHEAD_ROWS: Final = 100
 """Due work items that a pass reads to know whether all slots of a pool can be filled."""
 LEDGER_STARTS_MAX: Final = 800
 """Starts that the ledger of a pool with runs names. Its slots lie in no page, so they fit into one item."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import landed_by, spent_after
-from workpool_aws.core.loop.runs import JobPace, learned
+from workpool_aws.core.loop.runs import JobPace, SentRun, learned
 from workpool_aws.core.loop.shards import Load
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import ShardCursors
@@ -84,6 +84,8 @@ class Memory:
     """Starts by which the number of shards is chosen."""
     paces: Mapping[str, JobPace] = field(default_factory=dict)
     """Pace of each job, by its label."""
+    runs: Mapping[EntryKey, SentRun] = field(default_factory=dict)
+    """Runs that this holder has sent, by their first start."""
     lags_ms: tuple[int, ...] = ()
     """Lags of starts by a guest, which no commit has counted yet."""
     crowded: bool = False

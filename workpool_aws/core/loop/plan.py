@@ -15,7 +15,7 @@ from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.core.loop.rate import Tokens, tokens_of
-from workpool_aws.core.loop.runs import turns_over
+from workpool_aws.core.loop.runs import SentRun, runs_after, turns_over
 from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
@@ -81,6 +81,8 @@ class PassPlan:
     config_version: int
     token_at: EpochMs | None
     """Time of the next token, for which due work items wait; `None` means that none does."""
+    runs: Mapping[EntryKey, SentRun]
+    """Runs in flight once it is carried out, as far as this holder knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         promise_until=promise if starts else None,
         progress=found.moved > 0 or callbacks_moved or found.ends_something(),
         token_at=found.token_at(),
+        runs=runs_after(found.memory, choice, inputs.now),
     )
 
 
@@ -264,6 +267,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
         sent=(memory.sent | results.sent).intersection(entries),
         callbacks=tuple(each for each in owed if each is not None),
         crowded=bool(plan.choice.left) if any(plan.choice.reads) else memory.crowded,
+        runs=plan.runs,
     )
 
 

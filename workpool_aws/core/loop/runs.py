@@ -6,7 +6,7 @@ so they take one slot.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from workpool_aws.model.payload import Inline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from workpool_aws.core.loop.choose import Found
+    from workpool_aws.core.loop.choose import Choice, Found
     from workpool_aws.core.loop.memory import Memory
     from workpool_aws.core.loop.settle import Settled
     from workpool_aws.model.loop import Entry
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobPace",
+    "SentRun",
     "fill_runs",
     "learned",
     "longest_run_ms",
@@ -33,8 +34,10 @@ __all__ = [
     "patience_over_at",
     "rows_wanted",
     "run_ms",
+    "runs_after",
     "share_of_slot",
     "spare_starts",
+    "starts_left",
     "starts_of_run",
     "turns_over",
 ]
@@ -81,6 +84,23 @@ class JobPace:
         return replace(self, is_known=True)
 
 
+@dataclass(frozen=True, slots=True)
+class SentRun:
+    """A run that this holder has committed, as it was then."""
+
+    at: EpochMs
+    starts: int
+    each_ms: float
+    """Time from one of its starts to the next, as its job's pace was."""
+
+    def left(self, now: EpochMs) -> int:
+        """Returns the number of starts that it has not ended by now, about; at least 1.
+
+        Its ends are noticed up to `RUN_NOTICE_MS` late, several together.
+        """
+        return max(1, self.starts - int((now - self.at) / self.each_ms))
+
+
 def learned(
     paces: Mapping[str, JobPace], settled: Settled, entries: Mapping[EntryKey, Entry], now: EpochMs
 ) -> Mapping[str, JobPace]:
@@ -113,7 +133,7 @@ def run_ms(timeout_ms: int) -> int:
 
 def longest_run_ms(timeout_ms: int) -> int:
     """Returns the time after which an invocation begins no further start of its run."""
-    return run_ms(timeout_ms) * limits.RUN_OVERTIME
+    return int(run_ms(timeout_ms) * limits.RUN_OVERTIME)
 
 
 def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
@@ -169,6 +189,35 @@ def turns_over(memory: Memory, *, free: int) -> bool:
     short = all(pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in paces)
     in_runs = any(entry.run is not None for entry in memory.ledger.entries.values())
     return in_runs or (bool(paces) and short and free <= 0)
+
+
+def runs_after(memory: Memory, choice: Choice, now: EpochMs) -> Mapping[EntryKey, SentRun]:
+    """Returns the runs that the holder knows after a pass, by their first start."""
+    starts: dict[EntryKey, int] = {}
+    for first in choice.runs.values():
+        starts[first] = starts.get(first, 0) + 1
+    found = {key: memory.runs[key] for key in memory.runs.keys() & _in_runs(memory.entries)}
+    for one in choice.chosen:
+        if one.start in starts:
+            pace = memory.paces.get(one.work.spec.label, JobPace())
+            found[one.start] = SentRun(now, starts[one.start], pace.mean_ms + _BETWEEN_MS)
+    return found
+
+
+def _in_runs(entries: Mapping[EntryKey, Entry]) -> Mapping[EntryKey, int]:
+    """Returns the number of entries of each run, by its first start."""
+    return Counter(entry.run for entry in entries.values() if entry.run is not None)
+
+
+def starts_left(memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs) -> int:
+    """Returns the number of these starts whose ends are still to come, about.
+
+    Those of a run that an earlier holder has sent all count.
+    """
+    in_runs = _in_runs(entries)
+    known = {key: memory.runs[key].left(now) for key in in_runs.keys() & memory.runs.keys()}
+    ended = sum(max(0, in_runs[key] - left) for key, left in known.items())
+    return len(entries) - ended
 
 
 def share_of_slot(due: int, in_flight: int, *, limit: int, more: bool) -> int:

@@ -18,6 +18,7 @@ from workpool_aws.core.loop.runs import (
     rows_wanted,
     share_of_slot,
     spare_starts,
+    starts_left,
     starts_of_run,
 )
 from workpool_aws.core.loop.settle import slots_taken
@@ -164,7 +165,8 @@ def choose_due(
     found = {each.work.id: each.work for read in reads for each in read.due}
     more = any(read.more for read in reads)
     in_flight = len(checked.entries)
-    share = share_of_slot(len(found), in_flight, limit=_limit(room, checked), more=more)
+    still = starts_left(memory, checked.entries, now)
+    share = share_of_slot(len(found), still, limit=_limit(room, checked), more=more)
     wanted = _wanted(memory, room, checked, now)
     spare = spare_starts(wanted, in_flight, room.slots, tuple(found.values()), now)
     return choose(due, room, most_of=most_of, spare=spare)

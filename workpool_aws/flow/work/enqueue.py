@@ -121,16 +121,23 @@ class _Enqueue:
     def _store_each(self) -> list[StoreUnavailable | None]:
         """Stores many work items at a time. Returns the failures; `None` means that one is stored.
 
-        A large batch kicks after its first part, so that a resting loop wakes while the others are
-        stored. That kick is a hint. The acknowledgement rests on the kick after the last part.
+        A batch kicks beside its other parts once a small first one is stored, so that a resting loop
+        wakes in the meantime. That kick is a hint. The acknowledgement rests on the kick after the
+        last part.
         """
-        first, others = self.works[: limits.SMALL_AT_ONCE], self.works[limits.SMALL_AT_ONCE :]
+        works, part = self.works, limits.BATCH_FIRST
+        if len(works) < 2 * part:
+            return self.ports.fan_out(self._store, works, _at_once(works))
+        first, others = works[:part], works[part:]
         answers = self.ports.fan_out(self._store, first, _at_once(first))
-        if others:
-            with suppress(StoreUnavailable):
-                self._kick(first, answers)
-            answers += self.ports.fan_out(self._store, others, _at_once(others))
-        return answers
+        hint = partial(self._hint, first, answers)
+        steps: list[Callable[[], StoreUnavailable | None]]
+        steps = [hint, *(partial(self._store, each) for each in others)]
+        return answers + self.ports.fan_out(lambda step: step(), steps, _at_once(others))[1:]
+
+    def _hint(self, works: Sequence[WorkItem], answers: Sequence[StoreUnavailable | None]) -> None:
+        with suppress(StoreUnavailable):
+            self._kick(works, answers)
 
     def _store(self, work: WorkItem) -> StoreUnavailable | None:
         ports = self.ports
