@@ -9,7 +9,7 @@ import pytest
 from tests.kit.doubles import TIMEOUT_MS
 from tests.kit.records import TARGET
 from tests.kit.stage import Stage
-from tests.kit.stores import lost_before, updates
+from tests.kit.stores import Died, lost_before, updates
 from workpool_aws import RetryPolicy
 from workpool_aws.api.run import RunStart, RunSteps, serve_run
 from workpool_aws.core.loop.runs import longest_run_ms
@@ -156,6 +156,21 @@ def test_report_that_cannot_be_written_ends_run_and_gives_next_start_back() -> N
     second = run.stage.work(run.ids[1])
     assert (second.state, second.attempts_made, second.undelivered) == (State.PENDING, 0, 1)
     assert run.states()[2:] == [State.PENDING] * 2
+
+
+def test_process_that_next_code_ends_at_once_takes_no_end_of_run_with_it() -> None:
+    """[WP-30] User code begins when the report of the last start is answered."""
+    run = Delivery()
+
+    def end_process() -> None:
+        raise Died
+
+    run.during[1] = end_process
+    with pytest.raises(Died):
+        run.serve()
+
+    assert run.states() == [State.FINISHED, State.RUNNING, State.PENDING, State.PENDING]
+    assert run.stage.work(run.ids[0]).outcome is Outcome.SUCCESS
 
 
 def test_notices_of_run_that_last_longer_than_second_are_put_on_way() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.simulation.mutation import Mutant, edit
+from tests.simulation.mutation import Edit, Mutant, edit
 
 __all__ = ["RUN_GUARDS"]
 
@@ -50,6 +50,28 @@ RUN_GUARDS: Final = (
         "start is not None and taken.token is not None",
         "False",
         f"{_DELIVERY}test_report_that_cannot_be_written_ends_run_and_gives_next_start_back",
+    ),
+    Mutant(
+        name="run: no code begins beside the last report",
+        rule="WP-30",
+        edits=(
+            Edit(
+                "api.run:_Run.serve",
+                (
+                    (
+                        "taken = self._between(ended, start)",
+                        "taken, last = self._between(None, start), ended",
+                    ),
+                    (
+                        "self.steps.perform(start, taken.token)",
+                        "(self.steps.perform(start, taken.token), self._between(last, None))[0]",
+                    ),
+                ),
+            ),
+        ),
+        cases=(
+            f"tests/{_DELIVERY}test_process_that_next_code_ends_at_once_takes_no_end_of_run_with_it",
+        ),
     ),
     _run(
         "its notice lies where it is put",
