@@ -112,7 +112,7 @@ def _is_second_run_on_moto(item: pytest.Item) -> bool:
     )
 
 
-settings.register_profile("suite", max_examples=40)
+settings.register_profile("suite", max_examples=25)
 
 
 def pytest_configure(config: pytest.Config) -> None:

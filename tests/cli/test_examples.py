@@ -1,6 +1,7 @@
 """Every example runs, and prints what its README says."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+IN_ITS_OWN_PROCESS = "order_outbox"
+"""As a user runs it. The others need no second process that imports AWS's SDK and moto."""
 FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/app.py"))
 
 
@@ -21,7 +24,9 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_example_prints_what_its_readme_says(folder: Path) -> None:
+def test_example_prints_what_its_readme_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = re.search(
         r"^```text\n(.*?)^```",
         (folder / "README.md").read_text(encoding="utf-8"),
@@ -29,13 +34,22 @@ def test_example_prints_what_its_readme_says(folder: Path) -> None:
     )
     assert said is not None
 
-    done = subprocess.run(
-        [sys.executable, str(folder / "app.py")],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    if folder.name == IN_ITS_OWN_PROCESS:
+        done = subprocess.run(
+            [sys.executable, str(folder / "app.py")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        printed = done.stdout
+    else:
+        monkeypatch.syspath_prepend(str(folder))
+        runpy.run_path(str(folder / "app.py"), run_name="__main__")
+        for module in folder.glob("*.py"):
+            sys.modules.pop(module.stem, None)
+        printed, complained = capsys.readouterr()
+        assert complained == ""
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == said[1]
+    assert printed == said[1]

@@ -28,7 +28,7 @@ from workpool_aws.model.work import Pointer, State, WorkItem
 
 __all__ = ["SEEDS", "SKEW_MS", "Change", "History", "WorkChange", "history_of"]
 
-SEEDS: Final = range(7_000, 7_080)
+SEEDS: Final = range(7_050, 7_090)
 """Other ones than those of the sweep."""
 SKEW_MS: Final = 2_000
 

@@ -28,7 +28,7 @@ FOREIGN = st.sampled_from([float("nan"), float("inf"), b"", frozenset(), object(
 LARGE = 1_000_000
 
 
-@settings(max_examples=75, print_blob=True)
+@settings(max_examples=30, print_blob=True)
 @given(st.dictionaries(TEXT.filter(lambda key: key != "_workpool"), JSON, max_size=4))
 def test_arguments_come_back_equal(value: dict[str, object]) -> None:
     text = encode_object(value, "args", LARGE)
@@ -37,7 +37,7 @@ def test_arguments_come_back_equal(value: dict[str, object]) -> None:
     assert list(json.loads(text)) == list(value)
 
 
-@settings(max_examples=75, print_blob=True)
+@settings(max_examples=30, print_blob=True)
 @given(JSON)
 def test_result_comes_back_equal_and_its_size_is_what_is_checked(value: object) -> None:
     text = encode_result(value, LARGE)
@@ -49,7 +49,7 @@ def test_result_comes_back_equal_and_its_size_is_what_is_checked(value: object) 
         encode_result(value, size_bytes - 1)
 
 
-@settings(max_examples=50, print_blob=True)
+@settings(max_examples=25, print_blob=True)
 @given(JSON, FOREIGN, st.lists(st.integers(0, 1), max_size=5))
 def test_argument_that_is_not_json_is_refused_by_its_path(
     beside: object, foreign: object, way: list[int]

@@ -118,7 +118,7 @@ def run_once(call: Callable[[], object], world: World) -> BaseException | None:
     return raised
 
 
-@settings(max_examples=100, print_blob=True, deadline=None)
+@settings(max_examples=40, print_blob=True, deadline=None)
 @given(
     data=st.data(),
     arguments=st.dictionaries(
@@ -158,7 +158,7 @@ def test_worker_takes_any_event(
         assert SECRET not in str(raised)
 
 
-@settings(max_examples=75, print_blob=True, deadline=None)
+@settings(max_examples=30, print_blob=True, deadline=None)
 @given(
     event=JSON
     | DEEP
@@ -178,7 +178,7 @@ def test_worker_takes_any_event_of_another_trigger(event: object) -> None:
     assert SECRET not in str(raised)
 
 
-@settings(max_examples=100, print_blob=True, deadline=None)
+@settings(max_examples=40, print_blob=True, deadline=None)
 @given(
     data=st.data(), value=JSON | DEEP, how=HOW, inside=st.booleans(), decorated_worker=st.booleans()
 )
@@ -266,7 +266,7 @@ def storable(value: object) -> bool:
     return isinstance(value, (str, int, float, bool, type(None), list, dict))
 
 
-@settings(max_examples=150, print_blob=True, deadline=None)
+@settings(max_examples=50, print_blob=True, deadline=None)
 @given(value=VALUES)
 def test_return_value_is_result_or_says_why_not_without_quoting_it(value: object) -> None:
     report = report_returned(value, claim=None)
@@ -342,7 +342,7 @@ ERRORS = st.dictionaries(
 ).map(Hostile)
 
 
-@settings(max_examples=100, print_blob=True, deadline=None)
+@settings(max_examples=40, print_blob=True, deadline=None)
 @given(
     error=st.recursive(
         ERRORS,

@@ -280,7 +280,8 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
 
 SEEN: dict[str, tuple[Write, Record | None]] = {}
 """A write of each step that a simulated run has made, with what stood there when it was applied."""
-SEEDS = iter(range(100))
+SEEDS = iter((0, 50, 24, *range(1, 100)))
+"""The second and the third make the steps that most runs do not make."""
 
 
 def seen_in_runs(step: str) -> tuple[Write, Record | None]:

@@ -106,7 +106,7 @@ EVENT_TWICE = small_scenario(
 )
 
 
-@settings(ONE_LIST, max_examples=40, phases=[Phase.generate])
+@settings(ONE_LIST, max_examples=15, phases=[Phase.generate])
 @given(choices)
 def test_promises_hold_for_any_list_of_choices(answers: list[int]) -> None:
     run = simulate(EVENT_TWICE, ReplayChooser(answers))

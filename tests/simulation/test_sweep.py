@@ -21,7 +21,7 @@ from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(180, 220)
+SEEDS = range(187, 217)
 """`make sim` runs these, those before them and some thousands behind them."""
 RARE = {
     Fault.WAKE_TWICE,
@@ -54,20 +54,22 @@ def test_same_seed_gives_same_trace_byte_for_byte() -> None:
     assert len(traces[0].splitlines()) > 50
 
 
-def test_trace_does_not_depend_on_process() -> None:
+def test_trace_does_not_depend_on_process(capsys: pytest.CaptureFixture[str]) -> None:
     """Strings in sets have another order in each process, on which nothing may depend."""
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-m", "tests.simulation.sweep", "--seed", str(BUSY_SEED)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("1", "2")
-    ]
+    another = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    elsewhere = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.sweep", "--seed", str(BUSY_SEED)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": another},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
-    assert outputs[0] == outputs[1]
+    main(["--seed", str(BUSY_SEED)])
+
+    assert capsys.readouterr().out == elsewhere
+    assert len(elsewhere.splitlines()) > 50
 
 
 def test_every_kind_of_fault_strikes_and_much_happens() -> None:
@@ -99,7 +101,7 @@ def test_seed_without_faults_has_none() -> None:
 
 
 def test_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["--first", "3", "--count", "2", "--jobs", "1"])
+    code = main(["--first", "7", "--count", "2", "--jobs", "1"])
 
     told = capsys.readouterr().out
     assert code == 0

@@ -73,7 +73,7 @@ def test_every_kind_of_record_has_one_row_and_every_name_one_kind():
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_row_brings_every_record_of_its_kind_back(name, data):
     kind = KINDS[name]
@@ -314,7 +314,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(records, st.data())
 def test_decode_never_raises(record, data):
     item = dict(encode(record))

@@ -38,19 +38,19 @@ pages_named = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(slots, pages_named)
 def test_slots_come_back(entries: dict[EntryKey, Entry], pages: tuple[NamedPage, ...]) -> None:
     assert unpack(pack(Slots(entries, pages))) == Slots(entries, pages)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(slots)
 def test_same_slots_are_same_bytes(entries: dict[EntryKey, Entry]) -> None:
     assert pack(Slots(dict(reversed(entries.items())))) == pack(Slots(entries))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.binary(max_size=60), slots, pages_named)
 def test_bytes_of_any_other_kind_are_slots_or_refused(
     data: bytes, entries: dict[EntryKey, Entry], pages: tuple[NamedPage, ...]

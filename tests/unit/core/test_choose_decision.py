@@ -73,7 +73,7 @@ def passes(draw: st.DrawFn) -> tuple[list[ShardCursors], list[WorkRead | None], 
     return marks, reads, draw(st.integers(-2, 8))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(passes(), st.none() | ages, st.booleans())
 def test_cursor_does_not_pass_what_was_not_chosen(
     case: tuple[list[ShardCursors], list[WorkRead | None], int], back_ms: int | None, deep: bool
@@ -125,7 +125,7 @@ def test_cursor_does_not_pass_work_item_to_which_another_shard_led_as_well() -> 
     assert [mark.work_cursor for mark in after] == [pointer.key, second.key]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(passes())
 def test_earliest_are_chosen_and_never_more_than_fit(
     case: tuple[list[ShardCursors], list[WorkRead | None], int],
@@ -139,7 +139,7 @@ def test_earliest_are_chosen_and_never_more_than_fit(
     assert [one.key for one in (*choice.chosen, *choice.left)] == due
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(cursors, st.integers(0, 60_000), st.none() | ages)
 def test_deep_read_goes_back_over_buffer(cursor: str, deep_ms: int, back_ms: int | None) -> None:
     """[WP-3] Behind the cursor, the last deep read less its buffer, and the pointer of a retry."""

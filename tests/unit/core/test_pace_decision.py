@@ -99,7 +99,7 @@ def test_commit_waits_until_it_is_worth_its_size(
     assert abs(length - length_ms) <= length_ms * 0.15
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(1, 30), st.integers(1, 1_000), st.integers(0, 10**9))
 def test_ledger_of_any_length_keeps_no_due_work_waiting(
     units: int, changes: int, since_ms: int

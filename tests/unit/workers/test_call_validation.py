@@ -327,7 +327,7 @@ def problems_of(error: ValidationError) -> list[str]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
-@settings(max_examples=12, print_blob=True, deadline=None)
+@settings(max_examples=6, print_blob=True, deadline=None)
 @given(event=EVENTS)
 def test_worker_validates_as_pydantic_validates_call(
     function: Callable[..., object], event: dict[str, object]
@@ -345,7 +345,7 @@ def test_worker_validates_as_pydantic_validates_call(
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
 @settings(
-    max_examples=6, derandomize=True, deadline=None
+    max_examples=4, derandomize=True, deadline=None
 )  # the same each time: of Python values pydantic takes a few more than of JSON
 @given(event=EVENTS)
 def test_json_is_accepted_as_validate_call_accepts_python(
