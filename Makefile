@@ -23,6 +23,8 @@ DIST_STAMP := $(DIST_VENV)/.installed
 PIP := -I -m pip -qq --disable-pip-version-check --no-input install
 # Nothing is resolved and nothing is built here: what is installed is what the lock names, whatever was published since.
 LOCKED := $(PIP) --require-hashes --no-deps --only-binary=:all:
+# Most modules of an environment in build/ are never loaded; those that are, are compiled then.
+BUILT := $(LOCKED) --no-compile
 OURS := $(PIP) --no-deps --no-build-isolation
 CONSTRAINTS := build/constraints.txt
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m piptools compile --quiet --no-config --generate-hashes \
@@ -57,7 +59,7 @@ engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack an
 	$(if $(ARGS),,$(BIN)/python -I -m pytest tests/acceptance tests/cli tests/integration tests/peer --engine moto -k moto --numprocesses auto --dist worksteal)
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
-	$(BIN)/python -I -m pytest tests/e2e --e2e $(ARGS)
+	$(BIN)/python -I -m pytest tests/e2e --e2e --numprocesses 2 --dist loadscope $(ARGS)
 
 browser: $(STAMP) ## Look at the dashboard's and the example's pages in a headless Chromium, which must be there (ARGS="..." goes to pytest)
 	$(BIN)/python -I -m pytest tests/dashboard tests/examples -m browser --browser --numprocesses auto --dist loadfile $(ARGS)
@@ -117,7 +119,7 @@ infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in
 	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }
 	$(INFRA_VENV)/bin/mypy --strict $(INFRA)/workpool_cdk $(INFRA)/app.py examples/bookshop/deploy.py
 	MYPYPATH=examples/air_quality/src $(INFRA_VENV)/bin/mypy --strict examples/air_quality/deploy.py
-	$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m pytest tests/infra $(ARGS)
+	$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m pytest tests/infra --numprocesses auto --dist loadfile $(ARGS)
 
 template: $(INFRA_STAMP) ## Write a plain CloudFormation template and the zip of its code into build/template (ARGS="--config FILE --out FOLDER")
 	@$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m workpool_cdk.template --config $(INFRA)/workpool.toml --out build/template $(ARGS)
@@ -169,18 +171,18 @@ $(STAMP): requirements/installer.txt requirements/dev.txt pyproject.toml
 # MiniStack pins the SDK that it needs, so it has an environment of its own.
 $(MINISTACK_STAMP): requirements/installer.txt requirements/ministack.txt
 	@$(call make-venv,$(MINISTACK_VENV))
-	@$(MINISTACK_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
-	@$(MINISTACK_VENV)/bin/python $(LOCKED) -r requirements/ministack.txt
+	@$(MINISTACK_VENV)/bin/python $(BUILT) -r requirements/installer.txt
+	@$(MINISTACK_VENV)/bin/python $(BUILT) -r requirements/ministack.txt
 	@touch $@
 
 # Two locks, one environment: the second was resolved beside the first, so that they agree on every package that both have.
 $(INFRA_STAMP): requirements/installer.txt requirements/dev.txt $(INFRA)/requirements.txt pyproject.toml $(INFRA)/pyproject.toml
 	@$(call make-venv,$(INFRA_VENV))
-	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(INFRA_VENV)/bin/python $(BUILT) -r requirements/installer.txt
 # aws-cdk-lib and a dependency of it both bring aws_cdk/cloud_assembly_schema, and jsii needs that of aws-cdk-lib: it is installed last.
 	@sed '/^aws-cdk-lib==/,/# via/d' $(INFRA)/requirements.txt >build/before-cdk.txt
-	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/dev.txt -r build/before-cdk.txt
-	@$(INFRA_VENV)/bin/python $(LOCKED) -r $(INFRA)/requirements.txt
+	@$(INFRA_VENV)/bin/python $(BUILT) -r requirements/dev.txt -r build/before-cdk.txt
+	@$(INFRA_VENV)/bin/python $(BUILT) -r $(INFRA)/requirements.txt
 	@$(INFRA_VENV)/bin/python $(OURS) --editable . --editable $(INFRA)
 	@touch $@
 
@@ -191,20 +193,20 @@ $(INFRA)/node_modules: $(INFRA)/package-lock.json
 
 $(LOCK_STAMP): requirements/installer.txt requirements/lock.txt
 	@$(call make-venv,$(LOCK_VENV))
-	@$(LOCK_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
-	@$(LOCK_VENV)/bin/python $(LOCKED) -r requirements/lock.txt
+	@$(LOCK_VENV)/bin/python $(BUILT) -r requirements/installer.txt
+	@$(LOCK_VENV)/bin/python $(BUILT) -r requirements/lock.txt
 	@touch $@
 
 $(AUDIT_STAMP): requirements/installer.txt requirements/audit.txt
 	@$(call make-venv,$(AUDIT_VENV))
-	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
-	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/audit.txt
+	@$(AUDIT_VENV)/bin/python $(BUILT) -r requirements/installer.txt
+	@$(AUDIT_VENV)/bin/python $(BUILT) -r requirements/audit.txt
 	@touch $@
 
 $(DIST_STAMP): requirements/installer.txt requirements/dist.txt
 	@$(call make-venv,$(DIST_VENV))
-	@$(DIST_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
-	@$(DIST_VENV)/bin/python $(LOCKED) -r requirements/dist.txt
+	@$(DIST_VENV)/bin/python $(BUILT) -r requirements/installer.txt
+	@$(DIST_VENV)/bin/python $(BUILT) -r requirements/dist.txt
 	@touch $@
 
 make-venv = $(require-python) rm -rf $(1) && echo "making $(1)" && "$(PYTHON)" -I -m venv $(1)

@@ -16,6 +16,8 @@ from zipfile import ZipFile
 
 INSTALLER_LOCK = Path(__file__).parents[1] / "requirements" / "installer.txt"
 PIP = ("-I", "-m", "pip", "-qq", "--disable-pip-version-check", "--no-input")
+INSTALL = (*PIP, "install", "--no-compile")
+"""The few modules that are loaded here are compiled then."""
 LOCKED = ("--require-hashes", "--no-deps", "--only-binary=:all:")
 
 EVERY_NAME = """
@@ -72,10 +74,10 @@ def try_with(wheel: Path, extras: list[str], allowed: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="workpool-wheel-") as folder:
         python = str(Path(folder) / "venv" / "bin" / "python")
         run(sys.executable, "-I", "-m", "venv", f"{folder}/venv", folder=folder)
-        run(python, *PIP, "install", *LOCKED, f"--requirement={INSTALLER_LOCK}", folder=folder)
+        run(python, *INSTALL, *LOCKED, f"--requirement={INSTALLER_LOCK}", folder=folder)
         wanted = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
         within = ("--only-binary=:all:", f"--constraint={allowed.resolve()}")
-        run(python, *PIP, "install", *within, wanted, folder=folder)
+        run(python, *INSTALL, *within, wanted, folder=folder)
         run(python, *PIP, "check", folder=folder)
         run(python, "-I", "-c", EVERY_NAME, folder=folder)
         run(python, "-I", "-c", ONE_JOB, folder=folder)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e import deployment
 from tests.e2e.deployment import Deployed
@@ -13,6 +15,22 @@ from tests.emulator.server import MiniStack, running, why_absent
 from workpool_aws import Status, Workpool
 
 MakePool = Callable[..., Workpool]
+OF_THEIR_OWN = ("test_air_quality.py", "test_plain_template.py", "test_tutorial.py")
+"""Files that deploy a project of their own and do without the common stack."""
+
+
+class OneForTheStack(LoadScopeScheduling):
+    """Gives all tests of the common stack to one process, so that it is deployed once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return file if file in OF_THEIR_OWN else "the common stack"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneForTheStack | None:
+    """Shares the tests out, if `make e2e` runs them."""
+    return OneForTheStack(config, log) if config.getoption("--e2e") else None
 
 
 @pytest.fixture(scope="session")

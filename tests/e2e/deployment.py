@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -63,6 +67,17 @@ def why_absent() -> str | None:
     )
 
 
+@cache
+def assembly() -> Path:
+    """The folder of all synthesized apps of this process.
+
+    CDK bundles no code that is there already, and to bundle takes longer than the rest of a deployment.
+    """
+    folder = tempfile.mkdtemp(prefix="workpool-e2e-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def account(server: MiniStack) -> dict[str, str]:
     """The environment of a program that works in the emulated account."""
     return {
@@ -91,7 +106,7 @@ def deploy(server: MiniStack, *, release: int = 1) -> Deployed:
         server,
         "deploy",
         STACK,
-        *_app(server, release),
+        *_app(release),
         "--require-approval",
         "never",
         "--outputs-file",
@@ -117,7 +132,7 @@ def deploy_project(
     outputs = server.folder / f"{stack}.json"
     words = ["deploy", stack, "--app", f"{CDK_PYTHON} deploy.py", "-c", "workpool:bundle-for=host"]
     words += [each for pair in (context or {}).items() for each in ("-c", "=".join(pair))]
-    folders = ["--output", str(server.folder / stack), "--outputs-file", str(outputs)]
+    folders = ["--output", str(assembly()), "--outputs-file", str(outputs)]
     _cdk(server, *words, *folders, "--require-approval", "never", cwd=folder)
     said: dict[str, dict[str, str]] = json.loads(outputs.read_text(encoding="utf-8"))
     return said[stack]
@@ -125,16 +140,16 @@ def deploy_project(
 
 def destroy(server: MiniStack) -> None:
     """Remove the stack."""
-    _cdk(server, "destroy", STACK, *_app(server, 1), "--force")
+    _cdk(server, "destroy", STACK, *_app(1), "--force")
 
 
-def _app(server: MiniStack, release: int) -> list[str]:
+def _app(release: int) -> list[str]:
     app = f"{CDK_PYTHON} {Path(__file__).with_name('app.py')}"
     return [
         "--app",
         app,
         "--output",
-        str(server.folder / "cdk.out"),
+        str(assembly()),
         "-c",
         "workpool:bundle-for=host",
         "-c",
