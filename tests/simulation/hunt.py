@@ -3,6 +3,7 @@
     python -m tests.simulation.hunt --seeds 300             every mutant, 300 seeds each at most
     python -m tests.simulation.hunt --only "late rule"      one, or all whose name begins so
     python -m tests.simulation.hunt --cases                 with the named tests, too
+    python -m tests.simulation.hunt --quick --remember      those of `make sim`, to note their seeds
 
 The exit code is 1 if a seed or test that should notice a missing guard does not.
 """
@@ -10,14 +11,17 @@ The exit code is 1 if a seed or test that should notice a missing guard does not
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.pool import Pool
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -38,6 +42,13 @@ _RUN_S: Final = 30
 _WHAT_MAX: Final = 110
 QUICK_SEEDS: Final = 200
 """Of each mutant that `make sim` runs."""
+NOTICED: Final = Path(__file__).with_name("noticed.toml")
+"""For each of these, a seed that noticed it when `--remember` was last run."""
+_HEAD: Final = """\
+# The seed that each mutant of `make sim` is tried with before the others. One that notices nothing any
+# more costs a search and hides nothing. `python -m tests.simulation.hunt --quick --remember` writes this.
+
+"""
 
 
 class _EndlessError(Exception):
@@ -48,7 +59,7 @@ class _EndlessError(Exception):
 class Catch:
     """The end of a mutant.
 
-    `seed`: the first that failed, and `what` was broken; `None` means that none did in `seeds`.
+    `seed`: the one that failed, and `what` was broken; `None` means that none did in `seeds`.
     """
 
     mutant: str
@@ -146,11 +157,34 @@ def hunt_all(
 
     `cases`: the tests that are named for it are run, too, where no seed noticed.
     """
-    return in_order(pool, jobs, partial(_caught, seeds=seeds, cases=cases), mutants)
+    return in_order(
+        pool, jobs, partial(_caught, seeds=seeds, likely=noticed(), cases=cases), mutants
+    )
 
 
-def _caught(mutant: Mutant, seeds: Sequence[int], *, cases: bool) -> Catch:
-    catch = hunt(mutant.name, seeds)
+def noticed() -> dict[str, int]:
+    """Return the seed that each mutant is tried with first, by the name of the mutant."""
+    return tomllib.loads(NOTICED.read_text(encoding="utf-8"))
+
+
+def remembered(catches: Iterable[Catch]) -> str:
+    """Return the text of the file of seeds, with those of these mutants replaced."""
+    seeds = {**noticed(), **{each.mutant: each.seed for each in catches}}
+    names = [each.name for each in MUTANTS if seeds.get(each.name) is not None]
+    return _HEAD + "".join(f"{json.dumps(name)} = {seeds[name]}\n" for name in names)
+
+
+def likely_first(seeds: Sequence[int], likely: int | None) -> Sequence[int]:
+    """Return the same seeds, one of them first."""
+    if likely is None or likely not in seeds:
+        return seeds
+    return [likely, *(seed for seed in seeds if seed != likely)]
+
+
+def _caught(
+    mutant: Mutant, seeds: Sequence[int], likely: Mapping[str, int], *, cases: bool
+) -> Catch:
+    catch = hunt(mutant.name, likely_first(seeds, likely.get(mutant.name)))
     return (
         replace(catch, missed_cases=missed_cases(mutant)) if cases and catch.seed is None else catch
     )
@@ -169,17 +203,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="run the tests that are named for a mutant, where no seed notices",
     )
+    parser.add_argument("--quick", action="store_true", help="only those that `make sim` removes")
+    parser.add_argument(
+        "--remember", action="store_true", help="note the seeds that noticed, for the next hunt"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args(argv)
-    chosen = [each for each in MUTANTS if each.name.startswith(asked.only)]
+    chosen = [
+        each
+        for each in MUTANTS
+        if each.name.startswith(asked.only) and (each.quick or not asked.quick)
+    ]
     seeds = range(asked.first, asked.first + asked.seeds)
-    missed = 0
+    catches = list[Catch]()
     with processes(asked.jobs) as pool:
         for catch in hunt_all(pool, asked.jobs, chosen, seeds, cases=asked.cases):
             sys.stdout.write(f"{catch}\n")
             sys.stdout.flush()
-            missed += catch.is_missed
+            catches.append(catch)
+    missed = sum(catch.is_missed for catch in catches)
     sys.stdout.write(f"{len(chosen)} guards removed, {missed} missed\n")
+    if asked.remember:
+        NOTICED.write_text(remembered(catches), encoding="utf-8")
     return int(missed > 0)
 
 

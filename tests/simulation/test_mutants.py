@@ -3,11 +3,12 @@
 Each can be removed, leaves nothing behind, is distinct, and names the tests that notice it.
 """
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.hunt import Catch, hunt
+from tests.simulation.hunt import QUICK_SEEDS, Catch, hunt, likely_first, noticed, remembered
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import Edit, Mutant, applied, mutated_code
 from workpool_aws.core.report.retry import retry_delay_ms
@@ -83,3 +84,24 @@ def test_guard_that_no_seed_notices_is_missed_unless_named_test_notices() -> Non
     assert Catch(by_seeds.name, seeds=9).is_missed
     assert not Catch(by_a_test.name, seeds=9).is_missed
     assert Catch(by_a_test.name, seeds=9, missed_cases=by_a_test.cases).is_missed
+
+
+def test_likely_seed_is_tried_first_and_no_other_is_left_out() -> None:
+    assert likely_first(range(4), 2) == [2, 0, 1, 3]
+    assert likely_first(range(4), 4) == likely_first(range(4), None) == range(4)
+
+
+def test_seeds_that_noticed_are_of_guards_that_are_hunted_quickly() -> None:
+    """Another name would be a guard that was renamed; another seed would never be tried."""
+    found = noticed()
+
+    assert found.keys() <= {each.name for each in MUTANTS if each.quick}
+    assert {seed for seed in found.values() if seed not in range(QUICK_SEEDS)} == set()
+
+
+def test_hunt_notes_its_seeds_beside_those_of_other_guards() -> None:
+    one, other = list(noticed())[:2]
+
+    again = tomllib.loads(remembered([Catch(one, 200, 150, "WP-1"), Catch(other, 200)]))
+
+    assert again == {**{name: seed for name, seed in noticed().items() if name != other}, one: 150}
