@@ -21,7 +21,7 @@ from workpool_aws.model.schedule import DEPLOYMENT_OWNER
 from workpool_aws.model.writes import Put
 
 HOURLY = {"name": "hourly", "fn": "report", "args": {"n": 1}, "cron": "5 * * * *"}
-OTHER = {"name": "other", "fn": "report", "every_ms": 60_000}
+OTHER = {"name": "other", "fn": "report", "every_ms": 900_000}
 Declare = Callable[..., None]
 
 

@@ -144,7 +144,7 @@ def test_attempts_wait_as_policy_says(
 
 def test_jitter_spreads_each_wait_from_half_to_one_and_half(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=60)
-    wait = timedelta(minutes=10)
+    wait = timedelta(minutes=2)
     policy = RetryPolicy(
         max_attempts=2, initial_backoff=timedelta(hours=9), max_backoff=wait, jitter=True
     )

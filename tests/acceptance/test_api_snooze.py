@@ -72,7 +72,7 @@ def test_hundred_and_first_snooze_in_row_is_failure_that_says_so(
 
     @pool.action
     def waits() -> None:
-        raise Snooze(timedelta(seconds=5), "not yet")
+        raise Snooze(timedelta(seconds=1), "not yet")
 
     fn = cloud.function(waits)
     work_id = pool.enqueue_action(None, fn, {}, retry=retry)

@@ -84,6 +84,22 @@ class PassPlan:
     runs: Mapping[EntryKey, SentRun]
     """Runs in flight once it is carried out, as far as this holder knows them."""
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if its commit is followed by no start, recovery, delivery or spent pointer."""
+        sends = self.callbacks.sends or self.callbacks.gives_up
+        return not (self.starts or self.recovers or sends or self.choice.stale)
+
+    def leaves_crowded(self, memory: Memory) -> bool:
+        """True if the last pass that read due work items left some that found no slot."""
+        return bool(self.choice.left) if any(self.choice.reads) else memory.crowded
+
+    def is_news_to(self, memory: Memory) -> bool:
+        """True if the holder has to remember more of it than its ledger."""
+        met = bool(self.understood or self.asked or self.changes_ledger)
+        learns = self.runs != memory.runs or self.leaves_crowded(memory) != memory.crowded
+        return met or learns or not self.is_quiet
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -250,6 +266,8 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
 
     A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
     """
+    if not plan.is_news_to(memory):
+        return memory
     entries = dict(plan.ledger.entries)
     ledger, confirmed = memory.ledger, {**results.running, **results.recovered}
     if confirmed:
@@ -266,7 +284,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
         checked={key: at for key, at in asked.items() if key in entries},
         sent=(memory.sent | results.sent).intersection(entries),
         callbacks=tuple(each for each in owed if each is not None),
-        crowded=bool(plan.choice.left) if any(plan.choice.reads) else memory.crowded,
+        crowded=plan.leaves_crowded(memory),
         runs=plan.runs,
     )
 

@@ -40,6 +40,8 @@ def owed_callbacks(
     `dropped`: work items whose entry was found to be over without a notice. Raises
     StoreUnavailable.
     """
+    if not (session.memory.callbacks or dropped or any(each.records for each in notices)):
+        return CallbackPlan((), (None,) * len(notices))
     marks = zip(session.memory.marks, notices, strict=True)
     shards = [(mark.done_cursor, each.records) for mark, each in marks]
     taken = take_over(session.memory.callbacks, dropped, shards, settled, now)

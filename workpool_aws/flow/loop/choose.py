@@ -72,14 +72,14 @@ def read_due(
     doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
     taken = Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
     wanted = _wanted(memory, room, checked, inputs.now)
+    # A first page for all that runs could use would reach far into the later rows of a calm range.
+    limit = _page_limit(wanted if memory.crowded else room.starts)
 
     def read(shard: int) -> WorkRead:
         if opened:
             rows, ahead = opened[shard], limits.LOOKAHEAD_ROWS_MAX
             return gather(rows, taken, free=room.starts, now=inputs.now, lookahead=ahead)
-        page, behind = _ranges_of(memory, shard, back_to=back_to, deep=inputs.deep)
-        # A first page for all that runs could use would reach far into the later rows of a calm range.
-        page = replace(page, limit=_page_limit(wanted if memory.crowded else room.starts))
+        page, behind = _ranges_of(memory, shard, limit, back_to=back_to, deep=inputs.deep)
         store, telemetry, now = ports.store, ports.telemetry, inputs.now
         return read_works(store, telemetry, page, free=wanted, taken=taken, now=now, behind=behind)
 
@@ -87,19 +87,20 @@ def read_due(
 
 
 def _ranges_of(
-    memory: Memory, shard: int, *, back_to: str | None, deep: bool
+    memory: Memory, shard: int, limit: int, *, back_to: str | None, deep: bool
 ) -> tuple[KeyRange, KeyRange | None]:
     """Returns the range of a shard to read, and the one behind the cursor to read before it.
 
+    `limit`: rows of the first page of the former.
     Of a pool of several shards, which is busy, nearly all that lies there runs or is over.
     """
     mark, pool = memory.marks[shard], memory.ledger.pool
     low = read_from(mark, back_to=back_to, deep=deep)
     cursor = read_from(mark, back_to=back_to, deep=False)
     if low == cursor or len(memory.marks) == 1:
-        return work_range(pool, shard, low), None
+        return work_range(pool, shard, low, limit=limit), None
     behind = work_range(pool, shard, low, high=cursor, pending_only=True)
-    return work_range(pool, shard, cursor), behind
+    return work_range(pool, shard, cursor, limit=limit), behind
 
 
 def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:
@@ -163,6 +164,8 @@ def choose_due(
         return choose(due, room)
     reads = [read for read in due if read is not None]
     found = {each.work.id: each.work for read in reads for each in read.due}
+    if not found:
+        return choose(due, room)
     more = any(read.more for read in reads)
     in_flight = len(checked.entries)
     still = starts_left(memory, checked.entries, now)

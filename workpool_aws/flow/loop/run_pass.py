@@ -27,7 +27,7 @@ from workpool_aws.core.loop.plan import (
     runs_among,
     spent_pointers,
 )
-from workpool_aws.core.loop.recover import check, mates_of, suspects_among
+from workpool_aws.core.loop.recover import Checked, check, mates_of, suspects_among
 from workpool_aws.core.loop.settle import Notices, settle, slots_taken
 from workpool_aws.core.loop.tally import added, counts_by_job
 from workpool_aws.core.work.unique import lock_expiries
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
     from workpool_aws.core.loop.memory import Memory
     from workpool_aws.core.loop.pace import PassResult
-    from workpool_aws.core.loop.recover import Checked
     from workpool_aws.core.loop.settle import Settled
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.ids import EpochMs
@@ -166,6 +165,8 @@ class _Pass:
         """Judges suspect entries by their work items, and a run as a whole. Raises StoreUnavailable."""
         session = self.session
         suspects = suspects_among(settled.entries, memory, self.now)
+        if not suspects:
+            return Checked(settled.entries)
         works = works_of(session.ports.store, session.pool, mates_of(settled.entries, suspects))
         return check(settled.entries, suspects, works, memory, token=session.token, now=self.now)
 
@@ -235,6 +236,8 @@ def apply_after(session: LoopSession, plan: PassPlan) -> Results:
     Never raises: a result says what is not certain.
     """
     ports = session.ports
+    if plan.is_quiet:
+        return Results()
 
     def forget(tidy: Tidy) -> None:
         with suppress(StoreUnavailable):
