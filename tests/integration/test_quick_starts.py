@@ -215,6 +215,21 @@ def test_pause_between_reads_of_guest_is_minded(resting: Stage, read: type[Ref])
     assert resting.invoker.started == []
 
 
+@pytest.mark.parametrize("read", [LedgerRef, ConfigRef])
+def test_guest_whose_read_is_not_answered_leaves_all_to_loop(
+    resting: Stage, read: type[Ref]
+) -> None:
+    """[WP-1] A config that was not read may have any limit."""
+
+    def lost() -> None:
+        raise StoreUnavailable("no answer")
+
+    resting.store.before_get(read, lost)
+    quick(resting).enqueue_action(None, TARGET, {})
+    assert resting.invoker.started == []
+    assert [each.generation for each in resting.invoker.loops] == [GENERATION]
+
+
 def test_cancel_all_before_commit_keeps_all_from_start(resting: Stage) -> None:
     """[WP-13] The caller moves its work item into the new epoch, and a loop starts it."""
     resting.store.plan(COMMIT, first(lambda: resting.pool().cancel_all(None)))

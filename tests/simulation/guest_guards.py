@@ -118,6 +118,14 @@ GUEST_GUARDS: Final = (
         f"{_STARTS}test_pause_between_reads_of_guest_is_minded[LedgerRef]",
     ),
     _named(
+        "all of the pool is read",
+        "WP-1",
+        f"{_FLOW}_Visit.make",
+        "not look.is_whole or",
+        "",
+        f"{_STARTS}test_guest_whose_read_is_not_answered_leaves_all_to_loop[ConfigRef]",
+    ),
+    _named(
         "its own commit, repeated",
         "WP-20",
         f"{_FLOW}_Visit._commit",

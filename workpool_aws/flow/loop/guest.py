@@ -15,7 +15,9 @@ The lease of the kick runs out in each case, and the watchdog starts the next lo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -40,11 +42,12 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from workpool_aws.flow.pool.kick import Won
+    from workpool_aws.flow.pool.kick import Visit
     from workpool_aws.model.loop import Config, LoopStatus
     from workpool_aws.model.work import WorkItem
+    from workpool_aws.model.writes import Update
     from workpool_aws.ports import Ports
 
 __all__ = ["QuickStarts"]
@@ -56,18 +59,19 @@ class QuickStarts:
     def __init__(self) -> None:
         self._refused_until: dict[str, EpochMs] = {}
 
-    def __call__(self, ports: Ports, works: Sequence[WorkItem], won: Won) -> int | None:
-        """Starts stored work items of one target, where a guest may.
+    def __call__(
+        self, ports: Ports, works: Sequence[WorkItem], before: LoopStatus | None
+    ) -> Visit | None:
+        """Returns the visit that starts stored work items of one target; `None` where none may.
 
-        Returns the generation of the loop to start; `None` means that another one runs. Never
-        raises.
+        `before`: the status before the kick.
         """
-        if not works or won.before is None or not may_look(won.before):
-            return won.generation
+        if not works or before is None or not may_look(before):
+            return None
         target = works[0].spec.target
         if ports.clock.now() < self._refused_until.get(target, 0):
-            return won.generation
-        return _Visit(self, ports, works, won.generation, won.before).make()
+            return None
+        return _Visit(self, ports, works, before, _Look(ports, before.pool, works[0]))
 
     def remember(self, ports: Ports, pool: str, target: str, refused: InvokeRefused) -> None:
         """Leaves the starts of a function to the loop for some minutes: Lambda refused one."""
@@ -82,24 +86,24 @@ class QuickStarts:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One quick start, under a generation that a kick has won."""
+    """One quick start."""
 
     memory: QuickStarts
     ports: Ports
     works: Sequence[WorkItem]
-    generation: int
     before: LoopStatus
+    seen: _Look
 
-    def make(self) -> int | None:
+    def look(self) -> None:
+        """Reads pool and function. An answer that lacks leaves all to the loop."""
+        with suppress(StoreUnavailable):
+            self.seen.make()
+
+    def make(self, generation: int) -> int | None:
         """Commits, sends and hands over. Returns the generation of the loop to start."""
-        ports, pool = self.ports, self.before.pool
-        try:
-            look = _Look(ports, pool, self.works[0]).make()
-        except StoreUnavailable:
-            return self.generation
-        now = ports.clock.now()
-        if not isinstance(look.ledger, Ledger) or look.refusal is not None:
-            return self.generation
+        ports, look, now = self.ports, self.seen, self.ports.clock.now()
+        if not look.is_whole or not isinstance(look.ledger, Ledger) or look.refusal is not None:
+            return generation
         chosen = starts_of_guest(
             self.works,
             look.ledger,
@@ -109,18 +113,19 @@ class _Visit:
             now=now,
         )
         if not chosen:
-            return self.generation
+            return generation
         beats = any(work.spec.heartbeat_ms is not None for work in chosen)
-        landed = self._commit(look.ledger, chosen, now, beats=beats)
+        commit = partial(guest_commit, look.ledger, generation=generation, beats=beats)
+        landed = self._commit(commit, chosen, now)
         if landed is False:
-            return self.generation
+            return generation
         left: dict[str, object] = {"beats": beats}
         if landed and self._send(chosen):
-            left["guest"] = GuestStarts(self.generation + 1, now)
-        return self._hand_over(left)
+            left["guest"] = GuestStarts(generation + 1, now)
+        return self._hand_over(generation, left)
 
     def _commit(
-        self, ledger: Ledger, chosen: Sequence[WorkItem], now: EpochMs, *, beats: bool
+        self, commit: Callable[..., Update], chosen: Sequence[WorkItem], now: EpochMs
     ) -> bool | None:
         """Commits the starts. False: nothing was written; `None`: they may be committed."""
         ports, token = self.ports, self.ports.entropy.token()
@@ -137,9 +142,8 @@ class _Visit:
             )
             for work in chosen
         }
-        commit = guest_commit(ledger, entries, generation=self.generation, token=token, beats=beats)
         try:
-            ports.store.write(commit)
+            ports.store.write(commit(entries=entries, token=token))
         except ConditionFailed as met:
             # One's own write, repeated by the SDK after a lost answer, fails on itself.
             return isinstance(met.current, Ledger) and met.current.committed_by == token
@@ -166,14 +170,14 @@ class _Visit:
 
         return all(ports.fan_out(send, chosen, limits.GUEST_STARTS_MAX))
 
-    def _hand_over(self, left: dict[str, object]) -> int | None:
+    def _hand_over(self, generation: int, left: dict[str, object]) -> int | None:
         try:
-            return write_next(self.ports, self.before.pool, self.generation, left)
+            return write_next(self.ports, self.before.pool, generation, left)
         except Fenced:
             return None
         except StoreUnavailable:
             # It may have landed. A loop that the status does not name changes nothing [WP-2].
-            return self.generation + 1
+            return generation + 1
 
 
 def _key(work: WorkItem) -> EntryKey:
@@ -191,11 +195,13 @@ class _Look:
     config: Config | None = None
     refusal: str | None = None
     """Reason for which the target may not be invoked; `None` means that it may."""
+    is_whole: bool = False
+    """True once all of it was read."""
 
-    def make(self) -> _Look:
+    def make(self) -> None:
         """Reads pool and function at one time. Raises StoreUnavailable."""
         self.ports.fan_out(lambda step: step(), (self._read_pool, self._read_function))
-        return self
+        self.is_whole = True
 
     def _read_pool(self) -> None:
         # A change of the config bumps the ledger, which is therefore read first [WP-13].

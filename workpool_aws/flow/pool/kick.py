@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import (
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
 
 __all__ = [
-    "Won",
+    "Visit",
     "current_status",
     "ensure_registered",
     "epoch_of",
@@ -62,12 +63,17 @@ __all__ = [
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
 
 
-class Won(NamedTuple):
-    """The generation that a kick has won, whose loop is not invoked yet."""
+class Visit(Protocol):
+    """Acts in place of the loop that a kick is about to start [WP-44]."""
 
-    generation: int
-    before: LoopStatus | None
-    """The status as it was before. `None` means that the pool had none."""
+    def look(self) -> None:
+        """Reads, beside the write by which the kick wins a generation or not. Never raises."""
+
+    def make(self, generation: int) -> int | None:
+        """Acts under the generation that the kick has won. Never raises.
+
+        Returns the generation of the loop to start; `None` means that another one runs.
+        """
 
 
 def kick(
@@ -77,13 +83,13 @@ def kick(
     *,
     due: EpochMs | None = None,
     stored: Sequence[WorkId] = (),
-    guest: Callable[[Won], int | None] | None = None,
+    guest: Callable[[LoopStatus | None], Visit | None] | None = None,
 ) -> Seen:
     """Starts the loop, unless a live one will see the change.
 
     `stored`: work items that the caller has put. Those in a shard that the loop may not read any
-    more get a pointer in the shard that it always reads [WP-42]. `guest`: acts in place of the loop
-    that is about to start, and returns the generation to start; `None` means none [WP-44].
+    more get a pointer in the shard that it always reads [WP-42]. `guest`: takes the status as it was
+    before, and returns the visit that acts in place of the loop; `None` means none.
 
     A loop that cannot be invoked is logged as `KickFailed` and left to the watchdog. Raises
     StoreUnavailable if the status could not be read or written. The caller must not acknowledge
@@ -93,9 +99,14 @@ def kick(
     beyond = [work_id for work_id in stored if shard_of(work_id) >= known.shards]
     if beyond:
         known = _announce(ports, pool, beyond, due)
-    generation = _win(ports, pool, known, reason, due=due)
-    if generation is not None and guest is not None:
-        generation = guest(Won(generation, known.status))
+    win = partial(_win, ports, pool, known, reason, due=due)
+    visit = None if guest is None else guest(known.status)
+    if visit is None:
+        generation = win()
+    else:
+        steps: Sequence[Callable[[], int | None]] = (win, visit.look)
+        generation, _ = ports.fan_out(lambda step: step(), steps)
+        generation = None if generation is None else visit.make(generation)
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
     return Seen(known.epoch, known.shards)

@@ -13,7 +13,7 @@ from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason, Seen
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import write_with
-from workpool_aws.flow.pool.kick import Won, kick
+from workpool_aws.flow.pool.kick import Visit, kick
 from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
@@ -26,12 +26,13 @@ from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
 if TYPE_CHECKING:
+    from workpool_aws.model.loop import LoopStatus
     from workpool_aws.model.record import Record
     from workpool_aws.model.refs import Unreadable
 
 __all__ = ["Acknowledged", "Guest", "enqueue", "enqueue_members", "report_enqueued"]
 
-Guest = Callable[[Ports, Sequence[WorkItem], Won], int | None]
+Guest = Callable[[Ports, Sequence[WorkItem], "LoopStatus | None"], Visit | None]
 """Acts for work items that are stored, as `flow.pool.kick.kick` takes it."""
 
 
