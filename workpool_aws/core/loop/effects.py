@@ -182,6 +182,11 @@ class Results:
     """Callbacks that were tried; `None` means that nothing more is to be done for it."""
 
     @property
+    def are_none(self) -> bool:
+        """True if no effect was made that a holder remembers."""
+        return not (self.begun or self.recovered or self.callbacks)
+
+    @property
     def sent(self) -> frozenset[EntryKey]:
         """Starts whose event Lambda has, or may have."""
         return frozenset(each.key for each in self.begun if each.sent)

@@ -98,7 +98,7 @@ class PassPlan:
         """True if the holder has to remember more of it than its ledger."""
         met = bool(self.understood or self.asked or self.changes_ledger)
         learns = self.runs != memory.runs or self.leaves_crowded(memory) != memory.crowded
-        return met or learns or not self.is_quiet
+        return met or learns
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
 
     A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
     """
-    if not plan.is_news_to(memory):
+    if results.are_none and not plan.is_news_to(memory):
         return memory
     entries = dict(plan.ledger.entries)
     ledger, confirmed = memory.ledger, {**results.running, **results.recovered}
