@@ -215,6 +215,17 @@ def test_pause_between_reads_of_guest_is_minded(resting: Stage, read: type[Ref])
     assert resting.invoker.started == []
 
 
+def test_caller_whose_kick_is_not_needed_reads_no_pool(resting: Stage) -> None:
+    """All slots are taken for long, so the loop rests, and each enqueue meets a pool at rest."""
+    resting.resting_as(LoopState.WAITING, saturated=True)
+    pool = quick(resting)
+    pool.enqueue_action(None, TARGET, {})
+    resting.notes.clear()
+    pool.enqueue_action(None, TARGET, {})
+
+    assert resting.notes == ["put WorkItem", "get StatusRef"]
+
+
 @pytest.mark.parametrize("read", [LedgerRef, ConfigRef])
 def test_guest_whose_read_is_not_answered_leaves_all_to_loop(
     resting: Stage, read: type[Ref]

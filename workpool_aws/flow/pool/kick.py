@@ -99,14 +99,11 @@ def kick(
     beyond = [work_id for work_id in stored if shard_of(work_id) >= known.shards]
     if beyond:
         known = _announce(ports, pool, beyond, due)
-    win = partial(_win, ports, pool, known, reason, due=due)
     visit = None if guest is None else guest(known.status)
-    if visit is None:
-        generation = win()
-    else:
-        steps: Sequence[Callable[[], int | None]] = (win, visit.look)
-        generation, _ = ports.fan_out(lambda step: step(), steps)
-        generation = None if generation is None else visit.make(generation)
+    beside = [] if visit is None else [visit.look]
+    generation = _win(ports, pool, known, reason, due=due, beside=beside)
+    if generation is not None and visit is not None:
+        generation = visit.make(generation)
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
     return Seen(known.epoch, known.shards)
@@ -233,8 +230,18 @@ def _known(ports: Ports, pool: str) -> _Known:
 
 
 def _win(
-    ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: EpochMs | None
+    ports: Ports,
+    pool: str,
+    known: _Known,
+    reason: KickReason,
+    *,
+    due: EpochMs | None,
+    beside: Sequence[Callable[[], None]] = (),
 ) -> int | None:
+    """Returns the generation that this kick has won; `None` means that it needs or gets none.
+
+    `beside`: calls to make at the time of its write. A kick that is not needed makes none.
+    """
     token, now = ports.entropy.token(), ports.clock.now()
     decision = decide_kick(
         known.status,
@@ -260,8 +267,9 @@ def _win(
         ports.telemetry.emit(
             events.ControlRepaired(pool=pool, item="status", reason=known.damage.reason, lost=lost)
         )
+    steps: list[Callable[[], object]] = [partial(ports.store.write, decision.write), *beside]
     try:
-        ports.store.write(decision.write)
+        ports.fan_out(lambda step: step(), steps)
     except ConditionFailed as lost:
         # One's own write, repeated by the SDK after a lost answer, fails on itself.
         if not (isinstance(lost.current, LoopStatus) and lost.current.written_by == token):
