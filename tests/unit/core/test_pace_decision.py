@@ -310,6 +310,15 @@ def test_ends_of_runs_are_awaited_eagerly() -> None:
     assert decide(FRESH, moved(9, free=0, turns_over=True)).wait_ms == limits.PASS_EAGER_MS
 
 
+def test_run_of_which_nothing_ends_is_awaited_as_any_start() -> None:
+    """[WP-23] Its event may wait for hours, and the loop looks every five seconds if it has begun."""
+    waits = replace(FRESH, active_at=EpochMs(NOW - limits.ACTIVE_FOR_MS - 1))
+    unreached = {EntryKey(an_id(), 1): Entry(NOW)}
+
+    pause = decide(waits, done(free=0, turns_over=True), entries=unreached)
+    assert pause.wait_ms == limits.POLL_MIN_MS
+
+
 def test_eager_passes_end_where_ledger_costs_more_than_unit() -> None:
     large = slots(100)
 

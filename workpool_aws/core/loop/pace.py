@@ -69,9 +69,12 @@ class Pace:
 
         Where more than one change comes in an eager interval, longer passes commit several at once.
         """
-        lately = now - self.active_at <= 2 * limits.BRISK_MS
+        since_ms = now - self.active_at
+        # After that its event may wait for hours, where a run's function is throttled.
+        turns_over = done.turns_over and since_ms <= limits.ACTIVE_FOR_MS
         is_brisk = limits.PASS_EAGER_MS <= self.gap_ms <= limits.BRISK_MS
-        return done.turns_over or (lately and is_brisk and done.free > 0)
+        lately = since_ms <= 2 * limits.BRISK_MS
+        return turns_over or (lately and is_brisk and done.free > 0)
 
     def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
         """Returns the least length of a pass whose commit costs so many units, if it made one."""
