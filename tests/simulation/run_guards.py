@@ -98,6 +98,14 @@ RUN_GUARDS: Final = (
         f"{_DECISION}test_patience_counts_from_begin_of_run",
     ),
     _run(
+        "one that began late has its patience",
+        "WP-23",
+        "core.loop.recover:_RunState.judge",
+        "now <= begun_at + limits.RUN_PATIENCE_MS",
+        "False",
+        f"{_DECISION}test_run_that_began_late_has_whole_patience",
+    ),
+    _run(
         "is read as a whole",
         "WP-30",
         "core.loop.recover:mates_of",

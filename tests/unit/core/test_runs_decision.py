@@ -309,7 +309,8 @@ def test_run_is_not_sent_again_while_one_of_it_runs() -> None:
 
 def test_starts_that_their_run_does_not_reach_are_taken_back() -> None:
     """[WP-30] [WP-29] Each is spent by a write of its own before its entry goes."""
-    running = a_running_work(id=LEAD.work_id, deadline=LATER, started_by="its worker")
+    begun = EpochMs(NOW - MINUTE)
+    running = a_running_work(id=LEAD.work_id, deadline=LATER, started_at=begun)
     taken = checked([running, *pending(*KEYS[1:])], deadline=OVER, confirmed=True)
 
     assert [each.key for each in taken.recovers] == KEYS[1:]
@@ -323,6 +324,21 @@ def test_patience_counts_from_begin_of_run() -> None:
 
     assert waiting.recovers == ()
     assert {waiting.entries[key].deadline for key in KEYS[1:]} == {PATIENT}
+
+
+@pytest.mark.parametrize(
+    ("begun_ms", "deadline"),
+    [(-500, PATIENT - 500), (1_500, PATIENT), (-limits.RUN_PATIENCE_MS - 1, None)],
+    ids=["lately", "by a fast clock", "long ago"],
+)
+def test_run_that_began_late_has_whole_patience(begun_ms: int, deadline: int | None) -> None:
+    """[WP-30] Or starts that its invocation is about to make are taken back, and no run follows."""
+    begun = EpochMs(NOW + begun_ms)
+    running = a_running_work(id=LEAD.work_id, deadline=LATER, started_at=begun)
+    taken = checked([running, *pending(*KEYS[1:])], deadline=OVER, confirmed=True)
+
+    assert [each.key for each in taken.recovers] == ([] if deadline else KEYS[1:])
+    assert {taken.entries[key].deadline for key in KEYS[1:]} == {deadline or OVER}
 
 
 def test_end_without_notice_frees_its_start_when_patience_is_over() -> None:

@@ -201,6 +201,8 @@ class _RunState:
     """True if its first start was made, or is over."""
     is_running: bool
     """True if one of its starts runs: the invocation that has the run goes on with it."""
+    begun_at: EpochMs | None
+    """Time at which its first start was made; `None` means that its entry does not show it."""
 
     @staticmethod
     def of(
@@ -212,7 +214,9 @@ class _RunState:
             for key, entry in entries.items()
             if entry.run == run and (work := works.get(key.work_id)) is not None
         ]
+        first = works.get(run.work_id) if run in entries else None
         return _RunState(
+            begun_at=first.started_at if first and first.starts == run.start else None,
             has_begun=run not in entries or not _is_unmade(run, works.get(run.work_id)),
             is_running=any(
                 work.state is State.RUNNING and work.starts == key.start for key, work in mates
@@ -229,6 +233,10 @@ class _RunState:
         """
         if isinstance(verdict, Recover) and key != entry.run and not self.has_begun:
             verdict = Keep(patience_over_at(now)) if sent else Begin(verdict.work)
+        if isinstance(verdict, Recover) and self.begun_at is not None:
+            begun_at = min(now, self.begun_at)  # by its worker's clock, which may be fast
+            if now <= begun_at + limits.RUN_PATIENCE_MS:
+                return Keep(patience_over_at(begun_at))
         if isinstance(verdict, Begin) and self.is_running:
             return Keep(entry.deadline)
         return verdict
