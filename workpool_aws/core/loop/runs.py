@@ -152,8 +152,8 @@ def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
 def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flight: int) -> int:
     """Returns the number of due work items that runs can use in a pass with so many free slots.
 
-    `limit`: slots of the pool. `in_flight`: starts of which no end is known. A small pool reads as many
-    as fill all of its slots, so that `share_of_slot` knows the end of a backlog.
+    `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A small pool
+    reads as many as fill all of its slots, so that `share_of_slot` knows the end of a backlog.
     """
     endless = limits.RUN_MS * limits.RUN_TIMEOUT_SHARE
     most = max((starts_of_run(pace, endless, now) for pace in memory.paces.values()), default=1)
@@ -196,7 +196,8 @@ def runs_after(memory: Memory, choice: Choice, now: EpochMs) -> Mapping[EntryKey
     starts: dict[EntryKey, int] = {}
     for first in choice.runs.values():
         starts[first] = starts.get(first, 0) + 1
-    found = {key: memory.runs[key] for key in memory.runs.keys() & _in_runs(memory.entries)}
+    still = _in_runs(memory.entries) if memory.runs else {}
+    found = {key: sent for key, sent in memory.runs.items() if key in still}
     for one in choice.chosen:
         if one.start in starts:
             pace = memory.paces.get(one.work.spec.label, JobPace())
@@ -212,9 +213,10 @@ def _in_runs(entries: Mapping[EntryKey, Entry]) -> Mapping[EntryKey, int]:
 def starts_left(memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs) -> int:
     """Returns the number of these starts whose ends are still to come, about.
 
-    Those of a run that an earlier holder has sent all count.
+    Those of a run that an earlier holder has sent all count. More may seem left of a run than have
+    entries: a notice came early, or the clock stepped back.
     """
-    in_runs = _in_runs(entries)
+    in_runs = _in_runs(entries) if memory.runs else {}
     known = {key: memory.runs[key].left(now) for key in in_runs.keys() & memory.runs.keys()}
     ended = sum(max(0, in_runs[key] - left) for key, left in known.items())
     return len(entries) - ended

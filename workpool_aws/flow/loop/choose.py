@@ -134,7 +134,7 @@ def _wanted(memory: Memory, room: Headroom | Refusal, checked: Checked, now: Epo
     limit = _limit(room, checked)
     if room.tokens is not None or limit > limits.RUN_LIMIT_MAX:
         return room.starts
-    in_flight = len(checked.entries)
+    in_flight = starts_left(memory, checked.entries, now)
     return rows_wanted(memory, room.slots, now, limit=limit, in_flight=in_flight)
 
 

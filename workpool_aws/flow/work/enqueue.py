@@ -134,7 +134,8 @@ class _Enqueue:
         hint = partial(self._hint, first, answers)
         steps: list[Callable[[], StoreUnavailable | None]]
         steps = [hint, *(partial(self._store, each) for each in others)]
-        return answers + self.ports.fan_out(lambda step: step(), steps, _at_once(others))[1:]
+        _, *others_answers = self.ports.fan_out(lambda step: step(), steps, _at_once(others))
+        return answers + others_answers
 
     def _hint(self, works: Sequence[WorkItem], answers: Sequence[StoreUnavailable | None]) -> None:
         with suppress(StoreUnavailable):
