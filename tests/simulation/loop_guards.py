@@ -311,6 +311,13 @@ _ENTRIES: Final = (
         "False",
     ),
     one_edit(
+        "a worker whose start was answered late does not run",
+        "WP-25",
+        "api.worker:Worker._take",
+        "taken.token is None or not is_too_late(assignment, now=ports.clock.now())",
+        "True",
+    ),
+    one_edit(
         "claim: before user code",
         "WP-5",
         "api.worker:Worker._serve",

@@ -417,6 +417,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/unit/workers/test_worker_steps.py": {
         "a late worker does not run": "test_start_that_begins_too_late_is_put_back_without_run",
+        "a worker whose start was answered late does not run": "test_start_whose_claim_is_answered_too_late_is_put_back_without_run",
         "a failed report is carried": "test_report_that_cannot_be_written_is_carried_by_exception",
     },
 }

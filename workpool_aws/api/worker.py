@@ -226,7 +226,13 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
 
     def _take(self, ports: Ports, assignment: Assignment, context: object) -> ClaimAnswer:
         """Claim or make the start for this invocation. Raises as `_claim`."""
-        return _claim(ports, assignment, context, claims=self._CLAIMS)
+        taken = _claim(ports, assignment, context, claims=self._CLAIMS)
+        if taken.token is None or not is_too_late(assignment, now=ports.clock.now()):
+            return taken
+        # The SDK repeated the write for so long [WP-25].
+        claim = taken.token if self._CLAIMS else None
+        _reported(ports, assignment, report_not_run(_TOO_LATE, claim=claim))
+        return ClaimAnswer(None, is_over=True)
 
     def _take_in_run(
         self, ports: Ports, assignment: Assignment, context: object

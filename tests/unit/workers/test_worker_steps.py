@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.lambdas import TIME_LEFT_MS, LambdaContext, event_of
 from tests.kit.records import NOW, a_policy, a_work
-from tests.kit.stores import FaultyStore, lost_after, lost_before
+from tests.kit.stores import FaultyStore, first, lost_after, lost_before
 from tests.kit.world import World
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
@@ -352,6 +352,24 @@ def test_start_that_begins_too_late_is_put_back_without_run(
     assert [event.reason for event in world.telemetry.of(PutBack)] == [
         "it was delivered too late to be run in time"
     ]
+
+
+def test_start_whose_claim_is_answered_too_late_is_put_back_without_run(
+    world: World, claimed: Assignment
+) -> None:
+    """[WP-25] The SDK repeats a write for seconds, and the work item expires meanwhile."""
+    spy = Spy(world)
+
+    def wait() -> None:
+        world.clock.at = claimed.start_by + 1
+
+    world.store.plan(_claims, first(wait))
+    answer = spy(claimed)
+
+    stored = world.work(claimed.work_id)
+    assert answer == REPORTED
+    assert spy.runs == 0
+    assert (stored.state, stored.attempts_made, stored.undelivered) == (State.PENDING, 0, 1)
 
 
 def test_start_that_begins_at_last_moment_runs(world: World, claimed: Assignment) -> None:
