@@ -58,7 +58,7 @@ _PARALLELISM_DEFAULT: Final = 10
 _SNOOZES_MAX: Final = 100
 _PAGE_LASTS_MS: Final = 24 * 3_600_000
 _RUN_MAX: Final = 25
-_RUN_PATIENCE_MS: Final = 5_000
+_RUN_PATIENCE_MS: Final = 4_000
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
 """A work item whose callback is here does not expire."""
 _SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)

@@ -309,7 +309,7 @@ RUN_TIMEOUT_SHARE: Final = 10
 """A run takes at most this part of its function's timeout, so that each start has most of it."""
 RUN_OVERTIME: Final = 1.5
 """An invocation begins no further start once its run has taken so many times its time."""
-RUN_PATIENCE_MS: Final = 5_000
+RUN_PATIENCE_MS: Final = 4_000
 """Time after which the loop takes back the starts that a run has not reached."""
 RUN_NOTICE_MS: Final = 1_000
 """Age that an end may have before its run puts a notice."""

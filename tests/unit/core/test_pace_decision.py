@@ -311,7 +311,7 @@ def test_ends_of_runs_are_awaited_eagerly() -> None:
 
 
 def test_run_of_which_nothing_ends_is_awaited_as_any_start() -> None:
-    """[WP-23] Its event may wait for hours, and the loop looks every five seconds if it has begun."""
+    """[WP-23] Its event may wait for hours, and the loop looks every few seconds if it has begun."""
     waits = replace(FRESH, active_at=EpochMs(NOW - limits.ACTIVE_FOR_MS - 1))
     unreached = {EntryKey(an_id(), 1): Entry(NOW)}
 

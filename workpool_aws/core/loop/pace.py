@@ -70,7 +70,7 @@ class Pace:
         Where more than one change comes in an eager interval, longer passes commit several at once.
         """
         since_ms = now - self.active_at
-        # After that its event may wait for hours, where a run's function is throttled.
+        # The event of a run may wait for hours at a throttled function.
         turns_over = done.turns_over and since_ms <= limits.ACTIVE_FOR_MS
         is_brisk = limits.PASS_EAGER_MS <= self.gap_ms <= limits.BRISK_MS
         lately = since_ms <= 2 * limits.BRISK_MS

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -42,7 +41,7 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from workpool_aws.flow.pool.kick import Visit
     from workpool_aws.model.loop import Config, LoopStatus
@@ -95,7 +94,7 @@ class _Visit:
     seen: _Look
 
     def look(self) -> None:
-        """Reads pool and function. An answer that lacks leaves all to the loop."""
+        """Reads pool and function. Without an answer all is left to the loop."""
         with suppress(StoreUnavailable):
             self.seen.make()
 
@@ -115,8 +114,12 @@ class _Visit:
         if not chosen:
             return generation
         beats = any(work.spec.heartbeat_ms is not None for work in chosen)
-        commit = partial(guest_commit, look.ledger, generation=generation, beats=beats)
-        landed = self._commit(commit, chosen, now)
+        token = ports.entropy.token()
+        entries = self._entries_of(chosen, now)
+        landed = self._commit(
+            guest_commit(look.ledger, entries, generation=generation, token=token, beats=beats),
+            token,
+        )
         if landed is False:
             return generation
         left: dict[str, object] = {"beats": beats}
@@ -124,13 +127,9 @@ class _Visit:
             left["guest"] = GuestStarts(generation + 1, now)
         return self._hand_over(generation, left)
 
-    def _commit(
-        self, commit: Callable[..., Update], chosen: Sequence[WorkItem], now: EpochMs
-    ) -> bool | None:
-        """Commits the starts. False: nothing was written; `None`: they may be committed."""
-        ports, token = self.ports, self.ports.entropy.token()
-        function = ports.invoker.limits(chosen[0].spec.target)
-        entries = {
+    def _entries_of(self, chosen: Sequence[WorkItem], now: EpochMs) -> Mapping[EntryKey, Entry]:
+        function = self.ports.invoker.limits(chosen[0].spec.target)
+        return {
             _key(work): Entry(
                 first_look(
                     work,
@@ -142,8 +141,11 @@ class _Visit:
             )
             for work in chosen
         }
+
+    def _commit(self, commit: Update, token: str) -> bool | None:
+        """Commits the starts. False: nothing was written; `None`: they may be committed."""
         try:
-            ports.store.write(commit(entries=entries, token=token))
+            self.ports.store.write(commit)
         except ConditionFailed as met:
             # One's own write, repeated by the SDK after a lost answer, fails on itself.
             return isinstance(met.current, Ledger) and met.current.committed_by == token

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Acknowledged", "Guest", "enqueue", "enqueue_members", "report_enqueued"]
 
 Guest = Callable[[Ports, Sequence[WorkItem], "LoopStatus | None"], Visit | None]
-"""Acts for work items that are stored, as `flow.pool.kick.kick` takes it."""
+"""Returns the visit that acts for stored work items, as `flow.pool.kick.kick` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
