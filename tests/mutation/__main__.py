@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.coverage_map import PACKAGE, SUITES, CoverageMap, digest, measured
+from tests.mutation.coverage_map import PACKAGE, SUITES, CoverageMap, Store, digest, files_of
 from tests.mutation.edits import Edit, edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
 from tests.mutation.judging import (
@@ -33,6 +33,7 @@ from tests.mutation.judging import (
     Task,
     judges,
     load_once,
+    measurements,
     verdicts,
 )
 from tests.mutation.records import Records
@@ -67,6 +68,7 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 _INSIDE: Final = "MUTATION_BUILD"
 """Set in the copy: the folder of the results."""
 _JOBS_MAX: Final = 2
+_SHOWN_FILES: Final = 20
 _INTERRUPTED: Final = 130
 
 
@@ -136,34 +138,46 @@ def _judge(options: argparse.Namespace, build: Path) -> int:
         f"{'every edit' if each is None else f'{each} edits'} of each of {len(modules)} modules, seed {seed}",
         flush=True,
     )
-    coverage = measured(tree, build / "coverage", options.jobs, options.tests or SUITES)
-    for test in coverage.not_passed if options.verbose else ():
-        print(f"judges nothing, since it did not pass by itself: {test}")
+    records = Records(build / "verdicts.jsonl", tree, anew=options.anew)
+    report = Report(equivalents, wanted=options.want, verbose=options.verbose)
     load_once()
-    run = _Run(
-        tree,
-        coverage,
-        Records(build / "verdicts.jsonl", tree, anew=options.anew),
-        Report(equivalents, wanted=options.want, verbose=options.verbose),
-        options,
-    )
-    with judges(tree, sorted(coverage.breadth), options.jobs) as run.judges:
+    with judges(tree, files_of(tree, options.tests or SUITES), options.jobs) as found:
+        coverage = _coverage(Store(tree, build / "coverage"), found)
+        for test in coverage.not_passed if options.verbose else ():
+            print(f"judges nothing, since it did not pass by itself: {test}")
+        run = _Run(coverage, records, report, options, found)
         for module in modules:
             picked = chosen(edits[module], each, seed)
             run.judge(module, {index: edits[module][index] for index in picked})
     return run.report.finish()
 
 
+def _coverage(store: Store, found: Sequence[Judge]) -> CoverageMap:
+    """The map of all tests that were collected. What is missing of it is measured."""
+    names, at_import = found[0].collected()
+    tests: dict[str, list[str]] = {}
+    for name in names:
+        tests.setdefault(name.partition("::")[0], []).append(name)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    stale = store.stale(tests)
+    if stale:
+        print(f"measuring the coverage of {len(stale)} of {len(tests)} files of tests", flush=True)
+    for done, (file, measured) in enumerate(measurements(stale, found), start=1):
+        store.keep(file, measured)
+        if done % _SHOWN_FILES == 0:
+            print(f"  {done} of {len(stale)}", flush=True)
+    return store.map_of(tests, at_import)
+
+
 @dataclass
 class _Run:
     """The judge of edits, which notes its verdicts."""
 
-    tree: Path
     coverage: CoverageMap
     records: Records
     report: Report
     options: argparse.Namespace
-    judges: Sequence[Judge] = ()
+    judges: Sequence[Judge]
 
     def judge(self, module: str, picked: Mapping[int, Edit]) -> None:
         """Judge edits of one module, but for those whose verdict of an earlier run is still good."""

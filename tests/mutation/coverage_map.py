@@ -1,29 +1,26 @@
-"""Measures which tests run which lines, once for each state of the code, and says which tests an edit needs.
+"""Says which tests an edit needs, by the lines that each test runs.
 
-A file of tests is measured again when it changes, when what tests share changes, or when a module
-changes that its tests ran.
+A file of tests is measured when it is new, or changed, or names its tests otherwise. A change of the
+library measures nothing anew: lines that stayed are found again wherever they moved to, and a line
+that is new counts as run by every test that ran some line of its module. So a map can be too old to
+show the one test that would notice an edit. It never has an edit noticed that no test notices.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from coverage import CoverageData
-
 from tests.mutation.edits import Edit
-from tests.mutation.timing import TIMES_VARIABLE
 
-__all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "digest", "measured"]
+__all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "Store", "digest", "files_of", "moved"]
 
 PACKAGE: Final = "workpool_aws"
 SUITES: Final = (
@@ -41,7 +38,6 @@ _AT_LENGTH: Final = "test_differential.py"
 """Runs random commands on all engines. What it may notice, other contract tests notice sooner."""
 HOME_TESTS: Final = 40
 """So many of one file run first: one file is imported to run them, and most edits go no further."""
-_FILES_A_RUN: Final = 8
 ENGINES: Final = ("--engine", "memory", "--engine", "moto")
 """The contract runs on moto too: nothing else shows the adapter of DynamoDB."""
 
@@ -56,7 +52,7 @@ class CoverageMap:
     not_passed: list[str] = field(default_factory=list)
     breadth: dict[str, int] = field(default_factory=dict)
     """Return the number of modules that the tests of a file run."""
-    at_import: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    at_import: Mapping[str, int] = field(default_factory=dict)
     """Of each module, the lines that ran while modules of the library and of tests were imported."""
 
     def tests_for(self, edit: Edit) -> list[str]:
@@ -80,37 +76,86 @@ class CoverageMap:
 
     def acts_at_import(self, edit: Edit) -> bool:
         """True if a line of the edit ran while modules of the library or of tests were imported."""
-        return edit.lines is None or bool(self.at_import[edit.module] & _lines_of(edit))
-
-    def add(self, file: str, stored: Mapping[str, Any]) -> None:
-        """Add one file of tests."""
-        self.breadth[file] = len(stored["modules"])
-        self.seconds |= stored["seconds"]
-        self.not_passed += stored["not_passed"]
-        for module, bits in stored["at_import"].items():
-            self.at_import[module] |= int(bits, 16)
-        for module, by_test in stored["lines"].items():
-            self.lines[module] |= {
-                test: int(bits, 16) for test, bits in by_test.items() if test in self.seconds
-            }
+        return edit.lines is None or bool(self.at_import.get(edit.module, 0) & _lines_of(edit))
 
 
-def measured(tree: Path, store: Path, jobs: int, suites: Sequence[str] = SUITES) -> CoverageMap:
-    """The map of a tree of files.
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Measurements by file of tests, with the modules as they were then."""
 
-    What is missing is measured in at most `jobs` processes and kept in the folder `store`.
-    """
-    store.mkdir(parents=True, exist_ok=True)
-    files = [str(path.relative_to(tree)) for suite in suites for path in _tests_in(tree / suite)]
-    shared = _shared(tree)
-    stale = [file for file in files if not _is_current(tree, store, file, shared)]
-    if stale:
-        print(f"measuring the coverage of {len(stale)} files of tests", flush=True)
-        _measure(tree, store, stale, shared, jobs)
-    found = CoverageMap()
-    for file in files:
-        found.add(file, json.loads(_stored_at(store, file).read_text(encoding="utf-8")))
-    return found
+    tree: Path
+    folder: Path
+
+    def stale(self, tests: Mapping[str, Sequence[str]]) -> list[str]:
+        """The files, of these with their tests, that have to be measured."""
+        return [file for file, names in tests.items() if not self._is_good(file, names)]
+
+    def keep(self, file: str, measured: Mapping[str, Any]) -> None:
+        """Keep what was measured of a file: `seconds`, `not_passed`, and `lines` by module and test."""
+        modules = {module: self._kept_source(module) for module in sorted(measured["lines"])}
+        stored = {"file": digest([self.tree / file]), "modules": modules, **measured}
+        self._at(file).write_text(json.dumps(stored), encoding="utf-8")
+
+    def map_of(self, files: Iterable[str], at_import: Mapping[str, int]) -> CoverageMap:
+        """The map of files, all of which were measured."""
+        found = CoverageMap(at_import=at_import)
+        moves = cache(self._move)
+        for file in files:
+            stored = json.loads(self._at(file).read_text(encoding="utf-8"))
+            found.breadth[file] = len(stored["modules"])
+            found.seconds |= stored["seconds"]
+            found.not_passed += stored["not_passed"]
+            for module, by_test in stored["lines"].items():
+                if (self.tree / PACKAGE / module).is_file():
+                    moved = moves(module, stored["modules"][module])
+                    found.lines[module] |= {
+                        test: moved(int(bits, 16))
+                        for test, bits in by_test.items()
+                        if test in stored["seconds"]
+                    }
+        return found
+
+    def _is_good(self, file: str, names: Sequence[str]) -> bool:
+        try:
+            stored = json.loads(self._at(file).read_text(encoding="utf-8"))
+            there = {*stored["seconds"], *stored["not_passed"]}
+            return bool(stored["file"] == digest([self.tree / file]) and there == {*names})
+        except (FileNotFoundError, KeyError, ValueError):
+            return False
+
+    def _kept_source(self, module: str) -> str:
+        path = self.tree / PACKAGE / module
+        found = digest([path])
+        (self.folder / f"{found}.source").write_bytes(path.read_bytes())
+        return found
+
+    def _move(self, module: str, measured: str) -> Callable[[int], int]:
+        """Takes lines of a module as it was measured to those of the module as it is."""
+        path = self.tree / PACKAGE / module
+        if digest([path]) == measured:
+            return lambda bits: bits
+        before = (self.folder / f"{measured}.source").read_text(encoding="utf-8")
+        return cache(moved(before, path.read_text(encoding="utf-8")))
+
+    def _at(self, file: str) -> Path:
+        return self.folder / f"{file.replace('/', '+')}.json"
+
+
+def moved(before: str, after: str) -> Callable[[int], int]:
+    """Takes the lines of one text, as bits, to those of another; any line is a reason for a new one."""
+    blocks = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    same = {
+        new + at + 1: old + at + 1
+        for old, new, length in blocks.get_matching_blocks()
+        for at in range(length)
+    }
+    new_lines = _bits(set(range(1, len(after.splitlines()) + 1)) - {*same})
+
+    def move(bits: int) -> int:
+        found = _bits(new for new, old in same.items() if bits >> old & 1)
+        return found | new_lines if bits else found
+
+    return move
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -121,113 +166,15 @@ def digest(paths: Iterable[Path]) -> str:
     return found.hexdigest()[:24]
 
 
-def _tests_in(path: Path) -> list[Path]:
+def files_of(tree: Path, suites: Sequence[str] = SUITES) -> list[str]:
+    """The files of tests in folders."""
+    return [str(path.relative_to(tree)) for suite in suites for path in _tests_in(tree / suite)]
+
+
+def _tests_in(path: Path) -> Iterator[Path]:
     if path.is_file():
-        return [path]
-    return sorted(each for each in path.rglob("test_*.py") if each.name != _AT_LENGTH)
-
-
-def _shared(tree: Path) -> str:
-    helpers = (
-        path
-        for path in (tree / "tests").rglob("*.py")
-        if not path.name.startswith("test_") and "simulation" not in path.parts
-    )
-    return digest(sorted(path for path in helpers if "mutation" not in path.parts))
-
-
-def _is_current(tree: Path, store: Path, file: str, shared: str) -> bool:
-    try:
-        stored = json.loads(_stored_at(store, file).read_text(encoding="utf-8"))
-        modules = {module: digest([tree / PACKAGE / module]) for module in stored["modules"]}
-        stored["at_import"]
-    except (FileNotFoundError, KeyError, ValueError):
-        return False
-    return bool(
-        stored["file"] == digest([tree / file])
-        and stored["shared"] == shared
-        and stored["modules"] == modules
-    )
-
-
-def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: int) -> None:
-    """A few files at a time, so that an interrupted run loses little."""
-    shares = [files[start : start + _FILES_A_RUN] for start in range(0, len(files), _FILES_A_RUN)]
-    with ThreadPoolExecutor(jobs) as pool:
-        runs = {pool.submit(_run, tree, store, at, share): at for at, share in enumerate(shares)}
-        for done, run in enumerate(as_completed(runs), start=1):
-            run.result()
-            _keep(tree, store, runs[run], shares[runs[run]], shared)
-            print(f"  {min(done * _FILES_A_RUN, len(files))} of {len(files)}", flush=True)
-
-
-def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> None:
-    variables = {
-        "COVERAGE_FILE": str(store / f"coverage.{number}"),
-        TIMES_VARIABLE: str(store / f"times.{number}.json"),
-    }
-    options = [
-        "-q",
-        "-p",
-        "tests.mutation.timing",
-        "-p",
-        "no:cacheprovider",
-        f"--cov={PACKAGE}",
-        "--cov-context=test",
-        "--cov-report=",
-    ]
-    command = [sys.executable, "-m", "pytest", *options, *ENGINES, *files]
-    with (store / f"output.{number}").open("wb") as output:
-        (store / f"coverage.{number}").unlink(missing_ok=True)
-        subprocess.run(
-            command,
-            cwd=tree,
-            env=os.environ | variables,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-
-
-def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: str) -> None:
-    times = json.loads((store / f"times.{number}.json").read_text(encoding="utf-8"))
-    ran = _ran(store / f"coverage.{number}", tree)
-    at_import = {module: f"{bits:x}" for module, bits in ran.pop("", {}).items()}
-    for file in files:
-        own = {test: modules for test, modules in ran.items() if _file_of(test) == file}
-        lines: dict[str, dict[str, str]] = defaultdict(dict)
-        for test, modules in own.items():
-            for module, bits in modules.items():
-                lines[module][test] = f"{bits:x}"
-        stored = {
-            "file": digest([tree / file]),
-            "shared": shared,
-            "modules": {module: digest([tree / PACKAGE / module]) for module in sorted(lines)},
-            "seconds": {
-                test: seconds for test, seconds in times["passed"].items() if _file_of(test) == file
-            },
-            "not_passed": [test for test in times["not_passed"] if _file_of(test) == file],
-            "lines": lines,
-            "at_import": at_import,
-        }
-        _stored_at(store, file).write_text(json.dumps(stored), encoding="utf-8")
-
-
-def _ran(path: Path, tree: Path) -> dict[str, dict[str, int]]:
-    """The lines that each test ran, of each module; those of no test, "", ran while modules were imported."""
-    data = CoverageData(str(path))
-    data.read()
-    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for name in data.measured_files():
-        module = str(Path(name).relative_to(tree / PACKAGE))
-        for line, contexts in data.contexts_by_lineno(name).items():
-            for test in {context.rpartition("|")[0] for context in contexts}:
-                found[test][module] |= 1 << line
-    return found
-
-
-def _stored_at(store: Path, file: str) -> Path:
-    return store / f"{file.replace('/', '+')}.json"
+        yield path
+    yield from sorted(each for each in path.rglob("test_*.py") if each.name != _AT_LENGTH)
 
 
 def _file_of(test: str) -> str:

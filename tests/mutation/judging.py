@@ -10,6 +10,7 @@ A process that uses more time than its tests can take has an endless loop, which
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import pytest
 
@@ -36,12 +37,17 @@ from tests.mutation.serving import (
     QUIET,
     SURVIVED,
     Answer,
+    Collected,
+    Measured,
     Question,
     answer_of,
     serve_each,
 )
 
-__all__ = ["Judge", "Task", "Verdict", "judges", "load_once", "verdicts"]
+__all__ = ["Judge", "Task", "Verdict", "judges", "load_once", "measurements", "verdicts"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _STAGES: Final = (HOME_TESTS, 300)
 """After so many tests the files of the next ones are imported."""
@@ -163,12 +169,29 @@ class Judge:
     """A server that has collected the tests, and one that begins again each time."""
 
     tree: Path
-    collected: Connection
+    collecting: Connection
     fresh: Connection
     proven: set[str]
     """Tests that pass here without an edit; all judges share them."""
     broken: set[str]
     """Tests that do not, and so notice nothing; all judges share them."""
+
+    def collected(self) -> tuple[Sequence[str], Mapping[str, int]]:
+        """The tests that there are, and the lines of each module that ran while they were collected."""
+        found = json.loads(self._answer(self.collecting, Collected()).note)
+        return found["tests"], found["at_import"]
+
+    def measured(self, file: str) -> Mapping[str, Any]:
+        """The seconds and the lines of the tests of a file, as `Store.keep` takes them.
+
+        Raises:
+            RuntimeError: the tests ended their process.
+        """
+        answer = self._answer(self.collecting, Measured(file))
+        if not answer.note:
+            raise RuntimeError(f"{file} could not be measured ({answer.code}):\n{answer.output}")
+        found: Mapping[str, Any] = json.loads(answer.note)
+        return found
 
     def verdict(self, task: Task, patience_s: int) -> Verdict:
         """The verdict on one task, by tests that pass here without the edit."""
@@ -181,14 +204,14 @@ class Judge:
 
     def _passes_without_edits(self, test: str, seconds: float) -> bool:
         if test not in self.proven:
-            alone = self._ask(self.collected, Task("", None, {test: seconds}), _CHECK_S)
+            alone = self._ask(self.collecting, Task("", None, {test: seconds}), _CHECK_S)
             if alone.code not in SURVIVED:
                 return False
             self.proven.add(test)
         return True
 
     def _verdict(self, task: Task, patience_s: int) -> Verdict:
-        answer = self._ask(self.collected, task, patience_s)
+        answer = self._ask(self.collecting, task, patience_s)
         if answer.code is None or (answer.code in SURVIVED and task.acts):
             for part in task.stages():
                 answer = self._ask(self.fresh, part, patience_s)
@@ -198,17 +221,21 @@ class Judge:
 
     def _ask(self, server: Connection, task: Task, patience_s: int) -> Answer:
         tests, cpu_s = list(task.tests), int(patience_s + _CPU_FACTOR * sum(task.tests.values()))
+        answer = self._answer(server, Question(task.module, task.index, tests, cpu_s))
+        if answer.code == LOST:
+            raise LookupError(
+                f"{task.module}: tests of the coverage map are not there; remove build/mutation and run again"
+            )
+        return answer
+
+    def _answer(self, server: Connection, question: Question | Measured | Collected) -> Answer:
         try:
-            server.send(Question(task.module, task.index, tests, cpu_s))
+            server.send(question)
             answer = server.recv()
         except (EOFError, BrokenPipeError):
             said = (self.tree.parent / COLLECTING).read_text("utf-8", errors="replace")
             raise RuntimeError(f"the tests could not be collected:\n{said[-4_000:]}") from None
         assert isinstance(answer, Answer)
-        if answer.code == LOST:
-            raise LookupError(
-                f"{task.module}: tests of the coverage map are not there; remove build/mutation and run again"
-            )
         return answer
 
     @staticmethod
@@ -227,19 +254,32 @@ def verdicts(
 
     An edit has `patience_s` of processor time beside that of its tests.
     """
+    return _shared(tasks, judges, lambda judge, task: judge.verdict(task, patience_s))
+
+
+def measurements(
+    files: Sequence[str], judges: Sequence[Judge]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The answers of `Judge.measured` for each file, as many at a time as there are judges."""
+    return _shared(files, judges, lambda judge, file: judge.measured(file))
+
+
+def _shared(
+    parts: Sequence[T], judges: Sequence[Judge], ask: Callable[[Judge, T], R]
+) -> Iterator[tuple[T, R]]:
     free: SimpleQueue[Judge] = SimpleQueue()
     for judge in judges:
         free.put(judge)
 
-    def judged(task: Task) -> tuple[Task, Verdict]:
+    def asked(part: T) -> tuple[T, R]:
         judge = free.get()
         try:
-            return task, judge.verdict(task, patience_s)
+            return part, ask(judge, part)
         finally:
             free.put(judge)
 
     with ThreadPoolExecutor(len(judges)) as pool:
-        for done in as_completed([pool.submit(judged, task) for task in tasks]):
+        for done in as_completed([pool.submit(asked, part) for part in parts]):
             yield done.result()
 
 

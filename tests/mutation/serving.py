@@ -1,4 +1,4 @@
-"""Processes that answer one question at a time: does a test notice this edit?"""
+"""Processes that answer one question at a time: does a test notice this edit? Which lines does a file of tests run?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import Any, Final
 
 from tests.mutation.confined import FORK, Ended
 
@@ -17,6 +17,8 @@ __all__ = [
     "QUIET",
     "SURVIVED",
     "Answer",
+    "Collected",
+    "Measured",
     "Question",
     "answer_of",
     "serve_each",
@@ -43,12 +45,25 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Asks for the lines that the tests of a file run. The answer's note is JSON."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Asks for the tests that were collected, and for the lines that ran meanwhile. The answer's note is JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`code` is an exit code, negative after a signal; `None` means that the edit acts when its module is loaded, and no test ran."""
 
     code: int | None
     by: str = ""
     output: str = ""
+    note: str = ""
 
 
 def answer_of(ended: Ended) -> Answer:
@@ -57,7 +72,7 @@ def answer_of(ended: Ended) -> Answer:
     return Answer(ended.code, by, f"{ended.output}{text}")
 
 
-def serve_each(connections: Iterable[Connection], answer: Callable[[Question], Answer]) -> None:
+def serve_each(connections: Iterable[Connection], answer: Callable[[Any], Answer]) -> None:
     """Answer on each connection, in a process of its own, until all are closed."""
     processes = [FORK.Process(target=_serve, args=(each, answer)) for each in connections]
     for process in processes:
@@ -66,7 +81,7 @@ def serve_each(connections: Iterable[Connection], answer: Callable[[Question], A
         process.join()
 
 
-def _serve(connection: Connection, answer: Callable[[Question], Answer]) -> None:
+def _serve(connection: Connection, answer: Callable[[Any], Answer]) -> None:
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             connection.send(answer(connection.recv()))
