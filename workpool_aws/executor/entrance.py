@@ -122,11 +122,11 @@ class Entrance:
     def _take_in(self, mine: Added | None, *, last: bool = False) -> bool:
         refused: RuntimeError | None = None
         any_queued = False
-        while self._inbox and (last or not self._sealed):
+        while last or not self._sealed:
             try:
                 added = self._inbox.popleft()
             except IndexError:
-                break  # taken back meanwhile
+                break  # empty, or taken back meanwhile
             any_queued = True
             try:
                 self._queue(added)

@@ -8,6 +8,7 @@ import pytest
 
 from workpool_aws import RateLimit
 from workpool_aws.adapters.items.rates import DEPLOYED_RATES, RATE_LIMIT, RATE_SPENT
+from workpool_aws.core import limits
 from workpool_aws.model.loop import DeployedRate
 from workpool_aws.model.rate import RateSpent
 
@@ -46,6 +47,17 @@ def test_rate_limit_that_cannot_be_is_refused(value: object) -> None:
 def test_spent_tokens_that_cannot_be_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"expected|cannot be"):
         RATE_SPENT.decode(value)
+
+
+def test_spent_tokens_are_bounded_as_times_and_generations_are() -> None:
+    until, generation = 1_000 * limits.STORED_MS_BELOW, limits.STORED_GENERATION_BELOW
+
+    last = RATE_SPENT.decode(f"{until - 1}:0:1:{generation - 1}")
+
+    assert (last.until_us, last.generation) == (until - 1, generation - 1)
+    for value in (f"{until}:0:1:1", f"1:0:1:{generation}"):
+        with pytest.raises(ValueError, match=r"expected|cannot be"):
+            RATE_SPENT.decode(value)
 
 
 @pytest.mark.parametrize("value", [["a"], ["=5/1m"], ["a b=5/1m"], ["a=0/1m"], [7], "a=5/1m"])

@@ -25,6 +25,7 @@ def _write_limit(limit: RateLimit) -> str:
 class _Spent:
     """`until:count:step:generation`, times in microseconds."""
 
+    # Twelve digits are below STORED_GENERATION_BELOW.
     _PATTERN: Final = re.compile(
         r"([0-9]{1,18}):([0-9]{1,6}):([0-9]{1,12}):([0-9]{1,12})", re.ASCII
     )
@@ -41,8 +42,8 @@ class _Spent:
         if found is None:
             raise ValueError("not of the expected form")
         spent = RateSpent(*map(int, found.groups()))
-        if spent.until_us >= _SPENT_US_BELOW or spent.generation >= limits.STORED_GENERATION_BELOW:
-            raise ValueError("a time or a generation that cannot be")
+        if spent.until_us >= _SPENT_US_BELOW:
+            raise ValueError("a time that cannot be")
         return spent
 
 
