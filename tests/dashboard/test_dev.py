@@ -108,6 +108,23 @@ def test_runs_fail_and_deliveries_are_lost_on_request(
             workshop.fail_next("send_email", times)
 
 
+def test_most_and_least_that_can_be_asked_for_are_done(
+    cloud: LocalCloud, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(cloud, "skip", asked.append)
+    monkeypatch.setattr(cloud, "fail_next", lambda *given: asked.append(given[2]))
+    year = 366 * 24 * 60
+
+    for minutes, times in ((1, 1), (year, 100)):
+        workshop.skip(minutes)
+        workshop.fail_next("send_email", times)
+
+    assert asked == [timedelta(minutes=1), 1, timedelta(days=366), 100]
+    with pytest.raises(UsageError, match=f"minutes must be a number from 1 to {year}"):
+        workshop.skip(year + 1)
+
+
 def test_clock_jumps_and_later_work_item_runs() -> None:
     with LocalCloud(clock="real", speed=10) as cloud:
         workshop = Workshop(cloud, [send_email])
