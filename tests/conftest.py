@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
+from tests.kit import few_events
 from tests.kit.browser import CHROMIUM
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
@@ -123,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--browser") and CHROMIUM is None:
         raise pytest.UsageError("--browser: no Chromium is installed")
     settings.load_profile("suite")
+    few_events.register(config)
     botocore.session.create_loader = remembering(botocore.session.create_loader)
 
 
