@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +15,8 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from tests.emulator import server
 from tests.kit.clocks import CountedEntropy, ManualClock
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 SERVER_NOW = EpochMs(1_800_000_000_456)
 TABLE = "contract"
+MOTO_REGION = "eu-west-1"
 ENGINES = ("memory", "moto", "ministack", "endpoint")
 PLACEHOLDER = {"aws_access_key_id": server.ACCESS_KEY, "aws_secret_access_key": server.SECRET_KEY}
 
@@ -116,19 +120,35 @@ def dumped(store: MemoryStore) -> dict[tuple[str, str], dict[str, object]]:
 @lru_cache
 def moto_table() -> Table:
     """One client for all tests, because making one is slow; it speaks to moto only inside `mock_aws`."""
-    client = boto3.client("dynamodb", region_name="eu-west-1", **PLACEHOLDER)
+    client = boto3.client("dynamodb", region_name=MOTO_REGION, **PLACEHOLDER)
     return Table(client, TABLE, Billing(client))
 
 
 @contextmanager
 def moto_engine() -> Iterator[Engine]:
     """A new table in moto, through boto3, as a LocalCloud on moto has it."""
-    table = moto_table()
+    table, empty = moto_table(), moto_empty_table()
+    with mocked() as tables:
+        tables[TABLE] = deepcopy(empty)
+        yield engine_on("moto", table)
+
+
+@contextmanager
+def mocked() -> Iterator[dict[str, Any]]:
+    """Moto without a table, and its tables of the region by name."""
     # boto3 alone speaks to it: the seven times two hundred hooks for `requests` are left out.
     with patch("moto.core.models.RESPONSES_METHODS", []), mock_aws(), spared():
-        create_table(table.client, TABLE)
-        enable_ttl(table.client, TABLE)
-        yield engine_on("moto", table)
+        yield dynamodb_backends[DEFAULT_ACCOUNT_ID][MOTO_REGION].tables
+
+
+@lru_cache
+def moto_empty_table() -> Any:
+    """The table as moto keeps it once it is made, which takes as long as a test of it."""
+    client = moto_table().client
+    with mocked() as tables:
+        create_table(client, TABLE)
+        enable_ttl(client, TABLE)
+        return tables[TABLE]
 
 
 @contextmanager

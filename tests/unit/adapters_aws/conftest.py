@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
 from tests.kit.clocks import CountedEntropy, ManualClock
+from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
 
 
 class _Body:
@@ -78,6 +81,39 @@ def session():
     return boto3.Session(
         aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1"
     )
+
+
+@pytest.fixture(scope="session")
+def kept_clients(session):
+    """Clients of configurations that repeat no request, since making one takes longer than a test.
+
+    One that repeats keeps count of that, and is each test's own.
+    """
+    return {"lambda": session.client("lambda", config=CLIENT_CONFIGS["lambda"])}
+
+
+@contextmanager
+def borrowed(client):
+    """The client, whose events have no handler more at the end than at the beginning."""
+    events = client.meta.events
+    added = []
+
+    def noting(name, handler):
+        added.append((name, handler))
+        register_first(name, handler)
+
+    register_first = events.register_first
+    with patch.object(events, "register_first", noting):
+        yield client
+    for name, handler in added:
+        events.unregister(name, handler)
+
+
+@pytest.fixture
+def client_of(kept_clients, far):
+    """Return the kept client of a configuration, whose requests the far end answers."""
+    with ExitStack() as undo:
+        yield lambda name: far.listen(undo.enter_context(borrowed(kept_clients[name])))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 
 import pytest
 from botocore import exceptions as sdk
@@ -66,24 +67,28 @@ def is_lean(request):
 
 
 @pytest.fixture
-def invoker(is_lean, session, far, again, clock, entropy, monkeypatch):
+def invoker(is_lean, session, client_of, far, again, clock, entropy, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
-    once = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda"]))
-    retrying = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda-retrying"]))
-    retrying.meta.events.register_first("before-send", lambda request, **_: again.append(request))
-    for client in (once, retrying):
+
+    def as_asked(client, *, repeats):
         start_fresh_traces(client, clock, entropy)
-    if is_lean:
-        once, retrying = (
-            LeanLambda(
-                client,
-                transport_of(client, Credentials("key", "secret"), clock),
-                trace=lambda: fresh_trace(clock, entropy),
-                repeats=client is retrying,
-            )
-            for client in (once, retrying)
+        if not is_lean:
+            return client
+        return LeanLambda(
+            client,
+            transport_of(client, Credentials("key", "secret"), clock),
+            trace=lambda: fresh_trace(clock, entropy),
+            repeats=repeats,
         )
-    return LambdaInvoker(lambda: once, lambda: retrying, clock)
+
+    @cache
+    def retrying():
+        client = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda-retrying"]))
+        client.meta.events.register_first("before-send", lambda request, **_: again.append(request))
+        return as_asked(client, repeats=True)
+
+    once = as_asked(client_of("lambda"), repeats=False)
+    return LambdaInvoker(lambda: once, retrying, clock)
 
 
 def test_start_is_one_event_with_assignment(invoker, far):
