@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.kit.projects import report_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/testing-your-application.md", "docs/tutorial.md")
@@ -18,17 +18,6 @@ FILE = re.compile(
 REPORT = re.compile(r"^<!-- report -->\n```text\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 FILES = {page: list(FILE.finditer((ROOT / page).read_text(encoding="utf-8"))) for page in PAGES}
 BOOKSHOP = ROOT / "examples" / "bookshop"
-
-
-def run(page: str, project: Path) -> str:
-    for found in FILES[page]:
-        file = project / found["name"]
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(found["code"], encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-v", "-W", "error", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, "--rootdir", "."], cwd=project, capture_output=True, text=True, check=False
-    ).stdout
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -43,7 +32,11 @@ def test_every_block_of_python_is_file(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_of_page_pass(page: str, tmp_path: Path) -> None:
-    report = run(page, tmp_path)
+    for found in FILES[page]:
+        file = tmp_path / found["name"]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found["code"], encoding="utf-8")
+    report = report_of(tmp_path)
     for found in FILES[page]:
         ended = re.findall(rf"^{re.escape(found['name'])}::\S+ ([A-Z]+)", report, re.MULTILINE)
         tests = re.findall(r"^\s*def test_", found["code"], re.MULTILINE)
