@@ -71,8 +71,9 @@ class Vigil:
         if self.assignment.heartbeat_ms is not None:
             self._begin("workpool-heartbeat", self._beat)
             self._begin("workpool-lease", self._watch_lease)
-        if self.assignment.timeout_ms is not None:
-            self._begin("workpool-timeout", self._watch_timeout)
+        timeout_ms = self.assignment.timeout_ms
+        if timeout_ms is not None:
+            self._begin("workpool-timeout", lambda wait: self._watch_timeout(wait, timeout_ms))
         vigil, progress = current_vigil.set(self), invocation.progress.set(self.store_progress)
         try:
             yield
@@ -152,9 +153,8 @@ class Vigil:
                 self._end(None)
                 return
 
-    def _watch_timeout(self, wait: Callable[[int], bool]) -> None:
+    def _watch_timeout(self, wait: Callable[[int], bool], timeout_ms: int) -> None:
         """Ends the process a second after the timeout, if user code has not ended by then."""
-        timeout_ms = self.assignment.timeout_ms or 0
         if not wait(timeout_ms + limits.TIMEOUT_GRACE_MS):
             self._end(timeout_ms)
 

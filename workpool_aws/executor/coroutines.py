@@ -6,7 +6,7 @@ The first coroutine makes the loop, and the end of the thread closes it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,8 +52,8 @@ class CoroutineHost:
         """
         with self._lock:
             self._cancel_asked = True
-            if self._task is not None and self._runner is not None:
-                self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
+            if self._task is not None:
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def forget(self) -> None:
         """Drop a request to cancel, which was for the task before."""
@@ -73,10 +73,10 @@ class CoroutineHost:
     async def _host(self, awaitable: Awaitable[object]) -> None:
         import asyncio
 
-        task = asyncio.current_task()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         with self._lock:
             self._task = task
-            if self._cancel_asked and task is not None:
+            if self._cancel_asked:
                 task.cancel()
         try:
             await awaitable
