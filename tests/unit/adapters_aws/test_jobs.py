@@ -35,6 +35,7 @@ def test_known_job_is_read_again_after_five_minutes() -> None:
     jobs = DeployedJobs(item, clock)
 
     first = jobs("send")
+    assert (jobs("send"), item.reads) == (first, 1)
     item.add("send", "crawl")
     clock.sleep(limits.JOBS_KEPT_MS - 1)
     kept = jobs("send")

@@ -22,7 +22,7 @@ from workpool_aws.adapters.wire.assignment import (
     retry_to_wire,
     worker_event,
 )
-from workpool_aws.adapters.wire.callback import callback_event
+from workpool_aws.adapters.wire.callback import callback_event, ticket_from_wire, ticket_to_wire
 from workpool_aws.adapters.wire.destination import read_destination
 from workpool_aws.adapters.wire.loop import request_from_wire, request_to_wire
 from workpool_aws.adapters.wire.report import REPORTED, carried_outcome, read_carried
@@ -30,9 +30,17 @@ from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest, Report, ReportKind
+from workpool_aws.model.messages import (
+    Assignment,
+    CallbackMessage,
+    CallbackTicket,
+    LoopRequest,
+    Report,
+    ReportKind,
+)
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind, Outcome
+from workpool_aws.model.trace import TraceContext
 
 ID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7))
 OTHER_ID = WorkId(make_id(EpochMs(1_700_000_000_001), random_bits=8))
@@ -906,6 +914,48 @@ def test_carried_report_of_largest_result_comes_back_though_each_character_is_es
 
     assert len(result) == limits.PAYLOAD_BYTES_MAX
     assert read_carried(carried_outcome(report, ASSIGNMENT), ASSIGNMENT) == report
+
+
+def test_assignment_and_ticket_of_which_everything_is_known_come_back_as_they_were():
+    trace = TraceContext(parent=f"00-{'a' * 32}-{'b' * 16}-01", state="vendor=1", linked=True)
+    assignment = replace(
+        ASSIGNMENT,
+        start=7,
+        attempts_made=3,
+        kind=Kind.QUERY,
+        retry=RetryPolicy(max_attempts=4),
+        claimed=True,
+        loop_until=EpochMs(5),
+        args_chunks=1,
+        context_chunks=2,
+        callback_outcomes=(Outcome.FAILED,),
+        awaited=True,
+        unique=True,
+        grouped=True,
+        timeout_ms=limits.TIMEOUT_MS_MAX,
+        heartbeat_ms=limits.HEARTBEAT_MS_MIN,
+        job="mail.send",
+        label="mail.send",
+        nonce="n" * 16,
+        proof=digest_of("n" * 16),
+        permit="p" * 16,
+        trace=trace,
+        sent_at=EpochMs(6),
+    )
+    ticket = CallbackTicket(
+        table=assignment.table,
+        pool=assignment.pool,
+        work_id=assignment.work_id,
+        retention_s=7,
+        job="mail.sent",
+        nonce="n" * 16,
+        trace=trace,
+    )
+
+    assert (
+        assignment_from_wire(json.loads(json.dumps(assignment_to_wire(assignment)))) == assignment
+    )
+    assert ticket_from_wire(json.loads(json.dumps(ticket_to_wire(ticket)))) == ticket
 
 
 def test_job_travels_with_assignment_and_ticket():

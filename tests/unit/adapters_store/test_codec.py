@@ -354,6 +354,19 @@ def test_record_that_could_not_be_read_back_is_not_written(record, message):
         encode(record)
 
 
+def test_notice_lies_in_shard_of_its_work_item_or_in_that_of_every_loop():
+    work_id = WorkId(make_id(T0, random_bits=2, shard=9))
+    notices = [
+        replace(DONE, at=make_id(T0, random_bits=1, shard=shard), work_id=work_id)
+        for shard in (0, 9)
+    ]
+
+    assert [decode(encode(each)) for each in notices] == notices
+    for shard in (1, 8):
+        with pytest.raises(ValueError, match="a shard of neither"):
+            encode(replace(DONE, at=make_id(T0, random_bits=1, shard=shard), work_id=work_id))
+
+
 def test_change_is_spelled_in_attributes():
     change = change_of(
         Update(

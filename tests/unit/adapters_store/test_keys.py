@@ -32,6 +32,8 @@ from workpool_aws.model.refs import (
 )
 
 ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
+NAMED = (PartitionKind.RECEIPT, PartitionKind.UNIQUE, PartitionKind.REQUEST)
+LONG = "é" * 512
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,7 @@ def test_shard_that_no_id_can_name_is_refused(shard):
         ("email#control", Place(PartitionKind.CONTROL, "email")),
         ("email#reports", Place(PartitionKind.REPORTS, "email")),
         (f"email#payload#{ULID}", Place(PartitionKind.PAYLOAD, "email", work_id=ULID)),
+        *((f"email#{kind}#{LONG}", Place(kind, "email", name=LONG)) for kind in NAMED),
         ("#pools", Place(PartitionKind.REGISTRY)),
         ("#deployment", Place(PartitionKind.DEPLOYMENT)),
     ],
@@ -121,6 +124,7 @@ def test_partition_key_can_be_read_back(partition, place):
         f"email#work#{ULID}",
         "email#payload#1",
         "email#payload#",
+        *(f"email#{kind}#{name}" for kind in NAMED for name in ("", "é" * 512 + "x")),
         f"a b#payload#{ULID}",
         "#x",
     ],

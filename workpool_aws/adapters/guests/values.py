@@ -1,19 +1,10 @@
-"""Values of users' items, as DynamoDB types them: boto3's own rules, with the path in each refusal."""
+"""Values of users' items, as DynamoDB types them: boto3's rules, with the path in each refusal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import (
-    Clamped,
-    Context,
-    Decimal,
-    DecimalException,
-    Inexact,
-    Overflow,
-    Rounded,
-    Underflow,
-)
+from decimal import Context, Decimal, Rounded
 from typing import Any, Final
 
 from workpool_aws.core import limits
@@ -25,10 +16,9 @@ __all__ = ["Typed", "bytes_of", "from_typed", "to_typed", "to_typed_map"]
 Typed = Mapping[str, Any]
 """One value, such as `{"S": "text"}`."""
 
-_NUMBERS: Final = Context(
-    Emin=-128, Emax=126, prec=38, traps=[Clamped, Overflow, Inexact, Rounded, Underflow]
-)
-"""DynamoDB's numbers."""
+_NUMBERS: Final = Context(prec=38, traps=[Rounded])
+_EXPONENTS: Final = range(-130, 126)
+"""Of the first digit of DynamoDB's numbers. boto3 lets more through, which DynamoDB refuses."""
 _ALLOWED: Final = (
     "a str, bool, None, int, Decimal, bytes, list, tuple, dict with str keys, "
     "or a set of strs, numbers or bytes"
@@ -140,9 +130,9 @@ class _Place:
     def _number(self, value: int | Decimal) -> str:
         try:
             number = _NUMBERS.create_decimal(value)
-        except (DecimalException, ValueError):
+        except Rounded:
             raise UsageError(self.path, kind_of(value), _NUMBER_ALLOWED) from None
-        if not number.is_finite():
+        if not number.is_finite() or number.adjusted() not in _EXPONENTS:
             raise UsageError(self.path, Words(str(number)), _NUMBER_ALLOWED)
         return str(number)
 
