@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from tests.kit.records import NOW, a_work
 from workpool_aws import UsageError
+from workpool_aws.core import limits
 from workpool_aws.core.views.details import StoredPayload, details_of
+from workpool_aws.core.views.instants import moment_in
+from workpool_aws.core.views.job_stats import JobStats, job_stats_event
 from workpool_aws.core.views.listing import JobFilter
-from workpool_aws.core.views.stats import Queued, check_window, stats_event, stats_of
+from workpool_aws.core.views.stats import Queued, check_by_job, check_window, stats_event, stats_of
 from workpool_aws.model.payload import Part
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
@@ -51,6 +54,60 @@ def test_stats_event_has_every_figure() -> None:
     assert {name: event[name] for name in figures} == figures
     assert (event["pool"], event["window_ms"]) == ("email", 60_000)
     assert (stats.at_least, stats.pending_at_least, stats.scheduled_at_least) == (True, False, True)
+
+
+def test_job_stats_event_has_every_figure() -> None:
+    stats = JobStats(
+        pending=1,
+        scheduled=2,
+        running=3,
+        oldest_pending_s=4.5,
+        executions=5,
+        error_rate=0.6,
+        permanent_failure_rate=0.7,
+    )
+
+    event = asdict(job_stats_event("email", "send", stats, window_ms=60_000))
+
+    figures = {name: value for name, value in asdict(stats).items() if name in event}
+    assert len(figures) == 7
+    assert {name: event[name] for name in figures} == figures
+    assert (event["pool"], event["job"], event["window_ms"]) == ("email", "send", 60_000)
+
+
+@pytest.mark.parametrize("by_job", [None, 1, "yes"])
+def test_by_job_is_flag(by_job: object) -> None:
+    assert (check_by_job(by_job=True), check_by_job(by_job=False)) == (True, False)
+    with pytest.raises(UsageError, match="by_job must be True or False"):
+        check_by_job(by_job)
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        (None, None),
+        (datetime(1970, 1, 1, 0, 0, 0, 1_000, UTC), 1),
+        (datetime(9997, 12, 31, 23, 59, 59, 999_999, UTC), limits.STORED_WORK_MS_BELOW - 1),
+        (datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(minutes=59))), 60_000),
+    ],
+)
+def test_moment_of_caller_is_in_milliseconds(value: datetime | None, at: int | None) -> None:
+    assert moment_in("since", value) == at
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2026-01-01", "a timezone-aware datetime, or None"),
+        (datetime(2026, 1, 1), "a timezone-aware datetime, or None"),  # noqa: DTZ001 - naive on purpose
+        (datetime(1970, 1, 1, tzinfo=UTC), "between 1970 and 9998"),
+        (datetime(1969, 12, 31, tzinfo=UTC), "between 1970 and 9998"),
+        (datetime(9998, 1, 1, tzinfo=UTC), "between 1970 and 9998"),
+    ],
+)
+def test_moment_of_caller_that_is_none_is_refused(value: object, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^since must be {said}"):
+        moment_in("since", value)
 
 
 def test_inline_payload_has_a_size_in_bytes_and_no_chunks() -> None:
