@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.core import limits
@@ -22,6 +21,7 @@ from workpool_aws.model.names import (
     TABLE,
 )
 from workpool_aws.model.rate import RateLimit
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, TypedDict, get_args
 
@@ -12,6 +11,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.model.names import POOL, TABLE
 from workpool_aws.model.rate import RateLimit
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.values import dataclass
 
 __all__ = [
     "LogLevel",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -20,6 +20,7 @@ from workpool_aws.model.payload import (
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

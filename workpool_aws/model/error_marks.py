@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.model.record import Record
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from workpool_aws.values import dataclass
 
 __all__ = ["FunctionFacts", "RoleFacts", "TableFacts"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.spec import Outcome, Spec

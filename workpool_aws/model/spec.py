@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.model.names import label_of
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.bounds import TRACE_STATE_LENGTH_MAX
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

@@ -6,10 +6,10 @@ so nothing has to release it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.record import Record
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId

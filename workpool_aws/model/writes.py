@@ -9,11 +9,13 @@ Comparisons with an absent field are false, as in DynamoDB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from workpool_aws.values import dataclass
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.record import Record, Ref
@@ -129,9 +131,18 @@ class Written:
     """The answer to a write.
 
     `server_time` is the server's clock when it answered (the HTTP `Date` header: whole seconds,
-    rounded down); `None` means the answer had none. `record` is the whole record after an `Update`,
-    the stored one after a `Put`, and None after a transaction.
+    rounded down); `None` means the answer had none.
     """
 
     server_time: EpochMs | None
-    record: Record | None
+    answer: Record | Callable[[], Record | None] | None = field(compare=False)
+    """The record, or what reads it from the answer. Most writers never ask, and a ledger's item is
+    long."""
+
+    @property
+    def record(self) -> Record | None:
+        """The whole record after an `Update`, the stored one after a `Put`.
+
+        `None` after a transaction, and of an item that cannot be read.
+        """
+        return self.answer() if callable(self.answer) else self.answer

@@ -36,7 +36,7 @@ from workpool_aws.model.actions import (
     GuestPlace,
 )
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
+from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable, readable
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import TransactionBusy
@@ -152,9 +152,9 @@ class DynamoStore:
                 changed = self._send(
                     lambda: self._client().update_item(**update, ReturnValues="ALL_NEW")
                 )
-                record = _decoded(changed["Attributes"])
-                readable = None if isinstance(record, Unreadable) else record
-                return Written(server_time(changed), readable)
+                return Written(
+                    server_time(changed), lambda: readable(_decoded(changed["Attributes"]))
+                )
             case _:
                 assert_never(write)
 

@@ -11,7 +11,6 @@ that an older program can read what a newer one wrote.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workpool_aws.adapters.items.attributes import PARTITION_KEY, SORT_KEY
@@ -30,6 +29,7 @@ from workpool_aws.adapters.items.records import (
     record_type,
 )
 from workpool_aws.model.refs import Unreadable
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,7 @@ def _fields(kind: RecordKind[Any], item: Mapping[str, object]) -> dict[str, Any]
                 values[name] = form.decode(stored)
             except (ValueError, OverflowError):
                 raise ValueError(f"{attribute} ({name}): not {form.name}") from None
-    for name, value in values.items():
-        if value is REQUIRED:
-            raise ValueError(f"{kind.fields[name].attribute} ({name}): missing")
+    if REQUIRED in values.values():
+        name = next(name for name, value in values.items() if value is REQUIRED)
+        raise ValueError(f"{kind.fields[name].attribute} ({name}): missing")
     return values

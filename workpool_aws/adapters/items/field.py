@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.adapters.items.forms import FieldCodec

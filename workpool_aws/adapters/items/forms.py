@@ -9,11 +9,11 @@ A function named `read_…` raises ValueError for anything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, time_of
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     import re
@@ -59,9 +59,9 @@ a stored one still fits [WP-12]."""
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FieldCodec:
-    """Form in which values of one kind are stored.
+    """Form in which values of one kind are stored. Each is itself alone.
 
     `encode` and `decode` raise ValueError for what is not of this kind.
     """

@@ -9,7 +9,6 @@ can collide with `#pools`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, assert_never
@@ -21,6 +20,7 @@ from workpool_aws.model.names import POOL
 from workpool_aws.model.pages import PAGE_TOKEN
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
+from workpool_aws.values import dataclass
 
 __all__ = [
     "ByMinute",

@@ -9,8 +9,8 @@ whole size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from workpool_aws.adapters.items import (
@@ -78,6 +78,7 @@ from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.unique import RequestMark, UniqueLock
 from workpool_aws.model.work import CallbackState, Pointer, WorkItem
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,9 +147,13 @@ class RecordKind(Generic[R]):
         """The name of the field of each attribute."""
         return {field.attribute: name for name, field in self.fields.items()}
 
-    def names(self, of: R | Ref[R]) -> tuple[object, ...]:
+    @cached_property
+    def names(self) -> Callable[[R | Ref[R]], tuple[Any, ...]]:
         """Returns the names in the key of a record."""
-        return tuple(getattr(of, name) for name in self.ref.__match_args__)
+        names = self.ref.__match_args__
+        # With two more it returns a tuple, however few they are.
+        several = attrgetter(*names, "__class__", "__class__")
+        return lambda of: several(of)[:-2]
 
     def values(self, record: R) -> Mapping[str, object]:
         """Returns the values of a record's fields, by name."""
@@ -393,13 +398,10 @@ def kind_in(
     partition_kind: PartitionKind, sort: str, item: Mapping[str, object]
 ) -> RecordKind[Any]:
     """Returns the kind of record that an item is. Raises ValueError if it is none of this package's."""
-    fits = [
-        kind
-        for kind in _BY_PARTITION_KIND[partition_kind]
-        if kind.key.sort is None or kind.key.sort == sort
-    ]
+    kinds, tag = _BY_PARTITION_KIND[partition_kind], item.get(TAG)
+    fits = [kind for kind in kinds if kind.key.sort in (None, sort)]
     for kind in fits:
-        if kind.tag is None or kind.tag == item.get(TAG):
+        if kind.tag in (None, tag):
             return kind
     if fits:
         raise ValueError(
@@ -419,7 +421,7 @@ def found_for(ref: Ref[R], found: Record | Unreadable | None) -> R | Unreadable 
 
     `None` means that none is stored there, or one of another kind, which has another name.
     """
-    return found if isinstance(found, record_type(ref) | Unreadable) else None
+    return found if isinstance(found, (record_type(ref), Unreadable)) else None
 
 
 def ref_of(record: R) -> Ref[R]:
@@ -463,12 +465,13 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-_NOUNS: Final = {WorkItem: "work", LoopStatus: "status", Notice: "done"}
+_STEP_NAMES: Final = {kind: kind.__name__.lower().removesuffix("item") for kind in _BY_TYPE}
+_STEP_NAMES.update({WorkItem: "work", LoopStatus: "status", Notice: "done"})
 
 
 def step_name(record_type: type[Record]) -> str:
     """Returns the name of a type of record in meters and messages."""
-    return _NOUNS.get(record_type, record_type.__name__.lower().removesuffix("item"))
+    return _STEP_NAMES[record_type]
 
 
 def encode_field(record_type: type[Record], name: str, value: object) -> Value | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from workpool_aws.adapters.items.attributes import PARTITION_KEY, SORT_KEY
@@ -11,6 +10,7 @@ from workpool_aws.adapters.items.expressions import Expressions, item_from_wire,
 from workpool_aws.adapters.items.records import key_of, record_type
 from workpool_aws.model.actions import Action, Check, Delete, Guest, GuestVerb
 from workpool_aws.model.writes import Put, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

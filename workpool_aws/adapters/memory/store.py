@@ -11,7 +11,7 @@ else is an answer. Safe to share between threads: each request is one step.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
@@ -26,10 +26,11 @@ from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.model.actions import Action, Check, Delete, Guest, GuestItem, GuestPlace
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable
+from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadable, readable
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -243,8 +244,13 @@ class MemoryStore:
             units += capacity.index_units(step.before, step.after)
             self.meter.count(label, write_units=units)
             self._place(step.key, step.after, step.new_bytes)
-            record = write.record if isinstance(write, Put) else self._record(step.key, step.after)
-        return Written(self._date(), None if isinstance(record, Unreadable) else record)
+        after = step.after
+        return Written(
+            self._date(),
+            write.record
+            if isinstance(write, Put)
+            else lambda: readable(self._record(step.key, after)),
+        )
 
     def transact(self, writes: Sequence[Action], token: str | None = None) -> Written:
         """Do all of these actions, or none.

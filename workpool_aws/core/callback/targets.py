@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.names import FUNCTION_ARN, QUEUE_ARN, TOPIC_ARN, names_function
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     import re

@@ -8,7 +8,7 @@ follow-up are one transaction, on the version that was read [WP-19].
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core.group.members import place_of, random_bits_of
@@ -18,6 +18,7 @@ from workpool_aws.model.refs import GroupRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Is, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

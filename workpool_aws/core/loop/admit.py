@@ -6,12 +6,13 @@ Every limit on starts is checked here [WP-33]. A limit of another kind (per key)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import tokens_of
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.bulk_cancel import BulkCancel

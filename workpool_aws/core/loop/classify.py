@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
 from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.loop import Config, EntryKey
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection

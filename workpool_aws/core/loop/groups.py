@@ -5,10 +5,10 @@ The commit forgets notices and entries. A member whose end is not counted by the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.loop import EntryKey, NoticeKind
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,13 +9,14 @@ ledger.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.rest import decide_rest
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.memory import Memory

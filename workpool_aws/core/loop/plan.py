@@ -6,7 +6,7 @@ line of stages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -20,6 +20,7 @@ from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
 from workpool_aws.model.refs import NoticeRef
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

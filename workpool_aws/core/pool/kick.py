@@ -5,7 +5,6 @@ A kick grants no right to run. It ensures that a loop looks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +13,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
+from workpool_aws.values import dataclass
 
 __all__ = [
     "HEARTBEATS_DUE",

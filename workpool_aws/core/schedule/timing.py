@@ -8,7 +8,6 @@ or hour the expression is an interval of real time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice, takewhile
@@ -18,6 +17,7 @@ from cronsim import CronSim, CronSimError
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

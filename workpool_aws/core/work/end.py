@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState, GroupEnd, State, WorkItem
 from workpool_aws.model.writes import All, Condition, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

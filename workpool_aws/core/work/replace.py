@@ -6,7 +6,6 @@ pointer: the pass that meets the work item at its old place puts one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
@@ -16,6 +15,7 @@ from workpool_aws.model.payload import Part, chunk_count, inline_text, stored_fi
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import All, Is, Put, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId

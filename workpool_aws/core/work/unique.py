@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from workpool_aws.model.unique import RequestMark, UniqueLock
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Condition, Either, Is, IsAbsent, Put, Update
 from workpool_aws.text import Words, shown
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId

@@ -7,7 +7,6 @@ call again cancels these.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -25,6 +24,7 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,7 +7,7 @@ its follow-up.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -19,6 +19,7 @@ from workpool_aws.model import events
 from workpool_aws.model.refs import GroupRef, Unreadable, WorkRef, readable
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.group.enqueue import members_of
@@ -24,6 +23,7 @@ from workpool_aws.model.group import GroupItem
 from workpool_aws.model.refs import GroupRef
 from workpool_aws.model.writes import IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

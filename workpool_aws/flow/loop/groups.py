@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -11,6 +10,7 @@ from workpool_aws.core.loop.groups import ends_among, of_unknown_group
 from workpool_aws.flow.commit import put_end
 from workpool_aws.flow.group.count import count_ends
 from workpool_aws.flow.reading import works_of
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.memory import Inputs

@@ -16,7 +16,6 @@ The lease of the kick runs out in each case, and the watchdog starts the next lo
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -39,6 +38,7 @@ from workpool_aws.ports import (
     InvokeUnanswered,
     StoreDenied,
 )
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

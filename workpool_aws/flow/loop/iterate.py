@@ -6,7 +6,6 @@ crash after a commit leaves unconfirmed entries, which the next holder checks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -18,6 +17,7 @@ from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
 from workpool_aws.flow.pool.kick import running_in, win_wake
 from workpool_aws.model import events
 from workpool_aws.model.refs import LedgerRef, StatusRef
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,6 @@ Only the starts of a committed ledger are made here [WP-2].
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core import limits
@@ -41,6 +40,7 @@ from workpool_aws.ports import (
     InvokeUnanswered,
     Ports,
 )
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

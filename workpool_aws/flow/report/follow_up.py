@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.core import limits
@@ -25,6 +24,7 @@ from workpool_aws.model import events
 from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.work import WorkItem
 from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.core.report.complete import Ignored

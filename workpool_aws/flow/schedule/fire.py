@@ -7,7 +7,7 @@ next tick. A crash before it leaves the tick, and one after it leaves a tick tha
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -25,6 +25,7 @@ from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import ScheduleRef, TickRef, Unreadable, WorkRef, readable
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import TransactionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

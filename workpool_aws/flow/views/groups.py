@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.group.members import bounds_of
@@ -21,6 +20,7 @@ from workpool_aws.model.refs import (
     key_before,
     readable,
 )
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,6 @@ Each state has its source, so history is read only where it is asked for:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import merge
 from typing import TYPE_CHECKING, assert_never
 
@@ -25,6 +24,7 @@ from workpool_aws.flow.views.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef, readable
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

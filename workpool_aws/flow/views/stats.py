@@ -5,7 +5,7 @@ A pass of the loop never counts a backlog.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
@@ -27,6 +27,7 @@ from workpool_aws.model.refs import (
     readable,
 )
 from workpool_aws.model.work import WorkItem
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

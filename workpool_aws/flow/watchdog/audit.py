@@ -8,7 +8,7 @@ latest first; earlier rows are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -34,6 +34,7 @@ from workpool_aws.model.refs import (
 )
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Put, Written
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

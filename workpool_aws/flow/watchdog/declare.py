@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.watchdog.deployment import schedules_differ, with_schedules
@@ -19,6 +18,7 @@ from workpool_aws.flow.schedule.change import sync
 from workpool_aws.model import events
 from workpool_aws.model.writes import Is, Put
 from workpool_aws.ports import ConditionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.watchdog.deployment import differs, is_due, limits_to_set, to_record
@@ -19,6 +18,7 @@ from workpool_aws.model import events
 from workpool_aws.model.refs import DeploymentRef, Unreadable, readable
 from workpool_aws.model.writes import Condition, Is, IsAbsent, Put
 from workpool_aws.ports import ConditionFailed, Ports, Store
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.core.pool.configure import DeployedTerms

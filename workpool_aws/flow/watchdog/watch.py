@@ -7,7 +7,6 @@ kicks a pool at most once and never against a live lease. Each kick is logged as
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -56,6 +55,7 @@ from workpool_aws.model.refs import (
     readable,
 )
 from workpool_aws.model.writes import Put
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

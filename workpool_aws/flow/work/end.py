@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import record_of_end
@@ -15,6 +14,7 @@ from workpool_aws.flow.commit import commit_with_notice, put_end
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from workpool_aws.model.loop import LoopStatus

@@ -13,7 +13,6 @@ transaction can never be applied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -50,6 +49,7 @@ from workpool_aws.ports import (
     TransactionBusy,
     TransactionFailed,
 )
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.adapters.items.attributes import PARTITION_KEY
@@ -19,6 +18,7 @@ from workpool_aws.adapters.items.records import RecordKind, kind_in, kind_of
 from workpool_aws.model.actions import Check
 from workpool_aws.model.refs import Unreadable
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import traceback
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.local.services.marshal import marshal, text_of
 from workpool_aws.text import answer_or
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType

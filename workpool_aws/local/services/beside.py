@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.local.kernel.kernel import Crashed, Kernel, Killed, Task
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

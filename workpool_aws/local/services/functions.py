@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from workpool_aws.text import answer_or
+from workpool_aws.values import dataclass
 
 __all__ = [
     "ACCOUNT",

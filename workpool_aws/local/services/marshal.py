@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
 from decimal import Decimal
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import TYPE_CHECKING, Final
+
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

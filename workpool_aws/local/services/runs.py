@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,7 @@ from workpool_aws.local.services.beside import SimulatedProcess
 from workpool_aws.local.services.context import SimulatedContext, context_of
 from workpool_aws.model import events
 from workpool_aws.model.spec import Outcome
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

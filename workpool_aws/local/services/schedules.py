@@ -6,12 +6,13 @@ One-time schedules as EventBridge Scheduler has them, and the watchdog's minute.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.local.faults.faults import CloudFaults, NoFaults
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
