@@ -409,8 +409,8 @@ def test_trouble_with_table_ends_loop_and_watchdog_starts_another() -> None:
 
 def test_loop_renews_its_lease_while_it_lives() -> None:
     """[WP-20] No watchdog starts a second loop beside one that works."""
-    stage = Stage(takes_ms=50)
-    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 400)
+    stage = Stage(takes_ms=400)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 110)
     leases: list[bool] = []
     for second in range(1, 40):
         stage.after(
@@ -425,8 +425,8 @@ def test_loop_renews_its_lease_while_it_lives() -> None:
 
 def test_loop_hands_over_before_its_lambda_ends() -> None:
     """[WP-20] The next generation goes on where it was, without waiting for a watchdog."""
-    stage = Stage(takes_ms=50)
-    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage = Stage(takes_ms=400)
+    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 70)
     stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
     (handed,) = stage.invoker.loops
     left = [work_id for work_id in ids if stage.work(work_id).state is State.PENDING]
@@ -441,8 +441,8 @@ def test_loop_hands_over_before_its_lambda_ends() -> None:
 
 def test_loop_that_was_overtaken_hands_nothing_over() -> None:
     """[WP-2]"""
-    stage = Stage(takes_ms=50)
-    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage = Stage(takes_ms=400)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 70)
     stage.after(15_000, lambda: overtake(stage))
     stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
@@ -477,8 +477,8 @@ def test_due_work_of_other_loops_start_is_not_started_twice() -> None:
 
 def test_loop_that_has_handed_over_does_nothing_more() -> None:
     """[WP-2] The next one is at work already."""
-    stage = Stage(takes_ms=50)
-    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage = Stage(takes_ms=400)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 70)
     stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
     assert [event.generation for event in stage.telemetry.of(HandedOver)] == [2]

@@ -59,14 +59,16 @@ def changes(cloud: LocalCloud) -> list[tuple[int, int]]:
     return [(fact.shards, fact.read) for fact in cloud.facts if isinstance(fact, ShardsChanged)]
 
 
-def grow(cloud: LocalCloud, pool: Workpool, fn: str, *, now: int | None = None) -> list[str]:
-    """Keeps the pool busy until it has all its shards, and returns what was enqueued."""
-    ids = []
-    for _ in range(20):
+def grow(cloud: LocalCloud, pool: Workpool, fn: str, *, rounds: int = 20) -> list[str]:
+    """Keeps the pool busy until it has all its shards, and something in each; returns what was enqueued."""
+    most, before, ids = limits.SHARDS_GROWN_MAX, len(changes(cloud)), []
+    for _ in range(rounds):
         ids += pool.enqueue_action_batch(None, fn, [{}] * 10)
         cloud.advance(timedelta(milliseconds=200))
-    assert (now or max(shards for shards, _ in changes(cloud))) == limits.SHARDS_GROWN_MAX
-    return ids
+        grown = (most, most) in changes(cloud)[before:]
+        if grown and {shard_of(each) for each in ids[-10:]} == set(range(most)):
+            return ids
+    raise AssertionError(f"{changes(cloud)} in {rounds} rounds")
 
 
 def test_busy_pool_spreads_work_over_shards_and_loses_none(cloud: LocalCloud) -> None:
@@ -116,7 +118,7 @@ def test_growth_to_fewer_shards_forgets_none_that_rest(
     ids = grow(cloud, pool, fn)
     cloud.run_until_idle()
     monkeypatch.setattr(limits, "SHARDS_GROWN_MAX", 2)
-    ids += grow(cloud, cloud.workpool(POOL), fn, now=2)
+    ids += grow(cloud, cloud.workpool(POOL), fn)
     cloud.run_until_idle()
 
     assert changes(cloud)[-3:-1] == [(2, 2), (1, 2)]
