@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-IN_ITS_OWN_PROCESS = "order_outbox"
+IN_ITS_OWN_PROCESS = "undecorated"
 """As a user runs it. The others need no second process that imports AWS's SDK and moto."""
 FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/app.py"))
 
