@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from unittest.mock import patch
 
+import jinja2
 import pytest
 from starlette.applications import Starlette
 
@@ -11,7 +14,7 @@ from tests.kit.asgi import Client
 from tests.kit.browser import Browser
 from tests.kit.functions import echo
 from workpool_aws import Workpool
-from workpool_aws.dashboard import dashboard_app
+from workpool_aws.dashboard import dashboard_app, render
 from workpool_aws.local import LocalCloud
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m \u202e'; DROP"
@@ -25,6 +28,28 @@ def refuse(event: dict[str, int], _: object) -> None:
 
 def crash(event: dict[str, int], _: object) -> None:
     raise MemoryError("no room")
+
+
+class Compiled(jinja2.BytecodeCache):
+    """Keeps the templates' code for all dashboards of a process; by itself each compiles them anew."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Have every dashboard of these tests share its templates' code."""
+    environment = partial(jinja2.Environment, bytecode_cache=Compiled())
+    with patch.object(render, "Environment", environment):
+        yield
 
 
 @dataclass(frozen=True)

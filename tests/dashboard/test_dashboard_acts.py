@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from itertools import cycle
 from typing import cast
 from urllib.parse import urlencode
 
@@ -66,8 +67,7 @@ def test_read_only_dashboard_refuses_every_act(seen: Scene) -> None:
 
     answers = {
         client.post(url, data={"id": seen.late, **form}, follow_redirects=False).status_code
-        for url in urls_of(seen)
-        for form in FORMS
+        for url, form in zip(urls_of(seen) * 3, cycle(FORMS), strict=False)
     }
 
     assert (answers, written(seen) - before) == ({403}, 0)
@@ -97,12 +97,12 @@ def test_read_only_dashboard_refuses_every_act(seen: Scene) -> None:
 def test_act_of_another_site_is_refused(seen: Scene, headers: dict[str, str]) -> None:
     client, before = Client(seen.app(), base_url="http://localhost:8765"), written(seen)
 
+    # No guard looks at the form: every act is tried, each with one.
     answers = {
         client.post(
             url, data={"id": seen.late, **form}, headers=headers, follow_redirects=False
         ).status_code
-        for url in urls_of(seen)
-        for form in FORMS[4:]
+        for url, form in zip(urls_of(seen), cycle(FORMS[4:]), strict=False)
     }
 
     assert (answers, written(seen) - before) == ({403}, 0)
