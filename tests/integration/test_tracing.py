@@ -20,8 +20,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from tests.kit.clocks import ManualClock
 from workpool_aws import OnCompleteEvent, RetryPolicy, Transaction, UsageError
+from workpool_aws.adapters.opentelemetry import OpenTelemetryTracing
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.trace import TracedOperation, TraceStep
 
 TRACER = "tests"
 SECRET = "ann@example.com"
@@ -140,6 +143,50 @@ def test_caller_enqueue_start_attempt_and_callback_are_one_trace(
     assert pool.show(None, work_id).trace_id == f"{trace_of(found[0]):032x}"
     types = [attributes(span)["messaging.operation.type"] for span in found[1:6]]
     assert types == ["send", "receive", "process", "send", "process"]
+
+
+def test_error_that_leaves_a_span_ends_it_as_failed_and_goes_on(spans: Exported) -> None:
+    clock = ManualClock()
+    tracing = OpenTelemetryTracing(clock, stamps=True)
+    step = TraceStep(operation=TracedOperation.ENQUEUE, table="t", pool="email")
+
+    def fail() -> None:
+        with tracing.span(step):
+            clock.sleep(5)
+            raise KeyError(SECRET)
+
+    with pytest.raises(KeyError):
+        fail()
+    with tracing.span(step) as open_span:
+        open_span.end("failed", "Other")
+
+    left, ended = spans.all()
+    assert [each.status.status_code for each in (left, ended)] == [StatusCode.ERROR] * 2
+    assert [attributes(each)["error.type"] for each in (left, ended)] == ["KeyError", "Other"]
+    assert (left.end_time or 0) - (left.start_time or 0) == 5_000_000
+    assert (left.events, SECRET in left.to_json()) == ((), False)
+
+
+def test_callback_follows_attempt_of_the_last_sixty_four(spans: Exported) -> None:
+    tracing = OpenTelemetryTracing(ManualClock(), stamps=False)
+
+    def step(operation: TracedOperation, number: int) -> TraceStep:
+        return TraceStep(operation=operation, table="t", pool="email", work_id=str(number))
+
+    for number in range(65):
+        with tracing.span(step(TracedOperation.ATTEMPT, number)):
+            pass
+    attempts = spans.named("attempt")
+    for number in (0, 1, 64, 64):
+        with tracing.span(step(TracedOperation.CALLBACK, number)):
+            pass
+
+    assert [parent_of(each) for each in spans.named("callback")] == [
+        None,
+        id_of(attempts[1]),
+        id_of(attempts[64]),
+        None,
+    ]
 
 
 def test_spans_have_the_time_of_the_cloud(cloud: LocalCloud, spans: Exported) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.ports import Clock, Span
 
 __all__ = ["OpenTelemetryTracing"]
@@ -87,9 +88,7 @@ class OpenTelemetryTracing:
         if step.operation is TracedOperation.ATTEMPT and step.work_id is not None:
             self._remember(step.work_id, span.get_span_context())
         own = _OpenSpan(span, self._now_ns)
-        with trace.use_span(
-            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             try:
                 yield own
             except BaseException as error:
@@ -106,7 +105,9 @@ class OpenTelemetryTracing:
             links.append(Link(_span_context(parent), {"workpool.link": TracedOperation.ENQUEUE}))
         return self._tracer.start_span(
             f"{step.operation} {step.pool}",
-            context=place.under if step.sent_at is None else self._note_start(step, place),
+            context=place.under
+            if step.sent_at is None
+            else self._note_start(step, step.sent_at, place),
             kind=_KINDS[step.operation].kind,
             attributes=_attributes(step, step.operation),
             links=links,
@@ -132,16 +133,16 @@ class OpenTelemetryTracing:
             self._attempts.popitem(last=False)
         self._attempts[work_id] = attempt
 
-    def _note_start(self, step: TraceStep, place: _Place) -> Context:
+    def _note_start(self, step: TraceStep, sent_at: EpochMs, place: _Place) -> Context:
         """Record the span of the loop, which sent the start, and return it as the parent."""
-        now, sent_ns = self._now_ns(), (step.sent_at or 0) * _NS
+        now = self._now_ns()
         span = self._tracer.start_span(
             f"{TracedOperation.START} {step.pool}",
             context=place.under,
             kind=_KINDS[TracedOperation.START].kind,
             attributes=_attributes(step, TracedOperation.START),
             links=place.beside,
-            start_time=min(sent_ns, self._clock.now() * _NS),
+            start_time=min(sent_at, self._clock.now()) * _NS,
         )
         span.end(now)
         return trace.set_span_in_context(span)
