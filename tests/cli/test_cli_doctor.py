@@ -42,5 +42,10 @@ def test_doctor_names_findings_and_remedies(
         "pools": [{"name": "email", "loop": "running", "loop_at": None, "report_at": None}],
     }
     assert said.err == f"1 finding in table {cloud.table}\n"
-    assert [each["code"] for each in answer["findings"]] == ["pool_forgotten"]
+    (finding,) = answer["findings"]
+    assert lines[0].split(maxsplit=1) == [
+        finding["subject"],
+        f"{finding['text']} [{finding['code']}]",
+    ]
+    assert lines[1].split(maxsplit=1) == ["remedy", finding["remedy"]]
     assert answer["read_units"] > 0

@@ -67,20 +67,21 @@ def test_enqueue_reads_arguments_from_stdin(
 @pytest.mark.parametrize(
     ("words", "kind", "attempts"),
     [
-        ((), "action", 1),
+        ((), "action", None),
         (("--attempts", "3"), "action", 3),
         (("--kind", "query"), "query", 5),
-        (("--kind", "query", "--attempts", "1"), "query", 1),
+        (("--kind", "query", "--attempts", "1"), "query", None),
+        (("--attempts", "2"), "action", 2),
         (("--kind", "mutation"), "mutation", 5),
     ],
 )
 def test_enqueue_has_the_kind_and_the_attempts(
-    run: Run, words: tuple[str, ...], kind: str, attempts: int
+    run: Run, words: tuple[str, ...], kind: str, attempts: int | None
 ) -> None:
     assert run("send_email", "{}", *words)[0] == 0
     found = assert_enqueued("send_email")
 
-    assert (found.kind, found.retry.max_attempts if found.retry else 1) == (kind, attempts)
+    assert (found.kind, found.retry and found.retry.max_attempts) == (kind, attempts)
 
 
 def test_enqueue_of_one_request_is_repeated_safely(run: Run) -> None:
