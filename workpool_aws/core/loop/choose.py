@@ -204,6 +204,8 @@ def choose(
         # The pointer of one shard may lead to a work item of another.
         known = due.get(found.work.id)
         due[found.work.id] = found if known is None else known.joined_with(found)
+    if not due:
+        return Choice((), (), tuple(reads))
     chosen: list[Found] = []
     left: list[Found] = []
     # Not by key: a pointer that was written late lies behind work items that are due later.

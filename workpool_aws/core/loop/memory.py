@@ -110,7 +110,8 @@ class Memory:
     def marks(self) -> tuple[ShardCursors, ...]:
         """Cursors of the shards that a pass reads. One that the ledger lacks begins at the start."""
         marks = self.ledger.shards[: self.shards_read]
-        return (*marks, *(ShardCursors(),) * (self.shards_read - len(marks)))
+        lacking = self.shards_read - len(marks)
+        return (*marks, *(ShardCursors(),) * lacking) if lacking else marks
 
     @property
     def entries(self) -> Mapping[EntryKey, Entry]:
@@ -154,14 +155,20 @@ class Memory:
         """
         fresh = {key for key, at in settled.asked.items() if self.checked.get(key) != at}
         rate = None if inputs.config is None else inputs.config.rate
+        spent = spent_after(self.spent, rate, inputs.now)
+        paces = learned(self.paces, settled, self.entries, inputs.now)
+        config_is_known = inputs.config_read_at == self.config_read_at
+        is_known = config_is_known and spent is self.spent and paces is self.paces
+        if is_known and not (fresh or inputs.deep):
+            return self  # as in most passes of a quiet pool
         return replace(
             self,
-            spent=spent_after(self.spent, rate, inputs.now),
+            spent=spent,
             config=inputs.config,
             config_read_at=inputs.config_read_at,
             deep_read_at=inputs.now if inputs.deep else self.deep_read_at,
             unconfirmed=self.unconfirmed | fresh,
-            paces=learned(self.paces, settled, self.entries, inputs.now),
+            paces=paces,
         )
 
     def adopting(self, ledger: Ledger) -> Memory:

@@ -168,16 +168,17 @@ class Findings:
 
     def _rate_after(self) -> RateSpent | None:
         """Returns the spent tokens with those of the new starts, which the commit pays [WP-33]."""
-        count, tokens, before = len(self.choice.chosen), self.tokens, self.memory.ledger
-        if tokens is None or not count:
+        count, before = len(self.choice.chosen), self.memory.ledger
+        tokens = self.tokens if count else None
+        if tokens is None:
             return before.rate
         spent_us = tokens.after(count).spent_until_us
         return RateSpent(spent_us, count, tokens.limit.step_us, before.generation)
 
     def token_at(self) -> EpochMs | None:
         """Returns the time of the next token, if due work items wait for one."""
-        tokens = self.tokens
-        if tokens is None or not self.choice.starved:
+        tokens = self.tokens if self.choice.starved else None
+        if tokens is None:
             return None
         return tokens.after(len(self.choice.chosen)).next_at
 
@@ -294,8 +295,9 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
     """Returns the result of a pass whose plan was carried out, for the pace of the next one."""
     doubts = memory.unconfirmed or plan.recovers
     delivered = memory.callbacks != memory.ledger.callbacks
+    free = plan.limit - slots_taken(plan.ledger.entries)
     return PassResult(
-        free=plan.limit - slots_taken(plan.ledger.entries),
+        free=free,
         next_due=plan.choice.next_due,
         progress=plan.progress,
         busy=plan.progress or bool(doubts) or delivered,
@@ -303,7 +305,7 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
         changes=max(1, plan.moved) if plan.changes_ledger else 0,
         promise_until=plan.promise_until,
         cut=plan.choice.cut,
-        turns_over=turns_over(memory, free=plan.limit - slots_taken(plan.ledger.entries)),
+        turns_over=turns_over(memory, free=free),
         token_at=plan.token_at,
     )
 

@@ -121,6 +121,8 @@ def learned(
             quiet_until = EpochMs(now + limits.RUN_QUIET_MS)
             found[notice.job] = replace(found.get(notice.job, JobPace()), quiet_until=quiet_until)
     found = {job: pace.beside(settled.slots) for job, pace in found.items()}
+    if found == paces:
+        return paces
     return found if len(found) <= limits.TARGETS_KEPT_MAX else {}
 
 

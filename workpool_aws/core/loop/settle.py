@@ -73,6 +73,8 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Sett
 
 def slots_taken(entries: Mapping[EntryKey, Entry]) -> int:
     """Returns the slots that these starts take: one each, and one for all of a run [WP-1]."""
+    if not entries:
+        return 0
     in_runs = [entry.run for entry in entries.values() if entry.run is not None]
     alone = len(entries) - len(in_runs)
     # Asked several times a pass, of ten thousand starts where few are in runs.

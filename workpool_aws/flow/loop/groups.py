@@ -41,6 +41,8 @@ def count_groups(
 
     Raises StoreUnavailable: the pass is not committed then, so the next one meets them again.
     """
+    if not (checked.dropped or any(each.records for each in inputs.notices)):
+        return GroupsCounted()
     ports, pool = session.ports, session.pool
     unknown = works_of(ports.store, pool, of_unknown_group(settled.records))
     seen = (notice for each in inputs.notices for notice in each.records)
