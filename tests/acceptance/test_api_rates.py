@@ -169,7 +169,7 @@ def test_change_without_any_value_is_refused() -> None:
 
 def test_hours_with_crashes_take_overs_and_changes_have_no_fuller_window() -> None:
     """Three hours from outside: each start is seen where it is delivered."""
-    limits = [RateLimit(6, per=10 * MINUTE, burst=3), RateLimit(2, per=5 * MINUTE)]
+    limits = [RateLimit(10, per=10 * MINUTE, burst=3), RateLimit(6, per=5 * MINUTE)]
     with LocalCloud(seed=20, crash_rate=0.05) as cloud:
         ping_arn = cloud.function(ping)
         pool = cloud.workpool("calls", rate_limit=limits[0])

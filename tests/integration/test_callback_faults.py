@@ -27,7 +27,7 @@ from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import InvokeThrottled
 
-WORKS = 25
+WORKS = 15
 LATENCY = timedelta(milliseconds=5)
 
 
