@@ -108,7 +108,7 @@ def _statements(code: str) -> list[ast.stmt]:
 
 
 def _same(one: ast.AST, other: ast.AST) -> bool:
-    return ast.dump(one) == ast.dump(other)
+    return type(one) is type(other) and ast.dump(one) == ast.dump(other)
 
 
 def _fields(tree: ast.AST) -> Iterator[_Place]:

@@ -76,7 +76,17 @@ ERRORS = [made_of(kind) for kind in SDK] + [
     KeyError("11f6ad8e"),  # a cached token that is no JSON
     TypeError("sequence item 0: expected str instance, int found"),  # a key id that is a number
 ]
-each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+
+
+def faults_of(check):
+    """What a check finds wrong with errors, by their types; nothing is said of those that pass."""
+    faults = {}
+    for error in ERRORS:
+        try:
+            check(error)
+        except (AssertionError, pytest.fail.Exception) as fault:
+            faults[type(error).__name__] = f"{type(fault).__name__}: {fault}"
+    return faults
 
 
 def raising(error):
@@ -146,43 +156,59 @@ def no_pauses(monkeypatch):
     monkeypatch.setattr("workpool_aws.adapters.system.SystemClock.sleep", lambda *_: None)
 
 
-@each_error
-def test_error_of_making_session_is_ours(error, monkeypatch):
-    monkeypatch.setattr(boto3, "Session", raising(error))
-    with pytest.raises(WorkpoolError) as caught:
-        aws_ports("t-1", settings=Settings())
-    assert is_one_sentence_of_ours(caught.value)
-
-
-@each_error
-@pytest.mark.parametrize("making", [True, False], ids=["making", "calling"])
-def test_error_of_session_or_call_is_ours(error, making):
-    pool = Workpool("t-1", session=Session(error, making=making))
-    for act in everything_of(pool):
+def test_error_of_making_session_is_ours(monkeypatch):
+    def check(error):
+        monkeypatch.setattr(boto3, "Session", raising(error))
         with pytest.raises(WorkpoolError) as caught:
-            act()
+            aws_ports("t-1", settings=Settings())
         assert is_one_sentence_of_ours(caught.value)
 
+    assert faults_of(check) == {}
 
-@each_error
+
 @pytest.mark.parametrize("making", [True, False], ids=["making", "calling"])
-def test_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
-    session = Session(error, making=False)
+def test_error_of_session_or_call_is_ours(making):
+    def check(error):
+        pool = Workpool("t-1", session=Session(error, making=making))
+        for act in everything_of(pool):
+            with pytest.raises(WorkpoolError) as caught:
+                act()
+            assert is_one_sentence_of_ours(caught.value)
+
+    assert faults_of(check) == {}
+
+
+@pytest.mark.parametrize("making", [True, False], ids=["making", "calling"])
+def test_other_ports_answer_in_their_own_errors(making, monkeypatch):
     monkeypatch.setattr(aws.DynamoStore, "get", lambda *_: None)
-    ports = aws_ports(
-        "t-1",
-        session,
-        settings=Settings(loop_arn="arn:l", schedule_group="g", scheduler_role_arn="arn:r"),
-    )
-    session.making = making
-    order = LoopRequest(table="t-1", pool="p", generation=None)
-    with pytest.raises((InvokeThrottled, InvokeRefused, InvokeUnanswered)):
-        ports.invoker.start_loop("arn:aws:lambda:eu-west-1:123456789012:function:f", order)
-    with pytest.raises(TimerUnavailable):
-        ports.timer.wake_at("p", EpochMs(5))
-    with contextlib.suppress(TimerUnavailable):
-        ports.timer.forget("p")
-    assert ports.invoker.limits("f").timeout_ms == 900_000
+
+    def check(error):
+        session = Session(error, making=False)
+        ports = aws_ports(
+            "t-1",
+            session,
+            settings=Settings(loop_arn="arn:l", schedule_group="g", scheduler_role_arn="arn:r"),
+        )
+        session.making = making
+        order = LoopRequest(table="t-1", pool="p", generation=None)
+        with pytest.raises((InvokeThrottled, InvokeRefused, InvokeUnanswered)):
+            ports.invoker.start_loop("arn:aws:lambda:eu-west-1:123456789012:function:f", order)
+        with pytest.raises(TimerUnavailable):
+            ports.timer.wake_at("p", EpochMs(5))
+        with contextlib.suppress(TimerUnavailable):
+            ports.timer.forget("p")
+        assert ports.invoker.limits("f").timeout_ms == 900_000
+
+    assert faults_of(check) == {}
+
+
+def test_check_that_fails_for_an_error_names_it():
+    def check(error):
+        if isinstance(error, EOFError):
+            pytest.fail("no")
+        assert not isinstance(error, KeyError)
+
+    assert set(faults_of(check)) == {"EOFError", "KeyError"}
 
 
 @pytest.mark.parametrize(
