@@ -301,7 +301,7 @@ CONDITIONS = [
 
 
 def decided(store, verb, before, condition):
-    """What a write with this condition answered, and what is stored then."""
+    """Return the answer to a write with this condition, and what is stored then."""
     after = changed(before, origin="changed")
     store.write(Put(before))
     write = (

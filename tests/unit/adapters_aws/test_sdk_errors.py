@@ -79,7 +79,7 @@ ERRORS = [made_of(kind) for kind in SDK] + [
 
 
 def faults_of(check):
-    """What a check finds wrong with errors, by their types; nothing is said of those that pass."""
+    """Return the faults that a check finds in errors, by the types of these."""
     faults = {}
     for error in ERRORS:
         try:
