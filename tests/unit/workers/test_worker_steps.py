@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -224,10 +225,11 @@ def test_raised_error_tells_where_it_was_raised_and_not_what_it_said(
     def fail() -> None:
         raise ValueError(quoted)
 
-    Spy(world, fail)(retried)
+    Spy(world, fail)(replace(retried, label="send"))
 
     (told,) = world.telemetry.of(AttemptRaised)
     assert (told.error_type, told.attempt) == ("ValueError", 1)
+    assert (told.pool, told.work_id, told.job) == (retried.pool, retried.work_id, "send")
     assert "in fail" in told.stack
     assert quoted not in repr(told)
 
