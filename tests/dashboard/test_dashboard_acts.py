@@ -125,6 +125,18 @@ def test_limit_is_set_and_reset(scene: Scene) -> None:
     assert scene.pool.config(None).override is None
 
 
+def test_rate_is_set_and_lifted(scene: Scene) -> None:
+    client = scene.client()
+
+    said = client.post("/pools/email/rate", data={"rate": " 100/1m "}).text
+    assert (str(scene.pool.config(None).rate_limit), "The rate limit was set." in said) == (
+        "100/1m",
+        True,
+    )
+    client.post("/pools/email/rate", data={"rate": "none"})
+    assert scene.pool.config(None).rate_limit is None
+
+
 def test_pool_is_paused_and_resumed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="workpool.dashboard")
     client = scene.client()
@@ -425,6 +437,13 @@ def test_stream_of_act_that_is_gone_ends() -> None:
     assert asyncio.run(events()) == ["retry: 2000\n\n"]
 
 
+def test_stream_of_bulk_act_is_one_of_events(seen: Scene) -> None:
+    answer = seen.client().get("/bulk/gone/events")
+
+    assert answer.text == "retry: 2000\n\n"
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -569,6 +588,10 @@ def test_cancel_all_shows_counts_first(scene: Scene) -> None:
         ("/pools/email/limit", "limit=99999999", 400, "limit must be"),
         ("/pools/email/limit", "limit=999999", 400, "max_parallelism must be"),
         ("/pools/email/limit", "", 400, "limit must be"),
+        ("/pools/email/rate", "", 400, "rate_limit must be"),
+        ("/pools/email/rate", "rate=0/1m", 400, "n must be an int from 1 to"),
+        ("/bulk/gone/abort", "", 404, "This act is not known here"),
+        ("/bulk/gone", "", 404, "several processes. Nothing was changed."),
         ("/pools/email/works", "verb=delete&id=x", 400, "verb must be cancel or redrive"),
         ("/pools/email/works", "all=delete", 400, "verb must be cancel or redrive"),
         ("/pools/email/works", "all=cancel&state=bad", 400, "state must be one of"),

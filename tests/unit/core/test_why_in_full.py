@@ -130,7 +130,8 @@ CASES: dict[str, tuple[WorkItem | Unreadable | None, dict[str, Any]]] = {
     "base of 0": (DUE, {"config": replace(CONFIG, max_parallelism=0)}),
     "base of 0 by default": (
         DUE,
-        {"config": replace(CONFIG, max_parallelism=0, base_by="default", base_at=None)},
+        # a text of its own, as one that was read from a table
+        {"config": replace(CONFIG, max_parallelism=0, base_by="".join("default"), base_at=None)},
     ),
     "deployed 0": (
         DUE,
