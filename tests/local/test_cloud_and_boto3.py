@@ -334,7 +334,7 @@ def count_up(client: Any, times: int) -> int:
 def test_moto_under_threads_loses_no_acknowledged_write() -> None:
     client = make_table("counters")
     with ThreadPoolExecutor(8) as executor:
-        acknowledged = sum(executor.map(lambda _: count_up(client, 15), range(8)))
+        acknowledged = sum(executor.map(lambda _: count_up(client, 8), range(8)))
 
     stored = client.get_item(TableName="counters", Key={"id": {"S": "c"}})["Item"]["n"]["N"]
 
