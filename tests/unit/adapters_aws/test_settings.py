@@ -104,6 +104,8 @@ def test_settings_read_this_process_by_default(monkeypatch):
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": -1}}'),
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": true}}'),
         ("WORKPOOL_POOLS", '{"email": {"max_parallelism": null}}'),
+        ("WORKPOOL_POOLS", '{"email": {"rate_limit": "0/1m"}}'),
+        ("WORKPOOL_POOLS", '{"email": {"rate_limit": null}}'),
         ("AWS_REGION", "EU WEST"),
         ("WORKPOOL_TABLE", "a b"),
         ("WORKPOOL_POOL", "p" * 41),
@@ -118,6 +120,14 @@ def test_bad_value_is_refused_by_name_of_its_variable(name, value):
         read_settings({**FULL, name: value})
     assert caught.value.field == name
     assert name in str(caught.value)
+
+
+def test_pools_of_settings_have_their_rate_limits():
+    pools = '{"b": {"rate_limit": "5/1m"}, "a": {"rate_limit": "7/1h", "max_parallelism": 3}}'
+
+    assert [
+        (pool, str(rate)) for pool, rate in read_settings({**FULL, "WORKPOOL_POOLS": pools}).rates
+    ] == [("a", "7/1h"), ("b", "5/1m")]
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
