@@ -31,6 +31,7 @@ def test_schedules_are_listed_changed_and_run(
             return code, capsys.readouterr().out
 
         listed = run("schedules")
+        as_json = json.loads(run("schedules", "--json")[1])
         paused = run("schedule", "pause", "report")
         resumed = run("schedule", "resume", "report", "--json")
         ran = run("schedule", "run", "report", "--json")
@@ -41,6 +42,7 @@ def test_schedules_are_listed_changed_and_run(
 
         assert listed[0] == paused[0] == resumed[0] == ran[0] == 0
         assert "At the start of every hour" in listed[1]
+        assert [each["name"] for each in as_json["schedules"]] == ["report"]
         assert "success" in listed[1]
         assert "paused" in paused[1]
         assert json.loads(resumed[1])["next_due"] == "2026-01-01T02:00:00+00:00"

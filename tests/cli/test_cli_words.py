@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from dataclasses import replace
@@ -12,10 +13,13 @@ import pytest
 
 from tests.kit.records import a_work, an_id
 from workpool_aws.cli import dev
+from workpool_aws.cli.codes import DECLINED, FAILED
 from workpool_aws.cli.doctor import _seen_fields
+from workpool_aws.cli.main import _guarded, main
 from workpool_aws.cli.work_texts import work_fields
 from workpool_aws.core.views.details import StoredPayload, WorkDetails, details_of
 from workpool_aws.core.views.last_seen import LastSeen, PoolLastSeen
+from workpool_aws.local import LocalCloud
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -132,3 +136,61 @@ def test_command_begins_again_once_file_has_changed(
     again = [sys.executable, "-m", "workpool_aws", "dev", "--again"]
     assert (began, looks) == ([(sys.executable, again)], [0.5, 0.5])
     assert "a file has changed" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """The standard input of a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_act_that_person_declines_changes_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_event: object, _context: object) -> None:
+        raise KeyError("no")
+
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool("email")
+        fn = cloud.function(fail, name="report")
+        dead = pool.enqueue_action(None, fn, {})
+        cloud.run_until_idle()
+        late = timedelta(hours=1)
+        group = pool.enqueue_group(None, fn, [{}, {}], group_id="later", run_after=late)
+
+        def run(*command: str) -> tuple[int, str]:
+            monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
+            code = main([*command, "--table", cloud.table, "--pool", "email"])
+            return code, capsys.readouterr().err
+
+        answers = [
+            run("redrive", dead),
+            run("redrive", "--all"),
+            run("group", group, "--cancel"),
+            run("cancel", "--all"),
+        ]
+
+        assert [code for code, _ in answers] == [DECLINED] * 4
+        assert all(said.endswith("[y/N] Nothing was changed.\n") for _, said in answers)
+        assert [said.partition(" ")[0] for _, said in answers] == [
+            "Redrive",
+            "Redrive",
+            "Cancel",
+            "Cancel",
+        ]
+        assert (pool.count_dead_letters(None), pool.group(None, group).over) == (1, 0)
+
+
+def test_output_whose_reader_is_gone_fails_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[str] = []
+
+    def gone() -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("workpool_aws.cli.main._write_nowhere", lambda: ended.append("nowhere"))
+
+    assert _guarded(gone, "workpool ls") == FAILED
+    assert (ended, capsys.readouterr().err) == (["nowhere"], "")
