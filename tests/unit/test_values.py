@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, field, replace
+from dataclasses import FrozenInstanceError, field, is_dataclass, replace
 from dataclasses import dataclass as by_python
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import workpool_aws
+from workpool_aws import insights, local, task_pool
+from workpool_aws.adapters.items.capacity import Capacity, Units
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.model.rate import RateLimit
 from workpool_aws.values import dataclass
@@ -67,6 +70,18 @@ def test_value_takes_no_field_that_it_does_not_have():
 def test_public_value_is_frozen_by_python():
     with pytest.raises(FrozenInstanceError):
         RateLimit(1, per=timedelta(minutes=1)).n = 2
+
+
+@pytest.mark.parametrize("module", [workpool_aws, insights, local, task_pool])
+def test_no_public_value_is_one_of_those_made_quickly(module):
+    public = [getattr(module, name) for name in module.__all__]
+    kinds = [kind for kind in public if is_dataclass(kind)]
+    assert [kind.__name__ for kind in kinds if kind.__dataclass_params__.unsafe_hash] == []
+
+
+def test_value_that_a_cloud_hands_out_is_frozen_by_python():
+    assert Capacity.__dataclass_params__.frozen
+    assert Units.__dataclass_params__.frozen
 
 
 def test_value_that_is_no_frozen_one_has_no_hash():

@@ -6,12 +6,11 @@ All figures are AWS's documented rules; no emulator gets both reads and writes r
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.adapters.items.attributes import DEAD_KEY
-from workpool_aws.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
