@@ -379,3 +379,20 @@ def test_text_that_is_none_is_named_as_unreadable() -> None:
 
     with pytest.raises(UsageError, match="name: it cannot be read as JSON"):
         greet({"name": "\ud800"}, None)
+
+
+def test_event_that_is_no_json_is_refused_and_says_why() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    deep: object = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    def run(a: object) -> None:
+        raise AssertionError(a)
+
+    found = [ours(run, {"a": value}) for value in ({1}, circle, deep)]
+
+    assert found == [
+        f"event: it is no JSON: {kind}" for kind in ("TypeError", "ValueError", "RecursionError")
+    ]
