@@ -219,3 +219,12 @@ def test_bytes_that_are_no_slots_are_refused(value: object) -> None:
 def test_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
     with pytest.raises(ValueError, match="slot"):
         pack(Slots({key: entry}))
+
+
+def test_ledger_has_no_more_slots_than_it_can_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STORED_SLOTS_MAX", 3)
+    three = {EntryKey(FIRST, start): Entry(NOW) for start in range(3)}
+
+    assert unpack(pack(Slots(three))) == Slots(three)
+    with pytest.raises(ValueError, match="more slots than a ledger has"):
+        unpack(pack(Slots({**three, EntryKey(FIRST, 3): Entry(NOW)})))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from workpool_aws.core.views.instants import moment_in
 from workpool_aws.core.views.job_stats import JobStats, job_stats_event
 from workpool_aws.core.views.listing import JobFilter
 from workpool_aws.core.views.stats import Queued, check_by_job, check_window, stats_event, stats_of
+from workpool_aws.insights.answers import PoolInsight
 from workpool_aws.model.payload import Part
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
@@ -142,3 +145,13 @@ def test_function_is_named_by_its_arn_or_its_name(fn: str, target: str, named: b
     wanted = JobFilter(job=fn, function=fn, whole=True)
 
     assert wanted.admits(a_work(target=target).spec) is named
+
+
+@pytest.mark.parametrize(
+    ("running", "slots", "fill"), [(0, 4, 0.0), (1, 4, 0.25), (6, 4, 1.5), (0, 0, 0.0), (2, 0, 1.0)]
+)
+def test_fill_is_share_of_slots_in_use(running: int, slots: int, fill: float) -> None:
+    seen: Any = SimpleNamespace(running=running)
+    config: Any = SimpleNamespace(max_parallelism=slots)
+
+    assert PoolInsight(name="email", config=config, loop="idle", stats=seen).fill == fill
