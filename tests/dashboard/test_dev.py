@@ -8,7 +8,7 @@ from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -106,6 +106,20 @@ def test_runs_fail_and_deliveries_are_lost_on_request(
     for times in (0, 101):
         with pytest.raises(UsageError, match="times"):
             workshop.fail_next("send_email", times)
+
+
+def test_form_shows_types_and_defaults_up_to_their_bound(cloud: LocalCloud) -> None:
+    longest: Any = Literal["a" * 60]
+
+    @POOL.action
+    def print_label(text: longest, size: str = "b" * 58) -> None:
+        raise AssertionError(text, size)
+
+    text, size = Workshop(cloud, [print_label]).jobs()["print_label"]
+
+    assert (len(text.annotation), text.default) == (60, "")
+    assert text.annotation.endswith("…")
+    assert size.default == repr("b" * 58)
 
 
 def test_most_and_least_that_can_be_asked_for_are_done(
