@@ -369,7 +369,10 @@ def test_command_serves_table_on_loopback(
     assert main(["dashboard", "--table", seen.cloud.table, "--host", "::1"]) == 0
     assert main(["dashboard"]) == 2
 
-    (app, options), (_, open_options), _ = served
+    (app, options), (open_app, open_options), _ = served
+    hosts = ("localhost", "10.0.0.7", "elsewhere")
+    answers = [Client(open_app, base_url=f"http://{host}").get("/") for host in hosts]
+    assert [each.status_code for each in answers] == [200, 200, 400]
     assert (options["host"], options["port"], open_options["host"]) == (
         "127.0.0.1",
         8000,

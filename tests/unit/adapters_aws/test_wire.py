@@ -967,6 +967,14 @@ def test_job_travels_with_assignment_and_ticket():
     assert assignment_from_wire(assignment_to_wire(ASSIGNMENT)).job is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("table", "a b"), ("table", "t" * 256), ("label", "a b"), ("label", "x" * 141)],
+)
+def test_assignment_of_names_that_cannot_be_is_none(name, value):
+    assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), name: value}) is None
+
+
 @pytest.mark.parametrize("job", ["", "a b", "x" * 65, ["send"], 5])
 def test_assignment_of_what_no_job_is_called_is_none(job):
     assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "job": job}) is None

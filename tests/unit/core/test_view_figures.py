@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW, a_work
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import UsageError
 from workpool_aws.core import limits
 from workpool_aws.core.views.details import StoredPayload, details_of
-from workpool_aws.core.views.instants import moment_in
+from workpool_aws.core.views.groups import group_view
+from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.job_stats import JobStats, job_stats_event
+from workpool_aws.core.views.last_seen import loop_seen_at
 from workpool_aws.core.views.listing import JobFilter
 from workpool_aws.core.views.stats import Queued, check_by_job, check_window, stats_event, stats_of
 from workpool_aws.insights.answers import PoolInsight
+from workpool_aws.model.group import GroupId, GroupItem
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Ledger, ShardCursors
 from workpool_aws.model.payload import Part
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
@@ -155,3 +160,34 @@ def test_fill_is_share_of_slots_in_use(running: int, slots: int, fill: float) ->
     config: Any = SimpleNamespace(max_parallelism=slots)
 
     assert PoolInsight(name="email", config=config, loop="idle", stats=seen).fill == fill
+
+
+def test_loop_was_seen_at_this_very_moment_and_not_later() -> None:
+    def seen(at: int) -> EpochMs | None:
+        mark = ShardCursors(deep_at=EpochMs(at))
+        ledger = Ledger(pool="p", holder="h", generation=1, version=1, shards=(mark,))
+        return loop_seen_at(None, ledger, now=NOW)
+
+    assert [seen(at) for at in (0, 1, NOW, NOW + 1)] == [None, 1, NOW, None]
+
+
+def test_group_is_shown_with_what_its_item_says() -> None:
+    item = GroupItem(
+        pool="p",
+        id=GroupId("g"),
+        spec=a_work(job="send").spec,
+        total=4,
+        born="b",
+        digest="d",
+        created_at=NOW,
+        due_at=NOW,
+        follow_up=an_id(),
+        finished_at=EpochMs(NOW + 1),
+    )
+
+    found = group_view(item, enqueued=3, follow_up=None)
+
+    assert (found.group_id, found.state, found.total, found.enqueued) == ("g", "finished", 4, 3)
+    assert (found.target, found.job, found.follow_up) == (item.spec.target, "send", an_id())
+    assert (found.created_at, found.finished_at) == (instant(NOW), instant(EpochMs(NOW + 1)))
+    assert (found.succeeded, found.failed, found.canceled, found.callback) == (0, 0, 0, None)
