@@ -46,6 +46,14 @@ def test_groups_are_listed_shown_and_canceled(capsys: pytest.CaptureFixture[str]
     assert (len(members), none[0]) == (2, 3)
     assert (page["next"], page["groups"][0]["total"]) == ("later", 3)
     assert "2, of which 2 are stored" in shown[1]
+    lines = dict(line.split("  ", 1) for line in shown[1].splitlines())
+    assert {name: lines[name].strip() for name in ("group", "state", "function", "failed")} == {
+        "group": "nightly",
+        "state": "finished",
+        "function": "report",
+        "failed": "0",
+    }
+    assert [*lines][-3:] == ["finished", "callback", "followed by"]
     assert "later" in why[1].split()
     assert "later" in details[1].split()
     assert (canceled["state"], canceled["enqueued"]) == ("running", 3)
