@@ -73,7 +73,7 @@ class SystemEntropy:
 
 
 class ThreadFanOut:
-    """Does calls in threads of its own, at most `max_workers` at a time.
+    """Does calls in this thread and in others of its own, at most `max_workers` at a time.
 
     The threads end with the call. So none outlives it into a frozen Lambda, and calls inside calls
     cannot wait for each other's threads.
@@ -93,26 +93,23 @@ class ThreadFanOut:
             return [call(item) for item in items]
         job = _Job(call, items)
         size = min(at_once or self._max_workers, len(items))
-        threads = [Thread(target=job.work, name=f"workpool-{n}", daemon=True) for n in range(size)]
+        others = [
+            Thread(target=job.work, name=f"workpool-{n}", daemon=True) for n in range(1, size)
+        ]
+        started = []
         try:
-            for thread in _started(threads):
+            with suppress(RuntimeError):  # as many as the process may have
+                for thread in others:
+                    thread.start()
+                    started.append(thread)
+            job.work(is_own=True)
+            for thread in started:
                 thread.join()
         except BaseException:
             # The caller is being ended: calls that were not begun must not be made behind its back.
             job.abandoned = True
             raise
-        job.work(is_own=True)  # what no thread could be had for
         return job.answer()
-
-
-def _started(threads: Sequence[Thread]) -> list[Thread]:
-    """Starts threads, as many as the process may have."""
-    started = []
-    with suppress(RuntimeError):
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-    return started
 
 
 class _Job(Generic[A, B]):

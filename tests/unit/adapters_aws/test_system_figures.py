@@ -56,14 +56,19 @@ def test_fan_out_makes_sixteen_calls_at_time():
     assert ThreadFanOut()(call, range(16)) == list(range(16))
 
 
-def test_fan_out_takes_threads_of_its_own_for_more_than_one_call():
+def test_fan_out_takes_thread_less_than_calls_at_one_time():
+    own, meeting = threading.current_thread().name, threading.Barrier(3)
+
     def name_of(_):
         return threading.current_thread().name
 
-    own = threading.current_thread().name
+    def meet(n):
+        meeting.wait(timeout=20)
+        return name_of(n)
+
     assert ThreadFanOut()(name_of, [1]) == [own]
     assert ThreadFanOut()(name_of, []) == []
-    assert all(name.startswith("workpool") for name in ThreadFanOut()(name_of, [1, 2]))
+    assert sorted(ThreadFanOut()(meet, [1, 2, 3])) == sorted([own, "workpool-1", "workpool-2"])
 
 
 def test_fan_out_raises_error_of_first_item_that_has_one():
@@ -80,32 +85,29 @@ def test_fan_out_raises_error_of_first_item_that_has_one():
         ThreadFanOut()(call, [0, 1, 2])
 
 
-def test_calls_that_were_not_begun_are_left_out_when_caller_is_ended(monkeypatch):
-    """As by a signal, while it waits for the others."""
-    begun, let_go, done, threads = threading.Event(), threading.Event(), [], []
+def test_calls_that_were_not_begun_are_left_out_when_caller_is_ended():
+    """As by a signal, while it makes a call of its own."""
+    begun, let_go, done, others = threading.Event(), threading.Event(), [], []
+    own = threading.get_ident()
 
     class Ended(BaseException):
         pass
 
     def call(n):
+        if threading.get_ident() == own:
+            assert begun.wait(20)
+            raise Ended
+        others.append(threading.current_thread())
         done.append(n)
         begun.set()
         assert let_go.wait(20)
 
-    really_join = threading.Thread.join
-
-    def join(thread):
-        threads.append(thread)
-        assert begun.wait(20)
-        raise Ended
-
-    monkeypatch.setattr("threading.Thread.join", join)
     with pytest.raises(Ended):
-        ThreadFanOut(max_workers=1)(call, [1, 2])
+        ThreadFanOut(max_workers=2)(call, [1, 2, 3])
     let_go.set()
-    really_join(threads[0])
+    others[0].join(20)
 
-    assert done == [1]
+    assert len(done) == 1
 
 
 def test_calls_are_made_in_their_own_thread_where_process_can_have_no_other(monkeypatch):
