@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from workpool_aws.core import limits
 
 __all__ = ["page_limit_after"]
+
+_GROWTH: Final = 4
 
 
 def page_limit_after(limit: int | None) -> int | None:
@@ -12,4 +16,6 @@ def page_limit_after(limit: int | None) -> int | None:
 
     Pages grow, so that rows late in a range are reached in few of them.
     """
-    return None if limit is None else max(limit, min(2 * limit, limits.QUERY_LIMIT_MAX))
+    if limit is None:
+        return None
+    return max(limit, min(_GROWTH * limit, limits.QUERY_LIMIT_MAX))

@@ -9,6 +9,6 @@ def test_pages_grow_to_limit_and_never_shrink() -> None:
     for _ in range(8):
         sizes.append(page_limit_after(sizes[-1]) or 0)
 
-    assert sizes == [6, 12, 24, 48, 96, 192, 200, 200, 200]
+    assert sizes == [6, 24, 96, 200, 200, 200, 200, 200, 200]
     assert page_limit_after(500) == 500
     assert page_limit_after(None) is None
