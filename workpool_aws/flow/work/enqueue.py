@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -123,24 +124,23 @@ class _Enqueue:
     def _store_each(self) -> list[StoreUnavailable | None]:
         """Stores many work items at a time. Returns the failures; `None` means that one is stored.
 
-        A batch kicks beside its other parts once a small first one is stored, so that a resting loop
-        wakes in the meantime. That kick is a hint. The acknowledgement rests on the kick after the
-        last part.
+        A batch kicks once a first part of it is stored, so that a resting loop wakes in the meantime.
+        That kick is a hint. The acknowledgement rests on the kick after the last one.
         """
         works, part = self.works, limits.BATCH_FIRST
-        if len(works) < 2 * part:
-            return self.ports.fan_out(self._store, works, _at_once(works))
-        first, others = works[:part], works[part:]
-        answers = self.ports.fan_out(self._store, first, _at_once(first))
-        hint = partial(self._hint, first, answers)
-        steps: list[Callable[[], StoreUnavailable | None]]
-        steps = [hint, *(partial(self._store, each) for each in others)]
-        _, *others_answers = self.ports.fan_out(lambda step: step(), steps, _at_once(others))
-        return answers + others_answers
+        answered: list[tuple[WorkItem, StoreUnavailable | None]] = []
 
-    def _hint(self, works: Sequence[WorkItem], answers: Sequence[StoreUnavailable | None]) -> None:
-        with suppress(StoreUnavailable):
-            self._kick(works, answers)
+        def store(work: WorkItem) -> StoreUnavailable | None:
+            failure = self._store(work)
+            answered.append((work, failure))
+            if len(works) >= 2 * part and next(places) == part:
+                first, failures = zip(*answered[:part], strict=True)
+                with suppress(StoreUnavailable):
+                    self._kick(first, failures)
+            return failure
+
+        places = count(1)
+        return self.ports.fan_out(store, works, _at_once(works))
 
     def _store(self, work: WorkItem) -> StoreUnavailable | None:
         ports = self.ports
