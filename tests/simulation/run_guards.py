@@ -10,6 +10,7 @@ __all__ = ["RUN_GUARDS"]
 
 _DELIVERY: Final = "integration/test_run_of_starts.py::"
 _DECISION: Final = "unit/core/test_runs_decision.py::"
+_CURSOR: Final = "unit/core/test_choose_decision.py::"
 _EVENTS: Final = "unit/adapters_aws/test_run_events.py::"
 
 
@@ -162,11 +163,11 @@ RUN_GUARDS: Final = (
         f"{_EVENTS}test_success_of_run_that_no_worker_reported_is_of_no_start",
     ),
     _run(
-        "one that was enqueued just now stays unchosen",
+        "the cursor stays at one that was enqueued just now",
         "WP-20",
-        "core.loop.runs:spare_starts",
-        "len(due) - slots - (now - newest < limits.RUN_FRESH_MS)",
-        "len(due) - slots",
-        f"{_DECISION}test_runs_leave_one_of_work_items_that_were_enqueued_just_now",
+        "core.loop.choose:Choice.newest_in_run",
+        "now - found.work.enqueued_at < limits.RUN_FRESH_MS",
+        "False",
+        f"{_CURSOR}test_cursor_stays_at_last_of_run_that_was_enqueued_just_now",
     ),
 )

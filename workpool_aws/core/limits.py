@@ -320,7 +320,7 @@ RUN_QUIET_MS: Final = 60_000
 RUN_LIMIT_MAX: Final = 200
 """Slots of a pool up to which it makes runs. Beyond, the partitions of the table bound it."""
 RUN_FRESH_MS: Final = 2_000
-"""Age of the newest work item up to which runs leave one: its batch may be on its way to the table."""
+"""Age of a start in a run up to which the cursor stays at it: its batch may be on its way."""
 RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 RUN_EAGER_UNITS: Final = 2

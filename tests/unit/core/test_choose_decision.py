@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,24 @@ def test_cursor_does_not_pass_what_was_not_chosen(
         )
         assert mark.deep_at == (NOW if deep and read is not None else before.deep_at)
         assert back_to is None or read is not None or mark.work_cursor <= back_to
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "stops"), [(limits.RUN_FRESH_MS - 1, True), (limits.RUN_FRESH_MS, False)]
+)
+def test_cursor_stays_at_last_of_run_that_was_enqueued_just_now(age_ms: int, stops: bool) -> None:
+    """[WP-20] The others of its batch have greater keys, and land later."""
+    at = NOW - limits.RUN_FRESH_MS - 1
+    due = [
+        Found(an_id(at, n), a_work(id=an_id(at, n), due_at=at, enqueued_at=NOW - age_ms))
+        for n in range(4)
+    ]
+    alone = choose([read_of(*due)], Headroom(4))
+    in_run = choose([read_of(*due)], Headroom(1), most_of=lambda _: 4, spare=3)
+
+    assert len(in_run.chosen) == 4
+    assert marks_of(ShardCursors(), in_run).work_cursor == (due[-1].key if stops else OVERLAP)
+    assert marks_of(ShardCursors(), alone).work_cursor == OVERLAP
 
 
 def test_cursor_does_not_pass_work_item_to_which_another_shard_led_as_well() -> None:

@@ -213,16 +213,14 @@ def test_pass_reads_more_than_its_slots_only_where_runs_would_take_it() -> None:
     unknown = Memory(ledger=EMPTY)
     known = Memory(ledger=EMPTY, paces={"send": SHORT})
 
-    due = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(100)]
-
     assert rows_wanted(unknown, 4, NOW, limit=8, in_flight=4) == 4
-    assert spare_starts(4, 0, 4, due, NOW) == 0
+    assert spare_starts(4, 0, 4) == 0
     wanted = 4 * starts_of_run(SHORT, MINUTE, NOW)
     assert rows_wanted(known, 4, NOW, limit=4, in_flight=0) == wanted
-    assert spare_starts(wanted, 0, 4, due, NOW) == wanted - 4
+    assert spare_starts(wanted, 0, 4) == wanted - 4
     assert rows_wanted(known, 100, NOW, limit=100, in_flight=0) == limits.RUN_ROWS_MAX
-    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX - 10, 4, due, NOW) == 6
-    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX, 4, due, NOW) == 0
+    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX - 10, 4) == 6
+    assert spare_starts(wanted, limits.LEDGER_STARTS_MAX, 4) == 0
 
 
 def test_small_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
@@ -259,15 +257,6 @@ def test_starts_that_a_run_has_probably_ended_are_not_left() -> None:
     assert left(225, dict(list(run.items())[2:])) == 2
     # One that an earlier holder has sent.
     assert starts_left(Memory(ledger=EMPTY), run, EpochMs(NOW + 225)) == 4
-
-
-def test_runs_leave_one_of_work_items_that_were_enqueued_just_now() -> None:
-    """[WP-20] The cursor stays before it, and so before those of its batch that land later."""
-    old = [a_work(id=an_id(n=n), enqueued_at=NOW - limits.RUN_FRESH_MS) for n in range(10)]
-    new = [*old[1:], a_work(id=an_id(n=99), enqueued_at=NOW - limits.RUN_FRESH_MS + 1)]
-
-    assert spare_starts(99, 0, 4, old, NOW) == 6
-    assert spare_starts(99, 0, 4, new, NOW) == 5
 
 
 def test_notice_of_run_frees_each_of_its_starts() -> None:

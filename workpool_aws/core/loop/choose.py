@@ -137,6 +137,20 @@ class Choice:
         left = tuple(found for found in self.left if found.start not in first_of)
         return replace(self, chosen=(*self.chosen, *joined), left=left, runs=first_of)
 
+    def newest_in_run(self, read: WorkRead, now: EpochMs) -> str | None:
+        """Returns the key of the last work item of this read that a run takes just after its enqueue.
+
+        The others of its batch follow in the order of their keys, and may be on their way to the
+        table: a cursor beyond it would leave them to the next deep read. `None` means that there is
+        none.
+        """
+        fresh = [
+            found.key
+            for found in read.due
+            if found.start in self.runs and now - found.work.enqueued_at < limits.RUN_FRESH_MS
+        ]
+        return max(fresh, default=None)
+
     @property
     def cut(self) -> bool:
         """True if later rows were not all read."""
@@ -254,7 +268,9 @@ def marks_after(
             done_cursor = min(done_cursor, id_floor(EpochMs(time_of(no_room) - 1)))
         cursor, deep_at = _cursor_back(mark, back_to), mark.deep_at
         if read is not None:
-            cursor = cursor_after(cursor, read.blocked_at(choice.left), now)
+            stops = (read.blocked_at(choice.left), choice.newest_in_run(read, now))
+            blocked_at = min((stop for stop in stops if stop is not None), default=None)
+            cursor = cursor_after(cursor, blocked_at, now)
             deep_at = now if deep else deep_at
         after.append(ShardCursors(work_cursor=cursor, done_cursor=done_cursor, deep_at=deep_at))
     return tuple(after)

@@ -167,20 +167,13 @@ def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flig
     return max(slots, min(slots * most, limits.RUN_ROWS_MAX), ahead)
 
 
-def spare_starts(
-    wanted: int, entries: int, slots: int, due: Sequence[WorkItem], now: EpochMs
-) -> int:
+def spare_starts(wanted: int, entries: int, slots: int) -> int:
     """Returns the number of due work items that may share the slots of others in this pass.
 
     `wanted`: as `rows_wanted` returned it. One that was read stays unchosen wherever there are more,
-    since the cursor stops before it [WP-3]. So does one of those that were enqueued just now: the
-    others of its batch may not be visible yet, and a cursor beyond it would leave them to the next
-    deep read.
+    since the cursor stops before it [WP-3].
     """
-    room = limits.LEDGER_STARTS_MAX - entries - slots
-    newest = max((work.enqueued_at for work in due), default=0)
-    waiting = len(due) - slots - (now - newest < limits.RUN_FRESH_MS)
-    return max(0, min(wanted - slots, room, waiting))
+    return max(0, min(wanted - slots, limits.LEDGER_STARTS_MAX - entries - slots))
 
 
 def turns_over(memory: Memory, *, free: int) -> bool:

@@ -163,7 +163,7 @@ def choose_due(
     if isinstance(room, Refusal):
         return choose(due, room)
     reads = [read for read in due if read is not None]
-    found = {each.work.id: each.work for read in reads for each in read.due}
+    found = {each.work.id for read in reads for each in read.due}
     if not found:
         return choose(due, room)
     more = any(read.more for read in reads)
@@ -171,7 +171,7 @@ def choose_due(
     still = starts_left(memory, checked.entries, now)
     share = share_of_slot(len(found), still, limit=_limit(room, checked), more=more)
     wanted = _wanted(memory, room, checked, now)
-    spare = spare_starts(wanted, in_flight, room.slots, tuple(found.values()), now)
+    spare = spare_starts(wanted, in_flight, room.slots)
     return choose(due, room, most_of=most_of, spare=spare)
 
 
