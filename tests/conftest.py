@@ -21,7 +21,10 @@ ON_MEMORY = {"acceptance", "cli", "integration", "peer"}
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # pytest rewrites the assertions of a whole package that has a plugin; ours shows none to users.
+    # Here, since the conftest.py of a folder may load the library before `pytest_configure`.
+    pluginmanager.rewrite_hook._must_rewrite.discard("workpool_aws")
     group = parser.getgroup("workpool engines")
     group.addoption(
         "--engine",
@@ -124,8 +127,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--browser") and CHROMIUM is None:
         raise pytest.UsageError("--browser: no Chromium is installed")
     settings.load_profile("suite")
-    # pytest rewrites the assertions of a whole package that has a plugin; ours shows none to users.
-    config.pluginmanager.rewrite_hook._must_rewrite.discard("workpool_aws")
     quick_draws.begin_at_once()
     few_events.register(config)
     botocore.session.create_loader = remembering(botocore.session.create_loader)

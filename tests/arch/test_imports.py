@@ -6,6 +6,8 @@ Judged by modules, not by time.
 import subprocess
 import sys
 
+from workpool_aws.api import pool as module
+
 HEAVY = (
     "aws_lambda_powertools",
     "boto3",
@@ -117,3 +119,9 @@ def test_module_of_function_loads_only_what_reads_ids_beside_library() -> None:
 
     allowed = {"workpool_aws", "ulid", "typing_extensions", "cronsim"}
     assert [names - allowed for names, _ in loaded] == [set()] * 6
+
+
+def test_library_is_loaded_as_users_load_it() -> None:
+    """Pytest rewrites the assertions of these tests, and tests/conftest.py exempts the library."""
+    assert "@pytest_ar" in globals()
+    assert "@pytest_ar" not in vars(module)
