@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,7 +16,7 @@ import pytest
 from workpool_aws.cli.demo import run as demo
 from workpool_aws.cli.demo.report import DemoReport, Usage
 from workpool_aws.cli.demo.run import DemoOptions, Item, Watch
-from workpool_aws.cli.main import main
+from workpool_aws.cli.main import main, make_parser
 from workpool_aws.cli.target import ports_of
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.local import LocalCloud
@@ -378,3 +378,22 @@ def test_profile_or_region_alone_makes_session(
         ports_of(argparse.Namespace(profile=profile, region=region), cloud.table)
 
     assert asked == ([{"profile": profile, "region": region}] if profile or region else [])
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options_of(command)
+        elif action.option_strings:
+            yield action
+
+
+def test_option_takes_a_value_if_its_help_names_one() -> None:
+    """A flag that lost its `store_true` would take the next word of the command line."""
+    options = [*options_of(make_parser())]
+
+    assert {"--wide", "--newest", "--limit"} <= {each.option_strings[0] for each in options}
+    assert [
+        each.option_strings for each in options if (each.nargs == 0) is not (each.metavar is None)
+    ] == []

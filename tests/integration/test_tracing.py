@@ -24,7 +24,7 @@ from tests.kit.clocks import ManualClock
 from workpool_aws import OnCompleteEvent, RetryPolicy, Transaction, UsageError
 from workpool_aws.adapters.opentelemetry import OpenTelemetryTracing
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.trace import TracedOperation, TraceStep
+from workpool_aws.model.trace import TraceContext, TracedOperation, TraceStep
 
 TRACER = "tests"
 SECRET = "ann@example.com"
@@ -165,6 +165,33 @@ def test_error_that_leaves_a_span_ends_it_as_failed_and_goes_on(spans: Exported)
     assert [attributes(each)["error.type"] for each in (left, ended)] == ["KeyError", "Other"]
     assert (left.end_time or 0) - (left.start_time or 0) == 5_000_000
     assert (left.events, SECRET in left.to_json()) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("linked", "attempt", "reasons"),
+    [
+        (False, 1, ["invocation"]),
+        (False, 2, ["invocation", "enqueue"]),
+        (True, 1, ["schedule"]),
+        (True, 2, ["schedule", "enqueue"]),
+    ],
+)
+def test_link_says_why_it_is_there(
+    spans: Exported, *, linked: bool, attempt: int, reasons: list[str]
+) -> None:
+    tracing = OpenTelemetryTracing(ManualClock(), stamps=False)
+    step = TraceStep(
+        operation=TracedOperation.ATTEMPT, table="t", pool="email", work_id="w", attempt=attempt
+    )
+    parent = TraceContext(parent=f"00-{7:032x}-{7:016x}-01", linked=linked)
+
+    with spans.tracer.start_as_current_span("invocation"), tracing.span(step, parent):
+        pass
+
+    links = spans.one("attempt").links
+    assert [dict(link.attributes or {}) for link in links] == [
+        {"workpool.link": reason} for reason in reasons
+    ]
 
 
 def test_callback_follows_attempt_of_the_last_sixty_four(spans: Exported) -> None:

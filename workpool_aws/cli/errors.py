@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.cli.codes import UNFIT
 from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import target_of
-from workpool_aws.errors import NotFound
 from workpool_aws.insights.insights import Insights
 from workpool_aws.text import many
 
@@ -52,11 +50,7 @@ def run_error(options: argparse.Namespace) -> int:
     """`workpool error resolve | ignore | open ERROR`."""
     target = target_of(options)
     insights = Insights(target.pool.table, ports=target.ports)
-    try:
-        marked = insights.mark_error(target.pool.name, options.fingerprint, _STATES[options.act])
-    except NotFound as error:
-        note(f"workpool error: error: {error}")
-        return UNFIT
+    marked = insights.mark_error(target.pool.name, options.fingerprint, _STATES[options.act])
     if target.output.as_json:
         target.output.json(_as_json(marked.value))
     else:

@@ -434,6 +434,10 @@ def test_carried_reports_are_plain_ascii_so_that_any_runtime_passes_them_on():
     assert carried_outcome(Report(kind=ReportKind.FAILED, error="\ud800 ü"), ASSIGNMENT).isascii()
 
 
+def test_answer_of_worker_that_reported_is_as_every_version_reads_it():
+    assert REPORTED == {"_workpool": {"reported": True}}
+
+
 def test_carried_reports_of_another_start_or_work_are_not_taken():
     text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)
     assert read_carried(text, replace(ASSIGNMENT, start=4)) is None

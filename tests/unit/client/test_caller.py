@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from workpool_aws import UsageError
-from workpool_aws.api.caller import Caller, read_caller
+from tests.kit.world import World
+from workpool_aws import UsageError, invocation
+from workpool_aws.api.anchored import AnchoredTransaction
+from workpool_aws.api.caller import Caller, read_caller, read_writer
 from workpool_aws.core import limits
 
 ARN = "arn:aws-cn:lambda:cn-north-1:123456789012:function:send:live"
@@ -81,3 +83,16 @@ def test_origin_is_cut_at_its_bound() -> None:
     origin = read_caller(context(aws_request_id="r" * 1_000)).origin
 
     assert origin == f"request={'r' * 1_000}"[: limits.ORIGIN_LENGTH_MAX]
+
+
+def test_writer_beside_given_transaction_is_refused() -> None:
+    """The function may run several times, and only its transaction is applied once."""
+    world = World()
+    inside = invocation.anchored.set(AnchoredTransaction(world.ports, "email", Caller()))
+    try:
+        with pytest.raises(UsageError, match="anything else would repeat"):
+            read_writer(context())
+        assert read_caller(context()).function_arn == ARN
+    finally:
+        invocation.anchored.reset(inside)
+    assert read_writer(context()) == read_caller(context())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from workpool_aws.api.id_sequence import IdSequence
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, shard_of
 
 DUE = EpochMs(1_800_000_000_000)
 
@@ -39,3 +41,10 @@ def test_last_sixty_four_due_times_are_remembered() -> None:
     assert third < first[2]  # its place was taken by the one that was forgotten before
     assert sequence.take(1, due(3), random_bits=0)[0] < first[3]
     assert sequence.take(1, due(63), random_bits=0)[0] > first[63]
+
+
+@pytest.mark.parametrize(("shards", "filled"), [(1, [0, 0, 0, 0]), (4, [0, 1, 2, 3])])
+def test_ids_of_batch_go_round_the_shards(shards: int, filled: list[int]) -> None:
+    ids = IdSequence().take(4, DUE, random_bits=0, shards=shards)
+
+    assert [shard_of(each) for each in ids] == filled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
 from tests.kit.lambdas import LambdaContext as PlainContext
 from tests.kit.world import World
 from workpool_aws import OnCompleteEvent, UsageError, Workpool, with_task_pool
+from workpool_aws.core.callback.targets import JOBS_MARK, is_decorated
 
 pool = Workpool("jobs")
 
@@ -59,6 +61,16 @@ def test_handler_is_known_by_function_it_was_made_of() -> None:
 
 def test_plain_function_is_at_hand() -> None:
     assert send_email.function("a@example.com") == {"to": "a@example.com", "template": "welcome"}
+
+
+@pytest.mark.parametrize(
+    "option", [{"run_at": datetime(1970, 1, 2, tzinfo=UTC)}, {"request_id": "r"}], ids=str
+)
+def test_option_of_one_enqueue_is_refused_for_all(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="must be given with each enqueue") as caught:
+        pool.action(**option)(lambda: None)
+
+    assert [caught.value.field] == [*option]
 
 
 def test_query_is_decorated_same() -> None:
@@ -215,6 +227,18 @@ def test_decorator_of_handlers_above_wraps_worker(decorator: Any) -> None:
     assert handler({"to": "a"}, PlainContext()) == {"to": "a", "template": "welcome"}
     assert handler.__workpool__ is True
     assert handler.__name__ == "send_email"
+
+
+def test_wrapper_of_handler_of_many_is_known_as_one() -> None:
+    """`functools.wraps` copies what stands on the instance alone."""
+    many = pool.handler(send_email, pool.query(name="count")(lambda: 3))
+
+    @functools.wraps(many)
+    def wrapper(event: object, context: object) -> object:
+        return many(event, context)
+
+    assert is_decorated(wrapper)
+    assert vars(wrapper)[JOBS_MARK] == ("send_email", "count")
 
 
 def test_powertools_middleware_wraps_plain_handler() -> None:
