@@ -205,8 +205,7 @@ class _Answer:
         if response.status_code not in (_OK, _BAD_REQUEST):
             return None
         content = response.content
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        checksum = headers.get("x-amz-crc32")
+        checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(crc32(content)):
             return None
         # Binary values are rare (the ledger's alone), and a hook is called for every value.
@@ -214,7 +213,7 @@ class _Answer:
         if not _is_shaped(answer):
             return None
         if response.status_code == _OK:
-            return {**answer, "ResponseMetadata": {"HTTPHeaders": headers}}
+            return {**answer, "ResponseMetadata": {"HTTPHeaders": response.headers}}
         code = str(answer.get("__type", "")).rpartition("#")[2]
         if code not in _EXPECTED_REFUSALS:
             return None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -90,14 +91,17 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     metadata = answer.get("ResponseMetadata")
     headers = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
     text = headers.get("date") if isinstance(headers, Mapping) else None
-    if not isinstance(text, str):
-        return None
+    return _time_of(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4)  # the answers of a second have one date
+def _time_of(date: str) -> EpochMs | None:
     try:
-        date = parsedate_to_datetime(text)
+        at = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return None
     # A date without a zone would be read in this machine's; HTTP dates are always UTC.
-    return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
+    return None if at.tzinfo is None else EpochMs(int(at.astimezone(UTC).timestamp()) * 1_000)
 
 
 def was_repeated(error: Exception) -> bool:
