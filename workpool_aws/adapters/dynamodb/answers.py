@@ -65,6 +65,8 @@ _MESSAGE_MAX: Final = 500
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 
+_read_date: Final = lru_cache(maxsize=4)(parsedate_to_datetime)
+"""The answers of a second have one date."""
 _NO_GUESTS: Final[Mapping[int, str]] = {}
 
 
@@ -91,17 +93,14 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     metadata = answer.get("ResponseMetadata")
     headers = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
     text = headers.get("date") if isinstance(headers, Mapping) else None
-    return _time_of(text) if isinstance(text, str) else None
-
-
-@lru_cache(maxsize=4)  # the answers of a second have one date
-def _time_of(date: str) -> EpochMs | None:
+    if not isinstance(text, str):
+        return None
     try:
-        at = parsedate_to_datetime(date)
+        date = _read_date(text)
     except (ValueError, OverflowError):
         return None
     # A date without a zone would be read in this machine's; HTTP dates are always UTC.
-    return None if at.tzinfo is None else EpochMs(int(at.astimezone(UTC).timestamp()) * 1_000)
+    return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
 
 
 def was_repeated(error: Exception) -> bool:
