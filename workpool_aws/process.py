@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-__all__ = ["Beside", "LambdaProcess", "Process", "current"]
+__all__ = ["Beside", "LambdaProcess", "Process", "current", "may_be_interrupted"]
 
 _EXIT_CODE: Final = 70
 
@@ -68,6 +68,13 @@ class _Thread:
 
     def _wait(self, ms: int) -> bool:
         return self._stopped.wait(max(0, ms) / 1000)
+
+
+def may_be_interrupted() -> bool:
+    """True if a timer is set whose alarm may raise in this thread, as that of a job's timeout does."""
+    timer = getattr(signal, "getitimer", None)  # Windows has none
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and timer is not None and timer(signal.ITIMER_REAL)[0] > 0
 
 
 class LambdaProcess:

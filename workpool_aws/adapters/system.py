@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.process import may_be_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ class ThreadFanOut:
     """Does calls in this thread and in others of its own, at most `max_workers` at a time.
 
     The threads end with the call. So none outlives it into a frozen Lambda, and calls inside calls
-    cannot wait for each other's threads.
+    cannot wait for each other's threads. A thread that an alarm may interrupt only waits: the call
+    that it stood in, or the SDK, could take the alarm's error for its own.
     """
 
     def __init__(self, max_workers: int = FAN_OUT_WORKERS) -> None:
@@ -87,24 +89,27 @@ class ThreadFanOut:
     ) -> list[B]:
         """Call `call(item)` for every item, in a copy of this context. Returns results in order.
 
-        After all have ended, raises the error of the first item that has one.
+        After all have ended, raises the error of the first item that has one. A BaseException that is
+        no `Exception` passes at once from a call in this thread.
         """
         if len(items) <= 1:
             return [call(item) for item in items]
         job = _Job(call, items)
         size = min(at_once or self._max_workers, len(items))
-        others = [
-            Thread(target=job.work, name=f"workpool-{n}", daemon=True) for n in range(1, size)
-        ]
+        only_waits = may_be_interrupted()
+        numbers = range(0 if only_waits else 1, size)
+        others = [Thread(target=job.work, name=f"workpool-{n}", daemon=True) for n in numbers]
         started = []
         try:
             with suppress(RuntimeError):  # as many as the process may have
                 for thread in others:
                     thread.start()
                     started.append(thread)
-            job.work(is_own=True)
+            if not only_waits:
+                job.work(is_own=True)
             for thread in started:
                 thread.join()
+            job.work(is_own=True)  # what no thread could be had for
         except BaseException:
             # The caller is being ended: calls that were not begun must not be made behind its back.
             job.abandoned = True

@@ -13,6 +13,7 @@ from workpool_aws.adapters.system import (
     ThreadFanOut,
     stopwatch_ms,
 )
+from workpool_aws.process import LambdaProcess
 
 
 def test_clock_drops_what_is_no_whole_millisecond(monkeypatch):
@@ -133,3 +134,25 @@ def test_caller_that_makes_calls_itself_is_ended_at_once(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         ThreadFanOut()(call, range(3))
     assert made == [0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_alarm_ends_fan_out_wherever_its_calls_stand(fails):
+    """A call in the thread of the alarm would take its error for one of its own."""
+    begun, let_go, own = [], threading.Event(), threading.get_ident()
+
+    class TooLong(Exception):
+        pass
+
+    def call(n):
+        begun.append(n)
+        assert threading.get_ident() != own
+        if fails and n == 0:
+            raise ValueError(n)
+        assert let_go.wait(20)
+
+    with pytest.raises(TooLong), LambdaProcess().interrupted_after(60, TooLong):
+        ThreadFanOut(max_workers=2)(call, range(9))
+    let_go.set()
+
+    assert len(begun) <= 3
