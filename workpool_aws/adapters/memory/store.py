@@ -89,10 +89,12 @@ class _Partition:
     def record(self, sort: str, item: Item) -> Record | Unreadable:
         """Return the record of an item that stands, or stood, at this sort key."""
         known = self.records.get(sort)
-        if known is None or known[0] is not item:
-            known = (item, decode(item))
-            self.records[sort] = known
-        return known[1]
+        if known is not None and known[0] is item:
+            return known[1]
+        record = decode(item)
+        if self.items.get(sort) is item:
+            self.records[sort] = (item, record)
+        return record
 
     def page(self, key_range: KeyRange, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
         """Return (key in the range, sort key) of one answer, and True if it was cut off.
