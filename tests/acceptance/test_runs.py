@@ -203,6 +203,38 @@ def test_canceled_work_item_is_passed_over_by_its_run(cloud: LocalCloud) -> None
     assert ends(cloud, [str(each) for each in ids]) == {"success": 39, "canceled": 1}
 
 
+@pytest.mark.parametrize("due_later", [False, True])
+def test_work_item_that_is_replaced_while_it_waits_in_its_run_starts_alone(
+    cloud: LocalCloud, due_later: bool
+) -> None:
+    """[WP-23] It kept the slot of its run for ever, without a start."""
+    pool = cloud.workpool("short", max_parallelism=1)
+    met: list[int] = []
+    keyed: dict[str, Any] = {"unique_key": "k", "on_conflict": "replace"}
+
+    def body(number: int) -> int:
+        met.append(number)
+        if number == 8:
+            after = timedelta(seconds=1) if due_later else None
+            pool.enqueue_action(None, "short", {"number": 200}, run_after=after, **keyed)
+        return number
+
+    function = deployed(cloud, body)
+    first = [{"number": number} for number in range(8)]
+    ids: list[Any] = pool.enqueue_action_batch(None, "short", first)
+    cloud.advance(timedelta(seconds=1))
+    warm = len(function.starts)
+    args = [{"number": number} for number in range(8, 14)]
+    ids += pool.enqueue_action_batch(None, "short", args[:3])
+    ids += [pool.enqueue_action(None, "short", {"number": 100}, **keyed)]
+    ids += pool.enqueue_action_batch(None, "short", args[3:])
+    cloud.advance(timedelta(minutes=1))
+
+    assert max(function.starts[warm:]) > 4
+    assert sorted(met) == [*range(14), 200]
+    assert ends(cloud, [str(each) for each in ids]) == {"success": 15}
+
+
 def test_run_costs_less_than_three_and_half_units_a_work_item(cloud: LocalCloud) -> None:
     """Enqueue, start and end are a unit each; notices and commits are shared."""
     deployed(cloud, lambda number: number)

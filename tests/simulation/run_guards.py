@@ -91,6 +91,14 @@ RUN_GUARDS: Final = (
         f"{_DECISION}test_run_is_not_sent_again_while_one_of_it_runs",
     ),
     _run(
+        "what was replaced leaves it",
+        "WP-23",
+        "core.loop.recover:_RunState.judge",
+        "isinstance(verdict, Begin) and verdict.work.permit is None",
+        "False",
+        f"{_DECISION}test_work_item_that_was_replaced_leaves_its_run",
+    ),
+    _run(
         "patience counts from its begin",
         "WP-23",
         "core.loop.recover:_RunState.judge",

@@ -11,7 +11,7 @@ from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom
 from workpool_aws.core.loop.choose import Found, WorkRead, choose
-from workpool_aws.core.loop.effects import Start
+from workpool_aws.core.loop.effects import Point, Start
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.core.loop.plan import runs_among
 from workpool_aws.core.loop.recover import Checked, check, mates_of
@@ -294,6 +294,20 @@ def test_run_is_not_sent_again_while_one_of_it_runs() -> None:
     assert kept.begins == ()
     assert kept.understood == set(KEYS)
     assert all(entry.confirmed for entry in kept.entries.values())
+
+
+@pytest.mark.parametrize("others_run", [True, False])
+def test_work_item_that_was_replaced_leaves_its_run(others_run: bool) -> None:
+    """[WP-23] No worker makes its start and no run takes it, so that its entry would stay for ever."""
+    replaced = a_work(id=KEYS[1].work_id, permit=None, rev=1)
+    running = [a_running_work(id=LEAD.work_id, deadline=LATER, started_by="its worker")]
+    first = running if others_run else pending(LEAD)
+    left = checked([*first, replaced, *pending(*KEYS[2:])], confirmed=True)
+
+    assert KEYS[1] not in left.entries
+    assert KEYS[1] not in [key for key, _ in left.begins]
+    assert Point("email", replaced.id, NOW) in left.before
+    assert set(left.entries) == {LEAD, *KEYS[2:]}
 
 
 def test_starts_that_their_run_does_not_reach_are_taken_back() -> None:

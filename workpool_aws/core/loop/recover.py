@@ -230,8 +230,11 @@ class _RunState:
         """Returns the verdict on a start that its run has not reached.
 
         The run is sent again only while none of it runs: its starts share a slot [WP-30]. Patience
-        counts from its begin, since its event may wait for a cold function.
+        counts from its begin, since its event may wait for a cold function. A work item that was
+        replaced since leaves its run: no event can make its start [WP-29], and it starts alone.
         """
+        if isinstance(verdict, Begin) and verdict.work.permit is None:
+            return Drop(max(now, verdict.work.due_at))
         if isinstance(verdict, Recover) and key != entry.run and not self.has_begun:
             verdict = Keep(patience_over_at(now)) if sent else Begin(verdict.work)
         if isinstance(verdict, Recover) and self.begun_at is not None:
