@@ -7,12 +7,17 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, a_work, an_id
+from tests.simulation.coverage import Coverage
 from tests.simulation.keyed import KeyCall, KeyJudge, OnConflict, keys_of
 from tests.simulation.scenario import scenario_of
+from tests.simulation.watched import WatchedStore
 from tests.simulation.world import simulate
+from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import UniqueSpec
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.writes import Put, Update
 
 SEEDS = [seed for seed in range(200) if scenario_of(seed).keys is not None][:4]
 KEY = UniqueSpec(key="k")
@@ -51,6 +56,20 @@ def test_two_unfinished_of_key_are_noticed() -> None:
     watch.judge.seen(None, second)
     assert watch.found == []
     watch.judge.seen(None, work_of(1003))
+    assert watch.found == ["WP-16"]
+
+
+def test_holder_may_end_in_transaction_that_puts_next_one() -> None:
+    """Seed 50398, in which the put came first."""
+    watch, first = Watch(), work_of(1001)
+    memory = MemoryStore(lambda: NOW)
+    store = WatchedStore(memory, watch.judge.seen, None, Coverage())
+    store.write(Put(first))
+    changes = {"state": State.FINISHED, "undelivered": 0}
+    ended = Update(ref=WorkRef(first.pool, first.id), set=changes)
+    store.transact([Put(work_of(1002)), ended])
+    assert watch.found == []
+    store.transact([Put(work_of(1003))])
     assert watch.found == ["WP-16"]
 
 

@@ -12,7 +12,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.actions import Action, Guest, GuestItem, GuestPlace
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import KeyRange, RowPage, Unreadable
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -93,8 +93,7 @@ class WatchedStore:
         changes = [
             (old, self._stands(_ref(write))) for write, old in zip(writes, before, strict=True)
         ]
-        # What was written at once is seen with the work first: the other records are judged by it.
-        for old, new in sorted(changes, key=lambda change: not isinstance(change[1], WorkItem)):
+        for old, new in sorted(changes, key=_place):
             self._seen(old, new)
 
     def _stands(self, ref: Ref[Record]) -> Record | None:
@@ -106,3 +105,12 @@ class WatchedStore:
 def _ref(write: Action) -> Ref[Record]:
     assert not isinstance(write, Guest)
     return ref_of(write.record) if isinstance(write, Put) else write.ref
+
+
+def _place(change: tuple[Record | None, Record | None]) -> int:
+    """The place among changes that were written at once: the work first, by which other records are judged.
+
+    Of that, what ends comes first: its key is free for a work item that is put beside.
+    """
+    new = change[1]
+    return 2 if not isinstance(new, WorkItem) else new.state is not State.FINISHED
