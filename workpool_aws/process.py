@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Beside", "LambdaProcess", "Process", "current", "may_be_interrupted"]
 
 _EXIT_CODE: Final = 70
+_AGAIN_S: Final = 0.02
+_REQUEST: Final = ("botocore.httpsession", "send")
+"""The SDK's function that takes every exception in it for a failed request, and repeats that."""
 
 
 class Beside(Protocol):
@@ -88,16 +91,25 @@ class LambdaProcess:
     def interrupted_after(
         self, delay_ms: int, error: Callable[[], BaseException]
     ) -> Iterator[None]:
-        """See Process. Nested interruptions replace each other, and so does user code's own timer."""
+        """See Process. Nested interruptions replace each other, and so does user code's own timer.
+
+        A request of the SDK is broken off by the error, which the SDK keeps to itself. So it is raised
+        again until it strikes elsewhere.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         armed = True
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            if armed:
-                raise error()
+            del number
+            if not armed:
+                return
+            while frame and (frame.f_globals.get("__name__"), frame.f_code.co_name) != _REQUEST:
+                frame = frame.f_back
+            if frame:
+                signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+            raise error()
 
         before = signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, max(delay_ms, 1) / 1000)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
+from contextlib import closing
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from workpool_aws import process
 from workpool_aws.process import LambdaProcess
@@ -19,6 +23,26 @@ def test_main_thread_is_interrupted_wherever_it_waits() -> None:
     ):
         threading.Event().wait(30)
     assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own() -> None:
+    """It would repeat the request, and the code would go on."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            region_name="eu-west-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"}),
+        )
+        with (
+            closing(client),
+            pytest.raises(TimeoutError, match="too long"),
+            LambdaProcess().interrupted_after(20, lambda: TimeoutError("too long")),
+        ):
+            client.list_tables()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 

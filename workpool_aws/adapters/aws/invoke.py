@@ -15,7 +15,7 @@ from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ER
 from workpool_aws.adapters.wire.assignment import run_event, worker_event
 from workpool_aws.adapters.wire.loop import request_to_wire
 from workpool_aws.core import limits
-from workpool_aws.errors import WorkpoolError
+from workpool_aws.errors import TimedOut, WorkpoolError
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import names_function
@@ -240,6 +240,8 @@ class LambdaInvoker:
             return known.limits
         try:
             read, kept_ms = self._read_limits(target), limits.FUNCTION_LIMITS_KEPT_MS
+        except TimedOut:
+            raise
         except CALL_ERRORS as error:
             self._report_if_denied(target, error)
             read = FunctionLimits(timeout_ms=limits.TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX)
@@ -387,6 +389,8 @@ def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) ->
         raise InvokeThrottled(described(error)) from error
     except WorkpoolError as error:
         raise InvokeThrottled(str(error)) from error  # by the making of the client
+    except TimedOut:
+        raise
     except SDK_ERRORS as error:
         raise InvokeUnanswered(described(error)) from error
 

@@ -28,6 +28,7 @@ from botocore.parsers import create_parser
 
 from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
 from workpool_aws.core import limits
+from workpool_aws.errors import TimedOut
 from workpool_aws.incarnation import ForkSafeLock
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ class LeanDynamoDB:
             body = json.dumps(request, separators=(",", ":"), default=_base64).encode()
             response = self._transport.post(operation, "/", headers, body, request)
             return _Answer(response).of_dynamodb(operation)
-        except ClientError:
+        except (ClientError, TimedOut):
             raise
         except SDK_ERRORS:
             return None
@@ -342,7 +343,7 @@ class LeanLambda:
             response = self._transport.post("Invoke", path, headers, request["Payload"], request)
             return _Answer(response).of_invoke()
         except SDK_ERRORS as error:
-            if not self._repeats or _is_refusal(error):
+            if isinstance(error, TimedOut) or not self._repeats or _is_refusal(error):
                 raise
             return self._client.invoke(**request)
 

@@ -12,6 +12,7 @@ from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_se
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, described
 from workpool_aws.adapters.wire.callback import attributes_for, event_for
 from workpool_aws.core.callback.targets import FUNCTION, QUEUE, TOPIC, target_of
+from workpool_aws.errors import TimedOut
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
@@ -122,9 +123,8 @@ def _answers() -> Iterator[None]:
         if _TOO_LONG.search(str(error)):
             raise InvokeRefused(str(error), lasting=True) from error
         raise answer_of(error) from error
+    except TimedOut:
+        raise
     except CALL_ERRORS as error:
-        raise (
-            InvokeThrottled(described(error))
-            if was_never_sent(error)
-            else InvokeUnanswered(described(error))
-        ) from error
+        fate = InvokeThrottled if was_never_sent(error) else InvokeUnanswered
+        raise fate(described(error)) from error

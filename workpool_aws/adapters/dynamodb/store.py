@@ -28,7 +28,7 @@ from workpool_aws.adapters.items.keys import (
 from workpool_aws.adapters.items.records import found_for, key_of, ref_of
 from workpool_aws.adapters.items.requests import Requests, wire_key
 from workpool_aws.adapters.items.row_filters import NOT_STARTED
-from workpool_aws.errors import StoreUnavailable, WorkpoolError
+from workpool_aws.errors import StoreUnavailable, TimedOut, WorkpoolError
 from workpool_aws.model.actions import (
     Action,
     Guest,
@@ -244,8 +244,8 @@ class DynamoStore:
             self._pause(attempt)
             try:
                 return call()
-            except WorkpoolError:
-                raise  # by the making of the client
+            except (WorkpoolError, TimedOut):
+                raise  # by the making of the client, or by the alarm of a job
             except SDK_ERRORS as error:
                 meaning = translated(error, self._table, guests=guests or {})
                 if once and meaning is TryAgain.CONFLICT:
