@@ -35,7 +35,7 @@ from workpool_aws.core.loop.classify import Look, Taken, classify
 from workpool_aws.core.loop.effects import Begun, Start
 from workpool_aws.core.loop.start import assignment_for, start_write
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.loop.start import begin
+from workpool_aws.flow.loop.start import begin, begin_run
 from workpool_aws.flow.visibility import make_pointer
 from workpool_aws.model.events import (
     Completed,
@@ -50,6 +50,7 @@ from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import ChunkRef, LedgerRef, WorkRef
+from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, Pointer, State
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered
@@ -506,6 +507,21 @@ def test_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> None:
 
     assert not begun.sent
     assert stage.invoker.started == []
+
+
+def test_start_of_run_whose_function_makes_none_any_more_is_put_back(stage: Stage) -> None:
+    """[WP-23] It would keep the slot of its run until its event is too old: the loop makes none of a run."""
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    key = EntryKey(work_id, 1)
+    stage.invoker.claims = False
+
+    (begun,) = begin_run(stage.ports, "secret", [Start(key, stage.work(work_id), None, run=key)])
+
+    assert begun.sent
+    assert stage.invoker.started == []
+    assert (stage.work(work_id).starts, stage.work(work_id).undelivered) == (1, 1)
+    stage.run()
+    assert stage.work(work_id).outcome is Outcome.SUCCESS
 
 
 def test_pointer_that_cannot_be_removed_does_not_fail_its_pass(

@@ -10,6 +10,8 @@ __all__ = ["RUN_GUARDS"]
 
 _DELIVERY: Final = "integration/test_run_of_starts.py::"
 _DECISION: Final = "unit/core/test_runs_decision.py::"
+_PLAN: Final = "unit/core/test_pass_plan.py::"
+_STARTING: Final = "integration/test_starting.py::"
 _CURSOR: Final = "unit/core/test_choose_decision.py::"
 _EVENTS: Final = "unit/adapters_aws/test_run_events.py::"
 
@@ -97,6 +99,30 @@ RUN_GUARDS: Final = (
         "isinstance(verdict, Begin) and verdict.work.permit is None",
         "False",
         f"{_DECISION}test_work_item_that_was_replaced_leaves_its_run",
+    ),
+    _run(
+        "what left it has a slot of its own",
+        "WP-1",
+        "core.loop.settle:slots_taken",
+        "len({*in_runs})",
+        "len({*in_runs} - {key for key, entry in entries.items() if entry.run is None})",
+        f"{_DECISION}test_run_takes_one_slot_and_start_alone_another",
+    ),
+    _run(
+        "what leaves it and starts is committed",
+        "WP-2",
+        "core.loop.plan:plan_pass",
+        "any(one.start in before.entries for one in choice.chosen)",
+        "False",
+        f"{_PLAN}test_pass_that_moves_something_is_committed_and_is_progress",
+    ),
+    _run(
+        "its function makes none any more",
+        "WP-23",
+        "flow.loop.start:begin_run",
+        'sender.settle(sender.requeue, "its function does not make its starts any more")',
+        "continue",
+        f"{_STARTING}test_start_of_run_whose_function_makes_none_any_more_is_put_back",
     ),
     _run(
         "patience counts from its begin",

@@ -106,11 +106,13 @@ def test_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_memor
     "plan",
     [
         plan_of(ledger(), choice=ONE),
+        # It has left its run in this pass, and now has a slot of its own under the same key.
+        plan_of(ledger(STARTED), choice=ONE, checked=Checked({})),
         plan_of(ledger(KEY), records=(finished(KEY),)),
         plan_of(ledger(), owed=(OWED,)),
         plan_of(ledger(), bulk_cancel=BulkCancel(1, (None,))),
     ],
-    ids=["start", "settled", "callback", "bulk cancel"],
+    ids=["start", "start that left a run", "settled", "callback", "bulk cancel"],
 )
 def test_pass_that_moves_something_is_committed_and_is_progress(plan: PassPlan) -> None:
     assert plan.changes_ledger

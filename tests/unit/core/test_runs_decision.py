@@ -101,8 +101,12 @@ def test_run_takes_one_slot_and_start_alone_another() -> None:
     # A later start of the work item that began the run has a slot of its own.
     again = {EntryKey(LEAD.work_id, 2): Entry(LATER)}
 
+    # So has the work item itself, once it was replaced and has left the run.
+    left = {LEAD: Entry(LATER)}
+
     assert slots_taken(entries) == 1
     assert slots_taken({**entries, **alone, **again}) == 3
+    assert slots_taken({**entries, **left}) == 2
 
 
 def test_pace_of_job_is_known_after_some_ends_and_follows_latest() -> None:
@@ -308,6 +312,16 @@ def test_work_item_that_was_replaced_leaves_its_run(others_run: bool) -> None:
     assert KEYS[1] not in [key for key, _ in left.begins]
     assert Point("email", replaced.id, NOW) in left.before
     assert set(left.entries) == {LEAD, *KEYS[2:]}
+
+
+def test_run_has_begun_without_first_that_left_it() -> None:
+    """[WP-23] It starts alone under the same key, which says nothing of the run."""
+    entries = {key: Entry(OVER, confirmed=True, run=LEAD) for key in KEYS[1:]}
+    works = {work.id: work for work in pending(*KEYS)}
+    memory = Memory(ledger=EMPTY)
+    found = check({LEAD: Entry(LATER), **entries}, KEYS[1:], works, memory, token="loop-1", now=NOW)
+
+    assert [each.key for each in found.recovers] == KEYS[1:]
 
 
 def test_starts_that_their_run_does_not_reach_are_taken_back() -> None:

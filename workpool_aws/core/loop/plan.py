@@ -214,7 +214,9 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
     inputs, choice, checked = found.inputs, found.choice, found.checked
     before, ledger = found.memory.ledger, found.ledger_after()
     callbacks_moved = ledger.callbacks != before.callbacks
-    slots_moved = ledger.entries.keys() != before.entries.keys()
+    # What was replaced may leave its run, and start alone under the same key in the same pass.
+    left_run = any(one.start in before.entries for one in choice.chosen)
+    slots_moved = left_run or ledger.entries.keys() != before.entries.keys()
     promise = found.promise(len(ledger.entries), ends_at)
     starts = found.starts(promise)
     cancels = tuple(Cancel(work) for work in choice.bulk_canceled)

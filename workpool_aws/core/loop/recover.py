@@ -215,10 +215,12 @@ class _RunState:
             for key, entry in entries.items()
             if entry.run == run and (work := works.get(key.work_id)) is not None
         ]
-        first = works.get(run.work_id) if run in entries else None
+        # Its first may have left it and have started alone since, under the same key.
+        has_first = run in entries and entries[run].run == run
+        first = works.get(run.work_id) if has_first else None
         return _RunState(
             begun_at=first.started_at if first and first.starts == run.start else None,
-            has_begun=run not in entries or not _is_unmade(run, works.get(run.work_id)),
+            has_begun=not has_first or not _is_unmade(run, works.get(run.work_id)),
             is_running=any(
                 work.state is State.RUNNING and work.starts == key.start for key, work in mates
             ),

@@ -78,7 +78,7 @@ def slots_taken(entries: Mapping[EntryKey, Entry]) -> int:
     in_runs = [entry.run for entry in entries.values() if entry.run is not None]
     alone = len(entries) - len(in_runs)
     # Asked several times a pass, of ten thousand starts where few are in runs.
-    return alone + sum(run not in entries or entries[run].run is not None for run in {*in_runs})
+    return alone + len({*in_runs})
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:

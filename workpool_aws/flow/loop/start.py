@@ -78,31 +78,28 @@ def begin_run(ports: Ports, secret: str, starts: Sequence[Start]) -> list[Begun]
     """Sends the starts of a run to the worker that is to make one after the other [WP-30].
 
     Never raises: an uncertain start is checked in the next pass. A start that its worker cannot make
-    any more is not sent, since it shares a slot with the others.
+    any more is requeued, and starts alone.
     """
-    now, senders, begun = ports.clock.now(), dict[EntryKey, _Sender](), list[Begun]()
+    now, senders, back = ports.clock.now(), dict[EntryKey, _Sender](), set[EntryKey]()
     function = ports.invoker.limits(starts[0].work.spec.target)
-    start_by = EpochMs(now + function.event_age_ms)
     for start in starts:
         work = start.work
+        nonce = start_nonce(secret, ports.table, work.pool, work.id, start.key.start)
+        sender = _Sender.of_unmade(ports, nonce, function, start)
         if has_expired(work, now):
             with suppress(StoreUnavailable):
                 expire(ports, work)
         elif is_made_by_worker(work, target_claims=function.claims):
-            nonce = start_nonce(secret, ports.table, work.pool, work.id, start.key.start)
-            assignment = assignment_to_make(
-                work,
-                start.key.start,
-                ports.table,
-                nonce=nonce,
-                now=now,
-                start_by=start_by,
-                loop_until=start.loop_until,
-            )
-            senders[start.key] = _Sender(ports, work, assignment, now)
-    answered = bool(senders) and _send_run(list(senders.values()))
+            senders[start.key] = sender
+        else:
+            # Its function makes none since, or is gone. The loop itself makes no start of a run, so
+            # the slot would be kept until the event is too old.
+            sender.settle(sender.requeue, "its function does not make its starts any more")
+            back.add(start.key)
+    answered, begun = bool(senders) and _send_run(list(senders.values())), list[Begun]()
+    start_by = EpochMs(now + function.event_age_ms)
     for start in starts:
-        sent = answered and start.key in senders
+        sent = start.key in back or (answered and start.key in senders)
         alone = start.key == start.run
         until = EpochMs(start_by + function.timeout_ms) if alone else patience_over_at(now)
         begun.append(Begun(start.key, until if sent else None, sent=sent))
