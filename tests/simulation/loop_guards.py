@@ -450,7 +450,7 @@ _ENTRIES: Final = (
         "a second report puts the done record",
         "WP-21",
         "flow.report.complete:_Completion._pass_over",
-        "if ignored.reported and isinstance(current, WorkItem) and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}:",
+        "if is_of_end and isinstance(current, WorkItem):",
         "if False:",
     ),
     one_edit(

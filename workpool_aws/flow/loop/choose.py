@@ -107,8 +107,7 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     """Returns the entries of chosen work items, each until the loop looks at it."""
     entries = {}
     for found in choice.chosen:
-        function = invoker.limits(found.work.spec.target)
-        run = choice.runs.get(found.start)
+        function, run = invoker.limits(found.work.spec.target), choice.runs.get(found.start)
         if run is not None and run != found.start:
             entries[found.start] = Entry(patience_over_at(now), run=run)
             continue

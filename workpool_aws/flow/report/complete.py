@@ -287,11 +287,8 @@ class _Completion:
 
     def _pass_over(self, ignored: Ignored, current: WorkItem | Unreadable | None) -> Literal[False]:
         """Changes no work item, but repeats the steps after this start's end, which may have been lost."""
-        if (
-            ignored.reported
-            and isinstance(current, WorkItem)
-            and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
-        ):
+        is_of_end = ignored.reported and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
+        if is_of_end and isinstance(current, WorkItem):
             # Its reporter may have died before loops could find what its transaction stored.
             show_spawned(self.ports, current)
             outcome = counted_outcome(self.a, current.outcome, current.attempts_made)
