@@ -753,7 +753,8 @@ class Judge:
             self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
         for key in added:
             pool.joins(key, after.entries[key].run or key)
-        slots = {pool.runs.get(key, key) for key in after.entries}
+        # What has left its run and starts alone has the name of the run, and a slot of its own.
+        slots = {(pool.runs.get(key, key), each.run is None) for key, each in after.entries.items()}
         if added and len(slots) > max(pool.allowed):
             self.fail("WP-1", f"{len(slots)} slots where {sorted(pool.allowed)} are allowed")
         self._run_kinds(pool, added)

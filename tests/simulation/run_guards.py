@@ -117,6 +117,14 @@ RUN_GUARDS: Final = (
         f"{_PLAN}test_pass_that_moves_something_is_committed_and_is_progress",
     ),
     _run(
+        "what was sent before a replacement is sent again",
+        "WP-23",
+        "core.loop.plan:remembered",
+        "(memory.sent - results.unsent) | results.sent",
+        "memory.sent | results.sent",
+        f"{_PLAN}test_memory_after_start_confirms_what_ran_and_doubts_what_did_not",
+    ),
+    _run(
         "its function makes none any more",
         "WP-23",
         "flow.loop.start:begin_run",

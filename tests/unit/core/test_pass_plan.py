@@ -172,13 +172,19 @@ def test_pointers_are_spent_once_their_start_was_sent() -> None:
 
 
 def test_memory_after_start_confirms_what_ran_and_doubts_what_did_not() -> None:
-    """[WP-1] A slot whose start is not certain stays taken."""
+    """[WP-1] A slot whose start is not certain stays taken.
+
+    Also if a worker was sent the same start before the work item was replaced.
+    """
     plan = plan_of(ledger(KEY, OTHER), choice=ONE)
+    entries = {**plan.ledger.entries, STARTED: Entry(LATER, confirmed=True)}
+    plan = replace(plan, ledger=replace(plan.ledger, entries=entries))
     results = Results(
         begun=(Begun(KEY, EpochMs(NOW + 5_000), sent=True), Begun(STARTED, None, sent=False))
     )
 
-    memory = remembered(Memory(ledger=plan.ledger), plan, results)
+    before = Memory(ledger=plan.ledger, sent=frozenset({STARTED}))
+    memory = remembered(before, plan, results)
 
     assert memory.entries == {
         KEY: Entry(EpochMs(NOW + 5_000), confirmed=True),

@@ -17,7 +17,7 @@ right only because the committed ledger names it.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.loop import Entry
@@ -196,6 +196,17 @@ class Results:
     def unsent(self) -> frozenset[EntryKey]:
         """Starts that were not seen to run."""
         return frozenset(each.key for each in self.begun if not each.sent)
+
+    def doubted(self, entries: Mapping[EntryKey, Entry]) -> Mapping[EntryKey, Entry]:
+        """Returns those of these entries that were confirmed, and whose starts were not seen to run.
+
+        The work item was replaced after its worker was sent the same start.
+        """
+        return {
+            key: replace(entries[key], confirmed=False)
+            for key in self.unsent
+            if key in entries and entries[key].confirmed
+        }
 
     @property
     def running(self) -> Mapping[EntryKey, Entry]:

@@ -273,9 +273,10 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
     if results.are_none and not plan.is_news_to(memory):
         return memory
     entries = dict(plan.ledger.entries)
-    ledger, confirmed = memory.ledger, {**results.running, **results.recovered}
-    if confirmed:
-        for key, entry in confirmed.items():
+    ledger = memory.ledger
+    moved = {**results.doubted(entries), **results.running, **results.recovered}
+    if moved:
+        for key, entry in moved.items():
             entries[key] = replace(entry, run=entries[key].run if key in entries else None)
         ledger = replace(ledger, entries=entries)
     known = (memory.unconfirmed - plan.understood).intersection(entries)
@@ -286,7 +287,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
         ledger=ledger,
         unconfirmed=(known - results.sent) | results.unsent,
         checked={key: at for key, at in asked.items() if key in entries},
-        sent=(memory.sent | results.sent).intersection(entries),
+        sent=((memory.sent - results.unsent) | results.sent).intersection(entries),
         callbacks=tuple(each for each in owed if each is not None),
         crowded=plan.leaves_crowded(memory),
         runs=plan.runs,
