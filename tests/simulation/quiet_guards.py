@@ -289,8 +289,8 @@ _PASSES: Final = (
         "recovery: made again later",
         "WP-23",
         "core.loop.plan:remembered",
-        ", **results.recovered",
-        "",
+        "{**results.doubted(entries), **results.running, **results.recovered}",
+        "{**results.doubted(entries), **results.running}",
         f"{_RECOVERING}test_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
     ),
     _quiet(
