@@ -93,8 +93,8 @@ class LambdaProcess:
     ) -> Iterator[None]:
         """See Process. Nested interruptions replace each other, and so does user code's own timer.
 
-        A request of the SDK is broken off by the error, which the SDK keeps to itself. So it is raised
-        again until it strikes elsewhere.
+        The SDK takes an error that breaks off a request for a failure of the request. So the error is
+        raised again until it strikes elsewhere.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -129,6 +129,7 @@ class _Enqueue:
         """
         works, part = self.works, limits.BATCH_FIRST
         answered: list[tuple[WorkItem, StoreUnavailable | None]] = []
+        places = count(1)
 
         def store(work: WorkItem) -> StoreUnavailable | None:
             failure = self._store(work)
@@ -139,7 +140,6 @@ class _Enqueue:
                     self._kick(first, failures)
             return failure
 
-        places = count(1)
         return self.ports.fan_out(store, works, _at_once(works))
 
     def _store(self, work: WorkItem) -> StoreUnavailable | None:
