@@ -94,20 +94,22 @@ class LambdaProcess:
         """See Process. Nested interruptions replace each other, and so does user code's own timer.
 
         The SDK takes an error that breaks off a request for a failure of the request. So the error is
-        raised again until it strikes elsewhere.
+        raised again until it strikes elsewhere, and in place of an error that the SDK makes of it.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        armed = True
+        armed, in_request = True, False
 
         def interrupt(number: int, frame: FrameType | None) -> None:
+            nonlocal in_request
             del number
             if not armed:
                 return
             while frame and (frame.f_globals.get("__name__"), frame.f_code.co_name) != _REQUEST:
                 frame = frame.f_back
-            if frame:
+            in_request = frame is not None
+            if in_request:
                 signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
             raise error()
 
@@ -115,6 +117,11 @@ class LambdaProcess:
         signal.setitimer(signal.ITIMER_REAL, max(delay_ms, 1) / 1000)
         try:
             yield
+        except Exception as raised:
+            armed = False
+            if in_request:
+                raise error() from raised
+            raise
         finally:
             armed = False
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -26,8 +26,9 @@ def test_main_thread_is_interrupted_wherever_it_waits() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own() -> None:
-    """It would repeat the request, and the code would go on."""
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own(attempts: int) -> None:
+    """It would repeat the request, and the code would go on; or report that the service is silent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = boto3.client(
             "dynamodb",
@@ -35,7 +36,9 @@ def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own() -> None:
             region_name="eu-west-1",
             aws_access_key_id="x",
             aws_secret_access_key="x",
-            config=Config(read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"}),
+            config=Config(
+                read_timeout=60, retries={"total_max_attempts": attempts, "mode": "standard"}
+            ),
         )
         with (
             closing(client),
