@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from threading import current_thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from workpool_aws.errors import UsageError
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

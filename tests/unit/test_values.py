@@ -2,19 +2,20 @@
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, field, is_dataclass, replace
+from dataclasses import FrozenInstanceError, field, fields, is_dataclass
 from dataclasses import dataclass as by_python
+from dataclasses import replace as replace_by_python
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import workpool_aws
-from workpool_aws import insights, local, task_pool
+from workpool_aws import insights, local, task_pool, values
 from workpool_aws.adapters.items.capacity import Capacity, Units
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.model.rate import RateLimit
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +23,7 @@ FROZEN_BY_PYTHON = """
 import dataclasses
 from workpool_aws import values
 values.dataclass = dataclasses.dataclass
+values.replace = dataclasses.replace
 from tests.simulation.sweep import run_of_seed
 from workpool_aws.core.loop.memory import Memory
 assert Memory.__dataclass_params__.frozen
@@ -65,6 +67,98 @@ def test_value_is_equal_hashed_and_shown_by_its_fields(kind):
 def test_value_takes_no_field_that_it_does_not_have():
     with pytest.raises(AttributeError):
         Quick("a").nmae = "b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixed(Quick):
+    """With fields by position before fields by name, of which one is declared between."""
+
+    size: int
+    _: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Of one field."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Open:
+    """Without slots, so that it would take any name."""
+
+    name: str
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Which refuses some values."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low above high")
+
+
+@dataclass(slots=True)
+class Counted:
+    """With a field that it makes itself."""
+
+    name: str
+    size: int = 1
+    made: list[str] = field(init=False, default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("value", "changes"),
+    [
+        (Quick("a", (1,), ["x"]), {}),
+        (Quick("a", (1,), ["x"]), {"name": "b"}),
+        (Quick("a", (1,), ["x"]), {"seen": [], "places": ()}),
+        (Slow("a", (1,), ["x"]), {"name": "b"}),
+        (Mixed("a", (1,), ["x"], size=3), {"size": 4, "name": "b"}),
+        (Single(("a", "b")), {}),
+        (Single(("a", "b")), {"names": ("c",)}),
+        (Open("a"), {"size": 2}),
+        (Checked(1, 2), {"low": 2}),
+        (Counted("a"), {"size": 2}),
+    ],
+    ids=repr,
+)
+def test_copy_is_the_one_that_python_makes(value, changes):
+    before = repr(value)
+    copy, wanted = replace(value, **changes), replace_by_python(value, **changes)
+    assert type(copy) is type(value)
+    for each in fields(value):
+        assert getattr(copy, each.name) == getattr(wanted, each.name), each.name
+    assert copy == wanted
+    assert copy is not value
+    assert repr(value) == before
+
+
+def test_copy_holds_the_same_objects():
+    seen = ["x"]
+    assert replace(Quick("a", (1,), seen), name="b").seen is seen
+
+
+@pytest.mark.parametrize("value", [Quick("a"), Slow("a"), Single(()), Open("a"), Checked(1, 2)])
+def test_copy_takes_no_field_that_the_value_does_not_have(value):
+    with pytest.raises((AttributeError, TypeError), match="nmae"):
+        replace(value, nmae="b")
+
+
+def test_copy_is_checked_where_its_kind_checks_values():
+    with pytest.raises(ValueError, match="low above high"):
+        replace(Checked(1, 2), low=3)
+
+
+def test_copy_of_a_memory_of_a_loop_is_made_quickly():
+    """By position, and not field by field."""
+    assert values._copier(Memory) is not None
 
 
 def test_public_value_is_frozen_by_python():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from workpool_aws.api.caller import read_caller, read_writer
@@ -22,6 +21,7 @@ from workpool_aws.model.group import GroupId, GroupItem
 from workpool_aws.model.ids import make_id
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.spec import Kind, Spec
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

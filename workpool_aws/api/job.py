@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller
@@ -19,6 +19,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import JOB
 from workpool_aws.model.spec import Kind
 from workpool_aws.text import kind_of
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.api.pool_options import PoolOptions

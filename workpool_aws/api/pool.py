@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
@@ -52,6 +51,7 @@ from workpool_aws.model import events
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.spec import Kind
 from workpool_aws.model.trace import TracedOperation, TraceStep
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from workpool_aws.api.caller import read_caller, read_writer
@@ -27,6 +26,7 @@ from workpool_aws.model.ids import WorkId, make_id
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.spec import Kind
 from workpool_aws.text import kind_of
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
@@ -16,6 +15,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import SCHEDULE
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.schedule import CatchUp, Overlap, Timing
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,6 @@ import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
@@ -45,6 +44,7 @@ from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.trace import TracedOperation, TraceStep
 from workpool_aws.settings import refuse_other_pools, takes_runs
 from workpool_aws.text import Words
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from types import TracebackType

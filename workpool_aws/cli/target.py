@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from workpool_aws import UsageError, Workpool
@@ -13,6 +13,7 @@ from workpool_aws.cli.output import Output, note
 from workpool_aws.compose import ports_for, session_for
 from workpool_aws.settings import read_settings
 from workpool_aws.text import NOTHING, as_line
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     import argparse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -20,7 +19,7 @@ from workpool_aws.model.payload import (
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -27,6 +27,7 @@ from workpool_aws.dashboard.guard import form_of, is_own_request
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.model.rate import RateLimit
 from workpool_aws.text import as_line, counted, many
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.errors import AlreadyEnqueued, NotFound, UsageError, WorkpoolError
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.chunks import chunk_refs, joined
@@ -10,6 +9,7 @@ from workpool_aws.model import events
 from workpool_aws.model.payload import Inline, Part, Payload
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ from workpool_aws.model.refs import (
 )
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import InspectionFailed, StoreDenied
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from workpool_aws.core.loop.settle import Notices
@@ -20,6 +19,7 @@ from workpool_aws.model.refs import (
 )
 from workpool_aws.model.schedule import ScheduleItem, Tick
 from workpool_aws.model.work import Pointer, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

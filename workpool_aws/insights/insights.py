@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -30,6 +29,7 @@ from workpool_aws.insights.answers import (
 )
 from workpool_aws.insights.errors import gone, grouped
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
@@ -48,6 +47,7 @@ from workpool_aws.local.unfinished import described, next_occurrence, unfinished
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

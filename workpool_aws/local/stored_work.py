@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from workpool_aws.core.chunks import chunk_refs, joined
@@ -14,6 +14,7 @@ from workpool_aws.model.payload import Inline, Part, Payload
 from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, WorkRef, readable
 from workpool_aws.model.work import WorkItem
 from workpool_aws.text import as_line, shown
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,13 +5,13 @@ These are status, ledger, config, notices, minute reports, the registry and the 
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.pages import NamedPage

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.model.names import label_of
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload

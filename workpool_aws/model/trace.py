@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.bounds import TRACE_STATE_LENGTH_MAX
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

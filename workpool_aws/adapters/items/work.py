@@ -6,7 +6,6 @@ Conditions and updates name these fields. A new one is a row here.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from workpool_aws.adapters.items import forms
@@ -36,6 +35,7 @@ from workpool_aws.model.work import (
     State,
     WorkItem,
 )
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ else is an answer. Safe to share between threads: each request is one step.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from dataclasses import field, replace
+from dataclasses import field
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
@@ -30,7 +30,7 @@ from workpool_aws.model.refs import Collection, KeyRange, Row, RowPage, Unreadab
 from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

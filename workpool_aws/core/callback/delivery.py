@@ -21,7 +21,6 @@ once [WP-8].
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_end
@@ -33,6 +32,7 @@ from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Condition, Either, Is, Update
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.group.members import member_ids
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,13 +6,12 @@ Every limit on starts is checked here [WP-33]. A limit of another kind (per key)
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import tokens_of
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.bulk_cancel import BulkCancel

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.loop.settle import deep_low
@@ -13,7 +12,7 @@ from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_settled
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.refs import PointerRef, Row, Unreadable
 from workpool_aws.model.work import Pointer, State, WorkItem
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import EntryKey, Notice, NoticeKind, PendingCallback
 from workpool_aws.model.refs import NoticeRef
 from workpool_aws.model.work import CallbackState, WorkItem
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

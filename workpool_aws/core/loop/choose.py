@@ -6,7 +6,7 @@ it, and those go back 15 s [WP-3].
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -16,7 +16,7 @@ from workpool_aws.core.loop.settle import deep_low, done_cursor_after
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import EntryKey, ShardCursors
 from workpool_aws.model.refs import PointerRef
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -12,6 +12,7 @@ from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import PointerRef, Row, Unreadable
 from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import Pointer, State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ A pass reads it, and puts another in its place. The next holder rebuilds all of 
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -14,7 +14,7 @@ from workpool_aws.core.loop.runs import JobPace, SentRun, learned
 from workpool_aws.core.loop.shards import Load
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import ShardCursors
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

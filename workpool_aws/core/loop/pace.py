@@ -9,14 +9,13 @@ ledger.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.rest import decide_rest
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.core.loop.memory import Memory

@@ -7,13 +7,12 @@ page that is free again, or whose deadline has changed: that slot then stands in
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.model.pages import NamedPage
 from workpool_aws.model.refs import Unreadable
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

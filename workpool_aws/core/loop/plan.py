@@ -6,7 +6,6 @@ line of stages.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -20,7 +19,7 @@ from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
 from workpool_aws.model.refs import NoticeRef
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -7,11 +7,10 @@ took, or how late it landed, therefore adds no start to any window.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.rate import RateLimit, RateSpent

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.rate import landed_by
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

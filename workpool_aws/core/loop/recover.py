@@ -5,7 +5,6 @@ The table is trusted, not the loop's memory.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
@@ -15,7 +14,7 @@ from workpool_aws.core.report.complete import Judged
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.work import State, WorkItem
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,14 +7,13 @@ so they take one slot.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey, NoticeKind
 from workpool_aws.model.payload import Inline
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,12 +8,12 @@ starts in a second were due within a tenth of it, 3,000 a second come.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, shard_of
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

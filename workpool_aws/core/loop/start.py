@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.lifecycle import Move, leaving
@@ -11,6 +10,7 @@ from workpool_aws.core.report.claim import assignment_of, assignment_to_start, s
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.writes import All, Is, Update
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment

@@ -6,8 +6,6 @@ It claims a start that the loop has made [WP-5], or makes a start that the loop 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from workpool_aws.core.lifecycle import Move, entering, leaving, this_start
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
@@ -15,7 +13,7 @@ from workpool_aws.model.payload import chunk_count
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Is, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 __all__ = [
     "ClaimAnswer",

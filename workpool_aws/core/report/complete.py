@@ -16,7 +16,6 @@ Two kinds of report need more than the number:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -36,7 +35,7 @@ from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import AttemptEnd, State, WorkItem, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,12 @@ that succeeds at once carries no entry.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import AttemptEnd, PastAttempt, State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

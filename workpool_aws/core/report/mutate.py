@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.error_text import kept_text
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.spec import Kind
 from workpool_aws.model.writes import All, Condition, Is, Update
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.messages import Assignment

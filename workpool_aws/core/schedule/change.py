@@ -6,7 +6,6 @@ minutes is left as it is: the change may be written after it, and would drop it 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -14,7 +13,7 @@ from workpool_aws.core.schedule.timing import count_until, due_until, first_afte
 from workpool_aws.model.refs import ScheduleRef
 from workpool_aws.model.schedule import CatchUp, Overlap, ScheduleItem, Timing
 from workpool_aws.model.writes import All, Condition, Is, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

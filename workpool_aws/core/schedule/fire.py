@@ -8,7 +8,6 @@ enqueue each at most once [WP-18].
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
@@ -18,7 +17,7 @@ from workpool_aws.model.refs import ScheduleRef
 from workpool_aws.model.schedule import CatchUp, Overlap, PastRun, ScheduleItem
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Is, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
@@ -19,6 +19,7 @@ from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import key_after, key_before
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.core.pool.configure import DeployedTerms
 from workpool_aws.model.loop import DeployedLimit, DeployedRate
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

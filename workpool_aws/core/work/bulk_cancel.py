@@ -7,12 +7,12 @@ a newer epoch there (`flow/work/enqueue.py`).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Below, Condition, Either, Is
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.loop import Config, Ledger

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.model.payload import Inline
 from workpool_aws.model.spec import Kind
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

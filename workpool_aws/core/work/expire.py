@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from workpool_aws.core.lifecycle import Move
 from workpool_aws.core.work.end import EndWrite, end_pending
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import WorkItem, dead_key
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs

@@ -5,7 +5,6 @@ The work item's own outcome stays [WP-6], and a callback's redrive never runs it
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.delivery import redeliver_write
@@ -13,7 +12,7 @@ from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import All, Is, Update
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -14,7 +14,7 @@ from workpool_aws.model.receipt import Receipt, Void
 from workpool_aws.model.work import Pointer, Spawned, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put, Update
 from workpool_aws.text import Words
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,6 @@ less to do to the next one, which starts over.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from workpool_aws.flow.reading import resolved, works_of
 from workpool_aws.flow.work.cancel import cancel_called_off
 from workpool_aws.model import events
 from workpool_aws.model.refs import Collection, KeyRange, key_after
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

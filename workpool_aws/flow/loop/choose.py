@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.schedule import Tick
 from workpool_aws.model.work import WorkItem
 from workpool_aws.ports import ConditionFailed
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

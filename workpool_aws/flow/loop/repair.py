@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, 
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import All, Either, Is, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ The loop must therefore write that it rests, *then* read again [WP-22, WP-24].
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -26,7 +25,7 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import LoopState
 from workpool_aws.ports import TimerUnavailable
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

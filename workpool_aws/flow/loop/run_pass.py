@@ -8,7 +8,6 @@ of each.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -52,7 +51,7 @@ from workpool_aws.flow.work.spawned import show_spawned
 from workpool_aws.model import events
 from workpool_aws.model.loop import MinuteTally
 from workpool_aws.model.payload import Chunked, Inline
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ The one mutable value of the loop. The next holder rebuilds all that it needs fr
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -23,7 +23,7 @@ from workpool_aws.model.pages import LedgerPage, Slots
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
 from workpool_aws.model.writes import Above, All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Telemetry
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

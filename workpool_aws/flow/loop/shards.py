@@ -15,7 +15,6 @@ as the late rule has it, and points from shard 0 at a work item that it put beyo
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.loop.classify import Taken
@@ -26,6 +25,7 @@ from workpool_aws.flow.loop.session import Fenced
 from workpool_aws.flow.reading import read_notices, work_range
 from workpool_aws.model import events
 from workpool_aws.model.loop import LoopState
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

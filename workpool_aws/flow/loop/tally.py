@@ -5,7 +5,6 @@ An active pool writes one small item a minute at most, an idle one none.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -14,6 +13,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Ledger, MinuteReport, MinuteTally, Notice
 from workpool_aws.model.writes import Put
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

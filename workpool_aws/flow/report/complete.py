@@ -10,7 +10,6 @@ Any process may call it, any number of times.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from workpool_aws.core.chunks import overdue_expiries
@@ -48,7 +47,7 @@ from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.loop import Notice

@@ -5,7 +5,6 @@ The loop settles a notice when it reads it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -14,6 +13,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
 from workpool_aws.model.loop import Notice, NoticeKind, ReportedEnd
 from workpool_aws.model.work import CallbackState
 from workpool_aws.model.writes import Put, Written
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

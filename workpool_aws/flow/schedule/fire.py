@@ -7,7 +7,6 @@ next tick. A crash before it leaves the tick, and one after it leaves a tick tha
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -25,7 +24,7 @@ from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.refs import ScheduleRef, TickRef, Unreadable, WorkRef, readable
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import TransactionFailed
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

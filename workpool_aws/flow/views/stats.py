@@ -5,7 +5,6 @@ A pass of the loop never counts a backlog.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workpool_aws.core import limits
@@ -27,7 +26,7 @@ from workpool_aws.model.refs import (
     readable,
 )
 from workpool_aws.model.work import WorkItem
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.splice import decoded
@@ -12,6 +11,7 @@ from workpool_aws.flow.pool import configure
 from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

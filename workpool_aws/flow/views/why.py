@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core.views.why.answer import PoolRecords, Why
@@ -23,6 +22,7 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.work import WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

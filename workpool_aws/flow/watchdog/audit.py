@@ -8,7 +8,6 @@ latest first; earlier rows are left out.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -34,7 +33,7 @@ from workpool_aws.model.refs import (
 )
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Put, Written
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

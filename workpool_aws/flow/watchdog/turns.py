@@ -7,7 +7,6 @@ tick, so pools that one tick did not reach come early in one of the next.
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
@@ -16,7 +15,7 @@ from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.record import Record, Ref
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core.work.replace import Replacement, decide_replacement
@@ -25,7 +24,7 @@ from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import RequestRef, UniqueRef, Unreadable
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.core.work.transaction import PlannedCancel

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from workpool_aws.model.loop import LoopStatus

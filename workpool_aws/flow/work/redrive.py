@@ -10,7 +10,6 @@ A failure is redriven once.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
@@ -42,7 +41,7 @@ from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
 from workpool_aws.text import Words, shown
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,6 @@ Nothing releases a key: its lock names a work item, and that one says if the key
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
@@ -21,7 +20,7 @@ from workpool_aws.flow.work.arrange import Arranged, arrange
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import ConditionFailed
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workpool_aws.local.engines.direct import SteppingStore
@@ -20,7 +19,7 @@ from workpool_aws.local.services.functions import ACCOUNT, REGION
 from workpool_aws.local.services.platform import OWN_TABLE, Platform
 from workpool_aws.model.inspection import RoleFacts
 from workpool_aws.settings import Settings
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from workpool_aws.text import answer_or
-from workpool_aws.values import dataclass
+from workpool_aws.values import dataclass, replace
 
 __all__ = [
     "ACCOUNT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
@@ -24,6 +24,7 @@ from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Ledger
 from workpool_aws.model.refs import Unreadable, readable
 from workpool_aws.model.work import CallbackState, State, WorkItem
+from workpool_aws.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
