@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.mutation.edits import Edit
+from tests.mutation.reading import Readers
 
 __all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "Store", "digest", "files_of", "moved"]
 
@@ -54,25 +55,40 @@ class CoverageMap:
     """Return the number of modules that the tests of a file run."""
     at_import: Mapping[str, int] = field(default_factory=dict)
     """Of each module, the lines that ran while modules of the library and of tests were imported."""
+    read_by: Callable[[Edit], Mapping[str, int]] = lambda _edit: {}
+    """The lines that read the constant of an edit, by module."""
 
     def tests_for(self, edit: Edit) -> list[str]:
         """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else.
 
-        A module of nothing but constants runs once, before any test: any test may notice.
+        A constant runs once, before any test. First those tests run that run a line which reads it,
+        then those that run any line of its module. Any test may notice what is read nowhere.
         """
-        ran = self.lines.get(edit.module) or dict.fromkeys(self.seconds, -1)
-        wanted = _lines_of(edit)
-        found = sorted(
-            (test for test, bits in ran.items() if bits & wanted),
-            key=lambda test: (self.seconds[test], test),
-        )
-        home = min(map(_file_of, found), key=lambda file: self.breadth[file], default="")
-        # A test that reads a constant of the module runs no line of it.
-        there = (
-            found if edit.lines is not None else sorted(self.seconds, key=self.seconds.__getitem__)
-        )
+        found = self._that_ran({edit.module: _lines_of(edit)})
+        if edit.lines is None:
+            readers = self._that_ran(self.read_by(edit))
+            found = list(dict.fromkeys([*readers, *found])) or self._quickest_first(self.seconds)
+            # A test that reads the constant itself runs no line that does.
+            there = self._quickest_first(self.seconds)
+        else:
+            readers = there = found
+        home = min(map(_file_of, readers or found), key=self.breadth.__getitem__, default="")
         first = [test for test in there if _file_of(test) == home][:HOME_TESTS]
-        return [*first, *(test for test in found if test not in first)]
+        return list(dict.fromkeys([*first, *found]))
+
+    def _that_ran(self, wanted: Mapping[str, int]) -> list[str]:
+        """The tests that ran one of these lines, the quickest first."""
+        return self._quickest_first(
+            {
+                test
+                for module, lines in wanted.items()
+                for test, bits in self.lines.get(module, {}).items()
+                if bits & lines
+            }
+        )
+
+    def _quickest_first(self, tests: Iterable[str]) -> list[str]:
+        return sorted(tests, key=lambda test: (self.seconds[test], test))
 
     def acts_at_import(self, edit: Edit) -> bool:
         """True if a line of the edit ran while modules of the library or of tests were imported."""
@@ -98,7 +114,7 @@ class Store:
 
     def map_of(self, files: Iterable[str], at_import: Mapping[str, int]) -> CoverageMap:
         """The map of files, all of which were measured."""
-        found = CoverageMap(at_import=at_import)
+        found = CoverageMap(at_import=at_import, read_by=Readers(self.tree / PACKAGE).of)
         moves = cache(self._move)
         for file in files:
             stored = json.loads(self._at(file).read_text(encoding="utf-8"))

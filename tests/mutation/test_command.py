@@ -206,6 +206,20 @@ def test_edit_needs_tests_that_run_its_lines_first_those_of_file_about_it() -> N
     assert coverage.tests_for(replace(first, lines=(7, 7))) == []
 
 
+def test_constant_needs_first_tests_that_run_a_line_that_reads_it() -> None:
+    seconds = {"a::reads": 2.0, "a::other": 0.2, "b::runs_module": 0.1, "c::neither": 0.1}
+    lines = {"m.py": {"b::runs_module": 0b100}, "n.py": {"a::reads": 0b1000, "c::neither": 0b10}}
+    edit = edits_of("m.py", "A = 1")[0]
+    coverage = CoverageMap(
+        seconds,
+        lines,
+        breadth={"a": 2, "b": 1, "c": 1},
+        read_by=lambda of: {"n.py": 0b1000} if of == edit else {},
+    )
+
+    assert coverage.tests_for(edit) == ["a::other", "a::reads", "b::runs_module"]
+
+
 def test_choice_is_that_of_seed_and_module() -> None:
     edits = edits_of("m.py", "def f(a):\n    return a + 1 + 2 + 3 + 4 + 5 + 6 + 7")
     some = chosen(edits, 5, seed=1)
