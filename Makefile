@@ -70,7 +70,7 @@ sim: $(STAMP) ## Simulate schedules with faults, and remove some guards: COUNT=5
 	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED),$(if $(COUNT),--count $(COUNT),--calls 2000000 --mutants quick)) $(ARGS)
 	$(if $(SEED)$(COUNT),,$(BIN)/python -m tests.simulation.throng)
 
-sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed; then fuzz items and events for an hour
+sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed; then fuzz items, events and programs for an hour
 	$(BIN)/python -m tests.simulation.sweep --hours $(or $(HOURS),8) --first $(or $(FIRST),100000) --keep-going --mutants all $(ARGS)
 	$(BIN)/python -m tests.fuzz --hours 1 --first $(or $(FIRST),100000)
 
