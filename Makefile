@@ -77,13 +77,13 @@ sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with ever
 mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/views/listing.py --all" goes to tests.mutation)
 	$(BIN)/python -m tests.mutation $(ARGS)
 
-check: site ## Check format, lint, types, the direction of imports, prose, sizes, locks, and that packages and the documentation site build
+check: site ## Check format, lint, types, the direction of imports, prose, sizes, locks, the tools of the repository, and that packages and the documentation site build
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --level error
 	$(BIN)/lint-imports
-	$(BIN)/python -I -m pytest -q tests/arch -m form --numprocesses auto --dist worksteal
+	$(BIN)/python -I -m pytest -q tests/arch tests/mutation tests/unit/benchmarks -m form --numprocesses auto --dist worksteal
 
 format: $(STAMP) ## Format the code and repair what the linter can
 	$(BIN)/ruff format

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
-from tests.kit import few_events, quick_draws
+from tests.kit import few_events, quick_clients, quick_draws
 from tests.kit.browser import CHROMIUM
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
@@ -128,6 +128,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--browser: no Chromium is installed")
     settings.load_profile("suite")
     quick_draws.begin_at_once()
+    quick_clients.remember_names()
     few_events.register(config)
     botocore.session.create_loader = remembering(botocore.session.create_loader)
 

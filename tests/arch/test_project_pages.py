@@ -9,6 +9,8 @@ import pytest
 
 from tests.kit.projects import report_of
 
+pytestmark = pytest.mark.form
+
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/testing-your-application.md", "docs/tutorial.md")
 FILE = re.compile(

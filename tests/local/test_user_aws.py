@@ -30,11 +30,34 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:done"
 
 
-def in_a_fresh_process(script: str) -> list[str]:
-    """Return the lines that a script prints in a process without credentials or configuration."""
+PREPARED = """
+import os, sys
+import workpool_aws.local
+assert not {"boto3", "botocore", "moto"} & set(sys.modules)
+import cryptography.x509, jinja2, requests, responses, werkzeug, xmltodict, yaml  # they are moto's, and heavy
+for script in sys.argv[1:]:
+    sys.stdout.flush()
+    if not (child := os.fork()):
+        code = 1
+        try:
+            exec(script, {})
+            sys.stdout.flush()
+            code = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def in_fresh_processes(*scripts: str) -> list[str]:
+    """Return the lines that each script prints in a process without credentials or configuration.
+
+    Each begins as a fork of one that has loaded the library, and neither boto3 nor moto.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
+        [sys.executable, "-c", PREPARED, *map(textwrap.dedent, scripts)],
         capture_output=True,
         text=True,
         check=False,
@@ -44,9 +67,25 @@ def in_a_fresh_process(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -> None:
-    printed = in_a_fresh_process(
+def answered(engine: str, before: str) -> str:
+    """A script whose client is made before the cloud, if it imports boto3, and asked in it."""
+    made = (
+        "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
+    )
+    return f"""
+        {before}
+        {made}
+        from workpool_aws.local import LocalCloud
+        with LocalCloud(engine={engine!r}):
+            import boto3
+            client = globals().get("client") or boto3.client("dynamodb", region_name="eu-west-1")
+            answer = client.list_tables()
+            print(answer["TableNames"], answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         """
+
+
+def test_client_is_answered_whenever_it_was_made_and_nothing_is_loaded_before() -> None:
+    loads = """
         import sys
         from workpool_aws.local import LocalCloud
         seen = lambda: print(*[name for name in ("boto3", "botocore.endpoint", "moto") if name in sys.modules])
@@ -61,39 +100,21 @@ def test_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -> 
             boto3.client("sqs").list_queues()
             seen()
         """
+
+    printed = in_fresh_processes(
+        loads,
+        answered("memory", "import boto3"),
+        answered("memory", "import moto, boto3"),
+        answered("memory", "pass"),
+        answered("moto", "import boto3"),
     )
 
-    assert printed == ["", "boto3 botocore.endpoint", "boto3 botocore.endpoint moto"]
-
-
-@pytest.mark.parametrize(
-    ("engine", "before"),
-    [
-        ("memory", "import boto3"),
-        ("memory", "import moto, boto3"),
-        ("memory", "pass"),
-        ("moto", "import boto3"),
-    ],
-)
-def test_client_is_answered_whenever_it_was_made(engine: str, before: str) -> None:
-    made = (
-        "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
-    )
-
-    printed = in_a_fresh_process(
-        f"""
-        {before}
-        {made}
-        from workpool_aws.local import LocalCloud
-        with LocalCloud(engine={engine!r}):
-            import boto3
-            client = globals().get("client") or boto3.client("dynamodb", region_name="eu-west-1")
-            answer = client.list_tables()
-            print(answer["TableNames"], answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        """
-    )
-
-    assert printed == ["[] Thu, 01 Jan 2026 00:00:00 GMT"]
+    assert printed == [
+        "",
+        "boto3 botocore.endpoint",
+        "boto3 botocore.endpoint moto",
+        *["[] Thu, 01 Jan 2026 00:00:00 GMT"] * 4,
+    ]
 
 
 @ENGINES

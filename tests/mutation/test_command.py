@@ -18,6 +18,8 @@ from tests.mutation.equivalents import read_equivalents, unknown
 from tests.mutation.judging import Verdict
 from tests.mutation.records import Records
 
+pytestmark = pytest.mark.form
+
 ROOT = Path(__file__).parents[2]
 FILES = {
     "pyproject.toml": '[tool.pytest.ini_options]\naddopts = ["--import-mode=importlib"]\npythonpath = ["."]\n',

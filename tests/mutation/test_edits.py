@@ -7,6 +7,8 @@ import pytest
 
 from tests.mutation.edits import Edit, edited, edits_of
 
+pytestmark = pytest.mark.form
+
 
 def edits(source: str) -> list[Edit]:
     return edits_of("m.py", dedent(source))

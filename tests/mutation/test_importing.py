@@ -12,6 +12,8 @@ import pytest
 from tests.mutation.edits import edits_of
 from tests.mutation.importing import code_of, functions_in, rebound, replaced
 
+pytestmark = pytest.mark.form
+
 SOURCE = """
     from contextlib import contextmanager
     from functools import cached_property, wraps

@@ -6,6 +6,8 @@ import pytest
 
 from tests.mutation.coverage_map import Store, moved
 
+pytestmark = pytest.mark.form
+
 FILE, TEST = "tests/unit/test_m.py", "tests/unit/test_m.py::test_f"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.cold import ROWS, answers, cpu_ms, on_the_wire
 
+pytestmark = pytest.mark.form
+
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import cpu
 
+pytestmark = pytest.mark.form
+
 
 @pytest.mark.parametrize("lean", [False, True])
 def test_every_request_is_answered_in_process(

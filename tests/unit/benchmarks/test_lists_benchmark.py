@@ -9,6 +9,8 @@ import pytest
 from benchmarks import lists
 from workpool_aws.insights import ReadCost
 
+pytestmark = pytest.mark.form
+
 
 def test_pages_are_flat_and_counted_ones_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert lists.main(["--sizes", "400", "1600", "--json"]) == 0

@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.sqs import Ran, _figures
 
+pytestmark = pytest.mark.form
+
 
 def note(n: int, sent_at: float, began_at: float, ended_at: float) -> dict[str, float]:
     return {"n": n, "sent_at": sent_at, "began_at": began_at, "ended_at": ended_at}

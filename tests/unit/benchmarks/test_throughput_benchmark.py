@@ -11,6 +11,8 @@ from benchmarks.loop_cpu import LoopCpu, RequestCpu, share_of_core
 from benchmarks.throughput import LEAN, ORDINARY, Burst, Trickle, main, run
 from workpool_aws.local.kernel.kernel import Task
 
+pytestmark = pytest.mark.form
+
 CPU = RequestCpu(read=1, write=2, transaction=4, invoke=3, work_row=1, notice_row=1, ledger_entry=1)
 LOOP = Task("workpool-loop#1", lambda: None)
 WORKER = Task("worker#2", lambda: None)
