@@ -271,7 +271,7 @@ def test_what_is_no_context_is_refused(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("all_at_once", [True, False])
-def test_a_thousand_canceled_works_cost_nothing_once_their_time_has_passed(
+def test_hundreds_of_canceled_works_cost_nothing_once_their_time_has_passed(
     cloud: LocalCloud, *, all_at_once: bool
 ) -> None:
     """[WP-20] [WP-22] Not the watchdog, each minute; and the next work does not wait until they are read one by one."""
@@ -279,7 +279,7 @@ def test_a_thousand_canceled_works_cost_nothing_once_their_time_has_passed(
     fn = cloud.function(echo)
     quiet = watched_for_a_minute(cloud)
     ids = pool.enqueue_action_batch(
-        None, fn, [{"n": n} for n in range(1_000)], run_after=timedelta(minutes=30)
+        None, fn, [{"n": n} for n in range(400)], run_after=timedelta(minutes=30)
     )
     if all_at_once:
         pool.cancel_all(None)

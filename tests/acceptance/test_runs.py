@@ -240,11 +240,11 @@ def test_run_costs_less_than_three_and_half_units_a_work_item(cloud: LocalCloud)
     deployed(cloud, lambda number: number)
     enqueued(cloud, 20)
     before = cloud.capacity
-    enqueued(cloud, 300, limit=4)
+    enqueued(cloud, 150, limit=4)
 
     spent = cloud.capacity
-    assert (spent.write_units - before.write_units) / 300 < 3.3
-    assert (spent.read_units - before.read_units) / 300 < 1.9
+    assert (spent.write_units - before.write_units) / 150 < 3.3
+    assert (spent.read_units - before.read_units) / 150 < 1.9
 
 
 def test_burst_whose_jobs_are_known_is_in_runs_at_once_and_ends_on_all_slots(

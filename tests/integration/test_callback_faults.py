@@ -73,7 +73,7 @@ def enqueue_all(cloud: LocalCloud, pool: Workpool, target: str, works: int = WOR
     ],
     ids=str,
 )
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_decorated_handler_hears_of_every_work_under_faults(
     faults: dict[str, float], seed: int
 ) -> None:
@@ -141,9 +141,9 @@ def test_broken_target_does_not_hold_up_works_or_other_callbacks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """[WP-12]"""
-    monkeypatch.setattr(limits, "CALLBACKS_OWED_MAX", 60)
+    monkeypatch.setattr(limits, "CALLBACKS_OWED_MAX", 20)
     told: list[str] = []
-    works = limits.CALLBACKS_OWED_MAX + 40
+    works = limits.CALLBACKS_OWED_MAX + 15
     with LocalCloud(engine="memory", call_latency=LATENCY) as cloud:
         pool = cloud.workpool("email", max_parallelism=100)
         broken = enqueue_all(cloud, pool, "nobody", works)

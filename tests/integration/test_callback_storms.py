@@ -24,7 +24,7 @@ STORM = Faults(
 )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_callbacks_of_all_works_arrive_in_storm_before_they_expire(seed: int) -> None:
     heard: Counter[str] = Counter()
     with LocalCloud(

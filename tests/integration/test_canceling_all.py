@@ -66,8 +66,11 @@ def test_start_committed_before_cancel_all_may_go_out_and_is_asked() -> None:
     )
 
 
-def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> None:
+def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """[WP-23]"""
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 50)
     stage = Stage(takes_ms=60_000)
     stage.pool(max_parallelism=3).enqueue_action_batch(
         None, TARGET, [{}] * (3 * limits.BULK_CANCEL_ROWS), retry=True
@@ -82,9 +85,12 @@ def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> 
     assert stage.notes.count("get many") == 1
 
 
-def test_works_that_waited_for_far_retry_leave_no_pointer() -> None:
+def test_works_that_waited_for_far_retry_leave_no_pointer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """[WP-22] Those lie pages after their work items, and no read would meet them before their time."""
-    works = 2 * limits.BULK_CANCEL_ROWS + 100
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 50)
+    works = 2 * limits.BULK_CANCEL_ROWS + 25
     stage = Stage(takes_ms=100, report=FAILED)
     far = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
     stage.pool(max_parallelism=works).enqueue_action_batch(None, TARGET, [{}] * works, retry=far)
@@ -250,7 +256,10 @@ def test_caller_that_died_before_config_has_canceled_nothing() -> None:
 
 
 @pytest.mark.peer("LB10")
-def test_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
+def test_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 100)
     stage = Stage()
     pool = stage.pool()
     ids = pool.enqueue_action_batch(
@@ -341,8 +350,11 @@ def test_straggler_is_canceled_when_it_is_due() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
-def test_stragglers_are_canceled_part_at_time() -> None:
+def test_stragglers_are_canceled_part_at_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A pass must stay far below the lease."""
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 50)
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
     stage.pool().cancel_all(None)

@@ -14,7 +14,7 @@ def test_call_costs_what_its_row_says(row: Row) -> None:
 
 
 def test_busy_mutation_costs_no_more_than_an_action_and_its_commit() -> None:
-    cost = cost_of_mutation(seed=0, mutations=80)
+    cost = cost_of_mutation(seed=0, mutations=50)
     assert (cost.write_units, cost.read_units) <= MUTATION_MAX
     assert cost.read_units <= MUTATION_MAX[1]
 

@@ -261,7 +261,7 @@ def test_deep_read_begins_before_earlier_of_cursor_and_last_deep_read() -> None:
 def test_cursor_waits_for_what_was_not_chosen() -> None:
     """[WP-3] A backlog far larger than the limit is worked off from its beginning, without any deep read."""
     stage = Stage(takes_ms=200)
-    ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 300)
+    ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 150)
     stage.run()
 
     assert [a.work_id for a in stage.invoker.started] == ids

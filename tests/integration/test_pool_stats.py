@@ -155,7 +155,7 @@ def test_statistics_count_nothing_twice_when_loops_crash() -> None:
         pool = cloud.workpool(max_parallelism=5)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=5))
         ids = pool.enqueue_action_batch(
-            None, fn, [{"n": n, "failures": 0} for n in range(80)], retry=True
+            None, fn, [{"n": n, "failures": 0} for n in range(40)], retry=True
         )
         cloud.run_until_idle(timeout=timedelta(days=2))
 

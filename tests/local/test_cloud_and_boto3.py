@@ -333,8 +333,8 @@ def count_up(client: Any, times: int) -> int:
 @pytest.mark.usefixtures("cloud")
 def test_moto_under_threads_loses_no_acknowledged_write() -> None:
     client = make_table("counters")
-    with ThreadPoolExecutor(8) as executor:
-        acknowledged = sum(executor.map(lambda _: count_up(client, 8), range(8)))
+    with ThreadPoolExecutor(6) as executor:
+        acknowledged = sum(executor.map(lambda _: count_up(client, 5), range(6)))
 
     stored = client.get_item(TableName="counters", Key={"id": {"S": "c"}})["Item"]["n"]["N"]
 

@@ -388,11 +388,11 @@ def test_stalled_task_is_out_and_others_go_on(make: Make) -> None:
 
 
 def test_computing_for_long_is_no_stall(make: Make) -> None:
-    kernel = make(stall_timeout_s=0.2)
+    kernel = make(stall_timeout_s=0.1)
     results: list[int] = []
 
     def compute() -> None:
-        until = time.thread_time() + 0.7
+        until = time.thread_time() + 0.35
         count = 0
         while time.thread_time() < until:
             count += 1

@@ -40,8 +40,9 @@ def test_works_that_are_due_later_are_canceled(cloud: LocalCloud) -> None:
 @ALL
 @pytest.mark.peer("LB10")
 def test_cancel_all_goes_on_page_by_page_after_crashes_and_spares_later_work(
-    open_cloud: OpenCloud,
+    open_cloud: OpenCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "BULK_CANCEL_ROWS", 50)
     cloud = open_cloud({Fault.LOOP_LOST: 0.5}, budget=4)
     pool = cloud.workpool("email", max_parallelism=50)
     fn = cloud.function(note)

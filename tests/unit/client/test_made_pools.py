@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +38,6 @@ def test_options_are_those_of_newest_pool_that_lives_in_its_store() -> None:
     assert made.options_of("jobs", "email", other) is elsewhere
     assert made.options_of("jobs", "sms", store) is None
     del pool, second
-    gc.collect()
     assert made.options_of("jobs", "email", store) is old
     made.drop(("jobs", "email"), first)
     assert made.options_of("jobs", "email", store) is None
