@@ -90,3 +90,75 @@ def test_watch_is_asked_where_multiple_is_passed_and_may_set_alarm_on_way() -> N
 
     assert asked == [(900, 1_200)]
     assert seen == [("task", 300), ("task", 600), ("task", 900), ("alarm", 1_000), ("task", 1_200)]
+
+
+def test_call_that_takes_no_time_lets_what_is_due_come_first() -> None:
+    kernel = VirtualKernel()
+    seen: list[str] = []
+
+    def body() -> None:
+        kernel.call("first", lambda: seen.append("first"), writes=False)
+        kernel.at(kernel.now(), lambda: seen.append("due"))
+        kernel.call("second", lambda: seen.append("second"), writes=False)
+
+    kernel.spawn("t", body)
+    kernel.run(EpochMs(START + 10))
+    kernel.close()
+
+    assert seen == ["first", "due", "second"]
+    assert kernel.now() == START
+    assert [line.label for line in kernel.trace] == ["first", "second"]
+
+
+def test_call_that_takes_no_time_lets_another_task_act() -> None:
+    kernel = VirtualKernel()
+    seen: list[str] = []
+
+    def body() -> None:
+        kernel.call("first", lambda: seen.append("first"), writes=False)
+        other = kernel.spawn("other", lambda: seen.append("other"))
+        kernel.join([other])
+        kernel.call("second", lambda: seen.append("second"), writes=False)
+
+    kernel.spawn("t", body)
+    kernel.run(EpochMs(START + 10))
+    kernel.close()
+
+    assert seen == ["first", "other", "second"]
+
+
+def test_interrupted_task_stops_at_its_next_call_though_it_is_alone() -> None:
+    kernel = VirtualKernel()
+    seen: list[str] = []
+
+    def body() -> None:
+        task = kernel.current()
+        assert task is not None
+        kernel.call("first", lambda: seen.append("first"), writes=False)
+        kernel.interrupt(task, TimeoutError())
+        try:
+            kernel.call("second", lambda: seen.append("second"), writes=False)
+        except TimeoutError:
+            seen.append("interrupted")
+
+    kernel.spawn("t", body)
+    kernel.run(EpochMs(START + 10))
+    kernel.close()
+
+    assert seen == ["first", "interrupted"]
+
+
+def test_sleep_of_less_than_no_time_does_not_turn_the_clock_back() -> None:
+    kernel = VirtualKernel()
+    seen: list[int] = []
+
+    def body() -> None:
+        kernel.sleep(5)
+        kernel.sleep(-3)
+        seen.append(kernel.now() - START)
+
+    kernel.spawn("t", body)
+    kernel.run(EpochMs(START + 10))
+    kernel.close()
+
+    assert seen == [5]

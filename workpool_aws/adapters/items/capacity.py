@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -56,10 +57,13 @@ _TRANSACTION_FACTOR: Final = 2
 
 def item_size(item: Mapping[str, object]) -> int:
     """Return the bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
-    texts = [value for value in item.values() if isinstance(value, str)]
-    return _text_size("".join([*item, *texts])) + sum(
-        [_value_size(value) for value in item.values() if not isinstance(value, str)]
-    )
+    texts, size = [*item], 0
+    for value in item.values():
+        if isinstance(value, str):
+            texts.append(value)
+        else:
+            size += _value_size(value)
+    return size + _text_size("".join(texts))
 
 
 def _value_size(value: object) -> int:
@@ -84,6 +88,7 @@ def _text_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+@lru_cache(maxsize=1024)  # items hold the same small numbers and times again and again
 def _number_size(number: int) -> int:
     # One byte per pair of significant digits, one for the exponent, one for a minus sign. Pairs are
     # counted from the decimal point, so a single zero at the end (120 is 01 20) stays in the last

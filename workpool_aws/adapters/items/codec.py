@@ -137,9 +137,9 @@ def _fields(kind: RecordKind[Any], item: Mapping[str, object]) -> dict[str, Any]
         raise ValueError(f"larger than {kind.bytes_max} bytes, so that it could not be updated")
     values = dict(kind.absences)
     for attribute, stored in item.items():
-        name = kind.by_attribute.get(attribute)
-        if name is not None and stored is not None:
-            form = kind.fields[name].form
+        field = kind.by_attribute.get(attribute)
+        if field is not None and stored is not None:
+            name, form = field
             try:
                 values[name] = form.decode(stored)
             except (ValueError, OverflowError):

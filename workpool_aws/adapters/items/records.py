@@ -143,17 +143,17 @@ class RecordKind(Generic[R]):
         return {name: field.absent for name, field in self.fields.items()}
 
     @cached_property
-    def by_attribute(self) -> Mapping[str, str]:
-        """The name of the field of each attribute."""
-        return {field.attribute: name for name, field in self.fields.items()}
+    def by_attribute(self) -> Mapping[str, tuple[str, forms.FieldCodec]]:
+        """The name and form of the field of each attribute."""
+        return {field.attribute: (name, field.form) for name, field in self.fields.items()}
 
     @cached_property
     def names(self) -> Callable[[R | Ref[R]], tuple[Any, ...]]:
         """Returns the names in the key of a record."""
         names = self.ref.__match_args__
-        # With two more it returns a tuple, however few they are.
-        several = attrgetter(*names, "__class__", "__class__")
-        return lambda of: several(of)[:-2]
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda of: tuple(getattr(of, name) for name in names)
 
     def values(self, record: R) -> Mapping[str, object]:
         """Returns the values of a record's fields, by name."""

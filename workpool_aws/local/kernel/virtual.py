@@ -253,13 +253,13 @@ class VirtualKernel:
         self._pass_on(slot, self._next(slot))
 
     def _sleep(self, slot: TaskSlot, ms: int) -> None:
-        if ms > 0:
-            with self._lock:
-                to = EpochMs(self._now + ms)
-                if self._passes_alone(slot, to):
-                    self.steps += 1
-                    self._now = to
-                    return
+        with self._lock:
+            to = EpochMs(self._now + max(0, ms))
+            if self._passes_alone(slot, to):
+                self.steps += 1
+                self._now = to
+                return
+            if ms > 0:
                 self._ready.remove(slot)
                 slot.alarm = self.at(to, partial(self._wake, slot))
         self._yield(slot)
@@ -273,6 +273,7 @@ class VirtualKernel:
             len(self._ready) > 1
             or to > self._until
             or slot.left
+            or slot.interruption is not None
             or self._halted
             or self._failure is not None
         ):
