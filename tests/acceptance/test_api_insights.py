@@ -136,6 +136,19 @@ def test_work_has_details_and_reasons(cloud: LocalCloud, pool: Workpool) -> None
         Insights(cloud.table).work("email", "nonsense")
 
 
+def test_work_has_the_wanted_payloads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, bool]] = []
+    monkeypatch.setattr(Workpool, "show", lambda *_, **wanted: asked.append(wanted))
+    monkeypatch.setattr(Workpool, "why", lambda *_: None)
+    names = ("args", "context", "result")
+    with LocalCloud() as cloud:
+        for wanted in ({}, *({each: True} for each in names)):
+            Insights(cloud.table).work("email", "id", **wanted)
+
+    none = dict.fromkeys(names, False)
+    assert asked == [none, *(none | {each: True} for each in names)]
+
+
 def test_groups_are_paged_and_their_members_listed(cloud: LocalCloud, pool: Workpool) -> None:
     insights = Insights(cloud.table)
     for n in range(51):

@@ -206,7 +206,9 @@ def test_handlers_are_found_by_name() -> None:
 def test_jobs_of_two_tables_are_refused(cloud: LocalCloud) -> None:
     other = Workpool("other").action(lambda: None)
 
-    with pytest.raises(UsageError, match="of pools of one table"):
+    with pytest.raises(
+        UsageError, match=r"^HANDLER must be of pools of one table; got 'other, shop'"
+    ):
         Workshop(cloud, [send_email, other])
 
 
@@ -218,6 +220,7 @@ def test_bench_stands_beside_dashboard(workshop: Workshop) -> None:
 
     assert 'name="arg-copies"' in bench
     assert 'href="/bench"' in overview
+    assert "read-only" not in bench
     assert "/pools/email/works/" in str(page.url)
     assert "The clock was" not in bench
     assert client.post("/bench/fail", data={"job": "send_email", "times": "2"}).status_code == 200

@@ -11,15 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from tests.mutation.edits import Edit
-from tests.mutation.reading import Readers
+from tests.mutation.reading import Readers, importers
 
 __all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "Store", "digest", "files_of", "moved"]
 
@@ -57,24 +57,35 @@ class CoverageMap:
     """Of each module, the lines that ran while modules of the library and of tests were imported."""
     read_by: Callable[[Edit], Mapping[str, int]] = lambda _edit: {}
     """The lines that read the constant of an edit, by module."""
+    imported_by: Callable[[str], Collection[str]] = lambda _module: ()
+    """The files of tests that import a module."""
 
     def tests_for(self, edit: Edit) -> list[str]:
         """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else.
 
         A constant runs once, before any test. First those tests run that run a line which reads it,
-        then those that run any line of its module. Any test may notice what is read nowhere.
+        then those that run any line of its module. A test that reads it itself runs no such line:
+        those of files that import the module come last, and first if it has nothing but constants.
+        Any test may notice what is read nowhere.
         """
         found = self._that_ran({edit.module: _lines_of(edit)})
-        if edit.lines is None:
-            readers = self._that_ran(self.read_by(edit))
-            found = list(dict.fromkeys([*readers, *found])) or self._quickest_first(self.seconds)
-            # A test that reads the constant itself runs no line that does.
-            there = self._quickest_first(self.seconds)
-        else:
-            readers = there = found
-        home = min(map(_file_of, readers or found), key=self.breadth.__getitem__, default="")
-        first = [test for test in there if _file_of(test) == home][:HOME_TESTS]
-        return list(dict.fromkeys([*first, *found]))
+        if edit.lines is not None:
+            return list(dict.fromkeys([*self._at_home(found, found), *found]))
+        everything = self._quickest_first(self.seconds)
+        readers = self._that_ran(self.read_by(edit))
+        near = [*self._at_home(readers or found, everything), *readers, *found]
+        importers = [
+            test
+            for file in self.imported_by(edit.module)
+            for test in [each for each in everything if _file_of(each) == file][:HOME_TESTS]
+        ]
+        order = [*near, *importers] if found else [*importers, *near]
+        return list(dict.fromkeys(order)) or everything
+
+    def _at_home(self, tests: Iterable[str], there: Sequence[str]) -> list[str]:
+        """Some tests of that file of the tests which is about little else."""
+        home = min(map(_file_of, tests), key=self.breadth.__getitem__, default="")
+        return [test for test in there if _file_of(test) == home][:HOME_TESTS]
 
     def _that_ran(self, wanted: Mapping[str, int]) -> list[str]:
         """The tests that ran one of these lines, the quickest first."""
@@ -114,7 +125,13 @@ class Store:
 
     def map_of(self, files: Iterable[str], at_import: Mapping[str, int]) -> CoverageMap:
         """The map of files, all of which were measured."""
-        found = CoverageMap(at_import=at_import, read_by=Readers(self.tree / PACKAGE).of)
+        files = list(files)
+        texts = {file: (self.tree / file).read_text(encoding="utf-8") for file in files}
+        found = CoverageMap(
+            at_import=at_import,
+            read_by=Readers(self.tree / PACKAGE).of,
+            imported_by=partial(importers, texts),
+        )
         moves = cache(self._move)
         for file in files:
             stored = json.loads(self._at(file).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Finds the lines that read a constant: no line of its own runs while a test does.
+"""Finds the lines and the tests that read a constant: no line of its own runs while a test does.
 
 Names are compared, not what they are bound to. So a line too many may count as one that reads, and
 a constant that is reached by `getattr` has none.
@@ -7,6 +7,7 @@ a constant that is reached by `getattr` has none.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.mutation.edits import Edit
 
-__all__ = ["Readers"]
+__all__ = ["Readers", "importers"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,18 @@ class Readers:
             if statement.lineno <= edit.line <= (statement.end_lineno or edit.line)
             for name in _bound(statement)
         }
+
+
+def importers(texts: Mapping[str, str], module: str) -> list[str]:
+    """The files of tests, by their texts, that import a module, as it is named in an edit."""
+    dotted = ".".join(["workpool_aws", *Path(module).with_suffix("").parts])
+    package, _, name = dotted.removesuffix(".__init__").rpartition(".")
+    whole, in_package = re.escape(f"{package}.{name}"), re.escape(package)
+    imports = re.compile(
+        rf"^\s*(?:import {whole}\b|from {whole} import|from {in_package} import (?:\([^)]*|.*)\b{name}\b)",
+        re.MULTILINE,
+    )
+    return [file for file, text in texts.items() if imports.search(text)]
 
 
 @dataclass(frozen=True)

@@ -208,8 +208,9 @@ def test_edit_needs_tests_that_run_its_lines_first_those_of_file_about_it() -> N
     assert coverage.tests_for(replace(first, lines=(7, 7))) == []
 
 
-def test_constant_needs_first_tests_that_run_a_line_that_reads_it() -> None:
+def test_constant_needs_first_tests_that_run_a_line_that_reads_it_and_importers_last() -> None:
     seconds = {"a::reads": 2.0, "a::other": 0.2, "b::runs_module": 0.1, "c::neither": 0.1}
+    seconds |= {"d::imports": 3.0}
     lines = {"m.py": {"b::runs_module": 0b100}, "n.py": {"a::reads": 0b1000, "c::neither": 0b10}}
     edit = edits_of("m.py", "A = 1")[0]
     coverage = CoverageMap(
@@ -217,9 +218,12 @@ def test_constant_needs_first_tests_that_run_a_line_that_reads_it() -> None:
         lines,
         breadth={"a": 2, "b": 1, "c": 1},
         read_by=lambda of: {"n.py": 0b1000} if of == edit else {},
+        imported_by=lambda module: ["d"] if module == "m.py" else [],
     )
 
-    assert coverage.tests_for(edit) == ["a::other", "a::reads", "b::runs_module"]
+    assert coverage.tests_for(edit) == ["a::other", "a::reads", "b::runs_module", "d::imports"]
+    del coverage.lines["m.py"]
+    assert coverage.tests_for(edit) == ["d::imports", "a::other", "a::reads"]
 
 
 def test_choice_is_that_of_seed_and_module() -> None:

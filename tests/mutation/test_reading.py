@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from tests.mutation.edits import edits_of
-from tests.mutation.reading import Readers
+from tests.mutation.reading import Readers, importers
 
 MODULES = {
     "bounds.py": """
@@ -58,3 +58,29 @@ def test_constant_is_read_at_lines_that_name_it_or_what_is_computed_from_it(
     assert {
         name: {line for line in range(20) if bits >> line & 1} for name, bits in found.items()
     } == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from workpool_aws import invocation", True),
+        ("from workpool_aws import (\n    compose,\n    invocation,\n)", True),
+        ("from workpool_aws.invocation import raised", True),
+        ("import workpool_aws.invocation", True),
+        ("def f():\n    from workpool_aws import compose, invocation", True),
+        ("from workpool_aws import compose", False),
+        ("from workpool_aws.local.invocation import raised", False),
+        ("# from workpool_aws import invocation", False),
+    ],
+)
+def test_test_imports_module_by_any_form_of_import(text: str, *, expected: bool) -> None:
+    assert importers({"t": f"import os\n{text}\n"}, "invocation.py") == ["t"] * expected
+
+
+def test_package_is_imported_by_its_name() -> None:
+    texts = {
+        "t": "from workpool_aws.insights import Costed",
+        "u": "from workpool_aws import insight",
+    }
+
+    assert importers(texts, "insights/__init__.py") == ["t"]

@@ -23,7 +23,13 @@ from workpool_aws.adapters.dynamodb.answers import TryAgain, translated
 from workpool_aws.errors import StoreUnavailable, UsageError, WorkpoolError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import LoopRequest
-from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered, TimerUnavailable
+from workpool_aws.ports import (
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    StoreDenied,
+    TimerUnavailable,
+)
 from workpool_aws.settings import Settings
 
 SECRET = "hunter2"
@@ -322,7 +328,7 @@ def test_call_without_answer_says_what_to_do(error, words):
         (
             "AccessDeniedException",
             "User is not authorized",
-            StoreUnavailable,
+            StoreDenied,
             "dynamodb:GetItem is not allowed with these credentials: grant it",
         ),
         ("ExpiredTokenException", "expired", StoreUnavailable, "renew them"),
@@ -340,7 +346,7 @@ def test_refusal_of_dynamodb_says_what_to_do(code, message, kind, words):
         {"Error": {"Code": code, "Message": message}}, "GetItem"
     )
     told = translated(error, "jobs")
-    assert isinstance(told, kind)
+    assert type(told) is kind
     assert words in str(told)
     assert "jobs" in str(told)
 

@@ -35,6 +35,10 @@ def test_phase_is_that_of_the_nearer_end(
     assert time_left(context_ms=context_ms, limit_ms=limit_ms, reserve_ms=1_000) == expected
 
 
+def test_phases_are_apart_and_in_order() -> None:
+    assert [each.name for each in sorted(Phase)] == ["OPEN", "CLOSING", "CANCELING", "OVER"]
+
+
 def test_cancel_between_two_coroutines_is_for_the_next_one_until_it_is_forgotten() -> None:
     host, ran = CoroutineHost(), []
 

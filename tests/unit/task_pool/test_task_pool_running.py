@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Gate
+from tests.kit.gates import WAIT_S, Caller, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
-from workpool_aws.errors import TaskPoolClosed
+from workpool_aws.errors import TaskNotStarted, TaskPoolClosed
 from workpool_aws.executor.threads import WorkerThread
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody's")
@@ -294,7 +295,7 @@ def test_coroutine_may_add_tasks_while_pool_is_being_closed():
 
 
 def test_statistics_count_what_is_where_and_how_long_it_took():
-    gate = Gate()
+    gate, began = Gate(), time.monotonic()
     pool = TaskPool(max_workers=1)
     assert pool.stats().wait_ms_mean is pool.stats().run_ms_max is None
     pool.add(gate, int, partial(int, "x"))
@@ -317,8 +318,9 @@ def test_statistics_count_what_is_where_and_how_long_it_took():
     assert end.wait_ms_mean is not None
     assert end.run_ms_max is not None
     assert end.run_ms_mean is not None
-    assert 0 < end.wait_ms_mean <= end.wait_ms_max
-    assert 0 < end.run_ms_mean <= end.run_ms_max
+    spent_ms = (time.monotonic() - began) * 1000
+    assert 0 < end.wait_ms_mean <= end.wait_ms_max <= spent_ms
+    assert 0 < end.run_ms_mean <= end.run_ms_max <= spent_ms
     pool.done()
 
 
@@ -354,6 +356,31 @@ def test_add_without_startable_thread_adds_nothing(monkeypatch):
     pool.add(partial(ran.append, 3))
     pool.done()
     assert ran == [3]
+
+
+def test_task_added_meanwhile_is_reported_where_no_thread_can_be_started(monkeypatch):
+    pool, ran, start = TaskPool(), [], threading.Thread.start
+    adds = [partial(pool.add, partial(ran.append, 2))]
+
+    def refuse(thread):
+        if isinstance(thread, Caller):
+            return start(thread)
+        if adds:  # the pool is being changed, so this add leaves its task to that change
+            assert Caller(adds.pop()).result() is None
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            pool.add(partial(ran.append, 1))
+    with pytest.raises(TasksFailed) as failed:
+        pool.done()
+
+    (error,) = failed.value.exceptions
+    assert isinstance(error, TaskNotStarted)
+    assert "cannot start a thread" in str(error)
+    assert str(error.__cause__) == "can't start new thread"
+    assert (pool.stats().given_up, pool.stats().spilled, ran) == (1, 0, [])
 
 
 def test_fewer_threads_than_allowed_are_enough_when_no_more_can_be_started(monkeypatch):
