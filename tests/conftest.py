@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.emulator.server import MiniStack, alive, running, why_absent
-from tests.kit import few_events, quick_clients, quick_draws
+from tests.kit import compiled, few_events, quick_clients, quick_draws
 from tests.kit.browser import CHROMIUM
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
@@ -130,6 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
     quick_draws.begin_at_once()
     quick_clients.remember_names()
     few_events.register(config)
+    compiled.compile_for_all(config)
     botocore.session.create_loader = remembering(botocore.session.create_loader)
 
 
