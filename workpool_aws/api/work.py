@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws import invocation
 from workpool_aws.core import limits
@@ -164,29 +164,22 @@ def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Work
     )
 
 
-@runtime_checkable
-class _Timed(Protocol):
-    """The part of a Lambda context that knows the time left."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
-
-
 def timer_of(context: object) -> Callable[[], int]:
     """Return a reader of the time left, in milliseconds.
 
     It and this function raise UsageError for a context without one.
     """
-    if not isinstance(context, _Timed):
+    ask = getattr(context, "get_remaining_time_in_millis", None)
+    if not callable(ask):
         raise UsageError(
             "context",
             None if context is None else Words(f"a value of type {type(context).__name__}"),
             _TIMED,
         )
-    timed = context
 
     def remaining_ms() -> int:
         try:
-            left: object = timed.get_remaining_time_in_millis()
+            left: object = ask()
         except Exception as error:
             raise UsageError(
                 "context", Words(f"one that raised {type_name(error)}"), _TIMED

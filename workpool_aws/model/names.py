@@ -8,6 +8,7 @@ Patterns are for `fullmatch`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -76,6 +77,7 @@ ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512
 SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
+@lru_cache(maxsize=256)
 def label_of(job: str | None, target: str) -> str:
     """Returns the job's name, or else the function's with its version or alias.
 
@@ -86,6 +88,7 @@ def label_of(job: str | None, target: str) -> str:
     return found if LABEL.fullmatch(found) else "-"
 
 
+@lru_cache(maxsize=256)
 def names_function(listed: str, target: str) -> bool:
     """True if `target` is the function that a list names, with whatever version or alias.
 

@@ -70,6 +70,8 @@ class _Run:
 
     this: Try
     event: Event
+    assignment: Assignment | None
+    """The start of a pool that it makes; `None` means another event."""
     entry: LoggedInvocation
     context: SimulatedContext
     notes: AttemptNotes
@@ -79,11 +81,6 @@ class _Run:
     over: bool = False
     beside: list[Task] = field(default_factory=list)
     """Further threads of its process."""
-
-    @property
-    def assignment(self) -> Assignment | None:
-        """The start of a pool that it makes; `None` means another event."""
-        return assignment_from_wire(self.event.get(WORKPOOL_KEY))
 
     @property
     def must_claim(self) -> bool:
@@ -247,7 +244,7 @@ class Runs:
         attempt = None if assignment is None else assignment.attempts_made + 1
         entry = self._log.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
         context = context_of(this.resolved, this.request_id, self._kernel.now)
-        return _Run(this, shown, entry, context, self.notes)
+        return _Run(this, shown, assignment, entry, context, self.notes)
 
     def _begin_start(self, run: _Run, event: Mapping[str, object]) -> None:
         """Note that the next start of a run begins."""
@@ -257,7 +254,7 @@ class Runs:
         with self._kernel.lock():
             if run.begun or run.event != event:
                 self._log.end(run.entry, self._kernel.now(), "success")
-                run.event = dict(event)
+                run.event, run.assignment = dict(event), assignment
                 run.entry = self._log.begin(
                     run.this.resolved.function.name,
                     run.event,
