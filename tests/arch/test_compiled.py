@@ -1,4 +1,4 @@
-"""What is compiled before the processes of the tests start is what these would compile."""
+"""Code that is compiled before the processes of the tests start is that which these would compile."""
 
 from __future__ import annotations
 
