@@ -13,7 +13,8 @@ from tests.kit.stores import Died, lost_before, updates
 from workpool_aws import RetryPolicy
 from workpool_aws.api.run import RunStart, RunSteps, serve_run
 from workpool_aws.core.loop.runs import longest_run_ms
-from workpool_aws.flow.report.claim import take
+from workpool_aws.core.report.claim import ClaimAnswer
+from workpool_aws.flow.report.claim import ClaimUnanswered, take
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.flow.report.follow_up import FollowUp
 from workpool_aws.flow.report.notices import write_together
@@ -23,6 +24,7 @@ from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import State
+from workpool_aws.model.writes import Write
 
 RETRY = RetryPolicy(max_attempts=3, jitter=False)
 TAKES_MS = 100
@@ -51,17 +53,23 @@ class Delivery:
     def serve(self) -> None:
         steps = RunSteps(
             begin=lambda _start: None,
-            take=lambda start: take(self.stage.ports, start.assignment, remaining_ms=TIMEOUT_MS),
+            take=self._take,
             perform=lambda start, token: self._perform(start.assignment, token),
             report=lambda start, report, later: complete(
                 self.stage.ports, start.assignment, report, by="worker", later=later
             ),
-            failed=lambda _start, _report: Lost(),
+            failed=lambda start, report: Lost(f"{start.assignment.work_id} {report.kind}"),
             put=lambda notices: write_together(self.stage.ports, notices),
         )
         starts = [RunStart(each, {}, {}) for each in self.events]
         if serve_run(self.stage.ports, starts, steps, remaining_ms=TIMEOUT_MS):
             FollowUp(self.stage.ports, self.events[0], "worker").kick()
+
+    def _take(self, start: RunStart) -> ClaimAnswer | Exception:
+        try:
+            return take(self.stage.ports, start.assignment, remaining_ms=TIMEOUT_MS)
+        except ClaimUnanswered:
+            return Lost(f"{start.assignment.work_id} not claimed")
 
     def _perform(self, a: Assignment, token: str | None) -> Report:
         self.during.pop(len(self.performed), lambda: None)()
@@ -156,6 +164,34 @@ def test_report_that_cannot_be_written_ends_run_and_gives_next_start_back() -> N
     second = run.stage.work(run.ids[1])
     assert (second.state, second.attempts_made, second.undelivered) == (State.PENDING, 0, 1)
     assert run.states()[2:] == [State.PENDING] * 2
+
+
+@pytest.mark.parametrize(
+    ("also_lost", "second"),
+    [
+        (updates(WorkRef, "starts"), "not claimed"),
+        (updates(WorkRef, undelivered=1), "never_delivered"),
+    ],
+    ids=["claim of the next", "return of the next"],
+)
+def test_error_of_run_carries_both_reports_where_table_does_not_answer(
+    also_lost: Callable[[Write], bool], second: str
+) -> None:
+    """[WP-30] The end of the one that ran, and that the next one will not run."""
+    run = Delivery()
+
+    def lose() -> None:
+        for each in (also_lost, updates(WorkRef, "outcome")):
+            run.stage.store.plan(each, lost_before)
+
+    run.during[0] = lose
+    with pytest.raises(Lost) as lost:
+        run.serve()
+
+    assert sorted(str(lost.value).splitlines()) == [
+        f"{run.ids[0]} success",
+        f"{run.ids[1]} {second}",
+    ]
 
 
 def test_process_that_next_code_ends_at_once_takes_no_end_of_run_with_it() -> None:

@@ -54,6 +54,22 @@ RUN_GUARDS: Final = (
         "False",
         f"{_DELIVERY}test_report_that_cannot_be_written_ends_run_and_gives_next_start_back",
     ),
+    _run(
+        "carries the report of the start that ended",
+        "WP-3",
+        "api.run:_Run._between",
+        '"\\n".join(str(each) for each in failures)',
+        "str(failures[0])",
+        f"{_DELIVERY}test_error_of_run_carries_both_reports_where_table_does_not_answer",
+    ),
+    _run(
+        "one error has a report of each start",
+        "WP-28",
+        "adapters.sealed:unseal_any",
+        "opened is not None",
+        "True",
+        f"{_EVENTS}test_error_of_run_gives_each_start_its_own_report",
+    ),
     Mutant(
         name="run: no code begins beside the last report",
         rule="WP-30",

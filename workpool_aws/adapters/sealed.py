@@ -15,9 +15,12 @@ import binascii
 import hashlib
 import hmac
 import zlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["seal", "unseal"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["seal", "unseal", "unseal_any"]
 
 _TAG_BYTES: Final = 16
 
@@ -45,6 +48,20 @@ def unseal(nonce: str, sealed: str, *, bytes_max: int) -> str | None:
         return whole.decode() if len(whole) <= bytes_max and reader.eof else None
     except (ValueError, binascii.Error, zlib.error):
         return None
+
+
+def unseal_any(nonce: str | None, sealed: Iterable[str], *, bytes_max: int) -> str | None:
+    """Read the first of these that was sealed with this nonce.
+
+    `None` means that there is no nonce, or as for `unseal`.
+    """
+    if nonce is None:
+        return None
+    for each in sealed:
+        opened = unseal(nonce, each, bytes_max=bytes_max)
+        if opened is not None:
+            return opened
+    return None
 
 
 def _key(nonce: str, purpose: str) -> bytes:

@@ -130,14 +130,16 @@ class _Run:
         """
         answers = self.ports.fan_out(lambda call: call(), self._calls(ended, start))
         taken = next((each for each in answers if isinstance(each, ClaimAnswer)), ClaimAnswer(None))
-        failure = next((each for each in answers if isinstance(each, Exception)), None)
-        if failure is not None:
-            if start is not None and taken.token is not None:
-                # Made, and its code will not run here.
-                unrun = report_not_run("its run was cut short", claim=taken.token)
-                with suppress(StoreUnavailable):
-                    self.steps.report(start, unrun, self.notices)
-            raise failure
+        failures = [each for each in answers if isinstance(each, Exception)]
+        if failures and start is not None and taken.token is not None:
+            # Made, and its code will not run here.
+            unrun = report_not_run("its run was cut short", claim=taken.token)
+            lost = self._report(_Ended(start, unrun))
+            failures += [] if lost is None else [lost]
+        if failures:
+            # Where the table does not answer, neither start could be reported. One error carries both.
+            texts = "\n".join(str(each) for each in failures)
+            raise type(failures[0])(texts) from failures[0].__cause__
         return taken
 
     def _calls(self, ended: _Ended | None, start: RunStart | None) -> list[Callable[[], object]]:

@@ -19,12 +19,12 @@ from workpool_aws.adapters.wire.assignment import (
 )
 from workpool_aws.adapters.wire.destination import DestinationReport, read_record, records_of
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
-from workpool_aws.adapters.wire.report import REPORTED
+from workpool_aws.adapters.wire.report import REPORTED, carried_outcome
 from workpool_aws.core import limits
 from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, ReportedEnd
-from workpool_aws.model.messages import Assignment, ReportKind
+from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.pages import Slots
 from workpool_aws.model.spec import Outcome
 
@@ -144,6 +144,28 @@ ENTRIES = {
     # The first start of this run is over.
     EntryKey(an_id(n=9), 1): Entry(EpochMs(NOW), confirmed=True, run=EntryKey(an_id(n=3), 400)),
 }
+
+
+def test_error_of_run_gives_each_start_its_own_report() -> None:
+    """[WP-30] [WP-28] The end of one, and that the next will not run. Others find none in it."""
+    reports = (
+        Report(kind=ReportKind.SUCCESS, result='"done"', claim="c"),
+        Report(kind=ReportKind.NEVER_DELIVERED, error="cut short", claim="c"),
+    )
+    texts = [carried_outcome(*each) for each in zip(reports, STARTS[:2], strict=True)]
+    record = {
+        "version": "1.0",
+        "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": run_of(*STARTS),
+        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": {
+            "errorType": "ReportNotWritten",
+            "errorMessage": "\n".join(reversed(texts)),
+        },
+    }
+    read = [read_record(each) for each in records_of(record)]
+
+    assert [each.report for each in read if isinstance(each, DestinationReport)] == [*reports, None]
 
 
 def test_ledger_with_runs_comes_back_as_it_was() -> None:

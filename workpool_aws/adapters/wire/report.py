@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from workpool_aws.adapters.sealed import seal, unseal
+from workpool_aws.adapters.sealed import seal, unseal_any
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
 from workpool_aws.core import limits
 from workpool_aws.core.error_text import kept_text, kept_type
@@ -21,6 +21,8 @@ record requires no action."""
 CARRIED_MARKER: Final = "workpool report "
 """Beginning of the text of an exception that carries a report."""
 _SEALED_MARKER: Final = "sealed "
+_CARRIED_MAX: Final = 2
+"""Reports in one message, at most: of a start of a run that ended, and of the next one."""
 _CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
 """About a result with every character escaped twice, and an error."""
 
@@ -51,15 +53,14 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
 
 
 def read_carried(text: str, assignment: Assignment) -> Report | None:
-    """Reads the report in an exception's message.
+    """Reads the report of this start in an exception's message, which has one on each line.
 
     `None` means that the message does not prove that this start's worker wrote it [WP-28]. Values
     are bounded and encoded again, since a proven message can still be damaged.
     """
-    sealed = text.removeprefix(CARRIED_MARKER + _SEALED_MARKER)
-    if assignment.nonce is None or sealed == text:
-        return None
-    opened = unseal(assignment.nonce, sealed, bytes_max=_CARRIED_BYTES_MAX)
+    lines = text.split("\n")[:_CARRIED_MAX]
+    sealed = [line.removeprefix(CARRIED_MARKER + _SEALED_MARKER) for line in lines]
+    opened = unseal_any(assignment.nonce, sealed, bytes_max=_CARRIED_BYTES_MAX)
     if opened is None:
         return None
     try:
