@@ -8,6 +8,7 @@ import pytest
 from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id, changed
 from tests.simulation.forger import MARK
 from tests.simulation.judge import Judge
+from tests.simulation.sweep import run_of_seed
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
@@ -512,3 +513,11 @@ def test_judge_blames_forged_end(court: Court) -> None:
     )
 
     assert court.rules == ["WP-28"]
+
+
+def test_late_write_is_not_laid_to_process_that_reads_meanwhile() -> None:
+    """A caller that stores nothing gave way just when the ledger of a loop landed."""
+    run = run_of_seed(61_158)
+
+    assert run.violation is None, run.report()
+    assert run.faults["write late"] > 0

@@ -28,7 +28,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault, Faults
-from workpool_aws.local.faults.seeded import SeededFaults
+from workpool_aws.local.faults.seeded import LANDS, SeededFaults
 from workpool_aws.local.kernel.chance import Chooser
 from workpool_aws.local.kernel.kernel import TraceLine
 from workpool_aws.local.services.functions import LOOP_NAME
@@ -227,8 +227,11 @@ class _Stage:
         return len(self._platform.kernel.trace)
 
     def _writer(self) -> str:
-        task = self._platform.kernel.current()
-        return "-" if task is None else task.name
+        kernel = self._platform.kernel
+        task = kernel.current()
+        # A late write lands in the thread of the process that just gave way.
+        lands = bool(kernel.trace) and kernel.trace[-1].label.startswith(LANDS)
+        return "-" if task is None or lands else task.name
 
     def is_first_version(self) -> bool:
         """True if the process that runs now is of version 0.1."""

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from workpool_aws.local.kernel.chance import Chooser
     from workpool_aws.ports import Store
 
-__all__ = ["SeededFaults"]
+__all__ = ["LANDS", "SeededFaults"]
+
+LANDS: Final = "** lands now"
+"""Beginning of the line in the trace of a late write that lands."""
 
 T = TypeVar("T")
 
@@ -272,7 +275,7 @@ class SeededFaults:
     def _land_later(self, request: _Request) -> None:
         def land() -> None:
             self._kernel.trace.append(
-                TraceLine(self._kernel.now(), request.task.name, f"** lands now: {request.label}")
+                TraceLine(self._kernel.now(), request.task.name, f"{LANDS}: {request.label}")
             )
             request.land()
 
