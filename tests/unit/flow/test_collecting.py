@@ -175,3 +175,28 @@ def test_work_whose_entry_is_not_understood_is_not_chosen(
 
     assert due is not None
     assert [found.work.id for found in due.due] == [work.id] * chosen
+
+
+@pytest.mark.parametrize(("crowded", "rows"), [(True, 90 + 6), (False, 6 + 24 + 96)])
+def test_deep_read_with_backlog_ends_where_slots_are_filled(
+    stage: Stage, *, crowded: bool, rows: int
+) -> None:
+    """Pages that grow behind the cursor would end far beyond. A calm pool makes one request instead."""
+    hold = held(stage)
+    over = [a_work(id=an_id(NOW - 9_000 + n, n), state=State.FINISHED) for n in range(90)]
+    due = [a_work(id=an_id(NOW - 1_000 + n, n), due_at=EpochMs(NOW - 1_000 + n)) for n in range(90)]
+    stage.place(*over, *due)
+    marks = (replace(hold.memory.marks[0], work_cursor=due[0].id, deep_at=EpochMs(NOW - 3_000)),)
+    ledger = replace(hold.memory.ledger, shards=marks)
+    memory = replace(hold.memory, ledger=ledger, crowded=crowded)
+    list(pages(stage.store, stage.telemetry, work_range(POOL, 0, "")))
+    of_all = stage.memory.meter.snapshot().read_units
+    (found,) = read_due(
+        stage.ports, memory, replace(INPUTS, deep=True), Checked({}), Headroom(2), back_to=None
+    )
+    units = stage.memory.meter.snapshot().read_units - of_all
+
+    assert found is not None
+    assert [one.work.id for one in found.due] == [work.id for work in due[:3]]
+    assert found.more
+    assert units == pytest.approx(of_all * rows / 180, abs=2)

@@ -92,12 +92,14 @@ def _ranges_of(
     """Returns the range of a shard to read, and the one behind the cursor to read before it.
 
     `limit`: rows of the first page of the former.
-    Of a pool of several shards, which is busy, nearly all that lies there runs or is over.
+    Of a pool with more than its slots take, nearly all that lies there runs or is over. A page that
+    reads on from there, and has grown, would end far beyond the rows that are wanted.
     """
     mark, pool = memory.marks[shard], memory.ledger.pool
     low = read_from(mark, back_to=back_to, deep=deep)
     cursor = read_from(mark, back_to=back_to, deep=False)
-    if low == cursor or len(memory.marks) == 1:
+    is_busy = memory.crowded or len(memory.marks) > 1
+    if low == cursor or not is_busy:
         return work_range(pool, shard, low, limit=limit), None
     behind = work_range(pool, shard, low, high=cursor, pending_only=True)
     return work_range(pool, shard, cursor, limit=limit), behind
