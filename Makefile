@@ -59,7 +59,7 @@ engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack an
 	$(if $(ARGS),,$(BIN)/python -I -m pytest tests/acceptance tests/cli tests/integration tests/peer --engine moto -k moto --numprocesses auto --dist worksteal)
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
-	$(BIN)/python -I -m pytest tests/e2e --e2e --numprocesses 2 --dist loadscope $(ARGS)
+	$(BIN)/python -I -m pytest tests/e2e --e2e --numprocesses 3 --dist loadscope $(ARGS)
 
 browser: $(STAMP) ## Look at the dashboard's and the example's pages in a headless Chromium, which must be there (ARGS="..." goes to pytest)
 	$(BIN)/python -I -m pytest tests/dashboard tests/examples -m browser --browser --numprocesses auto --dist loadfile $(ARGS)
@@ -67,7 +67,7 @@ browser: $(STAMP) ## Look at the dashboard's and the example's pages in a headle
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 
 sim: $(STAMP) ## Simulate schedules with faults, and remove some guards: COUNT=5000 seeds, SEED=31 one with its trace (ARGS="..." goes to tests.simulation.sweep)
-	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED),$(if $(COUNT),--count $(COUNT),--calls 2000000 --mutants quick)) $(ARGS)
+	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED),$(if $(COUNT),--count $(COUNT),--calls 1500000 --mutants quick)) $(ARGS)
 	$(if $(SEED)$(COUNT),,$(BIN)/python -m tests.simulation.throng)
 
 sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed; then fuzz items, events and programs for an hour

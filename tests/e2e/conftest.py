@@ -17,20 +17,22 @@ from workpool_aws import Status, Workpool
 MakePool = Callable[..., Workpool]
 OF_THEIR_OWN = ("test_air_quality.py", "test_plain_template.py", "test_tutorial.py")
 """Files that deploy a project of their own and do without the common stack."""
+LONGEST = "test_deployed_jobs.py"
+"""The file whose waits take as long as those of all others of the common stack."""
 
 
-class OneForTheStack(LoadScopeScheduling):
-    """Gives all tests of the common stack to one process, so that it is deployed once."""
+class TwoForTheStack(LoadScopeScheduling):
+    """Gives the tests of the common stack to two processes, so that it is deployed twice at most."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].rpartition("/")[2]
-        return file if file in OF_THEIR_OWN else "the common stack"
+        return file if file in {*OF_THEIR_OWN, LONGEST} else "the common stack"
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneForTheStack | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoForTheStack | None:
     """Shares the tests out, if `make e2e` runs them."""
-    return OneForTheStack(config, log) if config.getoption("--e2e") else None
+    return TwoForTheStack(config, log) if config.getoption("--e2e") else None
 
 
 @pytest.fixture(scope="session")

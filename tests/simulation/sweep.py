@@ -2,7 +2,7 @@
 
     python -m tests.simulation.sweep                     200 seeds, and a table of the faults
     python -m tests.simulation.sweep --count 20000       more
-    python -m tests.simulation.sweep --calls 2000000     until so many service calls were made
+    python -m tests.simulation.sweep --calls 1500000     until so many service calls were made
     python -m tests.simulation.sweep --hours 8           until so much time has passed
     python -m tests.simulation.sweep --seed 31           one seed, with its whole trace
     python -m tests.simulation.sweep --mutants quick     then remove guards, and see if seeds
