@@ -128,7 +128,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--browser: no Chromium is installed")
     settings.load_profile("suite")
     quick_draws.begin_at_once()
-    quick_clients.remember_names()
+    quick_clients.make_quickly()
     few_events.register(config)
     compiled.compile_for_all(config)
     botocore.session.create_loader = remembering(botocore.session.create_loader)
@@ -147,7 +147,7 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
-        gc.set_threshold(20_000, 20, 20)
+        gc.set_threshold(100_000, 8, 10)
 
 
 @pytest.hookimpl(trylast=True)

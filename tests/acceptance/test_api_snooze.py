@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from workpool_aws import NonRetryableError, Result, RetryPolicy, Snooze, UsageError, Work, Workpool
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 
 Answer = Callable[[Workpool, str], Result]
@@ -84,7 +85,10 @@ def test_hundred_and_first_snooze_in_row_is_failure_that_says_so(
     assert len(cloud.invocations(fn)) == 101
 
 
-def test_attempt_that_fails_begins_row_anew(cloud: LocalCloud, answer: Answer) -> None:
+def test_attempt_that_fails_begins_row_anew(
+    cloud: LocalCloud, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SNOOZES_MAX", 20)
     pool = cloud.workpool()
     runs = 0
 
@@ -92,9 +96,9 @@ def test_attempt_that_fails_begins_row_anew(cloud: LocalCloud, answer: Answer) -
     def waits(work: Work) -> int:
         nonlocal runs
         runs += 1
-        if runs == 61:
+        if runs == 13:
             raise ConnectionError("busy")
-        if runs <= 150:
+        if runs <= 30:
             raise Snooze(timedelta(seconds=1))
         return work.attempt
 
@@ -102,7 +106,7 @@ def test_attempt_that_fails_begins_row_anew(cloud: LocalCloud, answer: Answer) -
     cloud.run_until_idle()
 
     assert answer(pool, work_id).return_value == 2
-    assert runs == 151
+    assert runs == 31
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
-"""Clients of boto3 remember under which names events of others are known.
+"""Clients of boto3 are made quickly, and remember under which names events of others are known.
 
-By itself each client finds that out anew for each event that it sends, by trying a hundred names.
+By itself each client copies the handlers of its session by looking at the type of everything, which
+takes a third of its making, and finds out the name of each event that it sends by trying a hundred.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from botocore.hooks import EVENT_ALIASES, EventAliaser
+from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
 
 
-def remember_names() -> None:
-    """Keep what a client has found for all clients of this process."""
+def make_quickly() -> None:
+    """Have the clients of this process copy handlers by their form, and share the names that they find."""
     names: dict[str, str] = {}
     by_itself = EventAliaser.__init__
 
@@ -20,4 +21,19 @@ def remember_names() -> None:
         if self._event_aliases == EVENT_ALIASES:
             self._alias_name_cache = names
 
+    def copy_of(self: Any) -> Any:
+        copied = type(self)()
+        copied._root = copy_of_node(self._root)
+        return copied
+
     EventAliaser.__init__ = begin
+    _PrefixTrie.__copy__ = copy_of
+
+
+def copy_of_node(node: dict[str, Any]) -> dict[str, Any]:
+    values = node["values"]
+    return {
+        "chunk": node["chunk"],
+        "children": {name: copy_of_node(child) for name, child in node["children"].items()},
+        "values": None if values is None else NodeList(*(list(each) for each in values)),
+    }

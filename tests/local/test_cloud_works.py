@@ -209,7 +209,9 @@ def test_facts_are_kept_in_order(cloud: LocalCloud) -> None:
     assert told == [Started, Completed]
 
 
-def run_a_day(engine: str, seed: int, **faults: Any) -> tuple[list[str], Any, list[Any]]:
+def run_a_day(
+    engine: str, seed: int, works: int = 8, **faults: Any
+) -> tuple[list[str], Any, list[Any]]:
     """A mixed workload; its trace, capacity and results."""
     with LocalCloud(
         engine=engine, seed=seed, scheduler="aws", call_latency=timedelta(milliseconds=4), **faults
@@ -223,9 +225,9 @@ def run_a_day(engine: str, seed: int, **faults: Any) -> tuple[list[str], Any, li
             name="plain",
             takes=lambda event: timedelta(seconds=event["n"]),
         )
-        ids = pool.enqueue_action_batch(None, decorated, [{"n": n} for n in range(8)])
+        ids = pool.enqueue_action_batch(None, decorated, [{"n": n} for n in range(works)])
         ids += pool.enqueue_query_batch(
-            None, plain, [{"n": n} for n in range(8)], run_after=timedelta(minutes=20)
+            None, plain, [{"n": n} for n in range(works)], run_after=timedelta(minutes=20)
         )
         cloud.run_until_idle(timeout=timedelta(hours=12))
         return (
@@ -250,11 +252,11 @@ def test_same_seed_is_same_run() -> None:
 
 
 def test_capacity_is_same_on_moto_and_in_memory() -> None:
-    capacities = [run_a_day(engine, 3)[1] for engine in ("memory", "moto")]
+    capacities = [run_a_day(engine, 3, works=3)[1] for engine in ("memory", "moto")]
 
     assert capacities[0].by_label == capacities[1].by_label
-    assert capacities[0].write_units > 50
-    assert capacities[0].read_units > 50
+    assert capacities[0].write_units > 20
+    assert capacities[0].read_units > 20
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
