@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests.emulator.server import MiniStack, alive, running, why_absent
 from tests.kit import compiled, few_events, quick_clients, quick_draws
 from tests.kit.browser import CHROMIUM
+from tests.kit.named_fields import named_fields
 from tests.peer.collecting import EVERYTHING
 from workpool_aws.local.apis.interception import remembering
 
@@ -175,3 +176,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
             (f"log of MiniStack at {server.url}", server.log_tail()) for server in alive()
         ]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fields_are_named() -> Iterator[None]:
+    """Watch the errors that tests look at by a word of their messages."""
+    with named_fields():
+        yield

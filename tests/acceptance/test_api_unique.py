@@ -390,6 +390,8 @@ def test_transaction_stores_the_id_of_whoever_holds_the_key(
         held = pool.enqueue_action(tx, send, {"n": 2}, unique_key="u-1")
         new = pool.enqueue_action(tx, send, {"n": 3}, unique_key="u-2", request_id="r-1")
         assert pool.enqueue_action(tx, send, {"n": 4}, unique_key="u-2") == new
+        with pytest.raises(AlreadyEnqueued):
+            pool.enqueue_action(tx, send, {"n": 4}, unique_key="u-2", on_conflict="raise")
         tx.put("orders", {"id": "o-1", "mails": [held, new]})
     assert held == first
     assert orders.get_item(Key={"id": "o-1"})["Item"]["mails"] == [first, new]

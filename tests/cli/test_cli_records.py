@@ -14,7 +14,7 @@ from workpool_aws import Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.core.views.groups import Group, GroupPage
 from workpool_aws.core.views.schedules import CatchUpPreview, Schedule
-from workpool_aws.insights import Costed, ErrorGroup, ErrorGroups, Insights, ReadCost
+from workpool_aws.insights import Costed, ErrorGroup, ErrorGroups, Insights, ReadCost, WorkRows
 from workpool_aws.local import LocalCloud
 
 IDS = tuple(an_id(n=each) for each in (1, 2, 3))
@@ -167,6 +167,19 @@ def test_records_here_leave_no_field_out() -> None:
         assert names == {each.name for each in fields(record)}
         values = list(map(str, as_json.values()))
         assert len({*values}) == len(values)
+
+
+def test_list_asks_for_no_reasons(monkeypatch: pytest.MonkeyPatch, shown: Shown) -> None:
+    asked: list[dict[str, object]] = []
+
+    def works(*_: object, **named: object) -> Costed[WorkRows]:
+        asked.append(named)
+        return Costed(WorkRows(rows=(), next=None), ReadCost(requests=1, read_units=1))
+
+    monkeypatch.setattr(Insights, "works", works)
+
+    assert rows(shown("ls", Insights))[1:] == []
+    assert asked == [{"why": False}]
 
 
 def test_schedule_is_shown_with_every_field(shown: Shown) -> None:

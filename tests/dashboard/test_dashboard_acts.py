@@ -221,9 +221,10 @@ def test_work_item_is_enqueued_again_with_its_key_or_is_refused(
     assert old_terms == new_terms
 
 
-def test_job_and_query_are_enqueued_again_as_such(scene: Scene) -> None:
+def test_job_query_and_mutation_are_enqueued_again_as_such(scene: Scene) -> None:
     query = scene.pool.enqueue_query(None, "bad", {"n": 1})
-    for work_id in (query, scene.good):
+    mutation = scene.pool.enqueue_mutation(None, "bad", {"n": 1})
+    for work_id in (query, mutation, scene.good):
         answer = scene.client().post(
             f"/pools/email/works/{work_id}/again", data={"args": '{"secret": "s"}'}
         )

@@ -63,16 +63,17 @@ class CoverageMap:
     def tests_for(self, edit: Edit) -> list[str]:
         """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else.
 
-        A constant runs once, before any test. First those tests run that run a line which reads it,
+        A constant runs once, before any test, and so may a function that makes one. First those tests run that run a line which reads it,
         then those that run any line of its module. A test that reads it itself runs no such line:
         those of files that import the module come last, and first if it has nothing but constants.
         Any test may notice what is read nowhere.
         """
         found = self._that_ran({edit.module: _lines_of(edit)})
-        if edit.lines is not None:
+        if edit.lines is not None and (found or not self.acts_at_import(edit)):
             return list(dict.fromkeys([*self._at_home(found, found), *found]))
         everything = self._quickest_first(self.seconds)
-        readers = self._that_ran(self.read_by(edit))
+        found = self._that_ran({edit.module: -1})
+        readers = self._that_ran({} if edit.lines else self.read_by(edit))
         near = [*self._at_home(readers or found, everything), *readers, *found]
         importers = [
             test

@@ -222,6 +222,10 @@ def test_constant_needs_first_tests_that_run_a_line_that_reads_it_and_importers_
     )
 
     assert coverage.tests_for(edit) == ["a::other", "a::reads", "b::runs_module", "d::imports"]
+    at_import = replace(edits_of("m.py", "def f():\n    return 1")[0], lines=(9, 9))
+    assert coverage.tests_for(at_import) == []
+    coverage.at_import = {"m.py": 1 << 9}
+    assert coverage.tests_for(at_import) == ["b::runs_module", "d::imports"]
     del coverage.lines["m.py"]
     assert coverage.tests_for(edit) == ["d::imports", "a::other", "a::reads"]
 

@@ -32,7 +32,7 @@ class JobFunction:
     A start of a job that it does not have fails at once, as `not_invocable`. No other job runs.
     """
 
-    __workpool__: Final = True
+    __workpool__: bool
     __name__: str
 
     def __init__(self, handlers: tuple[Handler, ...], *, connect: Callable[[str], Ports]) -> None:

@@ -86,7 +86,7 @@ class OnCompleteEvent:
 class _Handler(Generic[F]):
     """A Lambda handler of callbacks. `function` is called by `_handle`."""
 
-    __workpool__: Final = True
+    __workpool__: bool
     __name__: str
     __qualname__: str
 

@@ -85,7 +85,7 @@ class Worker(JobHandle[A, R], Generic[F, A, R]):
     validates the arguments, and returns or raises as the function does.
     """
 
-    __workpool__: Final = True
+    __workpool__: bool
     __name__: str
     __qualname__: str
     _CLAIMS: ClassVar[bool] = True

@@ -192,6 +192,7 @@ def test_assignments_of_others_are_none(value):
         ("pool", "p" * 41),
         ("work_id", "01"),
         ("work_id", ID.lower()),
+        ("work_id", make_id(EpochMs(limits.STORED_WORK_MS_BELOW), random_bits=1)),
         ("start", 0),
         ("start", True),
         ("start", "3"),

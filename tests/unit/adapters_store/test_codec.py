@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import timedelta
 
 import pytest
@@ -70,6 +70,60 @@ def test_every_kind_of_record_has_one_row_and_every_name_one_kind():
     assert sorted(KINDS) == sorted({record.__name__ for record in Record.__subclasses__()})
     assert len(KINDS) == len(RECORDS) == len({kind.ref for kind in RECORDS})
     assert {kind.ref.__name__ for kind in RECORDS} == {ref.__name__ for ref in Ref.__subclasses__()}
+
+
+NESTED = {
+    "WorkItem": {"spec"},
+    "ScheduleItem": {"spec", "timing"},
+    "GroupItem": {"spec"},
+    "Ledger": {"pages"},
+}
+"""Fields whose own fields stand in the item, and pages, which are items of their own."""
+OF_SPEC = {
+    "target", "args", "args_chunks", "retry", "claimed", "kind", "job", "schedule", "group", "origin", "awaited",
+    "timeout_ms", "expires_after_ms", "heartbeat_ms", "retention_s", "context", "context_chunks",
+    "unique_key", "unique_until_started", "unique_for_ms", "trace_parent", "trace_state", "trace_linked",
+    "callback_target", "callback_job", "callback_outcomes",
+}  # fmt: skip
+FLATTENED = {
+    "WorkItem": OF_SPEC | {"result_chunks"},
+    "ScheduleItem": OF_SPEC | {"cron", "every_ms", "timezone", "anchor", "ends_at"},
+    "GroupItem": OF_SPEC,
+}
+NEVER_ABSENT = {
+    "WorkItem": {"attempts_made", "starts", "undelivered"},
+    "ScheduleItem": {"catch_up", "overlap", "version"},
+    "GroupItem": {"outcomes", "version"},
+    "Ledger": {"entries", "shards"},
+}
+"""Fields that each item has, though the record itself has a default for them."""
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_field_of_a_record_is_stored_under_an_attribute_of_its_own(name):
+    kind = KINDS[name]
+    own, names = ({each.name for each in fields(each)} for each in (kind.record, kind.ref))
+    attributes = [field.attribute for field in kind.fields.values()]
+
+    assert {*kind.fields} == (own - names - NESTED.get(name, set())) | FLATTENED.get(name, set())
+    assert len({*attributes}) == len(attributes)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_absence_of_an_attribute_stands_for_the_default_of_its_field(name):
+    """Items of earlier releases lack what came later."""
+    kind = KINDS[name]
+    defaults = {
+        each.name: each.default
+        for each in fields(kind.record)
+        if each.name in kind.fields and each.default is not MISSING
+    }
+    required = {each for each, field in kind.fields.items() if field.required}
+
+    assert required & {*defaults} == NEVER_ABSENT.get(name, set()) & {*defaults}
+    assert {each: kind.fields[each].absent for each in defaults if each not in required} == {
+        each: default for each, default in defaults.items() if each not in required
+    }
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -85,6 +85,7 @@ NOT_READ: list[tuple[forms.FieldCodec, list[object]]] = [
             [f"{'0' * 16}:resolved:{LATE}:1:a"],
             [f"{'0' * 16}:resolved:1:{LATE}:a"],
             [f"{'0' * 16}:resolved:1:1:{'a' * (limits.MARK_AUTHOR_MAX + 1)}"],
+            [f"{'0' * 16}:resolved:1:1:a"] * (limits.ERROR_MARKS_MAX + 1),
         ],
     ),
     (JOB, ["", "send", "send=", f"={ARN}", f"a b={ARN}", "send=f", 7, f"send={ARN}\n"]),

@@ -101,7 +101,9 @@ def test_signature_and_help_show_every_option(method: str) -> None:
 
     assert list(parameters) == ["self", "ctx", "target", "args", *OPTIONS]
     assert parameters["run_after"].annotation == "timedelta | None"
-    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in OPTIONS)
+    assert {parameters[name].kind for name in OPTIONS} == {inspect.Parameter.KEYWORD_ONLY}
+    assert {parameters[name].default for name in OPTIONS} == {None}
+    assert {type(parameters[name].annotation) for name in OPTIONS} == {str}
     shown = pydoc.render_doc(function, renderer=pydoc.plaintext)
     assert all(f"{name}: " in shown for name in OPTIONS)
     assert inspect.signature(function).bind(None, None, "send", {}, run_after=timedelta(1))

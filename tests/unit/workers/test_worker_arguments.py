@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Required, TypedDict, Unpack
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict, Unpack
 from uuid import UUID
 
 import pytest
@@ -232,6 +232,7 @@ class Options(TypedDict, total=False):
 
 class More(Options):
     name: str
+    note: NotRequired[str]
 
 
 def with_options(**options: Unpack[More]) -> object:
@@ -242,6 +243,11 @@ def test_standard_librarys_typed_dicts_are_validated_on_any_python() -> None:
     worker = pool.action(with_options)
 
     assert worker({"size": "3", "name": "a"}, None) == {"size": 3, "name": "a"}
+    assert worker({"size": 3, "name": "a", "note": "b"}, None) == {
+        "size": 3,
+        "name": "a",
+        "note": "b",
+    }
     with pytest.raises(UsageError) as caught:
         worker({"tags": ["a", "b"], "size": "x"}, None)
     for problem in (

@@ -1,0 +1,98 @@
+"""Mutations and callbacks with effect whose transaction is refused, or never settled [WP-15]."""
+
+from __future__ import annotations
+
+import pytest
+
+from workpool_aws import (
+    OnCompleteEvent,
+    Transaction,
+    TransactionCanceled,
+    TransactionConflict,
+    WorkpoolError,
+)
+from workpool_aws.api.anchored import AnchoredTransaction
+from workpool_aws.core import limits
+from workpool_aws.local import LocalCloud
+
+
+class Commits:
+    """Refuses every commit, with the time that Lambda has left after each."""
+
+    def __init__(self, error: WorkpoolError, left_ms: tuple[int, ...] = ()) -> None:
+        self.error = error
+        self.left_ms = left_ms
+        self.made = 0
+
+    def refuse(self) -> None:
+        self.made += 1
+        raise self.error
+
+    def timer_of(self, _context: object) -> object:
+        return lambda: self.left_ms[self.made - 1]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, commits: Commits, module: str) -> None:
+    def commit_with(_tx: AnchoredTransaction, _anchor: object) -> None:
+        commits.refuse()
+
+    monkeypatch.setattr(AnchoredTransaction, "commit_with", commit_with)
+    if commits.left_ms:
+        monkeypatch.setattr(f"workpool_aws.api.{module}.timer_of", commits.timer_of)
+
+
+BUSY = TransactionConflict("busy")
+ENDS = limits.ANCHORED_END_MS
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "commits"),
+    [
+        (TransactionCanceled((), stale=False), "TransactionCanceled", 1),
+        (TransactionCanceled((), stale=True), "conflict", 3),
+        (BUSY, "conflict", 3),
+    ],
+    ids=["canceled", "stale", "busy"],
+)
+def test_mutation_fails_by_what_its_transaction_met(
+    monkeypatch: pytest.MonkeyPatch, error: WorkpoolError, error_type: str, commits: int
+) -> None:
+    refused = Commits(error, (ENDS + 1, ENDS + 1, ENDS, ENDS))
+    refuse(monkeypatch, refused, "mutation")
+    with LocalCloud() as cloud:
+        pool = cloud.workpool()
+
+        @pool.mutation
+        def change(tx: Transaction) -> None:
+            del tx
+
+        cloud.function(change)
+        work_id = change.with_options(retry=False).enqueue(None)
+        cloud.run_until_idle()
+        found = pool.result(None, work_id)
+
+    assert (found.error_type, refused.made) == (error_type, commits)
+
+
+def test_callback_runs_again_while_there_is_time_to_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Commits(BUSY, (ENDS + 1, ENDS, ENDS + 1, ENDS + 1))
+    refuse(monkeypatch, refused, "on_complete")
+    ran: list[int] = []
+    with LocalCloud() as cloud:
+        pool = cloud.workpool()
+
+        @pool.on_complete
+        def done(event: OnCompleteEvent, tx: Transaction) -> None:
+            del event, tx
+            ran.append(refused.made)
+            if refused.made == 2:
+                monkeypatch.undo()
+
+        cloud.function(done)
+        echo = cloud.function(lambda event, _: event, name="echo")
+        work_id = pool.enqueue_action(None, echo, {}, on_complete=done)
+        cloud.run_until_idle()
+        found = pool.status(None, work_id)
+
+    assert ran[:3] == [0, 1, 2]
+    assert (found.callback, refused.made) == ("delivered", 2)
