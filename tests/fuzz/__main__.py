@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.fuzz.programs import Played, drawn, play, shrunk
+from tests.fuzz.steps import KINDS
 
 HERE = Path(__file__).parent
 EXAMPLES = "1000"
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--programs", type=int, help="play so many programs, and nothing else")
     parser.add_argument("--program", type=int, help="play one program, and show it")
+    parser.add_argument("--only", nargs="*", default=(), choices=[*KINDS], help="kinds of steps")
     parser.add_argument(
         "--shrink", action="store_true", help="of one that fails, show a smaller one"
     )

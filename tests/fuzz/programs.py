@@ -68,6 +68,13 @@ class Program:
         return self.faults is None and not self.kinds & ROUGH
 
     @property
+    def counts_all(self) -> bool:
+        """True if no second delivery can fail before it begins, which would end a start that runs."""
+        rates = {} if self.faults is None else self.faults.rates
+        doubles = self.doubled or Fault.EVENT_TWICE in rates or "deliver_badly" in self.kinds
+        return not doubles or not (rates or self.kinds & ROUGH)
+
+    @property
     def is_deployed_once(self) -> bool:
         """True if its function stays as it is."""
         return not self.kinds & DEPLOYMENTS
@@ -148,6 +155,7 @@ def play(program: Program) -> Played:
             history=history,
             pools=stage.steps.pools,
             is_calm=program.is_calm,
+            counts_all=program.counts_all,
             is_deployed_once=program.is_deployed_once,
         )
         problems = (*history.problems, *judge(judged))

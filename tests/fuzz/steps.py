@@ -228,6 +228,9 @@ class Steps:
             self._put_one(
                 pool, {**dice.choice(keys), **later}, does=dice.choice(["succeeds", "naps"])
             )
+            if dice.random() < 0.5:  # a slot for what leaves its run, and more that waits for one
+                self._set_limit(pool, self.history.limits[pool.name][-1][1] + 1)
+                self._put(None, pool, 6, {"retry": False}, does="succeeds", target=FUNCTION)
             return
         kinds = [
             "cancel",
@@ -387,7 +390,9 @@ class Steps:
 
     def limit(self) -> None:
         """Changes the limit of a pool."""
-        pool, limit = self._pool(), self.dice.choice([0, 1, 1, 2, 3])
+        self._set_limit(self._pool(), self.dice.choice([0, 1, 1, 2, 3]))
+
+    def _set_limit(self, pool: Workpool, limit: int) -> None:
         before = self.history.limits[pool.name][-1][1]
         self.history.limit(pool.name, max(before, limit))  # in force as soon as it is written
         pool.configure(None, max_parallelism=limit)

@@ -29,7 +29,11 @@ def test_random_program_keeps_what_is_promised(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("guard", "seed", "rule"),
-    [("limit: free slots", 2, "[WP-1]")],
+    [
+        ("limit: free slots", 2, "[WP-1]"),
+        ("cursor never past the unchosen", 6, "[WP-3]"),
+        ("attempts are bounded", 2, "[WP-3]"),
+    ],
 )
 def test_random_program_notices_guard_that_is_gone(guard: str, seed: int, rule: str) -> None:
     with applied(next(each for each in MUTANTS if each.name == guard)):
@@ -102,6 +106,7 @@ def test_judge_of_two_bodies_at_limit_of_one(
             history=history,
             pools=[cloud.workpool("first")],
             is_calm=True,
+            counts_all=True,
             is_deployed_once=True,
         )
 

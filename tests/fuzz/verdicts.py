@@ -38,6 +38,8 @@ class Judged:
     pools: Sequence[Workpool]
     is_calm: bool
     """No call, process or event was lost."""
+    counts_all: bool
+    """No second delivery could fail before it began [WP-1]."""
     is_deployed_once: bool
     """Its function stayed as it was."""
 
@@ -77,7 +79,7 @@ def _statuses(judged: Judged) -> dict[str, Status]:
 
 
 def _over_the_limit(judged: Judged) -> Iterator[str]:
-    """[WP-1] User code of claimed work items, and all of it where no event came twice."""
+    """[WP-1] User code of claimed work items, and all of it where no second delivery fails."""
     history, ends = judged.history, defaultdict[str, int](int)
     since: list[tuple[Body, int]] = []
     for body in history.bodies:
@@ -89,7 +91,7 @@ def _over_the_limit(judged: Judged) -> Iterator[str]:
             for other, at in since
             if other.wish.pool == body.wish.pool
             and other.began_at <= body.began_at < other.ended_at
-            and (judged.is_calm or _is_claimed(other.wish))
+            and (judged.counts_all or _is_claimed(other.wish))
         ]
         limit = history.limit_within(
             body.wish.pool, min((at for _, at in beside), default=0), body.began_at
@@ -109,7 +111,7 @@ def _ran_too_often(judged: Judged) -> Iterator[str]:
     for body in judged.history.bodies:
         by_id[body.work_id].append(body)
     for work_id, bodies in by_id.items():
-        if "mutation" in bodies[0].wish.options:
+        if "mutation" in bodies[0].wish.options and not judged.is_calm:
             continue  # a second delivery may run it, and one of the two commits
         asked = judged.history.named.get(work_id)
         most = max(

@@ -51,7 +51,7 @@ def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
     """
     refuse_work_item(event)
     records = [read_record(each) for each in records_of(event)]
-    # Of the starts of a run, an exception carries the report of one, and is silent about the others.
+    # An exception carries one or two reports of a run's starts, and is silent about the others.
     carried = any(_is_proven(each) for each in records)
     for record in records:
         if not carried or _is_proven(record):
