@@ -83,7 +83,7 @@ check: site ## Check format, lint, types, the direction of imports, prose, sizes
 	$(BIN)/mypy
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --level error
 	$(BIN)/lint-imports
-	$(BIN)/python -I -m pytest -q tests/arch tests/mutation tests/unit/benchmarks -m form --numprocesses auto --dist worksteal
+	$(BIN)/python -I -m pytest -q tests/arch tests/examples tests/mutation tests/unit/benchmarks -m form --numprocesses auto --dist worksteal
 
 format: $(STAMP) ## Format the code and repair what the linter can
 	$(BIN)/ruff format

@@ -23,6 +23,7 @@ HOURS = 168 - 1
 """A week, without the hour for which the source was down."""
 
 
+@pytest.mark.form
 def test_own_tests_pass() -> None:
     report = report_of(EXAMPLE)
 
