@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BENCH_ACTS", "dev_app"]
 
 _WHOLE: Final = re.compile("[0-9]{1,6}")
-_SHARES: Final = {"0": 0.0, "0.1": 0.1, "0.5": 0.5, "1": 1.0}
+_SHARES: Final = ("0", "0.1", "0.5", "1")
 
 
 def dev_app(workshop: Workshop, dashboard: Starlette) -> Starlette:
@@ -135,7 +135,7 @@ class _Act:
         for name, share in (("duplicated", duplicated), ("lost", lost)):
             if share not in _SHARES:
                 raise UsageError(name, share, f"one of {', '.join(_SHARES)}")
-        self.workshop.misbehave(duplicated=_SHARES[duplicated], lost=_SHARES[lost])
+        self.workshop.misbehave(duplicated=float(duplicated), lost=float(lost))
         return "/bench?done=misbehaving"
 
 

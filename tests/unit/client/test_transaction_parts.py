@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +12,13 @@ import pytest
 
 from tests.kit.records import NOW, a_work, an_id
 from tests.kit.world import World
-from workpool_aws import UsageError
+from workpool_aws import TransactionCanceled, UsageError, Workpool
 from workpool_aws.api.prepared import Prepared
 from workpool_aws.api.transaction_keys import TransactionKeys
 from workpool_aws.api.transaction_phase import PHASE_WORDS, TransactionPhase
 from workpool_aws.api.unique import spelled_debounce
+from workpool_aws.core import limits
+from workpool_aws.core.work.transaction import pause_ms
 from workpool_aws.model.actions import Action, Check
 from workpool_aws.model.refs import StatusRef, UniqueRef, WorkRef
 from workpool_aws.model.unique import RequestMark, UniqueLock
@@ -118,3 +122,23 @@ def test_debounce_that_makes_no_sense_is_refused(changes: dict[str, Any], said: 
         spelled_debounce({"unique_key": "k", "debounce": SECOND, **changes})
     with pytest.raises(UsageError, match="debounce_max must be at least debounce"):
         spelled_debounce({"unique_key": "k", "debounce": SECOND, "debounce_max": SECOND / 2})
+
+
+@pytest.mark.parametrize(("stale", "runs"), [(True, limits.TRANSACTION_TRIES), (False, 1)])
+def test_function_runs_again_while_what_it_read_has_changed_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch, *, stale: bool, runs: int
+) -> None:
+    world, ran = World(), []
+
+    @contextmanager
+    def refused(*_: object) -> Iterator[int]:
+        yield len(ran)
+        raise TransactionCanceled((), stale=stale)
+
+    monkeypatch.setattr(Workpool, "transaction", refused)
+
+    with pytest.raises(TransactionCanceled):
+        world.pool().run_transaction(ran.append)
+
+    assert ran == [*range(runs)]
+    assert world.clock.slept_ms == [pause_ms(attempt, 0.5) for attempt in range(1, runs)]

@@ -9,6 +9,7 @@ import pytest
 from workpool_aws import UsageError
 from workpool_aws.handlers import watchdog
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
+from workpool_aws.local import LocalCloud
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,14 @@ def test_refuse_other_table_takes_own_one(table: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("WORKPOOL_TABLE", "jobs")
 
     refuse_other_table(table)
+
+
+def test_refuse_other_table_takes_that_of_a_local_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the variable is the developer's, and describes none of the cloud's functions."""
+    monkeypatch.setenv("WORKPOOL_TABLE", "jobs")
+
+    with LocalCloud() as cloud:
+        refuse_other_table(cloud.table)
 
 
 def test_refuse_other_table_takes_any_without_one_of_its_own(

@@ -264,6 +264,23 @@ def test_annotation_that_pydantic_cannot_use_ends_work_at_once(
     )
 
 
+class Mute:
+    """A type whose error says nothing."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> object:
+        raise LookupError
+
+
+def test_annotation_whose_error_says_nothing_is_named(world: World, retried: Assignment) -> None:
+    def odd(to: str, n: Mute) -> None:
+        assert n, to
+
+    assert world.pool().action(odd)(event_of(retried, to="a", n=1), LambdaContext()) == REPORTED
+
+    assert world.work(retried.work_id).error == "n: its annotation cannot be used: LookupError: "
+
+
 def test_second_delivery_of_claimed_work_is_turned_away(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
     told: list[str] = []
