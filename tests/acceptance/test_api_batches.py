@@ -83,7 +83,7 @@ def test_delays_drawn_by_chance_are_all_kept() -> None:
         pool = cloud.workpool(max_parallelism=500)
         fn = cloud.function(lambda event, ctx: event["n"], name="echo")
         began = cloud.now
-        delays = [timedelta(milliseconds=chance.randrange(450_000)) for _ in range(60)]
+        delays = [timedelta(milliseconds=chance.randrange(225_000)) for _ in range(30)]
         for n, delay in enumerate(delays):
             pool.enqueue_action(None, fn, {"n": n}, run_after=delay)
         cloud.run_until_idle(timeout=timedelta(hours=2))

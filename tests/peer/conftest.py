@@ -11,7 +11,7 @@ import pytest
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault, Faults
 
-STORMS = [f"storm-{seed}" for seed in range(6)]
+STORMS = [f"storm-{seed}" for seed in range(4)]
 TROUBLE = {
     Fault.ANSWER_LOST: 0.15,
     Fault.THROTTLED: 0.1,
