@@ -23,12 +23,14 @@ class Commits:
         self.error = error
         self.left_ms = left_ms
         self.made = 0
+        self.invocations = 0
 
     def refuse(self) -> None:
         self.made += 1
         raise self.error
 
     def timer_of(self, _context: object) -> object:
+        self.invocations += 1
         return lambda: self.left_ms[self.made - 1]
 
 
@@ -95,4 +97,4 @@ def test_callback_runs_again_while_there_is_time_to_commit(monkeypatch: pytest.M
         found = pool.status(None, work_id)
 
     assert ran[:3] == [0, 1, 2]
-    assert (found.callback, refused.made) == ("delivered", 2)
+    assert (found.callback, refused.made, refused.invocations) == ("delivered", 2, 2)
