@@ -8,6 +8,8 @@ import pytest
 from tests.mutation.edits import edits_of
 from tests.mutation.reading import Readers, importers
 
+pytestmark = pytest.mark.form
+
 MODULES = {
     "bounds.py": """
         SPAN = 60
