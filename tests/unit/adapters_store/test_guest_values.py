@@ -124,6 +124,8 @@ def test_item_is_dict_of_attributes() -> None:
         (None, 1),
         (True, 1),
         ({"ab", "c"}, 3),
+        ({12, 345}, 5),
+        ({b"abc", b"de"}, 5),
         ([], 3),
         (["a", "bc"], 3 + 2 + 3),
         ({"name": "a", "n": "bc"}, 3 + (1 + 4 + 1) + (1 + 1 + 2)),
