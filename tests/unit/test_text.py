@@ -47,7 +47,7 @@ def test_hostile_text_does_not_come_through(text):
     assert is_safe(as_line(text))
     assert is_safe(as_text(text), newlines=True)
     assert is_safe(shown(text))
-    assert is_safe(str(UsageError(text, text, text)))
+    assert is_safe(str(UsageError(f"name_{text}", text, text)))
     assert is_safe(str(PayloadTooLarge(text, 2, 1)))
     assert is_safe(str(NotFound(text)))
     assert is_safe(str(StoreUnavailable(text)))
