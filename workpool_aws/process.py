@@ -94,7 +94,7 @@ class LambdaProcess:
         """See Process. Nested interruptions replace each other, and so does user code's own timer.
 
         The SDK takes an error that breaks off a request for a failure of the request. So the error is
-        raised again until it strikes elsewhere, and in place of an error that the SDK makes of it.
+        raised again until it strikes elsewhere, at the latest when the code has ended, however that did.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -118,7 +118,6 @@ class LambdaProcess:
         try:
             yield
         except Exception as raised:
-            armed = False
             if in_request:
                 raise error() from raised
             raise
@@ -126,6 +125,8 @@ class LambdaProcess:
             armed = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+        if in_request:
+            raise error()
 
     def end(self) -> None:
         """See Process. No code of the program runs any more, and no buffer is flushed."""

@@ -5,13 +5,20 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
-from workpool_aws import process
+from tests.kit.records import NOW, an_assignment
+from tests.kit.world import World
+from workpool_aws import Workpool, process
+from workpool_aws.api.vigil import Vigil, current_vigil
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.process import LambdaProcess
 
 
@@ -26,9 +33,9 @@ def test_main_thread_is_interrupted_wherever_it_waits() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("attempts", [1, 3])
-def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own(attempts: int) -> None:
-    """It would repeat the request, and the code would go on; or report that the service is silent."""
+@contextmanager
+def silent_client(attempts: int) -> Iterator[Any]:
+    """A client of a service that does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = boto3.client(
             "dynamodb",
@@ -40,13 +47,51 @@ def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own(attempts: i
                 read_timeout=60, retries={"total_max_attempts": attempts, "mode": "standard"}
             ),
         )
-        with (
-            closing(client),
-            pytest.raises(TimeoutError, match="too long"),
-            LambdaProcess().interrupted_after(20, lambda: TimeoutError("too long")),
-        ):
-            client.list_tables()
+        with closing(client):
+            yield client
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_request_of_sdk_is_interrupted_which_takes_error_for_its_own(attempts: int) -> None:
+    """It would repeat the request, and the code would go on; or report that the service is silent."""
+    with (
+        silent_client(attempts) as client,
+        pytest.raises(TimeoutError, match="too long"),
+        LambdaProcess().interrupted_after(20, lambda: TimeoutError("too long")),
+    ):
+        client.list_tables()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_code_that_takes_interruption_for_failed_request_is_over_time() -> None:
+    """Its time was over, even if it ends before the next strike."""
+    with (
+        silent_client(1) as client,
+        pytest.raises(TimeoutError, match="too long"),
+        LambdaProcess().interrupted_after(20, lambda: TimeoutError("too long")),
+        suppress(BotoCoreError),
+    ):
+        client.list_tables()
+
+
+def test_job_that_waits_for_silent_service_ends_as_timeout() -> None:
+    """The worker, too, takes the error of the SDK for that of the code."""
+    world = World()
+    with silent_client(1) as client:
+
+        @Workpool("email").action
+        def worker() -> None:
+            client.list_tables()
+
+        assignment = an_assignment(timeout_ms=20)
+        vigil = Vigil(world.ports, assignment, None, NOW, EpochMs(NOW + 60_000))
+        shown = current_vigil.set(vigil)
+        try:
+            report = worker._run_body(world.ports, assignment, {}, token=None)
+        finally:
+            current_vigil.reset(shown)
+
+    assert report.error_type == "timeout"
 
 
 def test_code_that_ends_in_time_is_not_interrupted() -> None:
