@@ -565,3 +565,27 @@ def test_calls_are_cheap(make: Make) -> None:
 
     # 10,000 calls take about 0.2 s of one core; ten times as much would make simulations useless.
     assert used < 2
+
+
+def test_thread_of_process_that_stands_still_begins_when_that_is_over() -> None:
+    """It was started just before. Nothing else is ready, and its calls take no time."""
+    kernel, seen = VirtualKernel(), list[int]()
+
+    def beside() -> None:
+        while True:
+            kernel.sleep(100)
+            kernel.call("beat", lambda: seen.append(kernel.now() - START), writes=True)
+
+    def body() -> None:
+        process = kernel.current()
+        assert process is not None
+        kernel.spawn("beside", beside, process=process)
+        process.still_until = EpochMs(kernel.now() + 1_000)
+        kernel.sleep(1_000)
+
+    kernel.spawn("process", body)
+    kernel.run(EpochMs(START + 1_150))
+    kernel.close()
+
+    assert seen
+    assert min(seen) >= 1_000

@@ -274,6 +274,7 @@ class VirtualKernel:
             or to > self._until
             or slot.left
             or slot.interruption is not None
+            or (slot.process or slot).still_until > self._now
             or self._halted
             or self._failure is not None
         ):
