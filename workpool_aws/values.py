@@ -57,7 +57,8 @@ else:
         init, fields = kind.__init__, {field.name for field in dataclasses.fields(kind)}
         count = init.__code__.co_argcount + init.__code__.co_kwonlyargcount
         names = init.__code__.co_varnames[1:count]
-        plain = "__slots__" in kind.__dict__ and not hasattr(kind, "__post_init__")
+        made = init.__code__.co_filename == "<string>"  # by Python's dataclasses
+        plain = made and "__slots__" in kind.__dict__ and not hasattr(kind, "__post_init__")
         if kind.__dataclass_params__.frozen or not plain or fields != set(names) or not names[1:]:
             return None  # (the reader of a single field returns no tuple)
         code = init.__code__.replace(co_argcount=count, co_kwonlyargcount=0)

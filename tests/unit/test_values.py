@@ -153,6 +153,18 @@ def test_copy_is_checked_where_its_kind_checks_values():
         replace(Checked(1, 2), low=3)
 
 
+def test_copy_is_made_by_a_kind_that_makes_its_values_itself():
+    @values.dataclass(slots=True, init=False)
+    class Converting:
+        number: int
+        note: str
+
+        def __init__(self, number, note):
+            self.number, self.note = int(number), note
+
+    assert values.replace(Converting("3", "x"), number="7") == Converting(7, "x")
+
+
 def test_copy_of_a_memory_of_a_loop_is_made_quickly():
     """By position, and not field by field."""
     assert values._copier(Memory) is not None

@@ -85,7 +85,8 @@ def label_of(job: str | None, target: str) -> str:
     """
     arn = None if job is not None else FUNCTION_ARN.fullmatch(target)
     found = (job or target) if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
-    return found if LABEL.fullmatch(found) else "-"
+    # As plain text: a member of an enumeration that equals it would be shown by its own name.
+    return str.__str__(found) if LABEL.fullmatch(found) else "-"
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workpool_aws.model.names import FUNCTION_ARN, POOL, TABLE, names_function
+from workpool_aws.model.names import FUNCTION_ARN, POOL, TABLE, label_of, names_function
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:told"
 
@@ -57,3 +57,17 @@ def test_pool_name_has_nothing_that_could_break_key(name: str) -> None:
 )
 def test_text_that_is_not_quite_arn_is_none(arn: str) -> None:
     assert FUNCTION_ARN.fullmatch(arn) is None
+
+
+def test_label_is_plain_text_whoever_has_asked_for_it_before() -> None:
+    class Member(str):
+        """Equals its text and is shown by its own name, as a member of an enumeration."""
+
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "Target.SEND"
+
+    labels = [label_of(None, Member("send-an-e-mail")), label_of(None, "send-an-e-mail")]
+
+    assert [str(label) for label in labels] == ["send-an-e-mail"] * 2
