@@ -199,15 +199,13 @@ def test_memory_after_start_confirms_what_ran_and_doubts_what_did_not() -> None:
     [
         (replace(ONE, reads=(WorkRead((), None, ()),)), False),
         (replace(ONE, reads=(WorkRead((), None, ()),), left=ONE.chosen), True),
-        (replace(ONE, reads=(WorkRead((), None, ()),), runs={KEY: KEY}), True),
         (replace(NOTHING, reads=(None,)), True),
     ],
-    ids=["slots for all", "some wait", "runs took all", "not read"],
+    ids=["slots for all", "some wait", "not read"],
 )
 def test_memory_after_pass_knows_if_more_were_due_than_slots_take(
     choice: Choice, crowded: bool
 ) -> None:
-    """Runs may have taken all of a batch that lands, and its rest follows."""
     plan = plan_of(ledger(), choice=choice)
     before = Memory(ledger=plan.ledger, crowded=choice.reads == (None,))
 

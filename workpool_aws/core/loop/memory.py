@@ -90,7 +90,7 @@ class Memory:
     lags_ms: tuple[int, ...] = ()
     """Lags of starts by a guest, which no commit has counted yet."""
     crowded: bool = False
-    """True if the last pass that read due work items found more than its slots."""
+    """True if the last pass that read due work items left some that found no slot."""
 
     @staticmethod
     def of(

@@ -91,12 +91,8 @@ class PassPlan:
         return not (self.starts or self.recovers or sends or self.choice.stale)
 
     def leaves_crowded(self, memory: Memory) -> bool:
-        """True if the last pass that read due work items found more than its slots.
-
-        Runs may have taken all of them, and the rest of their batch follows.
-        """
-        choice = self.choice
-        return bool(choice.left or choice.runs) if any(choice.reads) else memory.crowded
+        """True if the last pass that read due work items left some that found no slot."""
+        return bool(self.choice.left) if any(self.choice.reads) else memory.crowded
 
     def is_news_to(self, memory: Memory) -> bool:
         """True if the holder has to remember more of it than its ledger."""
