@@ -59,7 +59,7 @@ engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack an
 	$(if $(ARGS),,$(BIN)/python -I -m pytest tests/acceptance tests/cli tests/integration tests/peer --engine moto -k moto --numprocesses auto --dist worksteal)
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
-	$(BIN)/python -I -m pytest tests/e2e --e2e --numprocesses 3 --dist loadscope $(ARGS)
+	$(BIN)/python -I -m pytest tests/e2e --e2e --numprocesses 2 --dist loadscope $(ARGS)
 
 browser: $(STAMP) ## Look at the dashboard's and the example's pages in a headless Chromium, which must be there (ARGS="..." goes to pytest)
 	$(BIN)/python -I -m pytest tests/dashboard tests/examples -m browser --browser --numprocesses auto --dist loadfile $(ARGS)
