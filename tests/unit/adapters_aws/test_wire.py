@@ -512,6 +512,8 @@ def test_texts_of_carried_report_are_cut_and_storable():
         sealed(CARRIED)[:-1],
         sealed(CARRIED) + "0",
         "x" + sealed(CARRIED),
+        seal("a-nonce", json.dumps(CARRIED)),
+        sealed(CARRIED, "another nonce") + "\n" + seal("a-nonce", json.dumps(CARRIED)),
         sealed("{"),
         sealed("[]"),
         sealed(CARRIED).replace("sealed ", "sealed \N{SNOWMAN}"),

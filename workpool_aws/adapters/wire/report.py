@@ -58,8 +58,8 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
     `None` means that the message does not prove that this start's worker wrote it [WP-28]. Values
     are bounded and encoded again, since a proven message can still be damaged.
     """
-    lines = text.split("\n")[:_CARRIED_MAX]
-    sealed = [line.removeprefix(CARRIED_MARKER + _SEALED_MARKER) for line in lines]
+    lines, marker = text.split("\n")[:_CARRIED_MAX], CARRIED_MARKER + _SEALED_MARKER
+    sealed = [line.removeprefix(marker) for line in lines if line.startswith(marker)]
     opened = unseal_any(assignment.nonce, sealed, bytes_max=_CARRIED_BYTES_MAX)
     if opened is None:
         return None
