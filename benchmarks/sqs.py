@@ -42,7 +42,7 @@ SQS_BATCH: Final = 10
 class Load:
     """So many jobs, `gap_s` apart. Without a gap all are sent as one batch.
 
-    `rests`: the pool rests between two of them.
+    `rests`: each is sent to a pool at rest.
     """
 
     name: str
@@ -56,7 +56,7 @@ WARM_UP: Final = Load("warm-up", lambda limit: 3 * limit)
 LOADS: Final = (
     Load("burst", lambda limit: 5 * limit + 60),
     Load("trickle", lambda _: 20, gap_s=0.5),
-    Load("isolated", lambda _: 5, gap_s=3.0, rests=True),
+    Load("isolated", lambda _: 9, gap_s=3.0, rests=True),
 )
 
 
@@ -159,6 +159,11 @@ class Emulated:
             ScalingConfig={"MaximumConcurrency": limit},
         )["UUID"]
 
+    def await_rest(self) -> None:
+        """Wait until the loop of the pool has ended."""
+        while any(each.loop == "running" for each in self.pool.pools(None)):
+            time.sleep(0.2)
+
     def to_pool(self, jobs: Sequence[dict[str, object]]) -> None:
         """Enqueue jobs in the pool."""
         self.pool.enqueue_action_batch(None, arn_of("for_pool"), jobs)
@@ -189,6 +194,8 @@ def run_load(
     key, count = f"{load.name} {limit} {send.__name__}", load.jobs(limit)
     groups = [range(count)] if load.gap_s == 0 else [range(n, n + 1) for n in range(count)]
     for group in groups:
+        if load.rests:
+            emulated.await_rest()
         send([{"n": n, "load": key, "sent_at": time.time()} for n in group])
         time.sleep(load.gap_s)
     until = time.monotonic() + WAIT_S

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.kit.records import NOW, POOL, TARGET, a_work, an_id, changed
 from tests.kit.stage import LATE_MS, Stage, late
 from tests.kit.stores import Apply, lost_before, puts, then
 from workpool_aws import StoreUnavailable
+from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import Enqueued
@@ -22,6 +25,8 @@ from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
+A = TypeVar("A")
+B = TypeVar("B")
 WORK = a_work()
 
 
@@ -179,3 +184,28 @@ def test_batch_whose_first_kick_fails_is_acknowledged_by_last(stage: Stage) -> N
     assert acknowledged.ids == tuple(work.id for work in works)
     stage.run(60_000)
     assert {stage.work(work_id).state for work_id in acknowledged.ids} == {State.FINISHED}
+
+
+@pytest.mark.parametrize(
+    ("count", "args_bytes", "at_once"),
+    [(2, 2, 8), (89, 2, 8), (90, 2, 9), (400, 2, 40), (900, 2, 64), (400, 20_000, None)],
+)
+def test_each_connection_of_batch_makes_some_puts(
+    stage: Stage, count: int, args_bytes: int, at_once: int | None
+) -> None:
+    """A handshake takes longer than a put. `None` is the number for calls with large arguments."""
+    asked: list[int | None] = []
+
+    class Noting(SerialFanOut):
+        def __call__(
+            self, call: Callable[[A], B], items: Sequence[A], at_once: int | None = None
+        ) -> list[B]:
+            asked.append(at_once)
+            return super().__call__(call, items, at_once)
+
+    stage.pool()
+    args = json.dumps("x" * (args_bytes - 2))
+    works = [a_work(id=an_id(NOW, number), args=args) for number in range(count)]
+    enqueue(replace(stage.ports, fan_out=Noting()), works)
+
+    assert asked[0] == at_once

@@ -397,7 +397,7 @@ _READS: Final = (
     _quiet(
         "choice: what was just looked at is sure",
         "WP-20",
-        "flow.loop.choose:read_due",
+        "flow.loop.choose:_taken",
         "memory.unconfirmed - checked.understood",
         "memory.unconfirmed",
         f"{_COLLECTING}test_work_whose_entry_is_not_understood_is_not_chosen",

@@ -10,6 +10,7 @@ __all__ = ["RUN_GUARDS"]
 
 _DELIVERY: Final = "integration/test_run_of_starts.py::"
 _DECISION: Final = "unit/core/test_runs_decision.py::"
+_AHEAD: Final = "unit/core/test_ahead_decision.py::"
 _PLAN: Final = "unit/core/test_pass_plan.py::"
 _STARTING: Final = "integration/test_starting.py::"
 _CURSOR: Final = "unit/core/test_choose_decision.py::"
@@ -179,6 +180,38 @@ RUN_GUARDS: Final = (
         "sorted(starts, key=lambda each: each.key)",
         "starts",
         f"{_DECISION}test_starts_of_run_are_sent_in_order_of_their_keys",
+    ),
+    _run(
+        "what was read ahead is judged again",
+        "WP-1",
+        "core.loop.ahead:Ahead.still_due",
+        "classify(each.key, each.work, taken=taken, now=now) is Look.DUE",
+        "True",
+        f"{_AHEAD}test_what_was_read_ahead_starts_where_it_would_start_after_a_read",
+    ),
+    _run(
+        "what was read ahead and started is not kept",
+        "WP-4",
+        "core.loop.ahead:ahead_after",
+        "found=choice.left",
+        "found=choice.ahead.found",
+        f"{_AHEAD}test_holder_keeps_what_it_has_read_and_not_started",
+    ),
+    _run(
+        "a deep pass reads",
+        "WP-3",
+        "flow.loop.choose:known_due",
+        "inputs.deep",
+        "False",
+        "unit/flow/test_collecting.py::test_pass_reads_where_what_was_read_ahead_may_not_do",
+    ),
+    _run(
+        "what was read ahead ends with the ledger",
+        "WP-4",
+        "core.loop.memory:Memory.adopting",
+        "ahead=None",
+        "ahead=self.ahead",
+        "unit/core/test_loop_memory.py::test_memory_that_adopts_ledger_forgets_what_was_read_ahead",
     ),
     _run(
         "one that was read stays unchosen",

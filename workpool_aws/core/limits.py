@@ -14,6 +14,14 @@ from datetime import timedelta
 from typing import Final
 
 from workpool_aws.core.limits_of_ledger import *
+from workpool_aws.core.limits_of_runs import *
+from workpool_aws.core.limits_of_runs import (
+    RUN_LIMIT_MAX,
+    RUN_MS,
+    RUN_OVERTIME,
+    RUN_PATIENCE_MS,
+    RUN_STARTS_MAX,
+)
 from workpool_aws.core.limits_of_views import *
 from workpool_aws.model import bounds, names
 
@@ -144,6 +152,10 @@ FAILED_PASSES_MAX: Final = 6
 """So many passes in a row without an answer end the invocation. The watchdog starts another."""
 SMALL_AT_ONCE: Final = 64
 """Work items without chunks that are stored, or started, at one time (docs/performance.md)."""
+BATCH_AT_ONCE_MIN: Final = 8
+"""Work items of a batch that are stored at one time, at least."""
+BATCH_PUTS_A_CONNECTION: Final = 10
+"""Puts that each connection of a larger batch is to make, since it begins with a handshake."""
 BATCH_FIRST: Final = 16
 """Work items of a larger batch that are stored before its first kick."""
 BATCH_SPREAD_MIN: Final = 100
@@ -299,34 +311,6 @@ EDIT_MARGIN_MS: Final = 120_000
 SCHEDULE_LATE_MS: Final = 60_000
 """A schedule whose next occurrence is overdue by more has lost its tick."""
 
-# Runs of short work items in one invocation.
-RUN_STARTS_MAX: Final = 25
-RUN_SHORT_MS: Final = 500
-"""Mean time of user code from which a job's work items are not put into runs."""
-RUN_MS: Final = 2_500
-"""Time that a run is to take: a cancel, a pause and other jobs wait for its slot as long."""
-RUN_TIMEOUT_SHARE: Final = 10
-"""A run takes at most this part of its function's timeout, so that each start has most of it."""
-RUN_OVERTIME: Final = 1.5
-"""An invocation begins no further start once its run has taken so many times its time."""
-RUN_PATIENCE_MS: Final = 4_000
-"""Time after which the loop takes back the starts that a run has not reached."""
-RUN_NOTICE_MS: Final = 1_000
-"""Age that an end may have before its run puts a notice."""
-RUN_LEARNED: Final = 3
-"""Ends of a job that the loop must have seen before it makes runs of it."""
-RUN_QUIET_MS: Final = 60_000
-"""After a run whose starts came back, so long no run of that job is made."""
-RUN_LIMIT_MAX: Final = 200
-"""Slots of a pool up to which it makes runs. Beyond, the partitions of the table bound it."""
-RUN_FRESH_MS: Final = 2_000
-"""Age of a start in a run up to which the cursor stays at it: its batch may be on its way."""
-RUN_ROWS_MAX: Final = 600
-"""Due work items that one pass reads for runs."""
-RUN_EAGER_UNITS: Final = 2
-"""Write units of a commit up to which a loop polls eagerly where slots turn over soon."""
-RUN_AHEAD_ROWS: Final = 100
-"""Due work items that a pass reads to know whether all slots of a pool can be filled."""
 LEDGER_STARTS_MAX: Final = 800
 """Starts that the ledger of a pool with runs names. Its slots lie in no page, so they fit into one item."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.kit.records import NOW, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.loop.ahead import Ahead
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, PendingCallback
@@ -44,6 +47,13 @@ def test_memory_that_adopts_ledger_keeps_its_doubts_and_reads_config_again() -> 
 
     assert memory.unconfirmed == {RUNNING, UNSEEN}
     assert (memory.checked, memory.config_read_at, memory.deep_read_at) == ({}, None, NOW)
+
+
+def test_memory_that_adopts_ledger_forgets_what_was_read_ahead() -> None:
+    """[WP-4] Another holder may have started it meanwhile."""
+    memory = replace(USED, ahead=Ahead(NOW, (), more=True))
+
+    assert memory.adopting(LEDGER).ahead is None
 
 
 def test_memory_that_adopts_ledger_does_not_doubt_what_it_has_sent_itself() -> None:

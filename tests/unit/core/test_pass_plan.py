@@ -8,6 +8,7 @@ import pytest
 
 from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.loop.ahead import Ahead
 from workpool_aws.core.loop.bulk_cancel import BulkCancel
 from workpool_aws.core.loop.callbacks import CallbackPlan
 from workpool_aws.core.loop.choose import Choice, Found, WorkRead
@@ -200,16 +201,27 @@ def test_memory_after_start_confirms_what_ran_and_doubts_what_did_not() -> None:
         (replace(ONE, reads=(WorkRead((), None, ()),)), False),
         (replace(ONE, reads=(WorkRead((), None, ()),), left=ONE.chosen), True),
         (replace(NOTHING, reads=(None,)), True),
+        (replace(ONE, reads=(None,), ahead=Ahead(NOW, (DUE,), more=False)), False),
+        (replace(ONE, reads=(None,), ahead=Ahead(NOW, (DUE,), more=True)), True),
     ],
-    ids=["slots for all", "some wait", "not read"],
+    ids=["slots for all", "some wait", "not read", "read ahead", "read ahead, and more"],
 )
 def test_memory_after_pass_knows_if_more_were_due_than_slots_take(
     choice: Choice, crowded: bool
 ) -> None:
     plan = plan_of(ledger(), choice=choice)
-    before = Memory(ledger=plan.ledger, crowded=choice.reads == (None,))
+    before = Memory(ledger=plan.ledger, crowded=not choice.has_read)
 
     assert remembered(before, plan, Results()).crowded is crowded
+
+
+def test_memory_after_quiet_pass_knows_what_was_read_ahead() -> None:
+    """A full pool that reads ahead does nothing else in that pass."""
+    left = replace(NOTHING, reads=(WorkRead((DUE,), None, ()),), left=(DUE,))
+    plan = plan_of(ledger(), choice=left)
+
+    memory = remembered(Memory(ledger=plan.ledger, crowded=True), plan, Results())
+    assert memory.ahead == Ahead(NOW, (DUE,), more=False)
 
 
 def test_memory_forgets_what_has_left_ledger() -> None:

@@ -22,7 +22,7 @@ from workpool_aws.core.loop.runs import (
     learned,
     may_share,
     rows_wanted,
-    share_of_slot,
+    share_of_slots,
     spare_starts,
     starts_left,
     starts_of_run,
@@ -237,10 +237,13 @@ def test_small_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
 
 
 def test_last_starts_of_backlog_are_shared_by_all_slots_of_pool() -> None:
-    assert share_of_slot(25, 0, limit=4, more=False) == 7
-    assert share_of_slot(25, 15, limit=4, more=False) == 10
-    assert share_of_slot(25, 0, limit=4, more=True) == limits.RUN_STARTS_MAX
-    assert share_of_slot(3, 1, limit=4, more=False) == 1
+    assert share_of_slots(1, 25, 0, limit=4, more=False) == 7
+    assert share_of_slots(1, 25, 15, limit=4, more=False) == 10
+    assert share_of_slots(1, 25, 0, limit=4, more=True) == limits.RUN_STARTS_MAX
+    assert share_of_slots(1, 3, 1, limit=4, more=False) == 1
+    # Three at one time leave the fourth its part of the 33.
+    assert share_of_slots(3, 32, 1, limit=4, more=False) == 25
+    assert share_of_slots(3, 32, 1, limit=4, more=True) == 3 * limits.RUN_STARTS_MAX
 
 
 def test_starts_that_a_run_has_probably_ended_are_not_left() -> None:

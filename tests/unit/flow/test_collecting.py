@@ -11,17 +11,21 @@ from tests.kit.stage import LAMBDA_MS, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
-from workpool_aws.core.loop.choose import WorkRead
+from workpool_aws.core.loop.ahead import Ahead
+from workpool_aws.core.loop.choose import Found, WorkRead
 from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.recover import Checked
+from workpool_aws.core.loop.runs import SentRun
 from workpool_aws.flow.loop.choose import read_due, read_works
+from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
 from workpool_aws.flow.reading import pages, read_notices, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
-from workpool_aws.model.work import Pointer, State
+from workpool_aws.model.spec import Outcome
+from workpool_aws.model.work import Pointer, State, WorkItem
 
 NOTHING = Taken((), frozenset())
 INPUTS = Inputs(now=NOW, config=None, config_read_at=None, bulk_cancel=None, deep=False, notices=())
@@ -200,3 +204,85 @@ def test_deep_read_with_backlog_ends_where_slots_are_filled(
     assert [one.work.id for one in found.due] == [work.id for work in due[:3]]
     assert found.more
     assert units == pytest.approx(of_all * rows / 180, abs=2)
+
+
+def read_ahead(stage: Stage, *works: WorkItem) -> LoopSession:
+    """Returns a loop that knows these work items as they are, and has made its first pass."""
+    hold = held(stage)
+    run_pass(hold, NOW)
+    stage.place(*works)
+    found = tuple(Found(work.id, work) for work in works)
+    hold.memory = replace(hold.memory, ahead=Ahead(NOW, found, more=False))
+    stage.notes.clear()
+    return hold
+
+
+def due(number: int) -> WorkItem:
+    at = NOW - 40 + number
+    return a_work(id=an_id(at, number), due_at=at, permit="p", claimed=False)
+
+
+def test_pass_starts_what_was_read_ahead_and_reads_nothing(stage: Stage) -> None:
+    works = [due(number) for number in range(3)]
+    hold = read_ahead(stage, *works)
+    before = hold.memory.marks
+    run_pass(hold, EpochMs(NOW + 50))
+
+    assert [each.work_id for each in stage.invoker.started] == [work.id for work in works]
+    assert "query work" not in stage.notes
+    assert hold.memory.marks == before
+    assert hold.memory.ahead == Ahead(NOW, (), more=False)
+
+
+@pytest.mark.parametrize("read_now", ["deep", "config"])
+def test_pass_reads_where_what_was_read_ahead_may_not_do(stage: Stage, read_now: str) -> None:
+    """[WP-3] [WP-13] A deep pass finds what lies behind the cursor, and a pause holds at once."""
+    hold = read_ahead(stage, due(1))
+    if read_now == "deep":
+        hold.memory = replace(hold.memory, deep_read_at=None)
+    else:
+        config = Config(
+            pool=POOL,
+            version=1,
+            max_parallelism=9,
+            base_by="a caller",
+            base_at=NOW,
+            override_paused=True,
+        )
+        hold.memory = replace(hold.memory, config=config, config_read_at=NOW)
+    run_pass(hold, EpochMs(NOW + 50))
+
+    assert ("query work" in stage.notes) == (read_now == "deep")
+    assert len(stage.invoker.started) == (read_now == "deep")
+
+
+def test_work_item_canceled_since_it_was_read_ahead_does_not_run(stage: Stage) -> None:
+    """[WP-2] The start write refuses it, and the next pass drops its entry."""
+    work = due(1)
+    hold = read_ahead(stage, work)
+    over = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED)
+    stage.place(over)
+    run_pass(hold, EpochMs(NOW + 50))
+
+    assert len(stage.invoker.started) == 1
+    assert stage.work(work.id) == over
+    run_pass(hold, EpochMs(NOW + 100))
+    assert stage.ledger().entries == {}
+
+
+@pytest.mark.parametrize(("ends_in_ms", "queries"), [(0, 1), (1_000, 0)])
+def test_full_pool_reads_before_a_run_ends(stage: Stage, *, ends_in_ms: int, queries: int) -> None:
+    hold = held(stage)
+    stage.place(due(1))
+    run = EntryKey(an_id(n=9), 1)
+    entries = {run: Entry(EpochMs(NOW + 60_000), run=run)}
+    sent = SentRun(EpochMs(NOW + ends_in_ms - 1_000), 10, 100.0)
+    memory = replace(
+        hold.memory, runs={run: sent}, ledger=replace(hold.memory.ledger, entries=entries)
+    )
+    (read,) = read_due(
+        stage.ports, memory, INPUTS, Checked(entries), Refusal(Reason.SLOTS_TAKEN), back_to=None
+    )
+
+    assert stage.notes.count("query work") == queries
+    assert (read is not None and [one.work.id for one in read.due] == [due(1).id]) == bool(queries)

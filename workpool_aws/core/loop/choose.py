@@ -21,6 +21,7 @@ from workpool_aws.values import dataclass, replace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workpool_aws.core.loop.ahead import Ahead
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.schedule import Tick
     from workpool_aws.model.work import WorkItem
@@ -31,6 +32,7 @@ __all__ = [
     "WorkRead",
     "choose",
     "cursor_after",
+    "found_in",
     "marks_after",
     "read_from",
 ]
@@ -124,6 +126,8 @@ class Choice:
     """True if those that wait have a free slot, and no token of the rate limit."""
     runs: Mapping[EntryKey, EntryKey] = field(default_factory=dict)
     """The first start of its run, for each chosen work item that shares one."""
+    ahead: Ahead | None = None
+    """The work items that were read ahead, if it is of them; `None` means of these reads."""
 
     def with_runs(self, runs: Sequence[Sequence[Found]]) -> Choice:
         """Returns the choice with the work items that runs take of those that were left.
@@ -159,7 +163,13 @@ class Choice:
     @property
     def more(self) -> bool:
         """True if further due work items may follow those that were read."""
-        return any(read is not None and read.more for read in self.reads)
+        known = self.ahead is not None and self.ahead.more
+        return known or any(read is not None and read.more for read in self.reads)
+
+    @property
+    def has_read(self) -> bool:
+        """True if it is of due work items that were read, now or ahead."""
+        return self.ahead is not None or any(self.reads)
 
     @property
     def bulk_canceled(self) -> list[WorkItem]:
@@ -205,21 +215,22 @@ def choose(
     reads: Sequence[WorkRead | None],
     room: Headroom | Refusal,
     *,
+    ahead: Ahead | None = None,
     most_of: Callable[[WorkItem], int] = lambda _work: 1,
     spare: int = 0,
 ) -> Choice:
     """Returns the earliest due work items of all shards, as many as are admitted [WP-1].
 
     Of those due together, first attempts come first. What finds no slot may share one that is filled
-    now, as a run: `most_of` and `spare` as `fill_runs` takes them.
+    now, as a run: `most_of` and `spare` as `fill_runs` takes them. `ahead`: as `Choice` has it.
     """
     due: dict[WorkId, Found] = {}
-    for found in (each for read in reads if read is not None for each in read.due):
+    for found in found_in(reads, ahead):
         # The pointer of one shard may lead to a work item of another.
         known = due.get(found.work.id)
         due[found.work.id] = found if known is None else known.joined_with(found)
     if not due:
-        return Choice((), (), tuple(reads))
+        return Choice((), (), tuple(reads), ahead=ahead)
     chosen: list[Found] = []
     left: list[Found] = []
     # Not by key: a pointer that was written late lies behind work items that are due later.
@@ -232,7 +243,14 @@ def choose(
             room = after
     starved = isinstance(room, Headroom) and room.starved and bool(left)
     runs = fill_runs(chosen, left, most_of=most_of, spare=spare)
-    return Choice(tuple(chosen), tuple(left), tuple(reads), starved).with_runs(runs)
+    choice = Choice(tuple(chosen), tuple(left), tuple(reads), starved, ahead=ahead)
+    return choice.with_runs(runs)
+
+
+def found_in(reads: Sequence[WorkRead | None], ahead: Ahead | None) -> list[Found]:
+    """Returns the due work items of these reads, and those that were read ahead."""
+    found = [each for read in reads if read is not None for each in read.due]
+    return found if ahead is None else [*found, *ahead.found]
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:

@@ -19,6 +19,7 @@ from workpool_aws.values import dataclass, replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.core.loop.ahead import Ahead
     from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.core.loop.settle import Notices, Settled
     from workpool_aws.model.ids import EpochMs
@@ -91,6 +92,8 @@ class Memory:
     """Lags of starts by a guest, which no commit has counted yet."""
     crowded: bool = False
     """True if the last pass that read due work items left some that found no slot."""
+    ahead: Ahead | None = None
+    """Due work items that found no slot; `None` means that none is known."""
 
     @staticmethod
     def of(
@@ -186,6 +189,7 @@ class Memory:
             checked={},
             unconfirmed=known | (not_confirmed - self.sent),
             config_read_at=None,
+            ahead=None,
         )
 
     def reading(self, shards: int) -> Memory:

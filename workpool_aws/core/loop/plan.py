@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import limit_of
+from workpool_aws.core.loop.ahead import ahead_after
 from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
@@ -24,6 +25,7 @@ from workpool_aws.values import dataclass, replace
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from workpool_aws.core.loop.ahead import Ahead
     from workpool_aws.core.loop.callbacks import CallbackPlan
     from workpool_aws.core.loop.choose import Choice
     from workpool_aws.core.loop.memory import Inputs, Memory
@@ -83,6 +85,8 @@ class PassPlan:
     """Time of the next token, for which due work items wait; `None` means that none does."""
     runs: Mapping[EntryKey, SentRun]
     """Runs in flight once it is carried out, as far as this holder knows them."""
+    ahead: Ahead | None
+    """Due work items that it has read, or an earlier pass, and that found no slot."""
 
     @property
     def is_quiet(self) -> bool:
@@ -92,13 +96,14 @@ class PassPlan:
 
     def leaves_crowded(self, memory: Memory) -> bool:
         """True if the last pass that read due work items left some that found no slot."""
-        return bool(self.choice.left) if any(self.choice.reads) else memory.crowded
+        left = self.choice.left or (self.choice.ahead is not None and self.choice.more)
+        return bool(left) if self.choice.has_read else memory.crowded
 
     def is_news_to(self, memory: Memory) -> bool:
         """True if the holder has to remember more of it than its ledger."""
         met = bool(self.understood or self.asked or self.changes_ledger)
         learns = self.runs != memory.runs or self.leaves_crowded(memory) != memory.crowded
-        return met or learns
+        return met or learns or self.ahead != memory.ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +247,7 @@ def plan_pass(found: Findings, *, ends_at: EpochMs) -> PassPlan:
         progress=found.moved > 0 or callbacks_moved or found.ends_something(),
         token_at=found.token_at(),
         runs=runs_after(found.memory, choice, inputs.now),
+        ahead=ahead_after(found.memory, choice, inputs.now),
     )
 
 
@@ -290,6 +296,7 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
         callbacks=tuple(each for each in owed if each is not None),
         crowded=plan.leaves_crowded(memory),
         runs=plan.runs,
+        ahead=plan.ahead,
     )
 
 

@@ -32,10 +32,12 @@ __all__ = [
     "longest_run_ms",
     "may_share",
     "patience_over_at",
+    "rows_of",
     "rows_wanted",
     "run_ms",
     "runs_after",
-    "share_of_slot",
+    "runs_ending",
+    "share_of_slots",
     "spare_starts",
     "starts_left",
     "starts_of_run",
@@ -100,6 +102,11 @@ class SentRun:
         """
         return max(1, self.starts - int((now - self.at) / self.each_ms))
 
+    def ends_soon(self, now: EpochMs) -> bool:
+        """True if its last start ends about now."""
+        ends_at = self.at + self.starts * self.each_ms
+        return abs(ends_at - now) <= limits.RUN_ENDS_SOON_MS
+
 
 def learned(
     paces: Mapping[str, JobPace], settled: Settled, entries: Mapping[EntryKey, Entry], now: EpochMs
@@ -157,13 +164,19 @@ def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flig
     `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A small pool
     reads as many as fill all of its slots, so that `share_of_slot` knows the end of a backlog.
     """
+    taken = rows_of(memory, slots, now)
+    if taken == slots:
+        return slots
+    filling = limit * taken // slots - in_flight
+    ahead = filling if filling <= limits.RUN_AHEAD_ROWS else 0
+    return max(taken, ahead)
+
+
+def rows_of(memory: Memory, slots: int, now: EpochMs) -> int:
+    """Returns the most due work items that so many slots take."""
     endless = limits.RUN_MS * limits.RUN_TIMEOUT_SHARE
     most = max((starts_of_run(pace, endless, now) for pace in memory.paces.values()), default=1)
-    if most == 1:
-        return slots
-    filling = limit * most - in_flight
-    ahead = filling if filling <= limits.RUN_AHEAD_ROWS else 0
-    return max(slots, min(slots * most, limits.RUN_ROWS_MAX), ahead)
+    return max(slots, min(slots * most, limits.RUN_ROWS_MAX))
 
 
 def spare_starts(wanted: int, entries: int, slots: int) -> int:
@@ -205,6 +218,11 @@ def _in_runs(entries: Mapping[EntryKey, Entry]) -> Mapping[EntryKey, int]:
     return Counter(entry.run for entry in entries.values() if entry.run is not None)
 
 
+def runs_ending(memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs) -> int:
+    """Returns the number of runs among these starts that end about now."""
+    return sum(key in memory.runs and memory.runs[key].ends_soon(now) for key in _in_runs(entries))
+
+
 def starts_left(memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs) -> int:
     """Returns the number of these starts whose ends are still to come, about.
 
@@ -217,13 +235,13 @@ def starts_left(memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs)
     return len(entries) - ended
 
 
-def share_of_slot(due: int, in_flight: int, *, limit: int, more: bool) -> int:
-    """Returns the most starts that a free slot takes of so many due work items.
+def share_of_slots(slots: int, due: int, in_flight: int, *, limit: int, more: bool) -> int:
+    """Returns the most starts that so many free slots take of so many due work items.
 
     The last ones of a backlog are shared so that all slots of the pool end at one time, with what is in
     flight in the others. `more`: true if further ones wait, which sets no bound.
     """
-    return limits.RUN_STARTS_MAX if more else -(-(due + in_flight) // limit)
+    return slots * limits.RUN_STARTS_MAX if more else -(-slots * (due + in_flight) // limit)
 
 
 def may_share(work: WorkItem) -> bool:

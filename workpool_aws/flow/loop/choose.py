@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
-from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
+from workpool_aws.core.loop.ahead import room_ahead
+from workpool_aws.core.loop.choose import Choice, WorkRead, choose, found_in, read_from
 from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.core.loop.gather import gather
 from workpool_aws.core.loop.runs import (
     may_share,
     patience_over_at,
+    rows_of,
     rows_wanted,
-    share_of_slot,
+    share_of_slots,
     spare_starts,
     starts_left,
     starts_of_run,
@@ -35,6 +38,7 @@ from workpool_aws.values import replace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from workpool_aws.core.loop.ahead import Ahead
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
     from workpool_aws.model.ids import EpochMs
@@ -45,6 +49,7 @@ __all__ = [
     "choose_due",
     "deadlines_of",
     "due_in",
+    "known_due",
     "live_in",
     "point_at_postponed",
     "read_due",
@@ -62,15 +67,16 @@ def read_due(
     back_to: str | None,
     opened: Sequence[Iterator[ResolvedRow]] = (),
 ) -> list[WorkRead | None]:
-    """Returns the due work items of each shard, by strong reads; where none may start, no read.
+    """Returns the due work items of each shard, by strong reads; where none may start soon, no read.
 
     `back_to`: as `core.loop.choose.read_from` takes it. `opened`: rows of these ranges of which the first
     page is read; none if no range is. Raises StoreUnavailable.
     """
+    soon = room_ahead(memory, checked.entries, room, inputs.now)
+    room = room if soon is None else soon
     if isinstance(room, Refusal):
         return [None for _ in memory.marks]
-    doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
-    taken = Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
+    taken = _taken(memory, inputs, checked)
     wanted = _wanted(memory, room, checked, inputs.now)
     # A first page for all that runs could use would reach far into the later rows of a calm range.
     limit = _page_limit(wanted if memory.crowded else room.starts)
@@ -84,6 +90,24 @@ def read_due(
         return read_works(store, telemetry, page, free=wanted, taken=taken, now=now, behind=behind)
 
     return [*ports.fan_out(read, range(len(memory.marks)))]
+
+
+def known_due(
+    memory: Memory, inputs: Inputs, checked: Checked, room: Headroom | Refusal
+) -> Ahead | None:
+    """Returns the due work items that an earlier pass has read for these slots; `None`: read them now.
+
+    A deep pass reads, since nothing else finds what lies behind the cursor.
+    """
+    if memory.ahead is None or inputs.deep or isinstance(room, Refusal) or not room.starts:
+        return None
+    wanted = room.starts if room.tokens is not None else rows_of(memory, room.slots, inputs.now)
+    return memory.ahead.still_due(_taken(memory, inputs, checked), wanted, inputs.now)
+
+
+def _taken(memory: Memory, inputs: Inputs, checked: Checked) -> Taken:
+    doubtful = (memory.unconfirmed - checked.understood).intersection(checked.entries)
+    return Taken(checked.entries, {key.work_id for key in doubtful}, inputs.config)
 
 
 def _ranges_of(
@@ -150,8 +174,13 @@ def choose_due(
     due: Sequence[WorkRead | None],
     room: Headroom | Refusal,
     now: EpochMs,
+    *,
+    ahead: Ahead | None = None,
 ) -> Choice:
-    """Returns the work items to start, with runs of those whose jobs are short."""
+    """Returns the work items to start, with runs of those whose jobs are short.
+
+    `ahead`: as `core.loop.choose.choose` takes it.
+    """
 
     def most_of(work: WorkItem) -> int:
         function = invoker.limits(work.spec.target)
@@ -163,17 +192,19 @@ def choose_due(
 
     if isinstance(room, Refusal):
         return choose(due, room)
-    reads = [read for read in due if read is not None]
-    found = {each.work.id for read in reads for each in read.due}
+    found = {each.work.id for each in found_in(due, ahead)}
     if not found:
-        return choose(due, room)
-    more = any(read.more for read in reads)
-    in_flight = len(checked.entries)
+        return choose(due, room, ahead=ahead)
+    more = Choice((), (), tuple(due), ahead=ahead).more
     still = starts_left(memory, checked.entries, now)
-    share = share_of_slot(len(found), still, limit=_limit(room, checked), more=more)
+    share_of = partial(
+        share_of_slots, due=len(found), in_flight=still, limit=_limit(room, checked), more=more
+    )
+    share = share_of(1)
     wanted = _wanted(memory, room, checked, now)
-    spare = spare_starts(wanted, in_flight, room.slots)
-    return choose(due, room, most_of=most_of, spare=spare)
+    spare = spare_starts(wanted, len(checked.entries), room.slots)
+    spare = min(spare, share_of(room.slots) - room.slots)
+    return choose(due, room, ahead=ahead, most_of=most_of, spare=spare)
 
 
 def read_works(

@@ -34,7 +34,13 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.loop.bulk_cancel import cancel_next_page, cancel_works
 from workpool_aws.flow.loop.callbacks import deliver_callbacks, owed_callbacks
-from workpool_aws.flow.loop.choose import choose_due, deadlines_of, point_at_postponed, read_due
+from workpool_aws.flow.loop.choose import (
+    choose_due,
+    deadlines_of,
+    known_due,
+    point_at_postponed,
+    read_due,
+)
 from workpool_aws.flow.loop.groups import count_groups
 from workpool_aws.flow.loop.reads import FirstReads, first_reads, notices_of_shards
 from workpool_aws.flow.loop.recover import recover
@@ -56,6 +62,7 @@ from workpool_aws.values import dataclass, replace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from workpool_aws.core.loop.choose import WorkRead
     from workpool_aws.core.loop.memory import Memory
     from workpool_aws.core.loop.pace import PassResult
     from workpool_aws.core.loop.settle import Settled
@@ -103,8 +110,12 @@ class _Pass:
             spent=memory.spent,
         )
         opened = () if first is None else first.works
-        due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to, opened=opened)
-        choice = choose_due(ports.invoker, memory, checked, due, room, now)
+        ahead = known_due(memory, inputs, checked, room)
+        due: list[WorkRead | None] = [None for _ in memory.marks]
+        if ahead is None:
+            back_to = settled.back_to
+            due = read_due(ports, memory, inputs, checked, room, back_to=back_to, opened=opened)
+        choice = choose_due(ports.invoker, memory, checked, due, room, now, ahead=ahead)
         ports.fan_out(lambda work: point_at_postponed(ports, work), choice.postponed)
 
         groups = count_groups(session, inputs, settled, checked)

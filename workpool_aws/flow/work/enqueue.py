@@ -228,7 +228,11 @@ def _at_once(works: Sequence[WorkItem]) -> int | None:
         sum(len(inline_text(payload) or "") for payload in (work.spec.args, work.spec.context))
         for work in works
     )
-    return limits.SMALL_AT_ONCE if largest <= limits.ARGS_INLINE_BYTES_MAX else None
+    if largest > limits.ARGS_INLINE_BYTES_MAX:
+        return None
+    # Each opens a connection. Handshakes of a short batch would take longer than its puts.
+    fair = len(works) // limits.BATCH_PUTS_A_CONNECTION
+    return max(limits.BATCH_AT_ONCE_MIN, min(limits.SMALL_AT_ONCE, fair))
 
 
 def report_enqueued(ports: Ports, work: WorkItem) -> None:
