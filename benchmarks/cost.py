@@ -132,8 +132,10 @@ def measure(load: Load, seed: int) -> Figures:
 def measure_idle(works: int, seed: int) -> Figures:
     """Return the cost of an hour in which the watchdog looks at a pool that ran work items before.
 
-    The hour contains an audit.
+    They took as long as those of a busy pool, so that its last seconds have as many of them. The hour
+    contains an audit.
     """
+    chance = random.Random(seed)  # noqa: S311 - as above
     pool_of = Workpool("benchmark")
 
     @pool_of.action
@@ -142,9 +144,10 @@ def measure_idle(works: int, seed: int) -> Figures:
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool("benchmark", max_parallelism=BUSY_PARALLELISM)
-        pool.enqueue_action_batch(
-            None, cloud.function(work), [{"note": "x" * 300}] * works, retry=RETRY
+        fn = cloud.function(
+            work, takes=lambda _event: timedelta(seconds=chance.uniform(*BUSY.takes_s))
         )
+        pool.enqueue_action_batch(None, fn, [{"note": "x" * 300}] * works, retry=RETRY)
         cloud.run_until_idle()
         before = cloud.capacity
         for _ in range(60):

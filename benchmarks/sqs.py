@@ -160,9 +160,10 @@ class Emulated:
         )["UUID"]
 
     def await_rest(self) -> None:
-        """Wait until the loop of the pool has ended."""
+        """Wait until the loop of the pool has ended, and its process is free again."""
         while any(each.loop == "running" for each in self.pool.pools(None)):
             time.sleep(0.2)
+        time.sleep(1.0)
 
     def to_pool(self, jobs: Sequence[dict[str, object]]) -> None:
         """Enqueue jobs in the pool."""
