@@ -9,6 +9,7 @@ __all__ = [
     "RUN_AHEAD_ROWS",
     "RUN_EAGER_UNITS",
     "RUN_ENDS_SOON_MS",
+    "RUN_END_POLL_MS",
     "RUN_FRESH_MS",
     "RUN_LEARNED",
     "RUN_LIMIT_MAX",
@@ -52,5 +53,7 @@ RUN_AHEAD_ROWS: Final = 100
 """Due work items that a pass reads to know whether all slots of a pool can be filled."""
 RUN_ENDS_SOON_MS: Final = 250
 """Time before and after the expected end of a run in which a full pool reads ahead."""
+RUN_END_POLL_MS: Final = 25
+"""Interval of polls then, while runs take all slots. Before it, a full pool polls as any other."""
 AHEAD_KEPT_MS: Final = 500
 """Time for which a holder starts work items that it has read and not started."""

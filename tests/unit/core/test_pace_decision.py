@@ -306,8 +306,9 @@ def test_pool_is_brisk_once_several_actions_followed_each_other() -> None:
 
 def test_ends_of_runs_are_awaited_eagerly() -> None:
     """[WP-20] The slots of a saturated pool are free again soon."""
-    assert decide(FRESH, done(free=0, turns_over=True)).wait_ms == limits.PASS_EAGER_MS
-    assert decide(FRESH, moved(9, free=0, turns_over=True)).wait_ms == limits.PASS_EAGER_MS
+    for interval in (limits.PASS_EAGER_MS, limits.RUN_END_POLL_MS):
+        assert decide(FRESH, done(free=0, turnover_ms=interval)).wait_ms == interval
+        assert decide(FRESH, moved(9, free=0, turnover_ms=interval)).wait_ms == interval
 
 
 def test_run_of_which_nothing_ends_is_awaited_as_any_start() -> None:
@@ -315,7 +316,7 @@ def test_run_of_which_nothing_ends_is_awaited_as_any_start() -> None:
     waits = replace(FRESH, active_at=EpochMs(NOW - limits.ACTIVE_FOR_MS - 1))
     unreached = {EntryKey(an_id(), 1): Entry(NOW)}
 
-    pause = decide(waits, done(free=0, turns_over=True), entries=unreached)
+    pause = decide(waits, done(free=0, turnover_ms=limits.PASS_EAGER_MS), entries=unreached)
     assert pause.wait_ms == limits.POLL_MIN_MS
 
 

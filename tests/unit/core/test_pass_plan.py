@@ -100,7 +100,7 @@ def test_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_memor
     assert not plan.changes_ledger
     assert plan.ledger.entries == before.entries
     assert plan.ledger.shards != (ShardCursors(),)
-    assert result_of(plan, Memory(ledger=plan.ledger)).changes == 0
+    assert result_of(plan, Memory(ledger=plan.ledger), NOW).changes == 0
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_pass_that_moves_nothing_is_not_committed_and_keeps_its_cursors_in_memor
 )
 def test_pass_that_moves_something_is_committed_and_is_progress(plan: PassPlan) -> None:
     assert plan.changes_ledger
-    assert result_of(plan, Memory(ledger=plan.ledger)).progress
+    assert result_of(plan, Memory(ledger=plan.ledger), NOW).progress
 
 
 def test_bulk_cancel_that_is_under_way_does_not_raise_ledgers_epoch() -> None:
@@ -258,7 +258,7 @@ def test_memory_lets_go_of_callbacks_that_need_nothing_more() -> None:
     memory = remembered(Memory.of(plan.ledger), plan, results)
 
     assert memory.callbacks == (moved,)
-    assert result_of(plan, memory).busy
+    assert result_of(plan, memory, NOW).busy
 
 
 def test_refused_pass_is_to_be_made_again_and_is_no_progress() -> None:

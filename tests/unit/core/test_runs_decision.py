@@ -26,7 +26,7 @@ from workpool_aws.core.loop.runs import (
     spare_starts,
     starts_left,
     starts_of_run,
-    turns_over,
+    turnover_ms,
 )
 from workpool_aws.core.loop.settle import settle, slots_taken
 from workpool_aws.model.ids import EpochMs
@@ -377,12 +377,41 @@ def test_starts_of_run_are_sent_in_order_of_their_keys() -> None:
     assert [[start.key for start in run] for run in runs_among([alone, *starts])] == [KEYS[:3]]
 
 
-def test_slots_turn_over_soon_in_runs_and_where_short_starts_fill_pool() -> None:
-    short, long = {"send": SHORT}, {"send": replace(SHORT, mean_ms=limits.RUN_SHORT_MS)}
-    run = Memory(ledger=replace(EMPTY, entries={KEYS[0]: Entry(LATER, run=LEAD)}))
+@pytest.mark.parametrize(
+    ("paces", "free", "interval"),
+    [
+        ({"send": SHORT}, 0, limits.PASS_EAGER_MS),
+        ({"send": SHORT}, 1, None),
+        ({"send": SHORT, "crawl": replace(SHORT, mean_ms=limits.RUN_SHORT_MS)}, 0, None),
+        ({}, 0, None),
+    ],
+    ids=["all short", "free slot", "one is long", "unknown"],
+)
+def test_slots_turn_over_soon_where_short_starts_fill_pool(
+    paces: Mapping[str, JobPace], free: int, interval: int | None
+) -> None:
+    assert turnover_ms(Memory(ledger=EMPTY, paces=paces), free=free, now=NOW) == interval
 
-    assert turns_over(run, free=3)
-    assert turns_over(Memory(ledger=EMPTY, paces=short), free=0)
-    assert not turns_over(Memory(ledger=EMPTY, paces=short), free=1)
-    assert not turns_over(Memory(ledger=EMPTY, paces=short | {"crawl": long["send"]}), free=0)
-    assert not turns_over(Memory(ledger=EMPTY), free=0)
+
+@pytest.mark.parametrize(
+    ("after_ms", "free", "others", "interval"),
+    [
+        (1_000, 0, {}, limits.RUN_END_POLL_MS),
+        (1_000 + limits.RUN_ENDS_SOON_MS, 0, {}, limits.RUN_END_POLL_MS),
+        (0, 0, {}, None),
+        (1_001 + limits.RUN_ENDS_SOON_MS, 0, {}, None),
+        (0, 1, {}, limits.PASS_EAGER_MS),
+        (0, 0, {KEYS[3]: Entry(LATER)}, limits.PASS_EAGER_MS),
+        (0, 0, {KEYS[3]: Entry(LATER, run=KEYS[3])}, limits.PASS_EAGER_MS),
+    ],
+    ids=["its end", "soon", "long before", "overdue", "free slot", "start alone", "another's run"],
+)
+def test_ends_of_runs_in_full_pool_are_awaited_about_their_time(
+    after_ms: int, free: int, others: Mapping[EntryKey, Entry], interval: int | None
+) -> None:
+    """Any other may come at any time."""
+    entries = {KEYS[0]: Entry(LATER, run=LEAD), KEYS[1]: Entry(LATER, run=LEAD), **others}
+    memory = Memory(ledger=replace(EMPTY, entries=entries), runs={LEAD: SentRun(NOW, 10, 100.0)})
+    now = EpochMs(NOW + after_ms)
+
+    assert turnover_ms(memory, free=free, now=now) == interval

@@ -71,16 +71,16 @@ class Pace:
         """
         since_ms = now - self.active_at
         # The event of a run may wait for hours at a throttled function.
-        turns_over = done.turns_over and since_ms <= limits.ACTIVE_FOR_MS
+        turns_over = done.turnover_ms is not None and since_ms <= limits.ACTIVE_FOR_MS
         is_brisk = limits.PASS_EAGER_MS <= self.gap_ms <= limits.BRISK_MS
         lately = since_ms <= 2 * limits.BRISK_MS
         return turns_over or (lately and is_brisk and done.free > 0)
 
     def least_ms(self, done: PassResult, units: int, began: EpochMs) -> int:
         """Returns the least length of a pass whose commit costs so many units, if it made one."""
-        dear = limits.RUN_EAGER_UNITS if done.turns_over else 1
+        dear = 1 if done.turnover_ms is None else limits.RUN_EAGER_UNITS
         if units <= dear and self.is_eager(done, began):
-            return limits.PASS_EAGER_MS
+            return done.eager_ms
         if not done.changes:
             return limits.PASS_FLOOR_MS
         return pass_length_ms(units, done.changes, since_ms=began - self.changed_at)
@@ -91,7 +91,7 @@ class Pace:
         The loop is awake in time for what is due, since a due time holds to a second.
         """
         due = None if done.free <= 0 else done.next_start
-        poll_ms = limits.PASS_EAGER_MS if self.is_eager(done, now) else self.poll_ms
+        poll_ms = done.eager_ms if self.is_eager(done, now) else self.poll_ms
         poll_ms = min(poll_ms, self._slowest_ms(done, now))
         first_ms = min((at - now for at in (callback_at, due) if at is not None), default=None)
         if first_ms is not None and first_ms < poll_ms + limits.PASS_FLOOR_MS:
@@ -129,11 +129,16 @@ class PassResult:
     """End of its promise to its workers; `None` means that it made none."""
     cut: bool = False
     """True if later rows were not all read: `next_due` may be of a work item that is over."""
-    turns_over: bool = False
-    """True if slots are free again soon (`core.loop.runs.turns_over`)."""
+    turnover_ms: int | None = None
+    """Interval of polls while slots are free again soon (`core.loop.runs.turnover_ms`)."""
     token_at: EpochMs | None = None
     """Time of the next token of the rate limit, for which due work items wait. `None` means that
     none does."""
+
+    @property
+    def eager_ms(self) -> int:
+        """The floor of passes, and the interval of polls, while something is to be expected."""
+        return limits.PASS_EAGER_MS if self.turnover_ms is None else self.turnover_ms
 
     @property
     def next_start(self) -> EpochMs | None:

@@ -15,7 +15,7 @@ from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, EndExpired, Forget, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.core.loop.rate import Tokens, tokens_of
-from workpool_aws.core.loop.runs import SentRun, runs_after, turns_over
+from workpool_aws.core.loop.runs import SentRun, runs_after, turnover_ms
 from workpool_aws.core.loop.settle import slots_taken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.rate import RateSpent
@@ -300,8 +300,8 @@ def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
     )
 
 
-def result_of(plan: PassPlan, memory: Memory) -> PassResult:
-    """Returns the result of a pass whose plan was carried out, for the pace of the next one."""
+def result_of(plan: PassPlan, memory: Memory, now: EpochMs) -> PassResult:
+    """Returns the result of a pass of this time whose plan was carried out, for the pace of the next."""
     doubts = memory.unconfirmed or plan.recovers
     delivered = memory.callbacks != memory.ledger.callbacks
     free = plan.limit - slots_taken(plan.ledger.entries)
@@ -314,7 +314,7 @@ def result_of(plan: PassPlan, memory: Memory) -> PassResult:
         changes=max(1, plan.moved) if plan.changes_ledger else 0,
         promise_until=plan.promise_until,
         cut=plan.choice.cut,
-        turns_over=turns_over(memory, free=free),
+        turnover_ms=turnover_ms(memory, free=free, now=now),
         token_at=plan.token_at,
     )
 

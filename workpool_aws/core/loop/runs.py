@@ -41,7 +41,7 @@ __all__ = [
     "spare_starts",
     "starts_left",
     "starts_of_run",
-    "turns_over",
+    "turnover_ms",
 ]
 
 _NEWEST_SHARE: Final = 8
@@ -188,15 +188,22 @@ def spare_starts(wanted: int, entries: int, slots: int) -> int:
     return max(0, min(wanted - slots, limits.LEDGER_STARTS_MAX - entries - slots))
 
 
-def turns_over(memory: Memory, *, free: int) -> bool:
-    """True if slots are free again soon: runs are in flight, or short starts have taken all slots.
+def turnover_ms(memory: Memory, *, free: int, now: EpochMs) -> int | None:
+    """Returns the interval of polls while slots are free again soon; `None` means that they are not.
 
-    Entries do not name their jobs, so one job that is not short speaks against it.
+    Runs are in flight, or short starts have taken all slots. Entries do not name their jobs, so one job
+    that is not short speaks against it. While runs that this holder has sent take all slots, it knows
+    about when they end.
     """
+    runs = _in_runs(memory.entries)
+    if runs:
+        alone = len(memory.entries) - sum(runs.values())
+        if free > 0 or alone or not runs.keys() <= memory.runs.keys():
+            return limits.PASS_EAGER_MS
+        return limits.RUN_END_POLL_MS if runs_ending(memory, memory.entries, now) else None
     paces = memory.paces.values()
     short = all(pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in paces)
-    in_runs = any(entry.run is not None for entry in memory.ledger.entries.values())
-    return in_runs or (bool(paces) and short and free <= 0)
+    return limits.PASS_EAGER_MS if paces and short and free <= 0 else None
 
 
 def runs_after(memory: Memory, choice: Choice, now: EpochMs) -> Mapping[EntryKey, SentRun]:

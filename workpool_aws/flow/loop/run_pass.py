@@ -141,7 +141,7 @@ class _Pass:
         tend_shards(session, plan.choice.chosen, now)
         session.passes += 1
         self._report(plan)
-        return result_of(plan, session.memory)
+        return result_of(plan, session.memory, now)
 
     def _read_inputs(self, first: FirstReads | None) -> Inputs:
         """Returns the config, the notices of each shard, and the progress of a bulk cancel.
