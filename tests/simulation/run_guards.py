@@ -198,12 +198,20 @@ RUN_GUARDS: Final = (
         f"{_AHEAD}test_holder_keeps_what_it_has_read_and_not_started",
     ),
     _run(
+        "a retry that was read ahead waits for what was not read",
+        "WP-1",
+        "core.loop.ahead:ahead_after",
+        "choice.more and each.work.starts",
+        "False",
+        f"{_AHEAD}test_retry_is_not_started_before_first_attempts_that_were_not_read",
+    ),
+    _run(
         "a deep pass reads",
         "WP-3",
         "flow.loop.choose:known_due",
         "inputs.deep",
         "False",
-        "unit/flow/test_collecting.py::test_pass_reads_where_what_was_read_ahead_may_not_do",
+        "unit/flow/test_collecting.py::test_deep_pass_reads_whatever_was_read_ahead",
     ),
     _run(
         "what was read ahead ends with the ledger",

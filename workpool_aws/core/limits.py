@@ -16,6 +16,8 @@ from typing import Final
 from workpool_aws.core.limits_of_ledger import *
 from workpool_aws.core.limits_of_runs import *
 from workpool_aws.core.limits_of_runs import (
+    AHEAD_KEPT_MS,
+    RUN_ENDS_SOON_MS,
     RUN_LIMIT_MAX,
     RUN_MS,
     RUN_OVERTIME,
@@ -155,7 +157,7 @@ SMALL_AT_ONCE: Final = 64
 BATCH_AT_ONCE_MIN: Final = 8
 """Work items of a batch that are stored at one time, at least."""
 BATCH_PUTS_A_CONNECTION: Final = 10
-"""Puts that each connection of a larger batch is to make, since it begins with a handshake."""
+"""Puts that each connection of a larger batch is to make, since it may begin with a handshake."""
 BATCH_FIRST: Final = 16
 """Work items of a larger batch that are stored before its first kick."""
 BATCH_SPREAD_MIN: Final = 100
@@ -474,6 +476,7 @@ assert CALLBACKS_OWED_MAX < STORED_OWED_MAX, "a ledger's callbacks can be read b
 assert STORED_SLOTS_MAX * 26 + CALLBACKS_OWED_MAX * 50 < STORED_ITEM_BYTES_MAX, (
     "the ledger must fit into an item without pages"
 )
+assert AHEAD_KEPT_MS >= 2 * RUN_ENDS_SOON_MS, "a full pool reads ahead of a run once"
 assert RUN_LIMIT_MAX <= STARTS_A_PASS, "a pool with runs fills all of its slots in a pass"
 assert RUN_STARTS_MAX * (ARGS_INLINE_BYTES_MAX + ASSIGNMENT_BYTES_MAX) < EVENT_BYTES_MAX, (
     "a run must fit into an event"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "AHEAD_ALL_MS",
     "AHEAD_KEPT_MS",
-    "RUN_AHEAD_ROWS",
     "RUN_EAGER_UNITS",
     "RUN_ENDS_SOON_MS",
     "RUN_END_POLL_MS",
+    "RUN_FILLING_ROWS",
     "RUN_FRESH_MS",
     "RUN_LEARNED",
     "RUN_LIMIT_MAX",
@@ -49,11 +50,14 @@ RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 RUN_EAGER_UNITS: Final = 2
 """Write units of a commit up to which a loop polls eagerly where slots turn over soon."""
-RUN_AHEAD_ROWS: Final = 100
+RUN_FILLING_ROWS: Final = 100
 """Due work items that a pass reads to know whether all slots of a pool can be filled."""
 RUN_ENDS_SOON_MS: Final = 250
 """Time before and after the expected end of a run in which a full pool reads ahead."""
 RUN_END_POLL_MS: Final = 25
 """Interval of polls then, while runs take all slots. Before it, a full pool polls as any other."""
 AHEAD_KEPT_MS: Final = 500
-"""Time for which a holder starts work items that it has read and not started."""
+"""Time for which a holder starts work items that it has read and not started, in pools without runs, too.
+A run is read ahead of once in it."""
+AHEAD_ALL_MS: Final = 100
+"""Time for which a read that found the last due work item counts as all there are."""

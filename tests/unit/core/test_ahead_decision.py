@@ -33,6 +33,7 @@ def found(number: int, **changes: object) -> Found:
 
 
 ONE, TWO, THREE = found(1), found(2), found(3)
+RETRIED = found(4, starts=1)
 
 
 def ahead(*due: Found, more: bool = False) -> Ahead:
@@ -72,21 +73,25 @@ def test_what_was_read_ahead_is_kept_for_a_moment(after_ms: int, kept: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("read", "wanted", "enough"),
+    ("read", "wanted", "after_ms", "enough"),
     [
-        (ahead(ONE, TWO), 9, True),
-        (ahead(ONE, TWO, more=True), 4, True),
-        (ahead(ONE, TWO, more=True), 5, False),
-        (ahead(), 1, False),
-        (ahead(more=True), 0, False),
+        (ahead(ONE, TWO), 9, limits.AHEAD_ALL_MS, True),
+        (ahead(ONE, TWO), 5, limits.AHEAD_ALL_MS + 1, False),
+        (ahead(ONE, TWO), 4, limits.AHEAD_ALL_MS + 1, True),
+        (ahead(ONE, TWO, more=True), 4, 0, True),
+        (ahead(ONE, TWO, more=True), 5, 0, False),
+        (ahead(), 1, 0, False),
+        (ahead(more=True), 0, 0, False),
     ],
-    ids=["all there is", "half", "less than half", "none", "none yet"],
+    ids=["all there is", "all a while ago", "half of it", "half", "less", "none", "none yet"],
 )
 def test_slots_read_anew_where_too_few_were_read_ahead(
-    read: Ahead, wanted: int, enough: bool
+    read: Ahead, wanted: int, after_ms: int, enough: bool
 ) -> None:
     """A slot that waits for a read stands empty, and so does one whose run is short."""
-    assert read.still_due(NOTHING, wanted, NOW) == (read if enough else None)
+    still = read.still_due(NOTHING, wanted, EpochMs(NOW + after_ms))
+
+    assert still == (read if enough else None)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +125,10 @@ def test_pool_does_not_read_ahead_without_need(
     assert room_ahead(memory, entries, room, NOW) is None
 
 
-def test_pool_reads_ahead_again_once_the_last_read_is_too_old() -> None:
-    memory = replace(KNOWN, ahead=Ahead(EpochMs(NOW - limits.AHEAD_KEPT_MS - 1), (), more=False))
+@pytest.mark.parametrize("at", [NOW - limits.AHEAD_KEPT_MS - 1, NOW + 1])
+def test_pool_reads_ahead_again_once_the_last_read_is_not_of_late(at: int) -> None:
+    """Also if the clock has stepped back since."""
+    memory = replace(KNOWN, ahead=Ahead(EpochMs(at), (), more=False))
 
     assert room_ahead(memory, ENTRIES, FULL, NOW) == Headroom(1)
 
@@ -136,6 +143,16 @@ def test_holder_keeps_what_it_has_read_and_not_started() -> None:
     assert used.chosen == (ONE,)
     assert ahead_after(before, used, EpochMs(NOW + 9)) == ahead(TWO, more=True)
     assert ahead_after(before, Choice((), (), (None,)), NOW) == before.ahead
+
+
+@pytest.mark.parametrize(("more", "kept"), [(True, (TWO,)), (False, (TWO, RETRIED))])
+def test_retry_is_not_started_before_first_attempts_that_were_not_read(
+    more: bool, kept: tuple[Found, ...]
+) -> None:
+    """[WP-1]"""
+    read = choose([WorkRead((RETRIED, ONE, TWO), None, (), more=more)], Headroom(1))
+
+    assert ahead_after(Memory(ledger=EMPTY), read, NOW) == ahead(*kept, more=more)
 
 
 def test_holder_with_runs_remembers_that_none_was_left() -> None:

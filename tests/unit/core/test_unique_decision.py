@@ -240,6 +240,8 @@ def test_start_of_replaced_work_item_is_left_unmade_and_checked() -> None:
     sent = an_assignment(permit="permit")
     assert left_unmade(REPLACED, sent)
     assert why_refused(REPLACED, sent, "t") == "it was replaced before it began"
+    # It was canceled, or has expired, after it was replaced.
+    assert left_unmade(replace(REPLACED, state=State.FINISHED), sent)
     assert not left_unmade(replace(REPLACED, rev=0), sent)
     assert not left_unmade(replace(REPLACED, permit="permit"), sent)
     assert not left_unmade(REPLACED, an_assignment(proof=PROOF))

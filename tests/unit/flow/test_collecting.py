@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,8 @@ from workpool_aws.core.loop.choose import Found, WorkRead
 from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.recover import Checked
-from workpool_aws.core.loop.runs import SentRun
-from workpool_aws.flow.loop.choose import read_due, read_works
+from workpool_aws.core.loop.runs import JobPace, SentRun, rows_of
+from workpool_aws.flow.loop.choose import choose_due, read_due, read_works
 from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
 from workpool_aws.flow.reading import pages, read_notices, work_range
@@ -234,30 +235,35 @@ def test_pass_starts_what_was_read_ahead_and_reads_nothing(stage: Stage) -> None
     assert hold.memory.ahead == Ahead(NOW, (), more=False)
 
 
-@pytest.mark.parametrize("read_now", ["deep", "config"])
-def test_pass_reads_where_what_was_read_ahead_may_not_do(stage: Stage, read_now: str) -> None:
-    """[WP-3] [WP-13] A deep pass finds what lies behind the cursor, and a pause holds at once."""
+def test_deep_pass_reads_whatever_was_read_ahead(stage: Stage) -> None:
+    """[WP-3] Nothing else finds what lies behind the cursor."""
     hold = read_ahead(stage, due(1))
-    if read_now == "deep":
-        hold.memory = replace(hold.memory, deep_read_at=None)
-    else:
-        config = Config(
-            pool=POOL,
-            version=1,
-            max_parallelism=9,
-            base_by="a caller",
-            base_at=NOW,
-            override_paused=True,
-        )
-        hold.memory = replace(hold.memory, config=config, config_read_at=NOW)
+    hold.memory = replace(hold.memory, deep_read_at=None)
     run_pass(hold, EpochMs(NOW + 50))
 
-    assert ("query work" in stage.notes) == (read_now == "deep")
-    assert len(stage.invoker.started) == (read_now == "deep")
+    assert "query work" in stage.notes
+    assert len(stage.invoker.started) == 1
+
+
+def test_paused_pool_does_not_start_what_was_read_ahead(stage: Stage) -> None:
+    """[WP-13]"""
+    hold = read_ahead(stage, due(1))
+    config = Config(
+        pool=POOL,
+        version=1,
+        max_parallelism=9,
+        base_by="a caller",
+        base_at=NOW,
+        override_paused=True,
+    )
+    hold.memory = replace(hold.memory, config=config, config_read_at=NOW)
+    run_pass(hold, EpochMs(NOW + 50))
+
+    assert stage.invoker.started == []
 
 
 def test_work_item_canceled_since_it_was_read_ahead_does_not_run(stage: Stage) -> None:
-    """[WP-2] The start write refuses it, and the next pass drops its entry."""
+    """[WP-2] Its worker is refused, and the next pass drops its entry."""
     work = due(1)
     hold = read_ahead(stage, work)
     over = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED)
@@ -286,3 +292,39 @@ def test_full_pool_reads_before_a_run_ends(stage: Stage, *, ends_in_ms: int, que
 
     assert stage.notes.count("query work") == queries
     assert (read is not None and [one.work.id for one in read.due] == [due(1).id]) == bool(queries)
+
+
+@pytest.mark.parametrize("limit", [4, limits.RUN_LIMIT_MAX])
+def test_read_before_the_end_of_a_run_is_enough_for_its_slot(stage: Stage, limit: int) -> None:
+    """As many work items as a run takes, in the largest pool with runs, too."""
+    hold = held(stage)
+    stage.place(*[due(number) for number in range(40)])
+    runs = [EntryKey(an_id(n=100 + number), 1) for number in range(limit)]
+    entries = {run: Entry(EpochMs(NOW + 60_000), run=run) for run in runs}
+    sent = {run: SentRun(EpochMs(NOW - 1_000), 10, 100.0) for run in runs[:1]}
+    short = JobPace(mean_ms=100.0, ends=limits.RUN_LEARNED, is_known=True)
+    ledger = replace(hold.memory.ledger, entries=entries)
+    memory = replace(hold.memory, runs=sent, paces={"send": short}, ledger=ledger)
+    (read,) = read_due(
+        stage.ports, memory, INPUTS, Checked(entries), Refusal(Reason.SLOTS_TAKEN), back_to=None
+    )
+
+    assert read is not None
+    assert len(read.due) > rows_of(memory, 1, NOW) >= 20
+
+
+def test_slots_that_are_free_at_one_time_leave_the_others_their_part(stage: Stage) -> None:
+    """The last ones of a backlog end together in all slots of a pool."""
+    hold = held(stage)
+    works = [due(number) for number in range(32)]
+    found = tuple(Found(work.id, work) for work in works)
+    label = works[0].spec.label
+    assert label is not None
+    short = JobPace(mean_ms=100.0, ends=limits.RUN_LEARNED, is_known=True)
+    taken = {EntryKey(an_id(n=99), 1): Entry(EpochMs(NOW + 60_000))}
+    memory = replace(hold.memory, paces={label: short})
+    reads = [WorkRead(found, None, ())]
+    choice = choose_due(stage.invoker, memory, Checked(taken), reads, Headroom(3), NOW)
+
+    assert len(choice.chosen) == 25
+    assert sorted(Counter(choice.runs.values()).values()) == [8, 8, 9]

@@ -29,8 +29,8 @@ __all__ = ["Ahead", "ahead_after", "room_ahead"]
 class Ahead:
     """Due work items that a holder has read, and that found no slot.
 
-    Nobody else starts one while it holds the ledger. What else may have changed since, the start write
-    refuses, as after any read [WP-2].
+    No other ledger names a start of one while it holds this. What else may have changed since, the start
+    write refuses, as after any read [WP-2].
     """
 
     at: EpochMs
@@ -42,29 +42,31 @@ class Ahead:
         """Returns it with those that may start now; `None` means that a read is needed.
 
         `wanted`: number of work items that the free slots can use. Half of them are enough, since a slot
-        that waits for a read stands empty.
+        that waits for a read stands empty. Fewer are enough only if they were all a moment ago.
         """
-        if not 0 <= now - self.at <= limits.AHEAD_KEPT_MS:
+        age_ms = now - self.at
+        if not 0 <= age_ms <= limits.AHEAD_KEPT_MS:
             return None
         due = tuple(
             each
             for each in self.found
             if classify(each.key, each.work, taken=taken, now=now) is Look.DUE
         )
-        is_enough = bool(due) and not (self.more and 2 * len(due) < wanted)
+        are_all = not self.more and age_ms <= limits.AHEAD_ALL_MS
+        is_enough = bool(due) and (are_all or 2 * len(due) >= wanted)
         return replace(self, found=due) if is_enough else None
 
 
 def room_ahead(
     memory: Memory, entries: Mapping[EntryKey, Entry], room: Headroom | Refusal, now: EpochMs
 ) -> Headroom | None:
-    """Returns the slots for which a full pool reads ahead, since their runs end soon.
+    """Returns the headroom for which a full pool reads ahead: a slot for each run that ends soon.
 
     `None` means that it does not: another reason keeps the work items, or it has just read them.
     """
     if not isinstance(room, Refusal) or room.reason is not Reason.SLOTS_TAKEN:
         return None
-    if memory.ahead is not None and now - memory.ahead.at <= limits.AHEAD_KEPT_MS:
+    if memory.ahead is not None and 0 <= now - memory.ahead.at <= limits.AHEAD_KEPT_MS:
         return None
     slots = runs_ending(memory, entries, now)
     return Headroom(slots) if slots else None
@@ -73,10 +75,12 @@ def room_ahead(
 def ahead_after(memory: Memory, choice: Choice, now: EpochMs) -> Ahead | None:
     """Returns the due work items that a holder has read and not started, after a pass.
 
-    While it has runs in flight, that none was left is worth to know, too.
+    While it has runs in flight, it also knows that none was left. Where more may follow, a retry is left
+    out: first attempts that were not read may come before it [WP-1].
     """
     if choice.ahead is not None:
         return replace(choice.ahead, found=choice.left)
-    if any(choice.reads):
-        return Ahead(now, choice.left, choice.more) if choice.left or memory.runs else None
-    return memory.ahead
+    if not any(choice.reads):
+        return memory.ahead
+    left = tuple(each for each in choice.left if not (choice.more and each.work.starts))
+    return Ahead(now, left, choice.more) if left or memory.runs else None

@@ -34,6 +34,7 @@ __all__ = [
     "cursor_after",
     "found_in",
     "marks_after",
+    "more_in",
     "read_from",
 ]
 
@@ -116,7 +117,7 @@ class WorkRead:
 class Choice:
     """The work items to start, those that must wait, and the read of each shard.
 
-    A read of `None` means that the shard was not read, for want of a free slot.
+    A read of `None` means that the shard was not read: no slot is free, or work items were read ahead.
     """
 
     chosen: tuple[Found, ...]
@@ -163,8 +164,7 @@ class Choice:
     @property
     def more(self) -> bool:
         """True if further due work items may follow those that were read."""
-        known = self.ahead is not None and self.ahead.more
-        return known or any(read is not None and read.more for read in self.reads)
+        return more_in(self.reads, self.ahead)
 
     @property
     def has_read(self) -> bool:
@@ -251,6 +251,12 @@ def found_in(reads: Sequence[WorkRead | None], ahead: Ahead | None) -> list[Foun
     """Returns the due work items of these reads, and those that were read ahead."""
     found = [each for read in reads if read is not None for each in read.due]
     return found if ahead is None else [*found, *ahead.found]
+
+
+def more_in(reads: Sequence[WorkRead | None], ahead: Ahead | None) -> bool:
+    """True if further due work items may follow those of these reads, and those that were read ahead."""
+    known = ahead is not None and ahead.more
+    return known or any(read is not None and read.more for read in reads)
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:

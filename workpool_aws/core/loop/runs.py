@@ -162,14 +162,13 @@ def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flig
     """Returns the number of due work items that runs can use in a pass with so many free slots.
 
     `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A small pool
-    reads as many as fill all of its slots, so that `share_of_slot` knows the end of a backlog.
+    reads as many as fill all of its slots, so that `share_of_slots` knows the end of a backlog.
     """
     taken = rows_of(memory, slots, now)
     if taken == slots:
         return slots
     filling = limit * taken // slots - in_flight
-    ahead = filling if filling <= limits.RUN_AHEAD_ROWS else 0
-    return max(taken, ahead)
+    return max(taken, filling if filling <= limits.RUN_FILLING_ROWS else 0)
 
 
 def rows_of(memory: Memory, slots: int, now: EpochMs) -> int:

@@ -197,10 +197,10 @@ def left_unmade(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
 
 
 def _was_replaced(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
-    """True if the permit of this start went with a replacement [WP-16]."""
+    """True if the permit of this start went with a replacement, whatever became of that [WP-16]."""
     return (
         isinstance(work, WorkItem)
-        and work.state is State.PENDING
+        and work.state is not State.RUNNING
         and work.starts + 1 == a.start
         and a.permit is not None
         and work.permit is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.ahead import room_ahead
-from workpool_aws.core.loop.choose import Choice, WorkRead, choose, found_in, read_from
+from workpool_aws.core.loop.choose import Choice, WorkRead, choose, found_in, more_in, read_from
 from workpool_aws.core.loop.classify import Look, Taken, classify, is_to_point
 from workpool_aws.core.loop.gather import gather
 from workpool_aws.core.loop.runs import (
@@ -72,20 +72,20 @@ def read_due(
     `back_to`: as `core.loop.choose.read_from` takes it. `opened`: rows of these ranges of which the first
     page is read; none if no range is. Raises StoreUnavailable.
     """
-    soon = room_ahead(memory, checked.entries, room, inputs.now)
-    room = room if soon is None else soon
+    early = room_ahead(memory, checked.entries, room, inputs.now)
+    limit, room = _limit(room, checked), room if early is None else early
     if isinstance(room, Refusal):
         return [None for _ in memory.marks]
     taken = _taken(memory, inputs, checked)
-    wanted = _wanted(memory, room, checked, inputs.now)
+    wanted = _wanted(memory, room, checked, inputs.now, limit=limit)
     # A first page for all that runs could use would reach far into the later rows of a calm range.
-    limit = _page_limit(wanted if memory.crowded else room.starts)
+    first = _page_limit(wanted if memory.crowded else room.starts)
 
     def read(shard: int) -> WorkRead:
         if opened:
             rows, ahead = opened[shard], limits.LOOKAHEAD_ROWS_MAX
             return gather(rows, taken, free=room.starts, now=inputs.now, lookahead=ahead)
-        page, behind = _ranges_of(memory, shard, limit, back_to=back_to, deep=inputs.deep)
+        page, behind = _ranges_of(memory, shard, first, back_to=back_to, deep=inputs.deep)
         store, telemetry, now = ports.store, ports.telemetry, inputs.now
         return read_works(store, telemetry, page, free=wanted, taken=taken, now=now, behind=behind)
 
@@ -101,7 +101,8 @@ def known_due(
     """
     if memory.ahead is None or inputs.deep or isinstance(room, Refusal) or not room.starts:
         return None
-    wanted = room.starts if room.tokens is not None else rows_of(memory, room.slots, inputs.now)
+    in_runs = _may_run(room, _limit(room, checked))
+    wanted = rows_of(memory, room.slots, inputs.now) if in_runs else room.starts
     return memory.ahead.still_due(_taken(memory, inputs, checked), wanted, inputs.now)
 
 
@@ -148,23 +149,27 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     return entries
 
 
-def _wanted(memory: Memory, room: Headroom | Refusal, checked: Checked, now: EpochMs) -> int:
-    """Returns the number of due work items that a pass can use; more than its starts only for runs.
-
-    Each start of a run would need a token of a rate limit. And where the table bounds a large pool,
-    runs outlive their time, and what they give back costs more than they save.
-    """
-    if isinstance(room, Refusal):
-        return 0
-    limit = _limit(room, checked)
-    if room.tokens is not None or limit > limits.RUN_LIMIT_MAX:
+def _wanted(memory: Memory, room: Headroom, checked: Checked, now: EpochMs, *, limit: int) -> int:
+    """Returns the number of due work items that a pass can use; more than its starts only for runs."""
+    if not _may_run(room, limit):
         return room.starts
     in_flight = starts_left(memory, checked.entries, now)
     return rows_wanted(memory, room.slots, now, limit=limit, in_flight=in_flight)
 
 
-def _limit(room: Headroom, checked: Checked) -> int:
-    return room.slots + slots_taken(checked.entries)
+def _may_run(room: Headroom, limit: int) -> bool:
+    """True if a pool of so many slots makes runs.
+
+    Each start of a run would need a token of a rate limit. And where the table bounds a large pool,
+    runs outlive their time, and what they give back costs more than they save.
+    """
+    return room.tokens is None and limit <= limits.RUN_LIMIT_MAX
+
+
+def _limit(room: Headroom | Refusal, checked: Checked) -> int:
+    """Returns the slots of the pool, as far as this pass may fill them."""
+    free = 0 if isinstance(room, Refusal) else room.slots
+    return free + slots_taken(checked.entries)
 
 
 def choose_due(
@@ -195,13 +200,11 @@ def choose_due(
     found = {each.work.id for each in found_in(due, ahead)}
     if not found:
         return choose(due, room, ahead=ahead)
-    more = Choice((), (), tuple(due), ahead=ahead).more
+    more, limit = more_in(due, ahead), _limit(room, checked)
     still = starts_left(memory, checked.entries, now)
-    share_of = partial(
-        share_of_slots, due=len(found), in_flight=still, limit=_limit(room, checked), more=more
-    )
+    share_of = partial(share_of_slots, due=len(found), in_flight=still, limit=limit, more=more)
     share = share_of(1)
-    wanted = _wanted(memory, room, checked, now)
+    wanted = _wanted(memory, room, checked, now, limit=limit)
     spare = spare_starts(wanted, len(checked.entries), room.slots)
     spare = min(spare, share_of(room.slots) - room.slots)
     return choose(due, room, ahead=ahead, most_of=most_of, spare=spare)
