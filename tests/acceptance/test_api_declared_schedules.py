@@ -221,6 +221,12 @@ def test_definition_survives_its_form(definition: dict[str, Any]) -> None:
     assert from_json(json.loads(json.dumps(to_json(definition)))) == definition
 
 
+def test_option_that_is_none_is_left_out_of_the_form_and_no_other_is() -> None:
+    definition = {"name": "a", "start": None, "fn": "report", "retry": None, "cron": "@daily"}
+
+    assert to_json(definition) == {"name": "a", "fn": "report", "cron": "@daily"}
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

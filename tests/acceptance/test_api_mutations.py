@@ -203,6 +203,39 @@ def test_mutation_enqueues_in_its_transaction_alone(cloud: LocalCloud, accounts:
     assert told == ["ann"]
 
 
+@pytest.mark.parametrize("by", ["mutation", "on_complete"])
+def test_work_item_of_another_pool_starts_once_the_transaction_is_committed(
+    cloud: LocalCloud, by: str
+) -> None:
+    """Its loop rests and hears of it at once, not from the watchdog a minute later."""
+    orders, mail = cloud.workpool("orders"), cloud.workpool("mail")
+    committing, sent = [], []
+    send = cloud.function(lambda event, context: sent.append(cloud.now), name="send")
+
+    def enqueue(tx: Transaction) -> None:
+        committing.append(cloud.now)
+        mail.enqueue_action(tx, send, {})
+
+    @orders.mutation
+    def order(tx: Transaction) -> None:
+        enqueue(tx)
+
+    @orders.on_complete
+    def ordered(event: OnCompleteEvent, tx: Transaction) -> None:
+        enqueue(tx)
+
+    cloud.function(order)
+    cloud.function(ordered)
+    if by == "mutation":
+        order.enqueue(None)
+    else:
+        echo = cloud.function(lambda event, context: event, name="echo")
+        orders.enqueue_action(None, echo, {}, on_complete=ordered)
+    cloud.run_until_idle()
+
+    assert sent[0] - committing[0] < timedelta(seconds=10)
+
+
 def test_mutation_of_function_that_claims_runs_at_most_once(cloud: LocalCloud) -> None:
     pool, runs = cloud.workpool(), []
 

@@ -408,6 +408,8 @@ def test_plain_values_become_typed_ones_and_come_back():
         {"N": "1E2"},
         {"N": ""},
         {"N": "-"},
+        {"N": "²"},
+        {"N": "-٣"},
         {"NULL": True},
         {"M": {}},
         {"SS": ["a"]},

@@ -256,3 +256,5 @@ def test_standard_librarys_typed_dicts_are_validated_on_any_python() -> None:
         "name: Field required",
     ):
         assert problem in caught.value.allowed
+    with pytest.raises(UsageError, match="size: Field required"):
+        worker({"name": "a"}, None)
