@@ -1,11 +1,15 @@
-"""Mutations and callbacks with effect whose transaction is refused, or never settled [WP-15]."""
+"""Mutations and callbacks with effect whose transaction is refused, never settled, or not followed up [WP-15]."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 
 from workpool_aws import (
+    NotKicked,
     OnCompleteEvent,
+    StoreUnavailable,
     Transaction,
     TransactionCanceled,
     TransactionConflict,
@@ -13,6 +17,7 @@ from workpool_aws import (
 )
 from workpool_aws.api.anchored import AnchoredTransaction
 from workpool_aws.core import limits
+from workpool_aws.flow.report.complete import MutationEnd
 from workpool_aws.local import LocalCloud
 
 
@@ -98,3 +103,47 @@ def test_callback_runs_again_while_there_is_time_to_commit(monkeypatch: pytest.M
 
     assert ran[:3] == [0, 1, 2]
     assert (found.callback, refused.made, refused.invocations) == ("delivered", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("step", "lost", "reason", "next_at_once"),
+    [
+        (AnchoredTransaction, NotKicked("no answer"), "enqueue", True),
+        (AnchoredTransaction, StoreUnavailable("no answer"), "enqueue", False),
+        (MutationEnd, StoreUnavailable("no answer"), "complete", False),
+    ],
+    ids=["kick of its work items", "sight of its work items", "notice of its end"],
+)
+def test_mutation_stands_when_a_step_after_its_commit_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+    step: type,
+    lost: StoreUnavailable,
+    reason: str,
+    next_at_once: bool,
+) -> None:
+    """The loss is reported. The slot is free at once if the loop may hear of the end, else after the deadline."""
+
+    def lose(_self: object) -> None:
+        monkeypatch.undo()
+        raise lost
+
+    with LocalCloud() as cloud:
+        pool, ran = cloud.workpool(max_parallelism=1), []
+
+        @pool.mutation
+        def change(tx: Transaction) -> None:
+            del tx
+            ran.append(cloud.now)
+
+        cloud.function(change, timeout=timedelta(seconds=30))
+        monkeypatch.setattr(step, "follow_up", lose)
+        both = [change.enqueue(None), change.enqueue(None)]
+        cloud.run_until_idle()
+
+        assert [pool.status(None, each).outcome for each in both] == ["success"] * 2
+        assert (ran[1] - ran[0] < timedelta(seconds=10)) == next_at_once
+        assert len(ran) == 2
+        failed = [fact for fact in cloud.facts if fact.name == "kick_failed"]
+        assert [(fact.reason, fact.pool, fact.error) for fact in failed] == [
+            (reason, "default", "no answer")
+        ]
