@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from workpool_aws import (
     Transaction,
     TransactionCanceled,
     TransactionConflict,
+    UsageError,
     WorkpoolError,
 )
 from workpool_aws.api.anchored import AnchoredTransaction
@@ -48,6 +51,16 @@ def refuse(monkeypatch: pytest.MonkeyPatch, commits: Commits, module: str) -> No
         monkeypatch.setattr(f"workpool_aws.api.{module}.timer_of", commits.timer_of)
 
 
+def noting(worker: Callable[..., object], answered: list[object]) -> Callable[..., object]:
+    """The worker, which notes its answers: one that fails gives none."""
+
+    def handler(event: dict[str, object], context: object) -> object:
+        answered.append(worker(event, context))
+        return answered[-1]
+
+    return handler
+
+
 BUSY = TransactionConflict("busy")
 ENDS = limits.ANCHORED_END_MS
 
@@ -58,14 +71,22 @@ ENDS = limits.ANCHORED_END_MS
         (TransactionCanceled((), stale=False), "TransactionCanceled", 1),
         (TransactionCanceled((), stale=True), "conflict", 3),
         (BUSY, "conflict", 3),
+        (StoreUnavailable("nothing was applied"), "StoreUnavailable", 1),
+        (
+            StoreUnavailable("it may be applied", maybe_applied=True),
+            "StoreUnavailable",
+            limits.TRANSACTION_UNANSWERED_MAX,
+        ),
+        (UsageError("transaction", 1, "another one"), "NonRetryableError", 1),
     ],
-    ids=["canceled", "stale", "busy"],
+    ids=["canceled", "stale", "busy", "unavailable", "in doubt", "misused"],
 )
 def test_mutation_fails_by_what_its_transaction_met(
     monkeypatch: pytest.MonkeyPatch, error: WorkpoolError, error_type: str, commits: int
 ) -> None:
-    refused = Commits(error, (ENDS + 1, ENDS + 1, ENDS, ENDS))
+    refused = Commits(error, (ENDS + 1, ENDS + 1, *[ENDS] * limits.TRANSACTION_UNANSWERED_MAX))
     refuse(monkeypatch, refused, "mutation")
+    answered: list[object] = []
     with LocalCloud() as cloud:
         pool = cloud.workpool()
 
@@ -73,12 +94,13 @@ def test_mutation_fails_by_what_its_transaction_met(
         def change(tx: Transaction) -> None:
             del tx
 
-        cloud.function(change)
-        work_id = change.with_options(retry=False).enqueue(None)
+        arn = cloud.function(noting(change, answered))
+        work_id = pool.enqueue_mutation(None, arn, {}, retry=False)
         cloud.run_until_idle()
         found = pool.result(None, work_id)
 
     assert (found.error_type, refused.made) == (error_type, commits)
+    assert len(answered) == 1, "the worker reports it, and does not fail"
 
 
 def test_callback_runs_again_while_there_is_time_to_commit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,3 +169,31 @@ def test_mutation_stands_when_a_step_after_its_commit_is_lost(
         assert [(fact.reason, fact.pool, fact.error) for fact in failed] == [
             (reason, "default", "no answer")
         ]
+
+
+def test_mutation_whose_commit_got_no_answer_is_followed_up_if_it_is_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit_with, ran, answered = AnchoredTransaction.commit_with, [], []
+
+    def lose(tx: AnchoredTransaction, anchor: Any) -> None:
+        monkeypatch.undo()
+        commit_with(tx, anchor)
+        raise StoreUnavailable("no answer", maybe_applied=True)
+
+    with LocalCloud() as cloud:
+        pool = cloud.workpool(max_parallelism=1)
+
+        @pool.mutation
+        def change(tx: Transaction) -> None:
+            del tx
+            ran.append(cloud.now)
+
+        arn = cloud.function(noting(change, answered), timeout=timedelta(seconds=30))
+        monkeypatch.setattr(AnchoredTransaction, "commit_with", lose)
+        both = [pool.enqueue_mutation(None, arn, {}) for _ in range(2)]
+        cloud.run_until_idle()
+
+        assert [pool.status(None, each).outcome for each in both] == ["success"] * 2
+    assert len(ran) == len(answered) == 2, "the first did not run again"
+    assert ran[1] - ran[0] < timedelta(seconds=10), "its slot was free at once"

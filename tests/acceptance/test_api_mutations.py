@@ -295,6 +295,8 @@ def test_callback_with_transaction_that_raises_has_no_effect_and_is_called_again
 
     assert calls == [work_id, work_id]
     assert balances(accounts)[0] == 101
+    acknowledged = [fact for fact in cloud.facts if fact.name == "callback_acknowledged"]
+    assert [(fact.work_id, fact.handler) for fact in acknowledged] == [(work_id, "pay")]
 
 
 def test_callback_with_transaction_refuses_event_without_ticket(pool: Workpool) -> None:

@@ -198,6 +198,21 @@ def test_applied_transaction_with_unanswered_kick_is_reported_as_applied() -> No
     assert len(world.invoker.loops) == 1
 
 
+def test_prepared_items_with_unanswered_kick_are_applied_for_all_that() -> None:
+    world = World()
+    pool = world.pool()
+    prepared = pool.transact_items(None, TARGET, {})
+    world.memory.transact(prepared.plan.actions)
+    for ask in (pool.kick, pool.resolve):
+        world.store.plan(lambda write: not puts(Void)(write), lost_before)
+
+        with pytest.raises(NotKicked, match="the loop could not be notified: no answer"):
+            ask(None, prepared)
+
+    pool.kick(None, prepared)
+    assert len(world.invoker.loops) == 1
+
+
 def test_slow_block_points_at_its_work_item_in_the_same_transaction() -> None:
     world = World()
     tx = enqueued(world)
