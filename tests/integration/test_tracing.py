@@ -7,8 +7,10 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import boto3
@@ -21,8 +23,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.kit.clocks import ManualClock
-from workpool_aws import OnCompleteEvent, RetryPolicy, Transaction, UsageError
+from workpool_aws import OnCompleteEvent, RetryPolicy, Snooze, Transaction, UsageError
 from workpool_aws.adapters.opentelemetry import OpenTelemetryTracing
+from workpool_aws.adapters.tracing import tracing_for
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.trace import TraceContext, TracedOperation, TraceStep
 
@@ -143,6 +146,66 @@ def test_caller_enqueue_start_attempt_and_callback_are_one_trace(
     assert pool.show(None, work_id).trace_id == f"{trace_of(found[0]):032x}"
     types = [attributes(span)["messaging.operation.type"] for span in found[1:6]]
     assert types == ["send", "receive", "process", "send", "process"]
+
+
+def test_each_span_has_the_documented_attributes_and_no_other(
+    cloud: LocalCloud, spans: Exported
+) -> None:
+    pool = cloud.workpool("email")
+    outcomes = iter([Snooze(timedelta(seconds=1)), ConnectionError(SECRET)])
+
+    @pool.action(retry=POLICY)
+    def send() -> None:
+        for each in outcomes:
+            raise each
+
+    @pool.on_complete
+    def sent(event: OnCompleteEvent) -> None:
+        del event
+
+    cloud.function(send)
+    cloud.function(sent)
+    work_id = send.with_options(on_complete=sent).enqueue(None)
+    cloud.run_until_idle(raise_failures=False)
+
+    def of(operation: str, kind: str, **own: object) -> Mapping[str, object]:
+        return {
+            "messaging.system": "workpool",
+            "messaging.operation.name": operation,
+            "messaging.operation.type": kind,
+            "messaging.destination.name": "email",
+            "messaging.message.id": work_id,
+            "workpool.table": cloud.table,
+            "workpool.job": "send",
+        } | {f"workpool.{name}": value for name, value in own.items()}
+
+    failed = of("attempt", "process", attempt=1, outcome="failed")
+    assert [attributes(span) for span in spans.all()] == [
+        of("enqueue", "send", outcome="success"),
+        of("start", "receive", attempt=1),
+        of("attempt", "process", attempt=1, outcome="snoozed"),
+        of("start", "receive", attempt=1),
+        {**failed, "error.type": "ConnectionError"},
+        of("start", "receive", attempt=2),
+        of("attempt", "process", attempt=2, outcome="success"),
+        of("callback", "send", outcome="success"),
+        of("on_complete", "process", job="sent", outcome="success"),
+    ]
+
+
+def test_span_of_a_function_in_lambda_has_the_time_of_the_system(spans: Exported) -> None:
+    tracing = tracing_for(on=True, clock=ManualClock())
+    before = time.time_ns()
+    with tracing.span(TraceStep(operation=TracedOperation.ENQUEUE, table="t", pool="email")):
+        pass
+
+    span = spans.one("enqueue")
+    assert before <= (span.start_time or 0) <= (span.end_time or 0) <= time.time_ns()
+    assert span.instrumentation_scope is not None
+    assert (span.instrumentation_scope.name, span.instrumentation_scope.version) == (
+        "workpool_aws",
+        version("workpool-aws"),
+    )
 
 
 def test_error_that_leaves_a_span_ends_it_as_failed_and_goes_on(spans: Exported) -> None:

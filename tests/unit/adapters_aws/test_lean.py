@@ -315,6 +315,11 @@ def test_lean_call_goes_where_ordinary_one_goes(region, variables, table, monkey
     ]
     assert server.is_lean() == [False, True]
     assert places[0] == places[1]
+    ordinary, lean = (
+        [_bytes(each.headers[name]) for name in ("Content-Type", "X-Amz-Target")]
+        for each in server.requests
+    )
+    assert lean == ordinary
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ def test_pool_name_that_could_break_key_is_refused(pool):
             key_of(ref)
 
 
+@pytest.mark.parametrize("number", [-1, 10_000])
+def test_number_that_no_chunk_can_have_is_refused(number):
+    with pytest.raises(ValueError, match="chunk"):
+        key_of(ChunkRef("email", ULID, Part.ARGS, number))
+
+
 @pytest.mark.parametrize(
     "ulid", ["", "x", ULID.lower(), ULID[:-1], ULID + "0", ULID[:-1] + "I", "8" + ULID[1:]]
 )
