@@ -228,6 +228,15 @@ def test_members_that_end_while_they_are_pending_are_counted(cloud: LocalCloud) 
     }
 
 
+def test_group_that_is_not_there_counts_nothing(cloud: LocalCloud) -> None:
+    group = cloud.workpool().group(None, "never")
+
+    counts = (group.total, group.enqueued, group.over)
+    assert (group.state, counts) == ("unknown", (0, 0, 0))
+    assert (group.succeeded, group.failed, group.canceled) == (0, 0, 0)
+    assert (group.target, group.created_at, group.finished_at, group.callback) == (None,) * 4
+
+
 def test_redriven_member_is_not_counted_again(cloud: LocalCloud) -> None:
     """[WP-19]"""
     pool = cloud.workpool()

@@ -1,5 +1,7 @@
 """The options of each command: their names, their defaults, and the numbers that they take."""
 
+from argparse import _SubParsersAction
+
 import pytest
 
 from workpool_aws.cli.main import make_parser
@@ -71,6 +73,15 @@ def parsed(line: str) -> dict[str, object]:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_has_its_options_and_no_others(line: str) -> None:
     assert parsed(line) == {"command": line.split(maxsplit=1)[0], **COMMANDS[line]}
+
+
+def test_each_command_but_the_demo_is_described_by_the_sentence_that_lists_it() -> None:
+    [commands] = [each for each in PARSER._actions if isinstance(each, _SubParsersAction)]
+    listed = {each.dest: each.help for each in commands._choices_actions}
+
+    for name, parser in commands.choices.items() - {("demo", commands.choices["demo"])}:
+        said, text = parser.description or "", listed[name] or ""
+        assert (said[0], said[1:]) == (text[0].upper(), f"{text[1:]}."), name
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,16 @@ def test_empty_table_says_what_to_do() -> None:
         assert "add_action" in client.get("/jobs").text
 
 
+def test_dashboard_acts_unless_it_is_asked_not_to() -> None:
+    with LocalCloud() as cloud:
+        pool = cloud.workpool("email")
+        pool.configure(None, max_parallelism=2)
+        app = dashboard_app(cloud.table, ports=cloud._ports_of(cloud.table))
+        Client(app, base_url="http://localhost", headers=OWN).post("/pools/email/pause")
+
+        assert pool.config(None).paused
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1:8765"])
 def test_other_host_is_refused(seen: Scene, host: str) -> None:
     answer = seen.client().get("/", headers={"host": host})

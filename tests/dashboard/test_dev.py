@@ -374,6 +374,30 @@ def test_command_serves_jobs_of_working_folder(
     assert "http://127.0.0.1:8766/bench" in capsys.readouterr().err
 
 
+def test_no_folder_is_entered_beyond_five_thousand_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_jobs.py").write_text("def send(:")
+    monkeypatch.chdir(tmp_path)
+    folders = iter([("a", 4_999), ("b", 1), ("c", 1)])  # as many files
+    watched: list[str] = []
+
+    def restart(files: list[str]) -> None:
+        watched.extend(files)
+        raise SystemExit(7)
+
+    monkeypatch.setattr("workpool_aws.cli.dev.restart_on_change", restart)
+    monkeypatch.setattr(
+        "workpool_aws.cli.dev.os.walk",
+        lambda _: ((name, [], [f"{n}.py" for n in range(count)]) for name, count in folders),
+    )
+    with pytest.raises(SystemExit, match="7"):
+        main(["dev", "broken_jobs:send", "--again"])
+
+    assert (len(watched), watched[-1]) == (5_000, "b/0.py")
+    assert next(folders) == ("c", 1)
+
+
 def test_change_of_file_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "jobs.py"
     file.write_text("")

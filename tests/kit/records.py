@@ -25,7 +25,12 @@ TARGET = "arn:aws:lambda:us-east-1:123456789012:function:send_email"
 DONE = "arn:aws:lambda:us-east-1:123456789012:function:done"
 
 _OF_SPEC = {each.name for each in fields(Spec)} - {"callback"}  # which is the state of one
-_OF_CALLBACK = {"on_complete": "target", "context": "context", "callback_outcomes": "outcomes"}
+_OF_CALLBACK = {
+    "on_complete": "target",
+    "context": "context",
+    "callback_outcomes": "outcomes",
+    "callback_job": "job",
+}
 
 
 def an_id(at: int = NOW, n: int = 1, *, shard: int = 0) -> WorkId:
@@ -58,7 +63,7 @@ def changed(work: WorkItem, **changes: Any) -> WorkItem:
     """Return the work item with other values in these fields.
 
     Fields of its spec are named as its own, and so are those of its callback: `on_complete`,
-    `context`, `callback_outcomes`. The text of a payload stands for one that lies in the item.
+    `context`, `callback_outcomes`, `callback_job`. The text of a payload stands for one that lies in the item.
     """
     for part in Part:
         if isinstance(changes.get(part), str):

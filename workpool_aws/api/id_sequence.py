@@ -22,7 +22,7 @@ class IdSequence:
     def __init__(self) -> None:
         self._last: dict[EpochMs, WorkId] = {}
 
-    def take(self, count: int, due: EpochMs, *, random_bits: int, shards: int = 1) -> list[WorkId]:
+    def take(self, count: int, due: EpochMs, *, random_bits: int, shards: int) -> list[WorkId]:
         """`count` ids, at least one, beyond the last one for that due time, if it is known.
 
         They go round the shards, so a batch fills all of them alike and keeps its order.

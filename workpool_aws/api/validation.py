@@ -137,11 +137,8 @@ class Validation:
             return self._adapter.validate_json(text), for_handles
         except ValidationError as error:
             details = error.errors(include_url=False)
-        problems: list[Problem] = []
-        if any(each["type"] == "json_invalid" for each in details):
-            problems = _unreadable(own) or [_said(details[0])]
-        else:
-            problems = [_said(each) for each in details]
+        # Of a text that is no JSON pydantic does not say which value is to blame.
+        problems = _unreadable(own) or [_said(each) for each in details]
         return {}, problems + for_handles
 
     def handles_missing(self) -> list[Problem]:

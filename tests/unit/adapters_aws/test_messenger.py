@@ -247,6 +247,17 @@ def test_message_too_large_for_its_target_is_refused_for_good(
     assert (refused.value.lasting, client.calls) == (True, [])
 
 
+@pytest.mark.parametrize("target", [FUNCTION, QUEUE, TOPIC])
+@pytest.mark.parametrize("damage", [{"context": "{"}, {"result": "1 2"}])
+def test_message_of_damaged_values_is_refused_for_good(
+    messenger: AwsMessenger, client: NotingClient, target: str, damage: dict[str, Any]
+) -> None:
+    with pytest.raises(InvokeRefused, match="cannot be sent") as refused:
+        messenger.send(target, replace(MESSAGE, **damage))
+
+    assert (refused.value.lasting, client.calls) == (True, [])
+
+
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
 @pytest.mark.parametrize(
     "said",

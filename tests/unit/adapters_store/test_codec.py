@@ -45,8 +45,17 @@ from workpool_aws.model.record import Record, Ref
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.schedule import ScheduleItem, Timing
-from workpool_aws.model.spec import Outcome, Spec
-from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
+from workpool_aws.model.spec import Kind, Outcome, Spec, UniqueSpec
+from workpool_aws.model.trace import TraceContext
+from workpool_aws.model.work import (
+    AttemptEnd,
+    CallbackState,
+    PastAttempt,
+    Pointer,
+    Spawned,
+    State,
+    WorkItem,
+)
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)
@@ -557,6 +566,39 @@ FULL = changed(
     redrive_of=OTHER,
     redriven_as=OTHER,
     epoch=3,
+    kind=Kind.MUTATION,
+    job="send",
+    schedule="nightly",
+    awaited=True,
+    group=OTHER,
+    unique=UniqueSpec(key="u", until_started=True, for_ms=7),
+    expires_after_ms=8,
+    timeout_ms=9,
+    heartbeat_ms=10,
+    trace=TraceContext(parent=f"00-{7:032x}-{7:016x}-01", state="v=1", linked=True),
+    callback_job="sent",
+    history=(
+        PastAttempt(
+            number=1,
+            started_at=T0,
+            ended_at=EpochMs(T0 + 35),
+            outcome=AttemptEnd.FAILED,
+            error_type="E",
+            error="no",
+        ),
+    ),
+    proof="p",
+    permit="q",
+    beat_at=T0,
+    progress=50,
+    note="half",
+    suspected_type="S",
+    suspected_error="maybe",
+    callback_nonce="n",
+    dead="d",
+    rev=11,
+    postponed=True,
+    spawned=(Spawned("other", (OTHER,)),),
 )
 FULL_ITEM = {
     "pk": "email#work#0",
@@ -564,7 +606,7 @@ FULL_ITEM = {
     "t": "w",
     "fn": "f",
     "ac": 2,
-    "k": "action",
+    "k": "mutation",
     "rp": "3:250:2.0::j",
     "cl": True,
     "s": "finished",
@@ -595,7 +637,40 @@ FULL_ITEM = {
     "ro": OTHER,
     "ra": OTHER,
     "ep": 3,
+    "j": "send",
+    "sc": "nightly",
+    "aw": True,
+    "g": OTHER,
+    "uk": "u",
+    "us": True,
+    "uf": 7,
+    "xa": 8,
+    "to": 9,
+    "hb": 10,
+    "tp": "00-00000000000000000000000000000007-0000000000000007-01",
+    "ts": "v=1",
+    "tl": True,
+    "oj": "sent",
+    "h": ["1:mywpiww0:z:f:E:no"],
+    "pf": "p",
+    "pm": "q",
+    "bt": T0,
+    "pg": 50,
+    "nt": "half",
+    "sut": "S",
+    "sue": "maybe",
+    "cn": "n",
+    "dead": "d",
+    "rv": 11,
+    "po": True,
+    "sp": [f"other:{OTHER}"],
 }
+
+
+def test_work_item_that_has_everything_lacks_nothing():
+    for record in (FULL, FULL.spec, FULL.spec.callback, FULL.spec.unique, FULL.spec.trace):
+        for each in fields(record):
+            assert getattr(record, each.name) != each.default, each.name
 
 
 def test_work_item_that_has_everything_is_stored_under_these_names():

@@ -14,6 +14,7 @@ from tests.kit.world import TABLE, World
 from workpool_aws import UsageError, compose
 from workpool_aws.adapters.aws import clients
 from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.insights import Insights
 from workpool_aws.ports import Ports
 
 
@@ -65,6 +66,15 @@ def test_pool_with_session_keeps_its_ports_and_one_without_shares_them(made: Mad
     assert mine("t") is mine("t")
     assert ours[0]("t") is ours[1]("t") is not mine("t")
     assert made.sessions == [("t", SESSION), ("t", None)]
+
+
+def test_insights_with_session_keep_their_ports_and_those_without_share_them(made: Made) -> None:
+    mine, other = (Insights("t", session=SESSION) for _ in range(2))
+    ours = [Insights("t") for _ in range(2)]
+    for each in (mine, mine, other, *ours, *ours):
+        each.pool_of("email").config(None)
+
+    assert made.sessions == [("t", SESSION), ("t", SESSION), ("t", None)]
 
 
 def test_ports_that_are_given_are_for_their_own_table(made: Made, world: World) -> None:

@@ -65,13 +65,16 @@ def test_forked_children_enqueue_under_ids_of_their_own():
 
 def test_children_of_multiprocessing_enqueue_under_ids_of_their_own():
     sequence = IdSequence()
-    sequence.take(1, DUE, random_bits=SystemEntropy().bits(75))
+    sequence.take(1, DUE, random_bits=SystemEntropy().bits(75), shards=1)
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
 
     def take():
         queue.put(
-            [sequence.take(1, DUE, random_bits=SystemEntropy().bits(75))[0] for _ in range(100)]
+            [
+                sequence.take(1, DUE, random_bits=SystemEntropy().bits(75), shards=1)[0]
+                for _ in range(100)
+            ]
         )
 
     workers = [context.Process(target=take) for _ in range(4)]
@@ -85,13 +88,15 @@ def test_children_of_multiprocessing_enqueue_under_ids_of_their_own():
 
 def test_clones_of_snapshot_need_no_hook_to_take_other_ids():
     original = IdSequence()
-    original.take(3, DUE, random_bits=SystemEntropy().bits(75))
+    original.take(3, DUE, random_bits=SystemEntropy().bits(75), shards=1)
     image = pickle.dumps(original._last)
     taken = []
     for _ in range(50):
         clone = IdSequence()
         clone._last = pickle.loads(image)  # noqa: S301 - written four lines above
-        taken += [clone.take(2, DUE, random_bits=SystemEntropy().bits(75)) for _ in range(10)]
+        taken += [
+            clone.take(2, DUE, random_bits=SystemEntropy().bits(75), shards=1) for _ in range(10)
+        ]
     flat = [work_id for ids in taken for work_id in ids]
     assert len(set(flat)) == len(flat)
 
@@ -99,7 +104,11 @@ def test_clones_of_snapshot_need_no_hook_to_take_other_ids():
 @pytest.mark.parametrize("bits", [0, 1, (1 << 75) - 1, 1 << 74, 0x155555555555555555])
 def test_ids_of_one_time_keep_their_order_whatever_chance(bits):
     sequence = IdSequence()
-    taken = [work_id for _ in range(3_000) for work_id in sequence.take(2, DUE, random_bits=bits)]
+    taken = [
+        work_id
+        for _ in range(3_000)
+        for work_id in sequence.take(2, DUE, random_bits=bits, shards=1)
+    ]
     assert taken == sorted(set(taken))
 
 
@@ -111,7 +120,7 @@ def test_ids_begin_anew_where_numbers_of_time_run_out():
 def test_last_ids_of_few_due_times_are_remembered_and_no_more():
     sequence = IdSequence()
     for n in range(200):
-        sequence.take(1, EpochMs(DUE + n), random_bits=n)
+        sequence.take(1, EpochMs(DUE + n), random_bits=n, shards=1)
     assert len(sequence._last) == 64
 
 
