@@ -76,7 +76,7 @@ def test_command_has_its_options_and_no_others(line: str) -> None:
 
 
 def test_each_command_but_the_demo_is_described_by_the_sentence_that_lists_it() -> None:
-    [commands] = [each for each in PARSER._actions if isinstance(each, _SubParsersAction)]
+    [commands] = [each for each in make_parser()._actions if isinstance(each, _SubParsersAction)]
     listed = {each.dest: each.help for each in commands._choices_actions}
 
     for name, parser in commands.choices.items() - {("demo", commands.choices["demo"])}:

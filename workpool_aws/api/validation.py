@@ -136,7 +136,7 @@ class Validation:
             # express.
             return self._adapter.validate_json(text), for_handles
         except ValidationError as error:
-            details = error.errors(include_url=False)
+            details = error.errors()
         # Of a text that is no JSON pydantic does not say which value is to blame.
         problems = _unreadable(own) or [_said(each) for each in details]
         return {}, problems + for_handles
@@ -172,7 +172,7 @@ class ReturnValidation:
         try:
             return self._adapter.validate_json(json.dumps(value))
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
+            details = error.errors()
         raise InvalidArgumentsError([str(_said(each)) for each in details])
 
 

@@ -13,7 +13,7 @@ from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import UsageError
 from workpool_aws.core import limits
 from workpool_aws.core.views.details import StoredPayload, details_of
-from workpool_aws.core.views.groups import group_view
+from workpool_aws.core.views.groups import group_view, unknown_group
 from workpool_aws.core.views.instants import instant, moment_in
 from workpool_aws.core.views.job_stats import JobStats, job_stats_event
 from workpool_aws.core.views.last_seen import loop_seen_at
@@ -191,3 +191,10 @@ def test_group_is_shown_with_what_its_item_says() -> None:
     assert (found.target, found.job, found.follow_up) == (item.spec.target, "send", an_id())
     assert (found.created_at, found.finished_at) == (instant(NOW), instant(EpochMs(NOW + 1)))
     assert (found.succeeded, found.failed, found.canceled, found.callback) == (0, 0, 0, None)
+
+
+def test_group_that_is_not_there_has_counts_of_zero() -> None:
+    group = unknown_group(GroupId("never"))
+
+    assert (group.total, group.enqueued, group.over) == (0, 0, 0)
+    assert (group.succeeded, group.failed, group.canceled) == (0, 0, 0)
