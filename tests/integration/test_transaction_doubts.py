@@ -132,6 +132,19 @@ def test_refusal_of_request_that_the_sdk_repeated_is_no_answer() -> None:
         kept[0]()
 
 
+def test_transaction_that_was_refused_as_misuse_is_known_not_to_be_applied() -> None:
+    def refuse(apply: Callable[[], object]) -> object:
+        raise UsageError("transaction", 1, "another one")
+
+    world = World()
+    tx = enqueued(world)
+    world.store.plan(puts(WorkItem), refuse)
+
+    with pytest.raises(UsageError):
+        commit(tx)
+    assert not tx.resolve()
+
+
 def test_unanswered_doubt_is_reported_and_resolved_later() -> None:
     world = World()
     tx = enqueued(world)
@@ -142,8 +155,9 @@ def test_unanswered_doubt_is_reported_and_resolved_later() -> None:
         commit(tx)
     assert doubt.value.maybe_applied
     assert doubt.value.maybe_enqueued == tuple(tx.ids)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as still:
         tx.resolve()
+    assert still.value.maybe_applied
     world.store.heal()
     assert tx.resolve()
     assert tx.resolve()

@@ -17,7 +17,7 @@ FULL = {
     "WORKPOOL_SCHEDULE_GROUP": "group_1.x-y",
     "WORKPOOL_SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/path/scheduler",
     "WORKPOOL_ACKNOWLEDGING": "told, arn:aws:lambda:eu-west-1:123456789012:function:also,told,",
-    "WORKPOOL_JOBS": "send_email=mailer:live, mail.receive=arn:aws:lambda:eu-west-1:123456789012:function:in,",
+    "WORKPOOL_JOBS": "send_email=mailer:live,, mail.receive=arn:aws:lambda:eu-west-1:123456789012:function:in,",
     "WORKPOOL_POOLS": '{"sms": {"max_parallelism": 0}, "email": {"max_parallelism": 500}, "free": {}}',
     "WORKPOOL_LOG_LEVEL": "debug",
     "AWS_REGION": "eu-west-1",

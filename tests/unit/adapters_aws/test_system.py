@@ -88,6 +88,37 @@ def test_calls_run_at_one_time_up_to_limit(at_once, calls):
     assert sorted(meet) == list(range(calls))
 
 
+def test_calls_are_made_here_where_no_thread_can_be_had(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert ThreadFanOut()(lambda _: threading.get_ident(), "abc") == [threading.get_ident()] * 3
+
+
+def test_call_that_was_not_begun_is_not_made_behind_the_back_of_a_caller_that_is_ended(monkeypatch):
+    begun, go_on, join = [], threading.Event(), threading.Thread.join
+    before = {*threading.enumerate()}
+
+    def call(n):
+        begun.append(n)
+        go_on.wait(10)
+
+    def end(_thread):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "join", end)
+    monkeypatch.setattr("workpool_aws.adapters.system.may_be_interrupted", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        ThreadFanOut()(call, range(9), 2)
+    go_on.set()
+    for thread in {*threading.enumerate()} - before:
+        join(thread, 10)
+
+    assert len(begun) <= 2
+
+
 def test_fan_out_of_one_needs_no_thread():
     assert ThreadFanOut()(lambda _: threading.get_ident(), ["only"]) == [threading.get_ident()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from workpool_aws.adapters.guests.actions import GuestAction
@@ -107,3 +109,22 @@ def test_draft_keeps_nothing_of_action_that_it_refused() -> None:
 
     assert [each.verb for each in draft.guests()] == [GuestVerb.DELETE]
     assert draft.size_bytes == 0
+
+
+def test_second_action_on_one_item_is_refused_beside_puts_of_unknown_keys() -> None:
+    draft = GuestDraft("jobs")
+    draft.add(replace(action(GuestVerb.PUT), table="orders"))
+    draft.add(action(GuestVerb.DELETE))
+
+    with pytest.raises(UsageError, match="a second action on one item of 'accounts'"):
+        draft.add(action(GuestVerb.UPDATE))
+
+
+def test_item_of_a_user_may_lie_in_the_table_of_the_pool() -> None:
+    draft = GuestDraft("jobs")
+    theirs, ours = ({"pk": {"S": pk}, "sk": {"S": "status"}} for pk in ("ann", "email#control"))
+    draft.add(replace(action(GuestVerb.PUT), table="jobs", item=theirs))
+
+    with pytest.raises(UsageError, match="an item of the library"):
+        draft.add(replace(action(GuestVerb.PUT), table="jobs", item=ours))
+    assert len(draft.guests()) == 1
