@@ -84,6 +84,8 @@ def meta(date):
         (meta("Fri, 15 Jan 2027 08:00:07 -0000"), None),
         (meta("Fri, 15 Jan 2027 08:00:07"), None),
         (meta("yesterday"), None),
+        (meta("Fri, 15 Jan 99999 08:00:07 GMT"), None),
+        (meta(f"Fri, 15 Jan 9{0:025} 08:00:07 GMT"), None),
         (meta(""), None),
         ({"ResponseMetadata": {"HTTPHeaders": {}}}, None),
         ({"ResponseMetadata": {}}, None),
