@@ -24,6 +24,7 @@ from tests.simulation.keyed import KeyJudge
 from tests.simulation.rates import RateJudge
 from tests.simulation.recurring import ScheduleJudge
 from tests.simulation.slots import Slots
+from workpool_aws.core import limits
 from workpool_aws.core.work.end import CancelAnswer
 from workpool_aws.model.error_marks import ErrorMarks
 from workpool_aws.model.group import GroupItem
@@ -105,6 +106,8 @@ class _CallOff:
     free_to_end: frozenset[WorkId] = frozenset()
     """Those of them that were over, running, committed or past their expiry when it was answered:
     the others are canceled. A pass that ends an expired one may have been committed before."""
+    known_by: EpochMs = EpochMs(0)
+    """Time by which every loop has read the config since. Until then one that expires may end as that."""
 
 
 @dataclass(slots=True)
@@ -315,6 +318,7 @@ class Judge:
                 or self._has_expired(each)
             )
             this.answered = True
+            this.known_by = EpochMs(self._now() + limits.CONFIG_QUIET_EVERY_MS + limits.POLL_MAX_MS)
 
         return answered
 
@@ -325,19 +329,9 @@ class Judge:
     def judge_call_offs(self) -> None:
         """In the end: what was called off is canceled, and what came later is not."""
         for pool in self._pools.values():
-            for work_id in sorted(
-                {
-                    each
-                    for call in pool.call_offs
-                    if call.answered
-                    for each in call.before - call.free_to_end
-                }
-            ):
-                if self.works[work_id].outcome is not Outcome.CANCELED:
-                    self.fail(
-                        "WP-13",
-                        f"{work_id} was called off, and ended as {self.works[work_id].outcome}",
-                    )
+            for call in pool.call_offs:
+                for work_id in sorted(call.before - call.free_to_end if call.answered else ()):
+                    self._was_called_off(self.works[work_id], call)
         for work_id in sorted(self._spared - self._cancel_asked):
             work = self.works[work_id]
             later = any(work_id in call.before for call in self._pools[work.pool].call_offs)
@@ -345,6 +339,12 @@ class Judge:
                 self.fail(
                     "WP-3", f"{work_id} was enqueued after all of cancel_all, and canceled with it"
                 )
+
+    def _was_called_off(self, work: WorkItem, call: _CallOff) -> None:
+        ended_at = work.finished_at or EpochMs(0)
+        has_expired = work.error_type == "expired" and ended_at <= call.known_by
+        if work.outcome is not Outcome.CANCELED and not has_expired:
+            self.fail("WP-13", f"{work.id} was called off, and ended as {work.outcome}")
 
     def redrive_asked(self, work_id: WorkId) -> None:
         """A caller calls `redrive`. A dead callback of this work item may be owed again."""

@@ -421,6 +421,33 @@ def test_called_off_work_may_end_by_expiry_that_was_over_when_it_was_answered(
 
 
 @pytest.mark.parametrize(
+    ("after_ms", "error_type", "rules"),
+    [(3_000, "expired", []), (3_001, "expired", ["WP-13"]), (0, "ValueError", ["WP-13"])],
+)
+def test_called_off_work_may_expire_until_loop_has_read_of_it(
+    court: Court, after_ms: int, error_type: str, rules: list[str]
+) -> None:
+    """Seed 40131."""
+    pending = a_work(id=an_id(n=1), due_at=NOW, expires_after_ms=1)
+    court.shows(config(3), ledger(1), pending)
+    court.judge.enqueue_asked("email")([pending.id])
+    court.now = NOW
+    court.judge.cancel_all_asked("email")()
+    over = replace(
+        pending,
+        state=State.FINISHED,
+        outcome=Outcome.FAILED,
+        error_type=error_type,
+        finished_at=EpochMs(NOW + after_ms),
+    )
+    court.judge.works[pending.id] = over
+
+    court.judge.judge_call_offs()
+
+    assert court.rules == rules
+
+
+@pytest.mark.parametrize(
     ("asked_at", "answered", "rules"),
     [
         ("before the enqueue", True, ["WP-3"]),
