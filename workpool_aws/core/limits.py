@@ -132,7 +132,7 @@ NOTE_LENGTH_MAX: Final = 200
 
 # The loop.
 PASS_FLOOR_MS: Final = 100
-PASS_EAGER_MS: Final = 50
+PASS_EAGER_MS: Final = 40
 """The floor, and the interval of polls, while runs are in flight, or the pool is brisk and has free
 slots. The ledger costs one unit then."""
 BRISK_MS: Final = 400
