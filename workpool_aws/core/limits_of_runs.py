@@ -50,8 +50,8 @@ RUN_ROWS_MAX: Final = 600
 """Due work items that one pass reads for runs."""
 RUN_EAGER_UNITS: Final = 2
 """Write units of a commit up to which a loop polls eagerly where slots turn over soon."""
-RUN_FILLING_ROWS: Final = 100
-"""Due work items that a pass reads to know whether all slots of a pool can be filled."""
+RUN_FILLING_ROWS: Final = 250
+"""Due work items that a pass reads at most to know whether all slots of a pool can be filled."""
 RUN_ENDS_SOON_MS: Final = 250
 """Time before and after the expected end of a run in which a full pool reads ahead."""
 RUN_END_POLL_MS: Final = 25

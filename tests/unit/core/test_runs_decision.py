@@ -227,13 +227,13 @@ def test_pass_reads_more_than_its_slots_only_where_runs_would_take_it() -> None:
     assert spare_starts(wanted, limits.LEDGER_STARTS_MAX, 4) == 0
 
 
-def test_small_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
+def test_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
     known = Memory(ledger=EMPTY, paces={"send": SHORT})
     most = starts_of_run(SHORT, MINUTE, NOW)
 
     assert rows_wanted(known, 1, NOW, limit=4, in_flight=20) == 4 * most - 20
-    # In a large pool the read would cost more than it saves.
-    assert rows_wanted(known, 1, NOW, limit=100, in_flight=20) == most
+    # In a large pool that is far, and the next passes use what one has read.
+    assert rows_wanted(known, 1, NOW, limit=100, in_flight=20) == limits.RUN_FILLING_ROWS
 
 
 def test_last_starts_of_backlog_are_shared_by_all_slots_of_pool() -> None:

@@ -161,14 +161,15 @@ def starts_of_run(pace: JobPace | None, timeout_ms: int, now: EpochMs) -> int:
 def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flight: int) -> int:
     """Returns the number of due work items that runs can use in a pass with so many free slots.
 
-    `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A small pool
-    reads as many as fill all of its slots, so that `share_of_slots` knows the end of a backlog.
+    `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A pass reads as
+    many as fill all of its slots, so that `share_of_slots` knows the end of a backlog. The next passes
+    start the others.
     """
     taken = rows_of(memory, slots, now)
     if taken == slots:
         return slots
     filling = limit * taken // slots - in_flight
-    return max(taken, filling if filling <= limits.RUN_FILLING_ROWS else 0)
+    return max(taken, min(filling, limits.RUN_FILLING_ROWS))
 
 
 def rows_of(memory: Memory, slots: int, now: EpochMs) -> int:
