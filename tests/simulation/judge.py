@@ -341,8 +341,8 @@ class Judge:
                 )
 
     def _was_called_off(self, work: WorkItem, call: _CallOff) -> None:
-        ended_at = work.finished_at or EpochMs(0)
-        has_expired = work.error_type == "expired" and ended_at <= call.known_by
+        expired_at = work.finished_at if work.error_type == "expired" else None
+        has_expired = expired_at is not None and expired_at <= call.known_by
         if work.outcome is not Outcome.CANCELED and not has_expired:
             self.fail("WP-13", f"{work.id} was called off, and ended as {work.outcome}")
 

@@ -17,6 +17,7 @@ from workpool_aws.core.limits_of_ledger import *
 from workpool_aws.core.limits_of_runs import *
 from workpool_aws.core.limits_of_runs import (
     AHEAD_KEPT_MS,
+    RUN_END_POLL_MS,
     RUN_ENDS_SOON_MS,
     RUN_LIMIT_MAX,
     RUN_MS,
@@ -476,6 +477,7 @@ assert CALLBACKS_OWED_MAX < STORED_OWED_MAX, "a ledger's callbacks can be read b
 assert STORED_SLOTS_MAX * 26 + CALLBACKS_OWED_MAX * 50 < STORED_ITEM_BYTES_MAX, (
     "the ledger must fit into an item without pages"
 )
+assert RUN_END_POLL_MS <= PASS_EAGER_MS, "ends that are foreseen are polled for at least as often"
 assert AHEAD_KEPT_MS >= 2 * RUN_ENDS_SOON_MS, "a full pool reads ahead of a run once"
 assert RUN_LIMIT_MAX <= STARTS_A_PASS, "a pool with runs fills all of its slots in a pass"
 assert RUN_STARTS_MAX * (ARGS_INLINE_BYTES_MAX + ASSIGNMENT_BYTES_MAX) < EVENT_BYTES_MAX, (

@@ -8,6 +8,7 @@ __all__ = [
     "AHEAD_ALL_MS",
     "AHEAD_KEPT_MS",
     "RUN_EAGER_UNITS",
+    "RUN_ENDS_FEW",
     "RUN_ENDS_SOON_MS",
     "RUN_END_POLL_MS",
     "RUN_FILLING_ROWS",
@@ -53,9 +54,12 @@ RUN_EAGER_UNITS: Final = 2
 RUN_FILLING_ROWS: Final = 250
 """Due work items that a pass reads at most to know whether all slots of a pool can be filled."""
 RUN_ENDS_SOON_MS: Final = 250
-"""Time before and after the expected end of a run in which a full pool reads ahead."""
+"""Time before and after the expected end of a run in which a full pool reads ahead; for a short run, a
+quarter of its time."""
 RUN_END_POLL_MS: Final = 25
-"""Interval of polls then, while runs take all slots. Before it, a full pool polls as any other."""
+"""Interval of polls then, while few runs take all slots. Before it, a full pool polls as any other."""
+RUN_ENDS_FEW: Final = 4
+"""Runs in flight up to which their ends are foreseen one by one."""
 AHEAD_KEPT_MS: Final = 500
 """Time for which a holder starts work items that it has read and not started, in pools without runs, too.
 A run is read ahead of once in it."""

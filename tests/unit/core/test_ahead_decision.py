@@ -145,14 +145,33 @@ def test_holder_keeps_what_it_has_read_and_not_started() -> None:
     assert ahead_after(before, Choice((), (), (None,)), NOW) == before.ahead
 
 
-@pytest.mark.parametrize(("more", "kept"), [(True, (TWO,)), (False, (TWO, RETRIED))])
+@pytest.mark.parametrize(
+    ("due_at", "more", "kept"),
+    [
+        (NOW, True, (TWO,)),
+        (NOW, False, (TWO, RETRIED)),
+        (NOW - 1, True, (ONE, TWO)),
+    ],
+    ids=["due together", "all were read", "due before"],
+)
 def test_retry_is_not_started_before_first_attempts_that_were_not_read(
-    more: bool, kept: tuple[Found, ...]
+    due_at: int, more: bool, kept: tuple[Found, ...]
 ) -> None:
-    """[WP-1]"""
-    read = choose([WorkRead((RETRIED, ONE, TWO), None, (), more=more)], Headroom(1))
+    """[WP-1] A backlog of retries is kept as any other."""
+    retried = replace(RETRIED, work=replace(RETRIED.work, due_at=EpochMs(due_at)))
+    read = choose([WorkRead((retried, ONE, TWO), None, (), more=more)], Headroom(1))
 
+    kept = tuple(retried if each is RETRIED else each for each in kept)
     assert ahead_after(Memory(ledger=EMPTY), read, NOW) == ahead(*kept, more=more)
+
+
+def test_work_item_of_one_shard_waits_for_those_of_another_that_were_not_read() -> None:
+    """[WP-1]"""
+    later = found(9, due_at=NOW + 5)
+    reads = [WorkRead((ONE, TWO), None, (), more=True), WorkRead((later,), None, ())]
+    read = choose(reads, Headroom(1))
+
+    assert ahead_after(Memory(ledger=EMPTY), read, NOW) == ahead(TWO, more=True)
 
 
 def test_holder_with_runs_remembers_that_none_was_left() -> None:

@@ -234,6 +234,9 @@ def test_pool_reads_backlog_as_far_as_all_of_its_slots_can_take() -> None:
     assert rows_wanted(known, 1, NOW, limit=4, in_flight=20) == 4 * most - 20
     # In a large pool that is far, and the next passes use what one has read.
     assert rows_wanted(known, 1, NOW, limit=100, in_flight=20) == limits.RUN_FILLING_ROWS
+    # Each shard has its part of them.
+    sharded = replace(known, shards_read=5)
+    assert rows_wanted(sharded, 1, NOW, limit=100, in_flight=20) == limits.RUN_FILLING_ROWS // 5
 
 
 def test_last_starts_of_backlog_are_shared_by_all_slots_of_pool() -> None:
@@ -398,8 +401,8 @@ def test_slots_turn_over_soon_where_short_starts_fill_pool(
     [
         (1_000, 0, {}, limits.RUN_END_POLL_MS),
         (1_000 + limits.RUN_ENDS_SOON_MS, 0, {}, limits.RUN_END_POLL_MS),
-        (0, 0, {}, None),
-        (1_001 + limits.RUN_ENDS_SOON_MS, 0, {}, None),
+        (0, 0, {}, limits.POLL_SATURATED_MS),
+        (1_001 + limits.RUN_ENDS_SOON_MS, 0, {}, limits.POLL_SATURATED_MS),
         (0, 1, {}, limits.PASS_EAGER_MS),
         (0, 0, {KEYS[3]: Entry(LATER)}, limits.PASS_EAGER_MS),
         (0, 0, {KEYS[3]: Entry(LATER, run=KEYS[3])}, limits.PASS_EAGER_MS),
@@ -415,3 +418,32 @@ def test_ends_of_runs_in_full_pool_are_awaited_about_their_time(
     now = EpochMs(NOW + after_ms)
 
     assert turnover_ms(memory, free=free, now=now) == interval
+
+
+@pytest.mark.parametrize(
+    ("runs", "interval"),
+    [
+        (limits.RUN_ENDS_FEW, limits.RUN_END_POLL_MS),
+        (limits.RUN_ENDS_FEW + 1, limits.PASS_EAGER_MS),
+    ],
+)
+def test_ends_of_many_runs_are_not_awaited_one_by_one(runs: int, interval: int) -> None:
+    """One of them ends at any time."""
+    keys = [EntryKey(an_id(n=number), 1) for number in range(runs)]
+    entries = {key: Entry(LATER, run=key) for key in keys}
+    sent = {key: SentRun(EpochMs(NOW - 1_000), 10, 100.0) for key in keys}
+    memory = Memory(ledger=replace(EMPTY, entries=entries), runs=sent)
+
+    assert turnover_ms(memory, free=0, now=NOW) == interval
+
+
+@pytest.mark.parametrize(("starts", "within_ms"), [(4, 100), (10, 250), (20, 250)])
+def test_end_of_short_run_is_foreseen_within_quarter_of_its_time(
+    starts: int, within_ms: int
+) -> None:
+    """A full pool of short runs would await ends all the time."""
+    run = SentRun(NOW, starts, 100.0)
+    ends_at = NOW + 100 * starts
+
+    assert run.ends_soon(EpochMs(ends_at - within_ms))
+    assert not run.ends_soon(EpochMs(ends_at - within_ms - 1))

@@ -242,6 +242,9 @@ def test_start_of_replaced_work_item_is_left_unmade_and_checked() -> None:
     assert why_refused(REPLACED, sent, "t") == "it was replaced before it began"
     # It was canceled, or has expired, after it was replaced.
     assert left_unmade(replace(REPLACED, state=State.FINISHED), sent)
+    # Once it has run, an event that names another start is no event of the loop.
+    ran = replace(REPLACED, state=State.FINISHED, starts=1)
+    assert not left_unmade(ran, replace(sent, start=2))
     assert not left_unmade(replace(REPLACED, rev=0), sent)
     assert not left_unmade(replace(REPLACED, permit="permit"), sent)
     assert not left_unmade(REPLACED, an_assignment(proof=PROOF))

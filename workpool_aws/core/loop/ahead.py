@@ -75,12 +75,17 @@ def room_ahead(
 def ahead_after(memory: Memory, choice: Choice, now: EpochMs) -> Ahead | None:
     """Returns the due work items that a holder has read and not started, after a pass.
 
-    While it has runs in flight, it also knows that none was left. Where more may follow, a retry is left
-    out: first attempts that were not read may come before it [WP-1].
+    While it has runs in flight, it also knows that none was left. One that work items which were not read
+    may precede is left out [WP-1]: of those due together, first attempts come first.
     """
     if choice.ahead is not None:
         return replace(choice.ahead, found=choice.left)
     if not any(choice.reads):
         return memory.ahead
-    left = tuple(each for each in choice.left if not (choice.more and each.work.starts))
+    last = choice.read_up_to
+    left = tuple(
+        each
+        for each in choice.left
+        if last is None or (each.work.due_at, each.work.starts) <= (last, 0)
+    )
     return Ahead(now, left, choice.more) if left or memory.runs else None

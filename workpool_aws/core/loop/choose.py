@@ -167,6 +167,12 @@ class Choice:
         return more_in(self.reads, self.ahead)
 
     @property
+    def read_up_to(self) -> EpochMs | None:
+        """Time from which work items may be due that were not read; `None` means that all were."""
+        stopped = (read for read in self.reads if read is not None and read.more)
+        return min((time_of(read.due[-1].key) for read in stopped if read.due), default=None)
+
+    @property
     def has_read(self) -> bool:
         """True if it is of due work items that were read, now or ahead."""
         return self.ahead is not None or any(self.reads)

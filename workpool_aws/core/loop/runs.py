@@ -103,9 +103,9 @@ class SentRun:
         return max(1, self.starts - int((now - self.at) / self.each_ms))
 
     def ends_soon(self, now: EpochMs) -> bool:
-        """True if its last start ends about now."""
-        ends_at = self.at + self.starts * self.each_ms
-        return abs(ends_at - now) <= limits.RUN_ENDS_SOON_MS
+        """True if its last start ends about now: within a quarter of its time at most."""
+        takes_ms = self.starts * self.each_ms
+        return abs(self.at + takes_ms - now) <= min(limits.RUN_ENDS_SOON_MS, takes_ms / 4)
 
 
 def learned(
@@ -162,14 +162,14 @@ def rows_wanted(memory: Memory, slots: int, now: EpochMs, *, limit: int, in_flig
     """Returns the number of due work items that runs can use in a pass with so many free slots.
 
     `limit`: slots of the pool. `in_flight`: starts whose ends are still to come, about. A pass reads as
-    many as fill all of its slots, so that `share_of_slots` knows the end of a backlog. The next passes
-    start the others.
+    many as fill all of its slots, within `RUN_FILLING_ROWS`, so that `share_of_slots` knows the end of a
+    backlog. The next passes start the others.
     """
     taken = rows_of(memory, slots, now)
     if taken == slots:
         return slots
     filling = limit * taken // slots - in_flight
-    return max(taken, min(filling, limits.RUN_FILLING_ROWS))
+    return max(taken, min(filling, limits.RUN_FILLING_ROWS // len(memory.marks)))
 
 
 def rows_of(memory: Memory, slots: int, now: EpochMs) -> int:
@@ -200,7 +200,10 @@ def turnover_ms(memory: Memory, *, free: int, now: EpochMs) -> int | None:
         alone = len(memory.entries) - sum(runs.values())
         if free > 0 or alone or not runs.keys() <= memory.runs.keys():
             return limits.PASS_EAGER_MS
-        return limits.RUN_END_POLL_MS if runs_ending(memory, memory.entries, now) else None
+        if not runs_ending(memory, memory.entries, now):
+            return limits.POLL_SATURATED_MS
+        # One of many ends at any time.
+        return limits.RUN_END_POLL_MS if len(runs) <= limits.RUN_ENDS_FEW else limits.PASS_EAGER_MS
     paces = memory.paces.values()
     short = all(pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in paces)
     return limits.PASS_EAGER_MS if paces and short and free <= 0 else None

@@ -201,7 +201,8 @@ def _was_replaced(work: WorkItem | Unreadable | None, a: Assignment) -> bool:
     return (
         isinstance(work, WorkItem)
         and work.state is not State.RUNNING
-        and work.starts + 1 == a.start
+        and work.starts == 0
+        and a.start == 1
         and a.permit is not None
         and work.permit is None
         and work.rev > 0
