@@ -240,7 +240,7 @@ def test_only_the_holder_of_the_ledger_changes_the_shards() -> None:
 
 
 @pytest.mark.parametrize("most", [4, 8])
-def test_isolated_action_costs_what_it_did_before_pool_grew(
+def test_isolated_action_costs_no_more_than_before_pool_grew(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(limits, "SHARDS_GROWN_MAX", most)
@@ -261,4 +261,6 @@ def test_isolated_action_costs_what_it_did_before_pool_grew(
     cost_of_one()
     cost_of_one()
 
-    assert cost_of_one() == fresh
+    writes, reads = cost_of_one()
+    assert writes == fresh[0]
+    assert reads <= fresh[1], "a poll or two fewer are chance"
