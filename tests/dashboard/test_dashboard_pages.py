@@ -64,11 +64,15 @@ def test_every_page_is_guarded_and_has_nothing_inline(seen: Scene) -> None:
     for path in pages_of(seen):
         answer = client.get(path)
 
-        assert "default-src 'none'; script-src 'self'; style-src 'self'" in str(
-            answer.headers["content-security-policy"]
+        assert answer.headers["content-security-policy"] == (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-content-type-options"] == "nosniff"
         assert INLINE.findall(answer.text) == [], path
         assert "<script>alert" not in answer.text
         assert "\x1b" not in answer.text
