@@ -79,7 +79,6 @@ class Load:
 
 def measure(load: Load, seed: int) -> Figures:
     """Run the load on a fresh cloud, and count."""
-    chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
     pool_of = Workpool("benchmark")
     attempts = 0
 
@@ -102,9 +101,7 @@ def measure(load: Load, seed: int) -> Figures:
         del event
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
-        fn = cloud.function(
-            work, takes=lambda _event: timedelta(seconds=chance.uniform(*load.takes_s))
-        )
+        fn = cloud.function(work, takes=_durations(load, seed))
         pool = cloud.workpool(
             "benchmark", max_parallelism=load.parallelism, quick_start=load.quick_start
         )
@@ -135,7 +132,6 @@ def measure_idle(works: int, seed: int) -> Figures:
     They took as long as those of a busy pool, so that its last seconds have as many of them. The hour
     contains an audit.
     """
-    chance = random.Random(seed)  # noqa: S311 - as above
     pool_of = Workpool("benchmark")
 
     @pool_of.action
@@ -144,9 +140,7 @@ def measure_idle(works: int, seed: int) -> Figures:
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool("benchmark", max_parallelism=BUSY_PARALLELISM)
-        fn = cloud.function(
-            work, takes=lambda _event: timedelta(seconds=chance.uniform(*BUSY.takes_s))
-        )
+        fn = cloud.function(work, takes=_durations(BUSY, seed))
         pool.enqueue_action_batch(None, fn, [{"note": "x" * 300}] * works, retry=RETRY)
         cloud.run_until_idle()
         before = cloud.capacity
@@ -162,6 +156,12 @@ def measure_idle(works: int, seed: int) -> Figures:
     }
     read, requests = after.read_units - before.read_units, after.requests - before.requests
     return Figures(after.write_units - before.write_units, read, requests, 0, by_label)
+
+
+def _durations(load: Load, seed: int) -> Callable[[object], timedelta]:
+    """Return the time that each attempt of a load takes."""
+    chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
+    return lambda _event: timedelta(seconds=chance.uniform(*load.takes_s))
 
 
 def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str | None) -> None:

@@ -240,7 +240,7 @@ def test_only_the_holder_of_the_ledger_changes_the_shards() -> None:
 
 
 @pytest.mark.parametrize("most", [4, 8])
-def test_isolated_action_costs_no_more_than_before_pool_grew(
+def test_isolated_action_costs_what_it_did_before_pool_grew(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(limits, "SHARDS_GROWN_MAX", most)
@@ -258,9 +258,8 @@ def test_isolated_action_costs_no_more_than_before_pool_grew(
     fresh = cost_of_one()
     grow(cloud, pool, fn)
     cloud.run_until_idle()
-    cost_of_one()
-    cost_of_one()
+    # The first reads what the busy time left, and in one of the next a poll falls otherwise.
+    for _ in range(3):
+        cost_of_one()
 
-    writes, reads = cost_of_one()
-    assert writes == fresh[0]
-    assert reads <= fresh[1], "a poll or two fewer are chance"
+    assert cost_of_one() == fresh

@@ -11,6 +11,7 @@ from typing import Any
 from workpool_aws.core.proof import digest_of
 from workpool_aws.core.views.stats import Stats
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import Config
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.payload import NO_ARGS, Inline, Part
 from workpool_aws.model.retry import RetryPolicy
@@ -79,6 +80,20 @@ def _callback(old: CallbackSpec | None, **changes: Any) -> CallbackSpec | None:
     if "target" in changes and changes["target"] is None:
         return None
     return replace(old or CallbackSpec(target=DONE), **changes)
+
+
+def a_config(**changes: Any) -> Config:
+    """Return the config that a first enqueue stores, with four slots."""
+    return Config(
+        **{
+            "pool": POOL,
+            "version": 1,
+            "max_parallelism": 4,
+            "base_by": "caller",
+            "base_at": NOW,
+            **changes,
+        }
+    )
 
 
 def a_running_work(**changes: Any) -> WorkItem:

@@ -135,7 +135,7 @@ NOTE_LENGTH_MAX: Final = 200
 PASS_FLOOR_MS: Final = 100
 PASS_EAGER_MS: Final = 40
 """The floor, and the interval of polls, while runs are in flight, or the pool is brisk and has free
-slots. The ledger costs one unit then."""
+slots. The ledger costs one unit then, or two with runs."""
 BRISK_MS: Final = 400
 """Mean time from one slot that was freed or filled to the next up to which a pool counts as brisk. It
 polls eagerly for twice that time. Below `PASS_EAGER_MS` longer passes are cheaper."""

@@ -57,11 +57,11 @@ RUN_ENDS_SOON_MS: Final = 250
 """Time before and after the expected end of a run in which a full pool reads ahead; for a short run, a
 quarter of its time."""
 RUN_END_POLL_MS: Final = 25
-"""Interval of polls then, while few runs take all slots. Before it, a full pool polls as any other."""
+"""Interval of polls at that time, while few runs take all slots."""
 RUN_ENDS_FEW: Final = 4
 """Runs in flight up to which their ends are foreseen one by one."""
 AHEAD_KEPT_MS: Final = 500
 """Time for which a holder starts work items that it has read and not started, in pools without runs, too.
-A run is read ahead of once in it."""
+Within it, a full pool does not read ahead again."""
 AHEAD_ALL_MS: Final = 100
-"""Time for which a read that found the last due work item counts as all there are."""
+"""Time for which the due work items of a read that met their end count as all there are."""

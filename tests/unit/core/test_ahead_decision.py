@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
+from tests.kit.records import NOW, a_config, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
 from workpool_aws.core.loop.ahead import Ahead, ahead_after, room_ahead
@@ -15,7 +15,7 @@ from workpool_aws.core.loop.classify import Taken
 from workpool_aws.core.loop.memory import Memory
 from workpool_aws.core.loop.runs import SentRun
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, ShardCursors
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, ShardCursors
 
 EMPTY = Ledger(pool="email", holder="h", generation=1, version=1)
 NOTHING = Taken((), ())
@@ -45,15 +45,7 @@ def test_what_was_read_ahead_starts_where_it_would_start_after_a_read() -> None:
     expired = found(4, expires_after_ms=0)
     called_off = found(5, epoch=1)
     read = ahead(ONE, TWO, THREE, expired, called_off)
-    config = Config(
-        pool="email",
-        version=1,
-        max_parallelism=9,
-        base_by="a caller",
-        base_at=NOW,
-        epoch=2,
-        epoch_at=NOW,
-    )
+    config = a_config(epoch=2, epoch_at=NOW)
     taken = Taken({ONE.start}, {TWO.work.id})
 
     still = read.still_due(taken, 1, NOW)

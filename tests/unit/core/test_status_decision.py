@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work
+from tests.kit.records import NOW, a_config, a_running_work, a_work
 from workpool_aws import Result
 from workpool_aws.core.views.status import (
     BaseLimit,
@@ -146,19 +146,6 @@ def test_callback_is_told_by_name_of_its_state(state: CallbackState) -> None:
 )
 def test_result_is_for_finished_work(work: WorkItem, result: Result | None) -> None:
     assert result_of(work) == result
-
-
-def a_config(**changes: Any) -> Config:
-    return Config(
-        **{
-            "pool": "email",
-            "version": 1,
-            "max_parallelism": 4,
-            "base_by": "caller",
-            "base_at": NOW,
-            **changes,
-        }
-    )
 
 
 BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))

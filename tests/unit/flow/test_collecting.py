@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, POOL, a_work, an_id
+from tests.kit.records import NOW, POOL, a_config, a_work, an_id
 from tests.kit.stage import LAMBDA_MS, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
@@ -23,7 +23,7 @@ from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
 from workpool_aws.flow.reading import pages, read_notices, work_range
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
+from workpool_aws.model.loop import Entry, EntryKey, LoopState, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
 from workpool_aws.model.spec import Outcome
 from workpool_aws.model.work import Pointer, State, WorkItem
@@ -90,15 +90,7 @@ def test_rows_ahead_that_are_over_are_read_up_to_bound(stage: Stage) -> None:
 
 def test_works_to_cancel_are_read_part_at_time(stage: Stage) -> None:
     """[WP-20] What is due behind them waits for no more than a part."""
-    config = Config(
-        pool=POOL,
-        version=1,
-        max_parallelism=5,
-        base_by="t",
-        base_at=EpochMs(NOW),
-        epoch=1,
-        epoch_at=EpochMs(NOW),
-    )
+    config = a_config(max_parallelism=5, epoch=1, epoch_at=NOW)
     stage.place(
         *(
             a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n)
@@ -248,14 +240,7 @@ def test_deep_pass_reads_whatever_was_read_ahead(stage: Stage) -> None:
 def test_paused_pool_does_not_start_what_was_read_ahead(stage: Stage) -> None:
     """[WP-13]"""
     hold = read_ahead(stage, due(1))
-    config = Config(
-        pool=POOL,
-        version=1,
-        max_parallelism=9,
-        base_by="a caller",
-        base_at=NOW,
-        override_paused=True,
-    )
+    config = a_config(override_paused=True)
     hold.memory = replace(hold.memory, config=config, config_read_at=NOW)
     run_pass(hold, EpochMs(NOW + 50))
 

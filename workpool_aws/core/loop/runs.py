@@ -202,7 +202,7 @@ def turnover_ms(memory: Memory, *, free: int, now: EpochMs) -> int | None:
             return limits.PASS_EAGER_MS
         if not runs_ending(memory, memory.entries, now):
             return limits.POLL_SATURATED_MS
-        # One of many ends at any time.
+        # Of many, one ends at almost any time.
         return limits.RUN_END_POLL_MS if len(runs) <= limits.RUN_ENDS_FEW else limits.PASS_EAGER_MS
     paces = memory.paces.values()
     short = all(pace.is_known and pace.about_ms < limits.RUN_SHORT_MS for pace in paces)

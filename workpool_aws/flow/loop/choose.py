@@ -79,8 +79,8 @@ def read_due(
     taken = _taken(memory, inputs, checked)
     wanted = _wanted(memory, room, checked, inputs.now, limit=limit)
     # A first page for all that runs could use would reach far into the later rows of a calm range.
-    one = rows_of(memory, room.slots, inputs.now)
-    first = _page_limit(min(wanted, one) if memory.crowded else room.starts)
+    fitting = min(wanted, rows_of(memory, room.slots, inputs.now))
+    first = _page_limit(fitting if memory.crowded else room.starts)
 
     def read(shard: int) -> WorkRead:
         if opened:

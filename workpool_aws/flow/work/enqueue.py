@@ -230,7 +230,7 @@ def _at_once(works: Sequence[WorkItem]) -> int | None:
     )
     if largest > limits.ARGS_INLINE_BYTES_MAX:
         return None
-    # A few at a time need all of a process's CPU, and each begins with a handshake in a cold one.
+    # A few at a time keep the CPU of a process busy, and in a cold one each begins with a handshake.
     fair = len(works) // limits.BATCH_PUTS_A_CONNECTION
     return max(limits.BATCH_AT_ONCE_MIN, min(limits.SMALL_AT_ONCE, fair))
 
